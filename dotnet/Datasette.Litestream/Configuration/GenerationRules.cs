@@ -1,0 +1,90 @@
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>
+/// What of a <see cref="ReplicationPlan"/> the Litestream at hand cannot do. Litestream would pass over most of it in
+/// silence, and a backup would not be what its owner thinks it is.
+/// </summary>
+internal static class GenerationRules
+{
+    /// <summary>Adds what is impossible to <paramref name="problems"/>; what is merely translated is returned as warnings.</summary>
+    public static IReadOnlyList<string> Check(ReplicationPlan plan, LitestreamVersion version, ICollection<Problem> problems)
+    {
+        var generation = version.Generation ?? throw new ArgumentException("an unsupported version", nameof(version));
+        FindUnknown(plan, version, generation, problems);
+        if (generation == LitestreamGeneration.V03)
+        {
+            FindSharedNames(plan, problems);
+            return [];
+        }
+
+        FindSecondReplicas(plan, version, problems);
+        return
+        [
+            .. plan.Databases.Where(database => database.MaxCheckpointPageCount is not null).Select(database =>
+                $"Litestream {version} has no max-checkpoint-page-count; the {database.MaxCheckpointPageCount} pages of "
+                + $"{database.Name} were handed over as its nearest, truncate-page-n."),
+        ];
+    }
+
+    private static void FindUnknown(
+        ReplicationPlan plan, LitestreamVersion version, LitestreamGeneration generation, ICollection<Problem> problems)
+    {
+        foreach (var replica in plan.Databases.SelectMany(database => database.Replicas))
+        {
+            var type = ReplicaType.ByName[replica.Type];
+            if (!type.Generations.HasFlag(generation))
+            {
+                var known = ReplicaType.ByName.Values.Where(other => other.Generations.HasFlag(generation)).Select(other => other.Name).ToList();
+                problems.Add(new Problem(
+                    replica.Key,
+                    $"Litestream {version} has no replica type \"{type.Name}\"; it has {string.Join(", ", known)}{Suggestion.For(type.Name, known)}"));
+            }
+
+            foreach (var (key, _) in replica.Settings)
+            {
+                if (!ReplicaSetting.ByKey[key].Generations.HasFlag(generation))
+                {
+                    problems.Add(new Problem(
+                        $"{replica.Key}.{key}",
+                        key == "age"
+                            ? $"Litestream {version} cannot encrypt; take age out, or run Litestream 0.3.13"
+                            : $"Litestream {version} has no such setting and would pass over it; take it out, or run "
+                                + (generation == LitestreamGeneration.V03 ? "Litestream 0.5" : "Litestream 0.3.13")));
+                }
+            }
+        }
+    }
+
+    private static void FindSharedNames(ReplicationPlan plan, ICollection<Problem> problems)
+    {
+        foreach (var database in plan.Databases)
+        {
+            var shared = database.Replicas
+                .GroupBy(replica => replica.Settings["name"]?.GetValue<string>(), StringComparer.Ordinal)
+                .FirstOrDefault(group => group.Key is not null && group.Count() > 1);
+            if (shared is not null)
+            {
+                problems.Add(new Problem(
+                    shared.Last().Key, $"{database.Name} has two replicas named \"{shared.Key}\"; give each a name of its own"));
+            }
+        }
+    }
+
+    // One problem for each set of key paths: a list in all-replicate is one mistake, however many databases there are.
+    private static void FindSecondReplicas(ReplicationPlan plan, LitestreamVersion version, ICollection<Problem> problems)
+    {
+        var crowded = plan.Databases
+            .Where(database => database.Replicas.Length > 1)
+            .GroupBy(database => string.Join(" and ", database.Replicas.Select(replica => replica.Key)), StringComparer.Ordinal);
+        foreach (var group in crowded)
+        {
+            var database = group.First();
+            problems.Add(new Problem(
+                group.Key,
+                $"Litestream {version} replicates a database to one place, and {database.Name} has {database.Replicas.Length} "
+                + $"({string.Join(", ", database.Replicas.Select(replica => replica.Destination))}). Keep one and let the storage copy it "
+                + "on (S3 replication, rclone), or run Litestream 0.3.13, which takes several: "
+                + "DATASETTE_LITESTREAM_BINARY=/path/to/litestream"));
+        }
+    }
+}

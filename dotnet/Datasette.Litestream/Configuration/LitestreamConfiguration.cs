@@ -1,0 +1,76 @@
+using System.Text.Json.Nodes;
+
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>
+/// Litestream's own configuration, <c>litestream.yml</c>, made from a <see cref="ReplicationPlan"/>.
+/// Source: <c>Config</c> in Litestream's cmd/litestream/main.go, v0.3.13 and v0.5.16.
+/// </summary>
+internal static class LitestreamConfiguration
+{
+    /// <summary>The document as data: mappings, lists, text, whole numbers, true and false.</summary>
+    /// <param name="plan">A plan that passed <see cref="GenerationRules"/>.</param>
+    /// <param name="generation">The generation that will read it.</param>
+    /// <param name="socketPath">Where the control socket is to be; 0.3 has none.</param>
+    public static JsonObject Create(ReplicationPlan plan, LitestreamGeneration generation, string socketPath)
+    {
+        var document = new JsonObject();
+        if (plan.Metrics is { } metrics)
+        {
+            document["addr"] = metrics.ToString();
+        }
+
+        document["logging"] = new JsonObject { ["level"] = "info", ["type"] = "json", ["stderr"] = true };
+        if (generation == LitestreamGeneration.V05)
+        {
+            document["socket"] = new JsonObject { ["enabled"] = true, ["path"] = socketPath, ["permissions"] = 0b110_000_000 };
+
+            // Litestream gives up on its final sync a little before it would be killed.
+            document["shutdown-sync-timeout"] = GoDuration.Format(plan.ShutdownTimeout * 0.9);
+        }
+
+        document["dbs"] = new JsonArray([.. plan.Databases.Select(database => (JsonNode)Database(database, generation))]);
+        return document;
+    }
+
+    private static JsonObject Database(DatabasePlan database, LitestreamGeneration generation)
+    {
+        var mapping = new JsonObject { ["path"] = database.Path };
+        Add("monitor-interval", Text(database.MonitorInterval));
+        Add("checkpoint-interval", Text(database.CheckpointInterval));
+        Add("min-checkpoint-page-count", database.MinCheckpointPageCount);
+        Add(
+            generation == LitestreamGeneration.V03 ? "max-checkpoint-page-count" : "truncate-page-n",
+            database.MaxCheckpointPageCount);
+        if (generation == LitestreamGeneration.V03)
+        {
+            mapping["replicas"] = new JsonArray([.. database.Replicas.Select((replica, i) => (JsonNode)NamedReplica(replica, i))]);
+        }
+        else
+        {
+            var replica = database.Replicas[0].Settings.DeepClone().AsObject();
+            replica.Remove("name");
+            mapping["replica"] = replica;
+        }
+
+        return mapping;
+
+        void Add(string key, JsonNode? value)
+        {
+            if (value is not null)
+            {
+                mapping[key] = value;
+            }
+        }
+    }
+
+    // 0.3 keeps its position by name, and would take the type for one: two file replicas would share it.
+    private static JsonObject NamedReplica(ReplicaPlan replica, int index)
+    {
+        var settings = replica.Settings.DeepClone().AsObject();
+        settings["name"] ??= $"replica-{index}";
+        return settings;
+    }
+
+    private static JsonNode? Text(TimeSpan? duration) => duration is { } value ? GoDuration.Format(value) : null;
+}

@@ -1,0 +1,85 @@
+using System.Text.RegularExpressions;
+
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>
+/// A replica's URL, taken apart the way Go's <c>net/url</c> does, which is what Litestream uses: <see cref="Uri"/> would
+/// normalise names that must stay as they are.
+/// </summary>
+/// <param name="Scheme">In lower case.</param>
+/// <param name="UserInfo">Before the @, still encoded; empty where there is none.</param>
+/// <param name="Host">Bucket or host, with its port.</param>
+/// <param name="Path">Decoded.</param>
+/// <param name="Query">After the ?, still encoded.</param>
+internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string Host, string Path, string Query)
+{
+    /// <summary>Reads a URL after its variables were expanded.</summary>
+    /// <returns>Null, with the reason in <paramref name="fault"/>, where Litestream would not read it as meant.</returns>
+    public static ReplicaUrl? Parse(string text, out string fault)
+    {
+        fault = "";
+        var match = Pattern().Match(text);
+        if (!match.Success)
+        {
+            fault = "is not a URL; write file:///absolute/path, file://$PWD/path or s3://bucket/path";
+            return null;
+        }
+
+        if (BadEscape().IsMatch(text))
+        {
+            fault = "has a % that starts no %XX; write %25 for a percent sign";
+            return null;
+        }
+
+        if (text.Contains('#', StringComparison.Ordinal))
+        {
+            fault = "has a #, after which Litestream would ignore all; write %23 for a number sign";
+            return null;
+        }
+
+        if (text.Any(char.IsControl))
+        {
+            fault = "has a control character, which no URL may have";
+            return null;
+        }
+
+        var authority = match.Groups["authority"].Value;
+        var at = authority.LastIndexOf('@');
+        return new ReplicaUrl(
+            match.Groups["scheme"].Value.ToLowerInvariant(),
+            at < 0 ? "" : authority[..at],
+            authority[(at + 1)..],
+            Uri.UnescapeDataString(match.Groups["path"].Value),
+            match.Groups["query"].Value);
+    }
+
+    /// <summary>The password in the URL, decoded; null where there is none.</summary>
+    public string? Password
+    {
+        get
+        {
+            var colon = UserInfo.IndexOf(':', StringComparison.Ordinal);
+            return colon < 0 ? null : Uri.UnescapeDataString(UserInfo[(colon + 1)..]);
+        }
+    }
+
+    /// <summary>The parts of the query, decoded, in their order.</summary>
+    public IEnumerable<(string Key, string Value)> QueryParts =>
+        from part in Query.Split('&', StringSplitOptions.RemoveEmptyEntries)
+        let pair = part.Split('=', 2)
+        select (Decode(pair[0]), pair.Length == 2 ? Decode(pair[1]) : "");
+
+    /// <summary>
+    /// The path of a <c>file:</c> URL. Litestream keeps escapes as they stand and takes what follows two slashes from
+    /// the root; here they are decoded and it is relative, as <c>file://backup/x</c> is meant.
+    /// </summary>
+    public string FilePath => Host is "" or "localhost" ? Path : Uri.UnescapeDataString(Host) + Path;
+
+    private static string Decode(string part) => Uri.UnescapeDataString(part.Replace('+', ' '));
+
+    [GeneratedRegex(@"^(?<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?://(?<authority>[^/?]*))?(?<path>[^?]*)(?:\?(?<query>.*))?$", RegexOptions.Singleline)]
+    private static partial Regex Pattern();
+
+    [GeneratedRegex("%(?![0-9A-Fa-f]{2})")]
+    private static partial Regex BadEscape();
+}

