@@ -1,0 +1,112 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>
+/// Litestream's control socket: HTTP over a Unix socket. Every call throws <see cref="HttpRequestException"/>,
+/// <see cref="JsonException"/> or <see cref="OperationCanceledException"/> where Litestream does not answer as it should.
+/// Source: Litestream's server.go, v0.5.16.
+/// </summary>
+internal sealed class ControlSocket : IDisposable
+{
+    private readonly HttpClient _http;
+
+    public ControlSocket(string path)
+    {
+        Path = path;
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            ActivityHeadersPropagator = null,
+            ConnectCallback = async (_, cancellation) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                try
+                {
+                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
+                    return new NetworkStream(socket, ownsSocket: true);
+                }
+                catch
+                {
+                    socket.Dispose();
+                    throw;
+                }
+            },
+        })
+        {
+            BaseAddress = new Uri("http://litestream"),
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+    }
+
+    public string Path { get; }
+
+    /// <summary>What Litestream says of itself.</summary>
+    public Task<DaemonInfo> GetInfoAsync(CancellationToken cancellation) =>
+        GetAsync("/info", ControlSocketJson.Default.DaemonInfo, cancellation);
+
+    /// <summary>The databases that Litestream knows.</summary>
+    public async Task<IReadOnlyList<ListedDatabase>> ListAsync(CancellationToken cancellation) =>
+        (await GetAsync("/list", ControlSocketJson.Default.DatabaseList, cancellation).ConfigureAwait(false)).Databases;
+
+    /// <summary>The id of the last transaction that Litestream has taken from the database.</summary>
+    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public async Task<ulong> GetTxidAsync(string databasePath, CancellationToken cancellation) =>
+        (await GetAsync($"/txid?path={Uri.EscapeDataString(databasePath)}", ControlSocketJson.Default.DatabaseTxid, cancellation)
+            .ConfigureAwait(false)).Txid;
+
+    /// <summary>Has a database's changes replicated now, and waits until they are.</summary>
+    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public async Task SyncAsync(string databasePath, CancellationToken cancellation)
+    {
+        var request = new SyncRequest(databasePath, Wait: true);
+        using var body = new StringContent(JsonSerializer.Serialize(request, ControlSocketJson.Default.SyncRequest));
+        using var response = await _http.PostAsync(new Uri("/sync", UriKind.Relative), body, cancellation).ConfigureAwait(false);
+        response.EnsureSuccessStatusCode();
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<T> GetAsync<T>(
+        string url, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, CancellationToken cancellation)
+    {
+        using var response = await _http.GetAsync(new Uri(url, UriKind.Relative), cancellation).ConfigureAwait(false);
+        response.EnsureSuccessStatusCode();
+        var body = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
+        return await JsonSerializer.DeserializeAsync(body, type, cancellation).ConfigureAwait(false)
+            ?? throw new JsonException("null");
+    }
+}
+
+/// <summary>The answer of <c>GET /info</c>.</summary>
+internal sealed record DaemonInfo(
+    [property: JsonPropertyName("version")] string Version,
+    [property: JsonPropertyName("pid")] int ProcessId);
+
+/// <summary>One database in the answer of <c>GET /list</c>.</summary>
+/// <param name="Path">Its file, absolute.</param>
+/// <param name="Status"><c>replicating</c>, <c>open</c> or <c>stopped</c>.</param>
+/// <param name="LastSyncAt">When its data last reached the replica; null for not yet.</param>
+internal sealed record ListedDatabase(
+    [property: JsonPropertyName("path")] string Path,
+    [property: JsonPropertyName("status")] string Status,
+    [property: JsonPropertyName("last_sync_at")] DateTimeOffset? LastSyncAt);
+
+internal sealed record DatabaseList([property: JsonPropertyName("databases")] IReadOnlyList<ListedDatabase> Databases);
+
+internal sealed record DatabaseTxid([property: JsonPropertyName("txid")] ulong Txid);
+
+internal sealed record SyncRequest(
+    [property: JsonPropertyName("path")] string Path,
+    [property: JsonPropertyName("wait")] bool Wait);
+
+[JsonSerializable(typeof(SyncRequest))]
+[JsonSerializable(typeof(DaemonInfo))]
+[JsonSerializable(typeof(DatabaseList))]
+[JsonSerializable(typeof(DatabaseTxid))]
+internal sealed partial class ControlSocketJson : JsonSerializerContext;

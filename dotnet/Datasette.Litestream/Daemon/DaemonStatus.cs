@@ -1,0 +1,30 @@
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>What Litestream is doing.</summary>
+internal enum DaemonState
+{
+    Starting,
+    Running,
+
+    /// <summary>It ended by itself, and will be started again.</summary>
+    Waiting,
+    Stopping,
+    Stopped,
+}
+
+/// <summary>How Litestream stands at one moment.</summary>
+/// <param name="State">What it is doing.</param>
+/// <param name="ProcessId">Null while there is none.</param>
+/// <param name="StartedAt">When the process started; null while there is none.</param>
+/// <param name="Failures">How often it ended by itself or had to be killed, since Datasette's start.</param>
+/// <param name="LastFailure">What happened the last time it did; null where it never did.</param>
+/// <param name="LastFailureAt">When.</param>
+/// <param name="NextStartAt">When it will be started again; null while it runs.</param>
+internal sealed record DaemonStatus(
+    DaemonState State,
+    int? ProcessId = null,
+    DateTimeOffset? StartedAt = null,
+    int Failures = 0,
+    string? LastFailure = null,
+    DateTimeOffset? LastFailureAt = null,
+    DateTimeOffset? NextStartAt = null);

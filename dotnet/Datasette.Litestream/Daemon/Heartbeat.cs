@@ -1,0 +1,49 @@
+using System.Text.Json;
+
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>Notices a Litestream that is there but does not answer, such as one that was stopped or hangs.</summary>
+internal static class Heartbeat
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(3);
+
+    /// <summary>How many questions in a row may stay without an answer: 8 s in all, at the most.</summary>
+    private const int Tries = 2;
+
+    /// <summary>Returns when Litestream stops answering; never for a generation without a control socket.</summary>
+    public static async Task WatchAsync(ControlSocket? socket, TimeProvider time, CancellationToken cancellation)
+    {
+        if (socket is null)
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellation).ConfigureAwait(false);
+            return;
+        }
+
+        for (var unanswered = 0; unanswered < Tries;)
+        {
+            if (unanswered == 0)
+            {
+                await Task.Delay(Interval, time, cancellation).ConfigureAwait(false);
+            }
+
+            unanswered = await AnswersAsync(socket, time, cancellation).ConfigureAwait(false) ? 0 : unanswered + 1;
+        }
+    }
+
+    private static async Task<bool> AnswersAsync(ControlSocket socket, TimeProvider time, CancellationToken cancellation)
+    {
+        using var timeout = new CancellationTokenSource(AnswerTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
+        try
+        {
+            await socket.GetInfoAsync(either.Token).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception fault) when (fault is HttpRequestException or JsonException or OperationCanceledException)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            return false;
+        }
+    }
+}

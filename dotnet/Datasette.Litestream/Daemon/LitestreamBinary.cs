@@ -1,0 +1,111 @@
+using System.ComponentModel;
+using System.Text;
+using Datasette.Litestream.Processes;
+
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>The Litestream that will run.</summary>
+/// <param name="Path">Absolute.</param>
+/// <param name="Version">One that this plugin supports.</param>
+/// <param name="Origin">How it was found, in words.</param>
+internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, string Origin)
+{
+    /// <summary>The environment variable that names the binary.</summary>
+    public const string Variable = "DATASETTE_LITESTREAM_BINARY";
+
+    private const int LongestAnswer = 4096;
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Finds the binary - the named one, else the bundled one, else the one on PATH - and asks for its version.</summary>
+    /// <param name="bundled">Where a wheel that carries Litestream has it; null or not there in one that does not.</param>
+    /// <param name="environment">Datasette's environment.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ReplicationException">There is none, or none that will do.</exception>
+    public static async Task<LitestreamBinary> FindAsync(
+        string? bundled, IReadOnlyDictionary<string, string> environment, TimeProvider time)
+    {
+        var (path, origin) = Locate(bundled, environment);
+        var answer = await AskVersionAsync(path, environment, time).ConfigureAwait(false);
+        var version = LitestreamVersion.Parse(answer)
+            ?? throw new ReplicationException(
+                $"{path} is no Litestream: `litestream version` answered \"{FirstLine(answer)}\". {Cure}");
+        return version.Generation is null
+            ? throw new ReplicationException(
+                $"Litestream {version} ({path}) is not supported; this plugin works with {LitestreamVersion.Supported}. {Cure}")
+            : new LitestreamBinary(path, version, origin);
+    }
+
+    private static string Cure =>
+        $"Install one from https://litestream.io/install/ onto PATH, or set {Variable} to its path.";
+
+    private static (string Path, string Origin) Locate(string? bundled, IReadOnlyDictionary<string, string> environment)
+    {
+        if (environment.TryGetValue(Variable, out var named) && named.Length > 0)
+        {
+            return File.Exists(named)
+                ? (System.IO.Path.GetFullPath(named), Variable)
+                : throw new ReplicationException($"{Variable}: there is no file {named}; correct the path or take the variable out.");
+        }
+
+        if (bundled is not null && File.Exists(bundled))
+        {
+            return (bundled, "the plugin's own");
+        }
+
+        return SearchPath.Find("litestream", environment) is { } found
+            ? (found, "PATH")
+            : throw new ReplicationException($"There is no litestream on PATH. {Cure}");
+    }
+
+    private static async Task<string> AskVersionAsync(
+        string path, IReadOnlyDictionary<string, string> environment, TimeProvider time)
+    {
+        var answer = new StringBuilder();
+        ChildProcess process;
+        try
+        {
+            process = ChildProcess.Start(path, ["version"], environment, default, Collect, Collect);
+        }
+        catch (Win32Exception fault)
+        {
+            throw new ReplicationException($"Litestream could not be started: {fault.Message}. {Cure}", fault);
+        }
+
+        try
+        {
+            await Task.WhenAll(process.Exited, process.OutputEnded).WaitAsync(AnswerTimeout, time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new ReplicationException(
+                $"{path} is no Litestream: `litestream version` did not answer within {AnswerTimeout.TotalSeconds} s. {Cure}");
+        }
+        finally
+        {
+            process.Send(LibC.SIGKILL);
+        }
+
+        lock (answer)
+        {
+            return answer.ToString().Trim();
+        }
+
+        void Collect(ReadOnlyMemory<byte> piece)
+        {
+            lock (answer)
+            {
+                if (answer.Length < LongestAnswer)
+                {
+                    answer.Append(Encoding.UTF8.GetString(piece.Span));
+                }
+            }
+        }
+    }
+
+    private static string FirstLine(string text)
+    {
+        const int longest = 200;
+        var line = text.Split('\n')[0];
+        return line.Length <= longest ? line : line[..longest] + "…";
+    }
+}

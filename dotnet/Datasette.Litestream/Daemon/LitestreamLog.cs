@@ -1,0 +1,84 @@
+using System.Text;
+
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>
+/// The last lines that Litestream wrote, over all its restarts, without secrets. Written by the threads that read
+/// Litestream's output, read by anybody.
+/// </summary>
+internal sealed class LitestreamLog(TimeProvider time)
+{
+    /// <summary>How many lines are kept.</summary>
+    public const int Capacity = 500;
+
+    // A line that never ends would be memory that never ends.
+    private const int LongestLine = 16 * 1024;
+
+    private readonly Lock _writing = new();
+    private readonly Queue<LogEntry> _entries = new(Capacity);
+    private volatile Redactor _redactor = new([]);
+
+    /// <summary>What takes secrets out of lines from now on.</summary>
+    public Redactor Redactor
+    {
+        get => _redactor;
+        set => _redactor = value;
+    }
+
+    /// <summary>The lines kept, oldest first.</summary>
+    public IReadOnlyList<LogEntry> Entries
+    {
+        get
+        {
+            lock (_writing)
+            {
+                return [.. _entries];
+            }
+        }
+    }
+
+    /// <summary>A sink for the pieces of one output stream; each stream needs one of its own, since lines span pieces.</summary>
+    /// <param name="onEntry">Told of every line, on the thread that reads the output.</param>
+    public Action<ReadOnlyMemory<byte>> OpenSink(Action<LogEntry> onEntry)
+    {
+        var line = new List<byte>();
+        return piece =>
+        {
+            foreach (var character in piece.Span)
+            {
+                if (character != '\n')
+                {
+                    if (line.Count < LongestLine)
+                    {
+                        line.Add(character);
+                    }
+
+                    continue;
+                }
+
+                var text = Encoding.UTF8.GetString([.. line]).TrimEnd('\r');
+                line.Clear();
+                if (text.Length > 0)
+                {
+                    onEntry(Add(text));
+                }
+            }
+        };
+    }
+
+    private LogEntry Add(string line)
+    {
+        var entry = LogEntry.Parse(_redactor.Redact(line), time.GetUtcNow());
+        lock (_writing)
+        {
+            if (_entries.Count == Capacity)
+            {
+                _entries.Dequeue();
+            }
+
+            _entries.Enqueue(entry);
+        }
+
+        return entry;
+    }
+}

@@ -1,0 +1,209 @@
+using System.ComponentModel;
+using System.Text;
+using System.Text.Json;
+using Datasette.Litestream.Processes;
+
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>One run of <c>litestream replicate</c>, from its start to its end.</summary>
+internal sealed class LitestreamProcess : IDisposable
+{
+    private const int LinesInError = 10;
+
+    /// <summary>A Litestream that is neither ready nor gone by then is no use; a thousand databases open in a few seconds.</summary>
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(1);
+
+    private readonly DaemonSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly ChildProcess _process;
+    private readonly SemaphoreSlim _logged = new(0);
+    private readonly List<LogEntry> _lastEntries = [];
+    private readonly HashSet<string> _initialized = new(StringComparer.Ordinal);
+
+    private LitestreamProcess(DaemonSettings settings, LitestreamLog log, TimeProvider time)
+    {
+        _settings = settings;
+        _time = time;
+        Socket = settings.Binary.Version.Generation == LitestreamGeneration.V05 ? new ControlSocket(settings.SocketPath) : null;
+        _process = ChildProcess.Start(
+            settings.Binary.Path,
+            ["replicate", "-no-expand-env", "-config", "/dev/stdin"],
+            settings.Environment,
+            Encoding.UTF8.GetBytes(settings.Configuration),
+            log.OpenSink(Note),
+            log.OpenSink(Note));
+        StartedAt = time.GetUtcNow();
+    }
+
+    public int Id => _process.Id;
+
+    public DateTimeOffset StartedAt { get; }
+
+    /// <summary>Null for a generation that has none.</summary>
+    public ControlSocket? Socket { get; }
+
+    public Task<ProcessExit> Exited => _process.Exited;
+
+    /// <summary>Starts Litestream and waits until it replicates.</summary>
+    /// <exception cref="ReplicationException">It ended instead; its own words are in the message.</exception>
+    public static async Task<LitestreamProcess> StartAsync(
+        DaemonSettings settings, LitestreamLog log, TimeProvider time, CancellationToken cancellation)
+    {
+        LitestreamProcess process;
+        try
+        {
+            process = new LitestreamProcess(settings, log, time);
+        }
+        catch (Win32Exception fault)
+        {
+            throw new ReplicationException($"Litestream could not be started: {fault.Message}.", fault);
+        }
+
+        try
+        {
+            await process.BecomeReadyAsync(cancellation).ConfigureAwait(false);
+            return process;
+        }
+        catch
+        {
+            await process.KillAsync().ConfigureAwait(false);
+            process.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Ends Litestream: it replicates what it has yet to, and ends. It is killed where it takes longer than its shutdown
+    /// timeout.
+    /// </summary>
+    /// <param name="timeout">Less than the shutdown timeout, where the caller has less.</param>
+    /// <returns>What went wrong, in a sentence; null where nothing did.</returns>
+    public async Task<string?> StopAsync(TimeSpan timeout)
+    {
+        await SyncNewDatabasesAsync(timeout / 2).ConfigureAwait(false);
+        _process.Send(LibC.SIGTERM);
+        try
+        {
+            var exit = await Exited.WaitAsync(timeout, _time).ConfigureAwait(false);
+            return exit.Code == 0 ? null : $"Litestream ended with {exit} when it was stopped; its last changes may not be replicated yet.";
+        }
+        catch (TimeoutException)
+        {
+            await KillAsync().ConfigureAwait(false);
+            return $"Litestream did not end within {timeout.TotalSeconds:0.#} s and was killed; its last changes may not be replicated yet.";
+        }
+    }
+
+    public async Task KillAsync()
+    {
+        _process.Send(LibC.SIGKILL);
+        await Exited.ConfigureAwait(false);
+    }
+
+    /// <summary>Releases the connection to the control socket; the process should have ended.</summary>
+    public void Dispose() => Socket?.Dispose();
+
+    // 0.5 syncs its databases when it ends, but not one that it has not synced before: one that was opened less than a
+    // second ago would be left out.
+    private async Task SyncNewDatabasesAsync(TimeSpan timeout)
+    {
+        if (Socket is null)
+        {
+            return;
+        }
+
+        using var deadline = new CancellationTokenSource(timeout, _time);
+        try
+        {
+            var databases = await Socket.ListAsync(deadline.Token).WaitAsync(deadline.Token).ConfigureAwait(false);
+            await Task.WhenAll(databases
+                .Where(database => database.LastSyncAt is null)
+                .Select(database => Socket.SyncAsync(database.Path, deadline.Token))).ConfigureAwait(false);
+        }
+        catch (Exception fault) when (fault is HttpRequestException or JsonException or OperationCanceledException)
+        {
+            // A replica that cannot be reached; Litestream's log tells more than this could.
+        }
+    }
+
+    private async Task BecomeReadyAsync(CancellationToken cancellation)
+    {
+        using var deadline = new CancellationTokenSource(StartTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        try
+        {
+            while (!await IsReadyAsync(either.Token).ConfigureAwait(false))
+            {
+                // Litestream logs each step of its start, so that each line is an occasion to look again.
+                var logged = _logged.WaitAsync(either.Token);
+                if (await Task.WhenAny(logged, Exited).ConfigureAwait(false) == Exited)
+                {
+                    await _process.OutputEnded.WaitAsync(either.Token).ConfigureAwait(false);
+                    throw new ReplicationException(
+                        $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start. Its last words:\n{LastWords()}");
+                }
+
+                await logged.ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            throw new ReplicationException(
+                $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start. Its last words:\n{LastWords()}");
+        }
+    }
+
+    private async Task<bool> IsReadyAsync(CancellationToken cancellation)
+    {
+        if (Socket is null)
+        {
+            lock (_lastEntries)
+            {
+                return _initialized.IsSupersetOf(_settings.DatabasePaths);
+            }
+        }
+
+        if (!File.Exists(Socket.Path))
+        {
+            return false;
+        }
+
+        try
+        {
+            await Socket.GetInfoAsync(cancellation).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception fault) when (fault is HttpRequestException or JsonException)
+        {
+            return false;
+        }
+    }
+
+    // On the threads that read its output.
+    private void Note(LogEntry entry)
+    {
+        lock (_lastEntries)
+        {
+            if (_lastEntries.Count == LinesInError)
+            {
+                _lastEntries.RemoveAt(0);
+            }
+
+            _lastEntries.Add(entry);
+            if (entry.Message == "initialized db" && entry.Database is { } path)
+            {
+                _initialized.Add(path);
+            }
+        }
+
+        _logged.Release();
+    }
+
+    private string LastWords()
+    {
+        lock (_lastEntries)
+        {
+            return _lastEntries.Count == 0 ? "  (none)" : string.Join('\n', _lastEntries.Select(entry => $"  {entry}"));
+        }
+    }
+}

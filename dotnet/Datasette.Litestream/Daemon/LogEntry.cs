@@ -1,0 +1,70 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>One line of Litestream's log.</summary>
+/// <param name="Time">When Litestream wrote it, or when it came where the line does not say.</param>
+/// <param name="Level">INFO, WARN, ERROR or DEBUG.</param>
+/// <param name="Message">What happened.</param>
+/// <param name="Database">The database it is about, as Litestream names it (its file's name or path); null for none.</param>
+/// <param name="Details">Litestream's other attributes as <c>key=value</c>.</param>
+internal sealed record LogEntry(DateTimeOffset Time, string Level, string Message, string? Database, string Details)
+{
+    /// <summary>Reads a line: an object of Go's log/slog, or any text, which Litestream writes where it fails before logging.</summary>
+    /// <param name="line">Without its line break.</param>
+    /// <param name="now">The time where the line has none.</param>
+    public static LogEntry Parse(string line, DateTimeOffset now)
+    {
+        if (!line.StartsWith('{'))
+        {
+            return new LogEntry(now, line.StartsWith("Error: ", StringComparison.Ordinal) ? "ERROR" : "INFO", line, null, "");
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(line);
+            return FromJson(document.RootElement, now);
+        }
+        catch (JsonException)
+        {
+            return new LogEntry(now, "INFO", line, null, "");
+        }
+    }
+
+    public override string ToString() => string.Join(' ', new[] { Level, Message, Details }.Where(part => part.Length > 0));
+
+    private static LogEntry FromJson(JsonElement line, DateTimeOffset now)
+    {
+        var time = now;
+        var level = "INFO";
+        var message = "";
+        string? database = null;
+        var details = new List<string>();
+        foreach (var attribute in line.EnumerateObject())
+        {
+            var value = attribute.Value.ValueKind == JsonValueKind.String ? attribute.Value.GetString()! : attribute.Value.GetRawText();
+            switch (attribute.Name)
+            {
+                case "time" when DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, out var written):
+                    time = written;
+                    break;
+                case "level":
+                    level = value;
+                    break;
+                case "msg":
+                    message = value;
+                    break;
+                case "db" or "path":
+                    database ??= value;
+                    details.Add($"{attribute.Name}={value}");
+                    break;
+                default:
+                    details.Add($"{attribute.Name}={value}");
+                    break;
+            }
+        }
+
+        return new LogEntry(time, level, message, database, string.Join(' ', details));
+    }
+}

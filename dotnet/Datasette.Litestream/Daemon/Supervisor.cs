@@ -1,0 +1,215 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Threading.Channels;
+
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>
+/// Keeps one Litestream running. A single task owns the process and all its state; everybody else sends it requests and
+/// reads <see cref="Status"/>, which is immutable.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "A CancellationTokenSource without a timer or a link holds nothing.")]
+internal sealed class Supervisor
+{
+    private readonly LitestreamLog _log;
+    private readonly TimeProvider _time;
+    private readonly Action<int> _onStarted;
+    private readonly RestartDelay _delay;
+    private readonly Channel<Request> _requests = Channel.CreateUnbounded<Request>();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile DaemonStatus _status = new(DaemonState.Starting);
+    private volatile ControlSocket? _socket;
+
+    /// <summary>Starts Litestream; see <see cref="FirstStart"/> for how that went.</summary>
+    /// <param name="settings">The first run's settings.</param>
+    /// <param name="log">Gets what Litestream writes.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="chance">Where the delays' jitter comes from.</param>
+    /// <param name="onStarted">Told of the process id whenever Litestream has started, on the supervising task.</param>
+    public Supervisor(DaemonSettings settings, LitestreamLog log, TimeProvider time, Random chance, Action<int> onStarted)
+    {
+        _log = log;
+        _time = time;
+        _onStarted = onStarted;
+        _delay = new RestartDelay(chance);
+        _ = Task.Run(() => RunAsync(settings));
+    }
+
+    /// <summary>How Litestream stands.</summary>
+    public DaemonStatus Status => _status;
+
+    /// <summary>The control socket of the Litestream that runs; null while none does, and for a generation without one.</summary>
+    public ControlSocket? Socket => _socket;
+
+    /// <summary>Done when Litestream runs for the first time.</summary>
+    /// <exception cref="ReplicationException">It did not; nothing is left running.</exception>
+    public Task FirstStart => _firstStart.Task;
+
+    /// <summary>Stops Litestream gracefully and starts it with other settings; nothing where it was stopped for good.</summary>
+    /// <returns>Done when it runs again, or could not be started and will be tried again.</returns>
+    public Task RestartAsync(DaemonSettings settings) => SendAsync(new Request(settings, settings.ShutdownTimeout));
+
+    /// <summary>Stops Litestream for good.</summary>
+    /// <param name="timeout">How long it may take before it is killed.</param>
+    /// <returns>What went wrong, in a sentence; null where nothing did.</returns>
+    public Task<string?> StopAsync(TimeSpan timeout)
+    {
+        var stopped = SendAsync(new Request(null, timeout));
+        _stopping.Cancel();
+        return stopped;
+    }
+
+    private Task<string?> SendAsync(Request request) =>
+        _requests.Writer.TryWrite(request) ? request.Done.Task : Task.FromResult<string?>(null);
+
+    private async Task RunAsync(DaemonSettings settings)
+    {
+        LitestreamProcess? process = null;
+        try
+        {
+            process = await StartAsync(settings).ConfigureAwait(false);
+            _firstStart.SetResult();
+            while (true)
+            {
+                await WaitForChangeAsync(process).ConfigureAwait(false);
+                if (_requests.Reader.TryRead(out var request))
+                {
+                    var fault = process is null ? null : await EndAsync(process, request.Timeout).ConfigureAwait(false);
+                    process = null;
+                    if (request.Settings is null)
+                    {
+                        request.Done.SetResult(fault);
+                        return;
+                    }
+
+                    settings = request.Settings;
+                    process = await TryStartAsync(settings).ConfigureAwait(false);
+                    request.Done.SetResult(fault);
+                }
+                else if (process is null)
+                {
+                    process = await TryStartAsync(settings).ConfigureAwait(false);
+                }
+                else
+                {
+                    await BuryAsync(process).ConfigureAwait(false);
+                    process = null;
+                }
+            }
+        }
+        catch (Exception fault)
+        {
+            if (process is not null)
+            {
+                await process.KillAsync().ConfigureAwait(false);
+            }
+
+            _firstStart.TrySetException(fault);
+        }
+        finally
+        {
+            _socket = null;
+            _status = _status with { State = DaemonState.Stopped, ProcessId = null, StartedAt = null, NextStartAt = null };
+            _requests.Writer.Complete();
+            while (_requests.Reader.TryRead(out var late))
+            {
+                late.Done.SetResult(null);
+            }
+        }
+    }
+
+    /// <summary>Returns on a request, when the process has ended or does not answer, or when the next start is due.</summary>
+    private async Task WaitForChangeAsync(LitestreamProcess? process)
+    {
+        using var watching = new CancellationTokenSource();
+        Task change;
+        if (process is null)
+        {
+            var due = (_status.NextStartAt ?? DateTimeOffset.MinValue) - _time.GetUtcNow();
+            change = due > TimeSpan.Zero ? Task.Delay(due, _time, watching.Token) : Task.CompletedTask;
+        }
+        else
+        {
+            change = Task.WhenAny(process.Exited, Heartbeat.WatchAsync(process.Socket, _time, watching.Token));
+        }
+
+        await Task.WhenAny(change, _requests.Reader.WaitToReadAsync(watching.Token).AsTask()).ConfigureAwait(false);
+        await watching.CancelAsync().ConfigureAwait(false);
+    }
+
+    private async Task<LitestreamProcess> StartAsync(DaemonSettings settings)
+    {
+        _status = _status with { State = DaemonState.Starting, NextStartAt = null };
+        var process = await LitestreamProcess.StartAsync(settings, _log, _time, _stopping.Token).ConfigureAwait(false);
+        _onStarted(process.Id);
+        _socket = process.Socket;
+        _status = _status with { State = DaemonState.Running, ProcessId = process.Id, StartedAt = process.StartedAt };
+        return process;
+    }
+
+    private async Task<LitestreamProcess?> TryStartAsync(DaemonSettings settings)
+    {
+        try
+        {
+            return await StartAsync(settings).ConfigureAwait(false);
+        }
+        catch (ReplicationException fault)
+        {
+            Note(fault.Message, TimeSpan.Zero);
+            return null;
+        }
+        catch (OperationCanceledException)
+        {
+            // The request to stop comes next.
+            return null;
+        }
+    }
+
+    private async Task<string?> EndAsync(LitestreamProcess process, TimeSpan timeout)
+    {
+        _socket = null;
+        _status = _status with { State = DaemonState.Stopping };
+        using (process)
+        {
+            return await process.StopAsync(timeout).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Takes note of a process that ended by itself, and ends one that does not answer.</summary>
+    private async Task BuryAsync(LitestreamProcess process)
+    {
+        _socket = null;
+        using (process)
+        {
+            var hasEnded = process.Exited.IsCompleted;
+
+            // One that was stopped (SIGSTOP) or hangs would not heed a gentler signal.
+            await process.KillAsync().ConfigureAwait(false);
+            Note(
+                hasEnded
+                    ? $"Litestream ended by itself with {await process.Exited.ConfigureAwait(false)}."
+                    : "Litestream did not answer on its control socket and was killed.",
+                _time.GetUtcNow() - process.StartedAt);
+        }
+    }
+
+    private void Note(string failure, TimeSpan run)
+    {
+        var now = _time.GetUtcNow();
+        _status = new DaemonStatus(
+            DaemonState.Waiting,
+            Failures: _status.Failures + 1,
+            LastFailure: failure,
+            LastFailureAt: now,
+            NextStartAt: now + _delay.After(run));
+    }
+
+    /// <summary>Something asked of the supervising task.</summary>
+    /// <param name="Settings">What to start after the stop; null for nothing.</param>
+    /// <param name="Timeout">How long the stop may take.</param>
+    private sealed record Request(DaemonSettings? Settings, TimeSpan Timeout)
+    {
+        /// <summary>The fault of the stop, or null.</summary>
+        public TaskCompletionSource<string?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,137 @@
+// A program that stands in for Litestream where the real one would not fail on demand. It behaves as the words in the
+// environment variable FAKE_LITESTREAM say:
+//
+//   version=0.3.13        what `version` prints; 0.5.16 without it
+//   starts=FILE           adds a line to FILE at every start of `replicate`
+//   config=FILE           writes what came on standard input to FILE
+//   fail                  says why and ends with exit code 1 instead of becoming ready
+//   fail-from=N           the same, from the Nth start on (needs starts=FILE)
+//   never-ready           runs, but opens no control socket
+//   mute-after=N          answers N questions on the control socket, and none after that
+//   ignore-sigterm        has to be killed
+//   exit-code=N           how it ends on SIGTERM; 0 without it
+//   log=TEXT              logs TEXT at level ERROR before it is ready
+
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+var words = (Environment.GetEnvironmentVariable("FAKE_LITESTREAM") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+var version = Value("version") ?? "0.5.16";
+if (args is ["version"])
+{
+    Console.WriteLine(version);
+    return 0;
+}
+
+var configuration = await Console.In.ReadToEndAsync();
+if (Value("config") is { } configurationFile)
+{
+    await File.WriteAllTextAsync(configurationFile, configuration);
+}
+
+var start = 1;
+if (Value("starts") is { } startsFile)
+{
+    await File.AppendAllTextAsync(startsFile, $"{Environment.ProcessId}\n");
+    start = File.ReadAllLines(startsFile).Length;
+}
+
+if (Value("log") is { } text)
+{
+    Log("ERROR", text);
+}
+
+if (words.Contains("fail") || (Value("fail-from") is { } first && start >= int.Parse(first)))
+{
+    Console.Error.WriteLine("Error: told to fail");
+    return 1;
+}
+
+var ended = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
+{
+    context.Cancel = true;
+    if (!words.Contains("ignore-sigterm"))
+    {
+        ended.TrySetResult(int.Parse(Value("exit-code") ?? "0"));
+    }
+});
+
+var databases = Regex.Matches(configuration, "^- path: \"(.*)\"$", RegexOptions.Multiline).Select(match => match.Groups[1].Value).ToList();
+if (!words.Contains("never-ready"))
+{
+    if (version.StartsWith("0.5", StringComparison.Ordinal))
+    {
+        var path = Regex.Match(configuration, "^socket:\n(?:  .*\n)*?  path: \"(.*)\"$", RegexOptions.Multiline).Groups[1].Value;
+        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen();
+        _ = Task.Run(() => ServeAsync(listener));
+    }
+
+    foreach (var database in databases)
+    {
+        Log("INFO", "initialized db", database);
+    }
+}
+
+return await ended.Task;
+
+string? Value(string name) =>
+    words.FirstOrDefault(word => word.StartsWith($"{name}=", StringComparison.Ordinal))?[(name.Length + 1)..];
+
+void Log(string level, string message, string? path = null)
+{
+    var line = new JsonObject { ["time"] = DateTimeOffset.UtcNow.ToString("O"), ["level"] = level, ["msg"] = message };
+    if (path is not null)
+    {
+        line["path"] = path;
+    }
+
+    Console.Error.WriteLine(line.ToJsonString());
+}
+
+async Task ServeAsync(Socket listener)
+{
+    var answersLeft = int.Parse(Value("mute-after") ?? int.MaxValue.ToString());
+    while (true)
+    {
+        var connection = await listener.AcceptAsync();
+        _ = Task.Run(() => AnswerAsync(connection));
+    }
+
+    async Task AnswerAsync(Socket connection)
+    {
+        using var stream = new NetworkStream(connection, ownsSocket: true);
+        using var reader = new StreamReader(stream);
+        while (await reader.ReadLineAsync() is { } request)
+        {
+            while (await reader.ReadLineAsync() is { Length: > 0 })
+            {
+            }
+
+            if (Interlocked.Decrement(ref answersLeft) < 0)
+            {
+                await Task.Delay(Timeout.Infinite);
+            }
+
+            var list = new JsonArray([.. databases.Select(path => (JsonNode)new JsonObject
+            {
+                ["path"] = path,
+                ["status"] = "replicating",
+                ["last_sync_at"] = DateTimeOffset.UtcNow.ToString("O"),
+            })]);
+            var body = request.Split(' ')[1].Split('?')[0] switch
+            {
+                "/info" => new JsonObject { ["version"] = version, ["pid"] = Environment.ProcessId }.ToJsonString(),
+                "/list" => new JsonObject { ["databases"] = list }.ToJsonString(),
+                _ => new JsonObject { ["txid"] = 7 }.ToJsonString(),
+            };
+            await stream.WriteAsync(Encoding.UTF8.GetBytes(
+                $"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}"));
+        }
+    }
+}
