@@ -1,0 +1,77 @@
+namespace Datasette.Litestream.Credentials;
+
+/// <summary>
+/// Reads the credentials again at an interval. One task owns them and tells of every change; <see cref="Status"/> is
+/// immutable and for everybody.
+/// </summary>
+internal sealed class CredentialRefresher : IDisposable
+{
+    private readonly ICredentialSource _source;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _stopping = new();
+    private volatile CredentialStatus _status;
+
+    /// <param name="source">Where they come from.</param>
+    /// <param name="first">The credentials in use.</param>
+    /// <param name="time">The clock.</param>
+    public CredentialRefresher(ICredentialSource source, S3Credentials first, TimeProvider time)
+    {
+        _source = source;
+        _time = time;
+        Current = first;
+        _status = new CredentialStatus(source.Description, time.GetUtcNow(), null, null);
+    }
+
+    public CredentialStatus Status => _status;
+
+    private S3Credentials Current { get; set; }
+
+    /// <summary>Refreshes until disposed of, or until a refresh has failed and that is not to be lived with.</summary>
+    /// <param name="interval">The time between the end of one refresh and the next.</param>
+    /// <param name="keepsOnFailure">Whether the last good credentials stay in use where a refresh fails.</param>
+    /// <param name="onChanged">Told of new credentials; the next refresh waits for it.</param>
+    /// <param name="onFailed">Told of the failure that ended refreshing.</param>
+    public async Task RunAsync(
+        TimeSpan interval, bool keepsOnFailure, Func<S3Credentials, Task> onChanged, Action<ReplicationException> onFailed)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(interval, _time, _stopping.Token).ConfigureAwait(false);
+                try
+                {
+                    await RefreshAsync(onChanged).ConfigureAwait(false);
+                }
+                catch (ReplicationException fault)
+                {
+                    _status = _status with { Failure = fault.Message };
+                    if (!keepsOnFailure)
+                    {
+                        onFailed(fault);
+                        return;
+                    }
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Disposed of.
+        }
+    }
+
+    public void Dispose() => _stopping.Cancel();
+
+    private async Task RefreshAsync(Func<S3Credentials, Task> onChanged)
+    {
+        var read = await _source.ReadAsync(_stopping.Token).ConfigureAwait(false);
+        var now = _time.GetUtcNow();
+        _status = _status with { ReadAt = now, Failure = null };
+        if (read != Current)
+        {
+            Current = read;
+            await onChanged(read).ConfigureAwait(false);
+            _status = _status with { ChangedAt = now };
+        }
+    }
+}

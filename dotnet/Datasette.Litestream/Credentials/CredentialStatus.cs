@@ -1,0 +1,8 @@
+namespace Datasette.Litestream.Credentials;
+
+/// <summary>How the credentials stand at one moment.</summary>
+/// <param name="Source">Where they come from, in words.</param>
+/// <param name="ReadAt">When they were last read.</param>
+/// <param name="ChangedAt">When they last changed; null where they never did.</param>
+/// <param name="Failure">Why the last refresh failed; null where it did not.</param>
+internal sealed record CredentialStatus(string Source, DateTimeOffset ReadAt, DateTimeOffset? ChangedAt, string? Failure);

@@ -1,0 +1,102 @@
+using System.ComponentModel;
+using System.Text;
+using Datasette.Litestream.Processes;
+
+namespace Datasette.Litestream.Credentials;
+
+/// <summary>Credentials as JSON on the standard output of a command, which runs without a shell.</summary>
+internal sealed class CredentialsCommand : ICredentialSource
+{
+    private const string Key = "credentials-command";
+    private const int LargestOutput = 64 * 1024;
+    private const int ShownErrors = 2048;
+    private static readonly TimeSpan LongestRun = TimeSpan.FromSeconds(30);
+
+    private readonly IReadOnlyList<string> _words;
+    private readonly IReadOnlyDictionary<string, string> _environment;
+    private readonly TimeProvider _time;
+
+    /// <param name="commandLine">Split as a POSIX shell would.</param>
+    /// <param name="environment">The command's environment.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ReplicationException">It cannot be split.</exception>
+    public CredentialsCommand(string commandLine, IReadOnlyDictionary<string, string> environment, TimeProvider time)
+    {
+        _environment = environment;
+        _time = time;
+        try
+        {
+            _words = ShellWords.Split(commandLine);
+        }
+        catch (FormatException fault)
+        {
+            throw new ReplicationException($"{Key}: the command {fault.Message}; correct it.");
+        }
+
+        if (_words.Count == 0)
+        {
+            throw new ReplicationException($"{Key}: there is no command; write one that prints the credentials as JSON.");
+        }
+    }
+
+    // Arguments may hold a secret; the program's name does not.
+    public string Description => $"the command {_words[0]}";
+
+    public async Task<S3Credentials> ReadAsync(CancellationToken cancellation)
+    {
+        var path = SearchPath.Find(_words[0], _environment)
+            ?? throw new ReplicationException($"{Key}: there is no program {_words[0]} on PATH; correct the command.");
+        var output = new MemoryStream();
+        var errors = new MemoryStream();
+        ChildProcess process;
+        try
+        {
+            process = ChildProcess.Start(path, [.. _words.Skip(1)], _environment, default, piece => Keep(output, piece, LargestOutput + 1), piece => Keep(errors, piece, ShownErrors));
+        }
+        catch (Win32Exception fault)
+        {
+            throw new ReplicationException($"{Key}: {fault.Message}; correct the command.", fault);
+        }
+
+        try
+        {
+            await Task.WhenAll(process.Exited, process.OutputEnded).WaitAsync(LongestRun, _time, cancellation).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new ReplicationException(
+                $"{Key}: {_words[0]} took longer than {LongestRun.TotalSeconds} s and was ended.{Shown(errors)}");
+        }
+        finally
+        {
+            process.SendToGroup(LibC.SIGKILL);
+        }
+
+        var exit = await process.Exited.ConfigureAwait(false);
+        if (exit.Code != 0)
+        {
+            throw new ReplicationException($"{Key}: {_words[0]} failed with {exit}.{Shown(errors)}");
+        }
+
+        return output.Length > LargestOutput
+            ? throw new ReplicationException($"{Key}: {_words[0]} printed more than {LargestOutput / 1024} KiB; it should print one set of credentials.")
+            : S3Credentials.Parse(output.ToArray(), $"{Key}: the output of {_words[0]}");
+    }
+
+    private static void Keep(MemoryStream kept, ReadOnlyMemory<byte> piece, int most)
+    {
+        lock (kept)
+        {
+            kept.Write(piece.Span[..Math.Min(piece.Length, most - (int)kept.Length)]);
+        }
+    }
+
+    private static string Shown(MemoryStream errors)
+    {
+        lock (errors)
+        {
+            var text = Encoding.UTF8.GetString(errors.GetBuffer(), 0, (int)errors.Length).Trim();
+            return text.Length == 0 ? " It wrote nothing to standard error." : $" Its standard error: {text}";
+        }
+    }
+}

@@ -1,0 +1,9 @@
+namespace Datasette.Litestream.Credentials;
+
+/// <summary>Credentials that stand in the configuration.</summary>
+internal sealed class StaticCredentials(S3Credentials credentials) : ICredentialSource
+{
+    public string Description => "the configuration";
+
+    public Task<S3Credentials> ReadAsync(CancellationToken cancellation) => Task.FromResult(credentials);
+}
