@@ -1,0 +1,72 @@
+namespace Datasette.Litestream.Locking;
+
+/// <summary>
+/// The right to replicate one database file, which one process has at a time: two writers destroy a backup. It is an
+/// exclusive lock of the operating system on a file in Litestream's own folder beside the database, so that containers
+/// that share a volume see it too, and it goes with the process that holds it, however that ends.
+/// </summary>
+internal sealed class DatabaseLock : IDisposable
+{
+    private readonly FileStream _file;
+    private readonly string _recordPath;
+
+    private DatabaseLock(FileStream file, string recordPath, LockRecord? previous)
+    {
+        _file = file;
+        _recordPath = recordPath;
+        Previous = previous;
+    }
+
+    /// <summary>What the holder before this one left; null for nothing.</summary>
+    public LockRecord? Previous { get; }
+
+    /// <summary>Takes the lock.</summary>
+    /// <param name="name">Datasette's name for the database.</param>
+    /// <param name="path">Its file, absolute.</param>
+    /// <exception cref="ReplicationException">Another process has it, or nothing can be written beside the database.</exception>
+    public static DatabaseLock Take(string name, string path)
+    {
+        var parent = Path.GetDirectoryName(path)!;
+        var folder = Path.Combine(parent, $".{Path.GetFileName(path)}-litestream");
+        var recordPath = Path.Combine(folder, "datasette-litestream.json");
+        FileStream file;
+        try
+        {
+            Directory.CreateDirectory(folder, File.GetUnixFileMode(parent));
+            file = new FileStream(
+                Path.Combine(folder, "datasette-litestream.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
+        }
+        catch (Exception fault) when (fault is UnauthorizedAccessException or IOException && !IsHeldByAnother(fault))
+        {
+            throw new ReplicationException(
+                $"{name}: Litestream must write beside the database, and cannot: {fault.Message} Make {parent} writable for Datasette's user.",
+                fault);
+        }
+        catch (IOException fault)
+        {
+            var holder = LockRecord.Read(recordPath)?.Holder;
+            throw new ReplicationException(
+                $"{name}: another Datasette{(holder is null ? "" : $" (process {holder.ProcessId})")} replicates {path} already, and two "
+                + "would destroy the backup. Stop that one first, or take the plugin's settings out of this one.",
+                fault);
+        }
+
+        return new DatabaseLock(file, recordPath, LockRecord.Read(recordPath));
+    }
+
+    /// <summary>Says who holds it.</summary>
+    public void Write(LockRecord record) => record.Write(_recordPath);
+
+    /// <summary>Gives the lock back, and takes the record away: there is nothing left to clean up.</summary>
+    public void Release()
+    {
+        File.Delete(_recordPath);
+        Dispose();
+    }
+
+    /// <summary>Gives the lock back, and leaves the record to the next holder.</summary>
+    public void Dispose() => _file.Dispose();
+
+    // EWOULDBLOCK of flock(2), as FileStream reports it; 11 on Linux, 35 on macOS.
+    private static bool IsHeldByAnother(Exception fault) => fault.HResult is 11 or 35;
+}

@@ -1,0 +1,29 @@
+using Datasette.Litestream.Processes;
+
+namespace Datasette.Litestream.Locking;
+
+/// <summary>A Litestream whose Datasette was killed outright, and which goes on replicating for nobody.</summary>
+internal static class Leftover
+{
+    /// <summary>Nothing tells of the end of a process that is not a child, so this is how often it is looked at.</summary>
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>Ends it gracefully, and by force after a time.</summary>
+    /// <param name="litestream">A process that runs.</param>
+    /// <param name="timeout">How long it may take before it is killed.</param>
+    /// <param name="time">The clock.</param>
+    public static async Task EndAsync(ProcessIdentity litestream, TimeSpan timeout, TimeProvider time)
+    {
+        var started = time.GetTimestamp();
+        _ = LibC.kill(litestream.ProcessId, LibC.SIGTERM);
+        while (litestream.IsRunning)
+        {
+            if (time.GetElapsedTime(started) > timeout)
+            {
+                _ = LibC.kill(litestream.ProcessId, LibC.SIGKILL);
+            }
+
+            await Task.Delay(LookAgain, time).ConfigureAwait(false);
+        }
+    }
+}
