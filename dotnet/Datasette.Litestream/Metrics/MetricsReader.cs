@@ -1,0 +1,21 @@
+namespace Datasette.Litestream.Metrics;
+
+/// <summary>Reads Litestream's metrics from where it serves them.</summary>
+internal sealed class MetricsReader(Uri url) : IDisposable
+{
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
+
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, UseCookies = false })
+    {
+        Timeout = AnswerTimeout,
+    };
+
+    public Uri Url => url;
+
+    /// <exception cref="HttpRequestException">It does not answer.</exception>
+    /// <exception cref="OperationCanceledException">It does not answer in time.</exception>
+    public async Task<IReadOnlyList<MetricSample>> ReadAsync() =>
+        [.. Exposition.Parse(await _http.GetStringAsync(url).ConfigureAwait(false))];
+
+    public void Dispose() => _http.Dispose();
+}
