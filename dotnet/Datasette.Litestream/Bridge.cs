@@ -1,0 +1,107 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Processes;
+using Datasette.Litestream.Status;
+using Microsoft.Win32.SafeHandles;
+
+namespace Datasette.Litestream;
+
+/// <summary>
+/// All that Python touches: one object for each Datasette. Methods take and give JSON and plain scalars, block, and can
+/// be called from any thread; <see cref="Start"/> comes first, once.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "Stop is its end, and tells how that went.")]
+public sealed class Bridge
+{
+    /// <summary>How long the process may go on after replication had to be given up.</summary>
+    private static readonly TimeSpan FatalTimeout = TimeSpan.FromSeconds(4);
+
+    private readonly Lock _stopping = new();
+    private Replicator? _replicator;
+    private StatusReporter? _reporter;
+    private volatile bool _isFatal;
+
+    /// <summary>Starts replication, and returns when Litestream replicates.</summary>
+    /// <param name="request">
+    /// <c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …},
+    /// "databases": [{"name": "parks", "path": "/srv/parks.db", "isMutable": true}], "bundledBinary": "/…/litestream",
+    /// "environment": {"PATH": "/usr/bin"}}</c>; settings are Datasette's, as they are.
+    /// </param>
+    /// <returns>Warnings, one a line; empty for none.</returns>
+    /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
+    public string Start(string request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var parsed = JsonSerializer.Deserialize(request, BridgeJson.Default.StartRequest)
+            ?? throw new ArgumentException("null", nameof(request));
+        var host = new HostEnvironment(parsed.Environment, parsed.BundledBinary, TimeProvider.System);
+        var configuration = new DatasetteConfiguration(
+            parsed.WorkingDirectory, parsed.Settings, parsed.DatabaseSettings, parsed.Databases);
+        _replicator = Task.Run(() => Replicator.StartAsync(configuration, host, EndProcess)).GetAwaiter().GetResult();
+        _reporter = new StatusReporter(_replicator, host.Time);
+        return string.Join('\n', _replicator.Warnings);
+    }
+
+    /// <summary>How replication stands now: a <see cref="StatusReport"/> as JSON.</summary>
+    public string Status()
+    {
+        var reporter = _reporter ?? throw new InvalidOperationException("not started");
+        var report = Task.Run(reporter.ReportAsync).GetAwaiter().GetResult();
+        return JsonSerializer.Serialize(report, StatusJson.Default.StatusReport);
+    }
+
+    /// <summary>Stops replication: Litestream replicates what it has yet to, and ends. Nothing where it has been called.</summary>
+    /// <returns>What went wrong, in a sentence; empty where nothing did.</returns>
+    public string Stop()
+    {
+        lock (_stopping)
+        {
+            if (_replicator is not { } replicator)
+            {
+                return "";
+            }
+
+            _replicator = null;
+            _reporter?.Dispose();
+            var timeout = _isFatal ? FatalTimeout * 0.75 : replicator.Plan.ShutdownTimeout;
+            return Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() ?? "";
+        }
+    }
+
+    // Without credentials there is no backup, and a Datasette that goes on without one would break its promise in silence.
+    private void EndProcess(string message)
+    {
+        _isFatal = true;
+        WriteError($"datasette-litestream: {message} Datasette ends.\n");
+        _ = LibC.kill(Environment.ProcessId, LibC.SIGTERM);
+        _ = Task.Run(async () =>
+        {
+            // A server that waits for its last request could wait for ever.
+            await Task.Delay(FatalTimeout).ConfigureAwait(false);
+            Stop();
+            LibC._exit(1);
+        });
+    }
+
+    private static void WriteError(string message)
+    {
+        using var stderr = new FileStream(new SafeFileHandle(2, ownsHandle: false), FileAccess.Write);
+        stderr.Write(Encoding.UTF8.GetBytes(message));
+    }
+}
+
+/// <summary>What <see cref="Bridge.Start"/> gets.</summary>
+internal sealed record StartRequest(
+    string WorkingDirectory,
+    JsonElement? Settings,
+    Dictionary<string, JsonElement> DatabaseSettings,
+    IReadOnlyList<AttachedDatabase> Databases,
+    string? BundledBinary,
+    IReadOnlyDictionary<string, string> Environment);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(StartRequest))]
+internal sealed partial class BridgeJson : JsonSerializerContext;

@@ -1,0 +1,88 @@
+using System.Net;
+using System.Net.Sockets;
+using Datasette.Litestream.Configuration;
+
+namespace Datasette.Litestream;
+
+/// <summary>What Litestream would find out only later, and then tell nobody but its log.</summary>
+internal static class Preflight
+{
+    /// <summary>Finds file destinations that cannot be written to.</summary>
+    public static IEnumerable<Problem> CheckDestinations(ReplicationPlan plan)
+    {
+        var faults = new Dictionary<string, string?>(StringComparer.Ordinal);
+        foreach (var replica in plan.Databases.SelectMany(database => database.Replicas).Where(replica => replica.Type == "file"))
+        {
+            // What is there already; Litestream makes the rest. Many databases mostly share it.
+            var existing = replica.Destination;
+            while (!Path.Exists(existing))
+            {
+                existing = Path.GetDirectoryName(existing)!;
+            }
+
+            if (!faults.TryGetValue(existing, out var fault))
+            {
+                fault = faults[existing] = TryWrite(existing);
+            }
+
+            if (fault is not null)
+            {
+                yield return new Problem(
+                    replica.Key, $"the destination {replica.Destination} cannot be written to: {fault} Make it writable for Datasette's user, or choose another.");
+            }
+        }
+    }
+
+    /// <summary>Finds a metrics address that cannot be listened on.</summary>
+    public static Problem? CheckMetricsAddress(MetricsAddress? address)
+    {
+        if (address is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            using var listener = new TcpListener(Resolve(address.Host), address.Port);
+            if (address.Host.Length == 0)
+            {
+                listener.Server.DualMode = true;
+            }
+
+            listener.Start();
+            return null;
+        }
+        catch (SocketException fault)
+        {
+            var reason = fault.SocketErrorCode == SocketError.AddressAlreadyInUse ? "is in use by another program" : $"cannot be listened on: {fault.Message}";
+            return new Problem(
+                $"{ReplicationPlanner.TopLevelKey}.metrics-addr", $"{address} {reason}; choose another port, or end that program");
+        }
+    }
+
+    private static IPAddress Resolve(string host) => host switch
+    {
+        "" => IPAddress.IPv6Any,
+        "localhost" => IPAddress.Loopback,
+        _ => IPAddress.TryParse(host, out var address) ? address : Dns.GetHostAddresses(host)[0],
+    };
+
+    private static string? TryWrite(string path)
+    {
+        if (!Directory.Exists(path))
+        {
+            return $"{path} is a file.";
+        }
+
+        try
+        {
+            var probe = Path.Combine(path, $".datasette-litestream-{Guid.NewGuid():N}");
+            new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+            return null;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return $"in {path}, {fault.Message}";
+        }
+    }
+}

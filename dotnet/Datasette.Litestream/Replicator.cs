@@ -1,0 +1,281 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json.Nodes;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Credentials;
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Locking;
+
+namespace Datasette.Litestream;
+
+/// <summary>One Datasette's replication: its plan, its credentials, its Litestream and its locks.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "StopAsync ends the refresher, and tells how that went.")]
+internal sealed class Replicator
+{
+    private readonly HostEnvironment _host;
+    private readonly LitestreamLog _log;
+    private readonly List<DatabaseLock> _locks = [];
+    private readonly SocketFolder _socketFolder;
+    private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
+    private readonly JsonObject _document;
+    private readonly string _configuration;
+    private Supervisor? _supervisor;
+    private CredentialRefresher? _refresher;
+    private HashSet<string> _secrets;
+
+    private Replicator(ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings)
+    {
+        Plan = plan;
+        Binary = binary;
+        Warnings = [.. warnings];
+        _host = host;
+        _log = new LitestreamLog(host.Time);
+        _secrets = [.. plan.Secrets];
+        _log.Redactor = new Redactor(_secrets);
+        _socketFolder = SocketFolder.Create(host.Variables);
+        _document = LitestreamConfiguration.Create(plan, binary.Version.Generation!.Value, _socketFolder.SocketPath);
+        _configuration = Yaml.Write(_document);
+    }
+
+    public ReplicationPlan Plan { get; }
+
+    public LitestreamBinary Binary { get; }
+
+    /// <summary>What the person who configured it should know, one sentence each.</summary>
+    public IReadOnlyList<string> Warnings { get; private set; }
+
+    /// <summary>How Litestream stands; null where there is nothing to replicate.</summary>
+    public DaemonStatus? Daemon => _supervisor?.Status;
+
+    /// <summary>Litestream's control socket; null where there is none now.</summary>
+    public ControlSocket? Socket => _supervisor?.Socket;
+
+    /// <summary>How the credentials stand; null where the configuration says nothing of them.</summary>
+    public CredentialStatus? Credentials => _refresher?.Status;
+
+    /// <summary>The last lines of Litestream's log, oldest first, without secrets.</summary>
+    public IReadOnlyList<LogEntry> LogEntries => _log.Entries;
+
+    /// <summary>litestream.yml, without secrets.</summary>
+    public string ShownConfiguration => _log.Redactor.Redact(Yaml.Write(Masked(_document.DeepClone())));
+
+    /// <summary>Takes secrets out of text.</summary>
+    public string Redact(string text) => _log.Redactor.Redact(text);
+
+    /// <summary>Starts replication, and returns when Litestream replicates.</summary>
+    /// <param name="configuration">What Datasette says.</param>
+    /// <param name="host">What surrounds it.</param>
+    /// <param name="onFatal">Told when replication cannot go on and Datasette is to end; the message is complete.</param>
+    /// <exception cref="ReplicationException">It cannot start; nothing is left running.</exception>
+    public static async Task<Replicator> StartAsync(DatasetteConfiguration configuration, HostEnvironment host, Action<string> onFatal)
+    {
+        var finding = LitestreamBinary.FindAsync(host.BundledBinary, host.Variables, host.Time);
+        var problems = new List<Problem>();
+        var plan = ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems);
+        var warnings = plan.Warnings.ToList();
+        problems.AddRange(Preflight.CheckDestinations(plan));
+        var faults = new List<string>();
+        LitestreamBinary? binary = null;
+        try
+        {
+            binary = await finding.ConfigureAwait(false);
+            warnings.AddRange(GenerationRules.Check(plan, binary.Version, problems));
+        }
+        catch (ReplicationException fault)
+        {
+            faults.Add(fault.Message);
+        }
+
+        faults.AddRange(problems.Select(problem => problem.ToString()));
+        if (faults.Count > 0)
+        {
+            throw new ReplicationException(new Redactor(plan.Secrets).Redact(Join(faults)));
+        }
+
+        var replicator = new Replicator(plan, binary!, host, warnings);
+        try
+        {
+            await replicator.StartAsync(onFatal).ConfigureAwait(false);
+            return replicator;
+        }
+        catch (Exception fault)
+        {
+            await replicator.StopAsync(plan.ShutdownTimeout).ConfigureAwait(false);
+            if (fault is ReplicationException)
+            {
+                throw new ReplicationException(replicator.Redact(fault.Message), fault);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Stops replication: Litestream replicates what it has yet to, and ends.</summary>
+    /// <param name="timeout">How long Litestream may take before it is killed.</param>
+    /// <returns>What went wrong, in a sentence; null where nothing did.</returns>
+    public async Task<string?> StopAsync(TimeSpan timeout)
+    {
+        _refresher?.Dispose();
+        var fault = _supervisor is null ? null : await _supervisor.StopAsync(timeout).ConfigureAwait(false);
+        _locks.ForEach(held => held.Release());
+        _locks.Clear();
+        _socketFolder.Dispose();
+        return fault;
+    }
+
+    private async Task StartAsync(Action<string> onFatal)
+    {
+        if (Plan.Databases.IsEmpty)
+        {
+            Warnings = [.. Warnings, "No database is replicated: none that Datasette serves can be, or none is configured to be."];
+            return;
+        }
+
+        var source = CreateSource();
+        var credentials = source is null ? null : await source.ReadAsync(CancellationToken.None).ConfigureAwait(false);
+        KeepSecret(credentials);
+        await TakeLocksAsync().ConfigureAwait(false);
+        if (Preflight.CheckMetricsAddress(Plan.Metrics) is { } problem)
+        {
+            throw new ReplicationException(problem.ToString());
+        }
+
+        _supervisor = new Supervisor(Settings(credentials), _log, _host.Time, Random.Shared, Record);
+        await _supervisor.FirstStart.ConfigureAwait(false);
+        if (source is not null)
+        {
+            _refresher = new CredentialRefresher(source, credentials!, _host.Time);
+            StartRefreshing(_refresher, onFatal);
+        }
+    }
+
+    private ICredentialSource? CreateSource() => Plan.Credentials switch
+    {
+        CredentialSettings.Static fixedKeys =>
+            new StaticCredentials(new S3Credentials(fixedKeys.AccessKeyId, fixedKeys.SecretAccessKey, fixedKeys.SessionToken)),
+        CredentialSettings.File file => new CredentialsFile(file.Path, _host.Time),
+        CredentialSettings.Command command => new CredentialsCommand(command.CommandLine, _host.Variables, _host.Time),
+        _ => null,
+    };
+
+    private void StartRefreshing(CredentialRefresher refresher, Action<string> onFatal)
+    {
+        var (interval, keepsOnFailure) = Plan.Credentials switch
+        {
+            CredentialSettings.File file => (file.RefreshInterval, file.KeepsOnFailure),
+            CredentialSettings.Command command => (command.RefreshInterval, command.KeepsOnFailure),
+            _ => (TimeSpan.Zero, false),
+        };
+        if (interval > TimeSpan.Zero)
+        {
+            _ = refresher.RunAsync(
+                interval,
+                keepsOnFailure,
+                changed =>
+                {
+                    KeepSecret(changed);
+                    return _supervisor!.RestartAsync(Settings(changed));
+                },
+                fault => onFatal(Redact(fault.Message)));
+        }
+    }
+
+    // Old secrets stay secret: a log line may still hold them.
+    private void KeepSecret(S3Credentials? credentials)
+    {
+        if (credentials is not null)
+        {
+            _secrets = [.. _secrets, .. credentials.Secrets];
+            _log.Redactor = new Redactor(_secrets);
+        }
+    }
+
+    private async Task TakeLocksAsync()
+    {
+        foreach (var database in Plan.Databases)
+        {
+            _locks.Add(DatabaseLock.Take(database.Name, database.Path));
+        }
+
+        // One Datasette leaves the same record beside each of its databases.
+        foreach (var record in _locks.Select(held => held.Previous).OfType<LockRecord>().DistinctBy(record => record.SocketFolder))
+        {
+            if (record.Litestream is { IsRunning: true } litestream)
+            {
+                await Leftover.EndAsync(litestream, Plan.ShutdownTimeout, _host.Time).ConfigureAwait(false);
+                Warnings =
+                [
+                    .. Warnings,
+                    $"A Litestream (process {litestream.ProcessId}) was left over from a Datasette that was killed (process {record.Holder.ProcessId}); it was ended.",
+                ];
+            }
+
+            SocketFolder.Remove(record.SocketFolder);
+        }
+
+        WriteRecords(litestream: null);
+    }
+
+    private void Record(int litestreamProcessId) => WriteRecords(ProcessIdentity.Of(litestreamProcessId));
+
+    private void WriteRecords(ProcessIdentity? litestream)
+    {
+        var record = new LockRecord(_self, litestream, _socketFolder.Path);
+        foreach (var held in _locks)
+        {
+            try
+            {
+                held.Write(record);
+            }
+            catch (IOException)
+            {
+                // A full disk: the lock itself holds all the same, and replication matters more than the note beside it.
+            }
+        }
+    }
+
+    private DaemonSettings Settings(S3Credentials? credentials)
+    {
+        // A log level from outside could hide the lines that tell that Litestream is ready.
+        var environment = (credentials?.ApplyTo(_host.Variables) ?? _host.Variables)
+            .Where(variable => variable.Key != "LOG_LEVEL")
+            .ToDictionary(StringComparer.Ordinal);
+        return new DaemonSettings(
+            Binary,
+            _configuration,
+            _socketFolder.SocketPath,
+            [.. Plan.Databases.Select(database => database.Path)],
+            environment,
+            Plan.ShutdownTimeout);
+    }
+
+    private static JsonNode Masked(JsonNode document)
+    {
+        if (document is JsonObject mapping)
+        {
+            foreach (var (key, value) in mapping.ToList())
+            {
+                if (key == "identities" || (ReplicaSetting.ByKey.TryGetValue(key, out var setting) && setting.Kind == SettingKind.Secret))
+                {
+                    mapping[key] = Redactor.Mask;
+                }
+                else if (value is not null)
+                {
+                    Masked(value);
+                }
+            }
+        }
+        else if (document is JsonArray list)
+        {
+            foreach (var item in list.OfType<JsonNode>())
+            {
+                Masked(item);
+            }
+        }
+
+        return document;
+    }
+
+    private static string Join(List<string> faults) => faults.Count == 1
+        ? faults[0]
+        : $"{faults.Count} problems:\n{string.Join('\n', faults.Select(fault => $"  - {fault}"))}";
+}
