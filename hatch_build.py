@@ -27,8 +27,8 @@ class DotnetPublish(BuildHookInterface):
         shutil.rmtree(output, ignore_errors=True)
         subprocess.run(
             [
-                "dotnet", "publish", PROJECT, "--nologo", "--verbosity", "quiet",
-                "--configuration", "Release", "--runtime", runtime_identifier(), "--output", str(output),
+                "dotnet", "publish", PROJECT, "--verbosity", "quiet",
+                "--configuration", "Release", "--runtime", runtime_identifier(), f"--property:PublishDir={output}/",
             ],
             cwd=self.root,
             check=True,

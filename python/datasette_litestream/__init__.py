@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasette import hookimpl
-from datasette.app import Datasette
 from datasette.permissions import Action
 
 from . import bridge, pages
+
+if TYPE_CHECKING:
+    # Datasette loads its plugins while this module of it is still loading.
+    from datasette.app import Datasette
 
 VIEW_STATUS = pages.VIEW_STATUS
 

@@ -1,0 +1,246 @@
+using System.Diagnostics;
+using System.Net.Http.Headers;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>A running <c>datasette serve</c> with the plugin, on a port of its own.</summary>
+internal sealed partial class DatasetteProcess : IAsyncDisposable
+{
+    public const int SIGINT = 2, SIGKILL = 9, SIGTERM = 15, SIGCONT = 18, SIGSTOP = 19;
+
+    /// <summary>What a test waits for comes within this time, or never: no test measures with it.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private const string Secret = "end-to-end";
+
+    private static readonly Lazy<Task<string>> RootToken = new(CreateTokenAsync);
+
+    private readonly Process _process;
+    private readonly StringBuilder _errors = new();
+    private readonly TaskCompletionSource<Uri> _serving = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private DatasetteProcess(Workspace workspace, Process process)
+    {
+        Workspace = workspace;
+        _process = process;
+        process.OutputDataReceived += (_, line) => Note(line.Data);
+        process.ErrorDataReceived += (_, line) => Note(line.Data);
+        process.Exited += (_, _) => _serving.TrySetException(new InvalidOperationException("Datasette ended before it served"));
+        process.EnableRaisingEvents = true;
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    public Workspace Workspace { get; }
+
+    public int Id => _process.Id;
+
+    /// <summary>Where a browser is made root, once.</summary>
+    public string SignInPath => SignInLine().Match(Output).Value;
+
+    /// <summary>With the permissions of root.</summary>
+    public HttpClient Http { get; } = new();
+
+    /// <summary>All that it wrote.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_errors)
+            {
+                return _errors.ToString();
+            }
+        }
+    }
+
+    /// <summary>Starts Datasette and waits until it serves.</summary>
+    /// <param name="workspace">Its working directory.</param>
+    /// <param name="arguments">Database files and options.</param>
+    /// <param name="environment">Added to this process's own; null takes a variable out.</param>
+    /// <param name="python">The environment; the one with the wheel where it is not named.</param>
+    public static async Task<DatasetteProcess> StartAsync(
+        Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? python = null)
+    {
+        var datasette = await LaunchAsync(workspace, ["--root", "-p", "0", .. arguments], environment, python);
+        try
+        {
+            datasette.Http.BaseAddress = await datasette._serving.Task.WaitAsync(Patience);
+        }
+        catch (Exception fault)
+        {
+            await datasette.DisposeAsync();
+            throw new InvalidOperationException($"{fault.Message}:\n{datasette.Output}", fault);
+        }
+
+        datasette.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", await RootToken.Value);
+        return datasette;
+    }
+
+    /// <summary>Runs Datasette to its end: a start that fails, or <c>--get</c>.</summary>
+    /// <returns>Its exit code and all that it wrote.</returns>
+    public static async Task<(int ExitCode, string Output)> RunAsync(
+        Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null)
+    {
+        await using var datasette = await LaunchAsync(workspace, ["-p", "0", .. arguments], environment, python: null);
+        _ = datasette._serving.Task.ContinueWith(_ => { }, TaskScheduler.Default);
+        var served = datasette._serving.Task;
+        var ended = datasette._process.WaitForExitAsync();
+        await Task.WhenAny(served, ended).WaitAsync(Patience);
+        Assert.IsFalse(served.IsCompletedSuccessfully, $"Datasette serves:\n{datasette.Output}");
+        await ended.WaitAsync(Patience);
+        return (datasette._process.ExitCode, datasette.Output);
+    }
+
+    /// <summary>Sends a signal.</summary>
+    public void Send(int signal) => Assert.AreEqual(0, Kill(Id, signal));
+
+    /// <summary>Sends a signal and waits for the end.</summary>
+    /// <returns>How long it took.</returns>
+    public async Task<TimeSpan> StopAsync(int signal = SIGTERM)
+    {
+        var started = Stopwatch.GetTimestamp();
+        Send(signal);
+        await WaitForExitAsync();
+        return Stopwatch.GetElapsedTime(started);
+    }
+
+    /// <returns>The exit code.</returns>
+    public async Task<int> WaitForExitAsync()
+    {
+        await _process.WaitForExitAsync().WaitAsync(Patience);
+        return _process.ExitCode;
+    }
+
+    /// <summary>What <c>/-/litestream-status.json</c> says.</summary>
+    public async Task<JsonNode> StatusAsync() => JsonNode.Parse(await Http.GetStringAsync("/-/litestream-status.json"))!;
+
+    /// <summary>Asks for the status until it is as expected; fails where it never is.</summary>
+    public async Task<JsonNode> WaitForStatusAsync(Func<JsonNode, bool> isExpected, TimeSpan? patience = null)
+    {
+        using var deadline = new CancellationTokenSource(patience ?? Patience);
+        while (true)
+        {
+            var status = await StatusAsync();
+            if (isExpected(status))
+            {
+                return status;
+            }
+
+            Assert.IsFalse(deadline.IsCancellationRequested, $"the status did not become as expected: {status}");
+        }
+    }
+
+    /// <summary>Inserts a row through Datasette's write API.</summary>
+    public async Task InsertAsync(string database, string text)
+    {
+        using var body = new StringContent(
+            new JsonObject { ["row"] = new JsonObject { ["text"] = text } }.ToJsonString(), Encoding.UTF8, "application/json");
+        using var answer = await Http.PostAsync($"/{database}/rows/-/insert", body);
+        Assert.AreEqual(201, (int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
+    }
+
+    /// <summary>The Litestream processes that were started in this workspace, whoever started them.</summary>
+    public static IReadOnlyList<int> LitestreamsIn(Workspace workspace) =>
+        [.. Directory.GetDirectories("/proc")
+            .Select(folder => int.TryParse(Path.GetFileName(folder), out var id) ? id : 0)
+            .Where(id => id > 0 && LinkOf(id, "cwd") == workspace.Folder && IsReplicating(id))];
+
+    public static int Kill(int processId, int signal) => SendSignal(processId, signal);
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        if (!_process.HasExited)
+        {
+            await StopAsync();
+        }
+
+        _process.Dispose();
+        foreach (var leftover in LitestreamsIn(Workspace))
+        {
+            Kill(leftover, SIGKILL);
+        }
+    }
+
+    private static async Task<DatasetteProcess> LaunchAsync(
+        Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment, string? python)
+    {
+        var start = new ProcessStartInfo(python ?? await PluginEnvironment.PythonAsync())
+        {
+            WorkingDirectory = workspace.Folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var argument in (string[])["-m", "datasette", .. arguments])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        start.Environment["DATASETTE_SECRET"] = Secret;
+        foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
+        {
+            start.Environment[name] = value;
+        }
+
+        return new DatasetteProcess(workspace, new Process { StartInfo = start });
+    }
+
+    private static async Task<string> CreateTokenAsync() =>
+        (await PluginEnvironment.RunAsync(await PluginEnvironment.PythonAsync(), "-m", "datasette", "create-token", "root", "--secret", Secret)).Trim();
+
+    private static string? LinkOf(int processId, string name)
+    {
+        try
+        {
+            return new FileInfo($"/proc/{processId}/{name}").LinkTarget;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static bool IsReplicating(int processId)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{processId}/cmdline").Split('\0').Contains("replicate");
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    private void Note(string? line)
+    {
+        if (line is null)
+        {
+            return;
+        }
+
+        lock (_errors)
+        {
+            _errors.AppendLine(line);
+        }
+
+        if (ServingLine().Match(line) is { Success: true } match)
+        {
+            _serving.TrySetResult(new Uri(match.Value));
+        }
+    }
+
+    [GeneratedRegex(@"http://127\.0\.0\.1:[1-9][0-9]*(?= \(Press CTRL\+C)")]
+    private static partial Regex ServingLine();
+
+    [GeneratedRegex(@"/-/auth-token\?token=[0-9a-f]+")]
+    private static partial Regex SignInLine();
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int SendSignal(int processId, int signal);
+}

