@@ -11,6 +11,12 @@ namespace Datasette.Litestream;
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync ends the refresher, and tells how that went.")]
 internal sealed class Replicator
 {
+    /// <summary>Litestream's, of both generations.</summary>
+    private static readonly TimeSpan DefaultMonitorInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>From Litestream's first tick until it has opened its databases.</summary>
+    private static readonly TimeSpan OpeningMargin = TimeSpan.FromMilliseconds(100);
+
     private readonly HostEnvironment _host;
     private readonly LitestreamLog _log;
     private readonly List<DatabaseLock> _locks = [];
@@ -245,6 +251,7 @@ internal sealed class Replicator
             _socketFolder.SocketPath,
             [.. Plan.Databases.Select(database => database.Path)],
             environment,
+            Plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin,
             Plan.ShutdownTimeout);
     }
 

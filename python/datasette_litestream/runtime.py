@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def load() -> Any:
             pythonnet.load(get_coreclr(runtime_config=config))
         except Exception as error:
             raise StartupError(f"{NO_RUNTIME} ({error})") from None
+        # Unloading takes a third of a second, and the process that it would tidy up is about to end.
+        atexit.unregister(pythonnet.unload)
     else:
         pythonnet.load()
     import clr

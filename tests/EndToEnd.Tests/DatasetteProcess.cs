@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net.Http.Headers;
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -10,8 +9,6 @@ namespace Datasette.Litestream.EndToEnd;
 /// <summary>A running <c>datasette serve</c> with the plugin, on a port of its own.</summary>
 internal sealed partial class DatasetteProcess : IAsyncDisposable
 {
-    public const int SIGINT = 2, SIGKILL = 9, SIGTERM = 15, SIGCONT = 18, SIGSTOP = 19;
-
     /// <summary>What a test waits for comes within this time, or never: no test measures with it.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
@@ -97,11 +94,11 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     }
 
     /// <summary>Sends a signal.</summary>
-    public void Send(int signal) => Assert.AreEqual(0, Kill(Id, signal));
+    public void Send(int signal) => Assert.AreEqual(0, Signals.Send(Id, signal));
 
     /// <summary>Sends a signal and waits for the end.</summary>
     /// <returns>How long it took.</returns>
-    public async Task<TimeSpan> StopAsync(int signal = SIGTERM)
+    public async Task<TimeSpan> StopAsync(int signal = Signals.SIGTERM)
     {
         var started = Stopwatch.GetTimestamp();
         Send(signal);
@@ -120,19 +117,11 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     public async Task<JsonNode> StatusAsync() => JsonNode.Parse(await Http.GetStringAsync("/-/litestream-status.json"))!;
 
     /// <summary>Asks for the status until it is as expected; fails where it never is.</summary>
-    public async Task<JsonNode> WaitForStatusAsync(Func<JsonNode, bool> isExpected, TimeSpan? patience = null)
+    public async Task<JsonNode> WaitForStatusAsync(Func<JsonNode, bool> isExpected, string what, TimeSpan? patience = null)
     {
-        using var deadline = new CancellationTokenSource(patience ?? Patience);
-        while (true)
-        {
-            var status = await StatusAsync();
-            if (isExpected(status))
-            {
-                return status;
-            }
-
-            Assert.IsFalse(deadline.IsCancellationRequested, $"the status did not become as expected: {status}");
-        }
+        JsonNode? status = null;
+        await Wait.UntilAsync(async () => isExpected(status = await StatusAsync()), $"the status says that {what}", patience);
+        return status!;
     }
 
     /// <summary>Inserts a row through Datasette's write API.</summary>
@@ -144,14 +133,6 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         Assert.AreEqual(201, (int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
-    /// <summary>The Litestream processes that were started in this workspace, whoever started them.</summary>
-    public static IReadOnlyList<int> LitestreamsIn(Workspace workspace) =>
-        [.. Directory.GetDirectories("/proc")
-            .Select(folder => int.TryParse(Path.GetFileName(folder), out var id) ? id : 0)
-            .Where(id => id > 0 && LinkOf(id, "cwd") == workspace.Folder && IsReplicating(id))];
-
-    public static int Kill(int processId, int signal) => SendSignal(processId, signal);
-
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
@@ -161,10 +142,6 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         }
 
         _process.Dispose();
-        foreach (var leftover in LitestreamsIn(Workspace))
-        {
-            Kill(leftover, SIGKILL);
-        }
     }
 
     private static async Task<DatasetteProcess> LaunchAsync(
@@ -193,30 +170,6 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     private static async Task<string> CreateTokenAsync() =>
         (await PluginEnvironment.RunAsync(await PluginEnvironment.PythonAsync(), "-m", "datasette", "create-token", "root", "--secret", Secret)).Trim();
 
-    private static string? LinkOf(int processId, string name)
-    {
-        try
-        {
-            return new FileInfo($"/proc/{processId}/{name}").LinkTarget;
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    private static bool IsReplicating(int processId)
-    {
-        try
-        {
-            return File.ReadAllText($"/proc/{processId}/cmdline").Split('\0').Contains("replicate");
-        }
-        catch (IOException)
-        {
-            return false;
-        }
-    }
-
     private void Note(string? line)
     {
         if (line is null)
@@ -240,7 +193,4 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
 
     [GeneratedRegex(@"/-/auth-token\?token=[0-9a-f]+")]
     private static partial Regex SignInLine();
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int SendSignal(int processId, int signal);
 }

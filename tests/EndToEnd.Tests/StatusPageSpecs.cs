@@ -19,9 +19,10 @@ public sealed class StatusPageSpecs
         await datasette.InsertAsync("parks", "through Datasette");
 
         var status = await datasette.WaitForStatusAsync(
-            status => status["databases"]!.AsArray().All(database => (string?)database!["state"] == "replicating" && (ulong?)database["txid"] > 0));
+            status => status["databases"]!.AsArray().All(database => (string?)database!["state"] == "replicating" && (ulong?)database["txid"] > 0),
+            "both databases are replicating");
         Assert.AreEqual("running", (string?)status["state"]);
-        Assert.AreEqual(DatasetteProcess.LitestreamsIn(workspace).Single(), (int?)status["litestream"]!["process_id"]);
+        Assert.AreEqual(workspace.Litestreams.Single(), (int?)status["litestream"]!["process_id"]);
         Assert.AreEqual(litestream, (string?)status["litestream"]!["binary"]);
         Assert.AreEqual(workspace.Backup("parks"), (string?)status["databases"]![0]!["destinations"]![0]);
         Assert.IsNotNull((string?)status["databases"]![0]!["last_sync_at"]);

@@ -1,5 +1,4 @@
-using System.Text;
-using Microsoft.Data.Sqlite;
+using System.Globalization;
 
 namespace Datasette.Litestream.EndToEnd;
 
@@ -44,73 +43,69 @@ internal sealed class Workspace : IDisposable
         using var original = Open($"{name}.db");
         var expected = original.Dump();
         StringAssert.Contains(expected, $"row 0 of {name}");
-        var replica = new UriBuilder("file", "", -1, Backup(name)).Uri.AbsoluteUri;
-        Assert.AreEqual(expected, await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [replica]));
+        Assert.AreEqual(expected, await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [ReplicaUrl(name)]));
     }
 
-    public void Dispose() => Directory.Delete(Folder, recursive: true);
-}
-
-/// <summary>One connection to a database, as another program than Datasette has one.</summary>
-internal sealed class DatabaseConnection : IDisposable
-{
-    private readonly SqliteConnection _connection;
-
-    public DatabaseConnection(string path)
+    /// <summary>
+    /// Restores <c>backup/NAME</c> and looks for the rows of a <see cref="WriteLoad"/>: the first ones without a gap, and at
+    /// least as many as were committed at some moment.
+    /// </summary>
+    public async Task AssertLoadRestoredAsync(string name, int committed)
     {
-        _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = 10 }.ToString());
-        _connection.Open();
+        var dump = await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [ReplicaUrl(name)]);
+        var rows = dump.Split('\n').Count(line => line.EndsWith("|load " + line.Split('|')[0], StringComparison.Ordinal));
+        Assert.IsGreaterThanOrEqualTo(committed, rows);
+        StringAssert.Contains(dump, $"\n{rows}|load {rows}\n");
     }
 
-    public void Execute(string sql)
-    {
-        using var command = _connection.CreateCommand();
-        command.CommandText = sql;
-        command.ExecuteNonQuery();
-    }
+    /// <summary>The highest transaction at the replica in <c>backup/NAME</c>: files are named MIN-MAX.</summary>
+    public ulong ReplicatedTxid(string name) =>
+        Directory.Exists(Backup(name))
+            ? Directory.EnumerateFiles(Backup(name), "*.ltx", SearchOption.AllDirectories)
+                .Select(file => ulong.Parse(System.IO.Path.GetFileNameWithoutExtension(file).Split('-')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture))
+                .Append(0ul)
+                .Max()
+            : 0;
 
-    public void Insert(string text)
-    {
-        using var command = _connection.CreateCommand();
-        command.CommandText = "insert into rows (text) values ($text)";
-        command.Parameters.AddWithValue("$text", text);
-        command.ExecuteNonQuery();
-    }
+    /// <summary>The Litestream processes that were started here, whoever started them.</summary>
+    public IReadOnlyList<int> Litestreams =>
+        [.. Directory.GetDirectories("/proc")
+            .Select(folder => int.TryParse(System.IO.Path.GetFileName(folder), out var id) ? id : 0)
+            .Where(id => id > 0 && LinkOf(id, "cwd") == Folder && IsReplicating(id))];
 
-    /// <summary>All of the database as text: schema and rows, less the tables that Litestream keeps for itself.</summary>
-    public string Dump()
+    public void Dispose()
     {
-        var dump = new StringBuilder();
-        foreach (var (name, sql) in Read("select name, sql from sqlite_master where name not like '\\_litestream\\_%' escape '\\' order by name")
-            .Select(row => (row[0], row[1])))
+        foreach (var leftover in Litestreams)
         {
-            dump.Append(name).Append('|').AppendLine(sql);
+            _ = Signals.Send(leftover, Signals.SIGKILL);
         }
 
-        foreach (var table in Read("select name from sqlite_master where type = 'table' and name not like '\\_litestream\\_%' escape '\\' order by name"))
-        {
-            foreach (var row in Read($"select * from \"{table[0].Replace("\"", "\"\"", StringComparison.Ordinal)}\" order by rowid"))
-            {
-                dump.AppendJoin('|', row).AppendLine();
-            }
-        }
-
-        return dump.ToString();
+        Directory.Delete(Folder, recursive: true);
     }
 
-    public void Dispose() => _connection.Dispose();
+    private string ReplicaUrl(string name) => $"file://{Backup(name)}";
 
-    private List<string[]> Read(string sql)
+    private static string? LinkOf(int processId, string name)
     {
-        using var command = _connection.CreateCommand();
-        command.CommandText = sql;
-        using var reader = command.ExecuteReader();
-        var rows = new List<string[]>();
-        while (reader.Read())
+        try
         {
-            rows.Add([.. Enumerable.Range(0, reader.FieldCount).Select(i => reader.IsDBNull(i) ? "NULL" : reader.GetString(i))]);
+            return new FileInfo($"/proc/{processId}/{name}").LinkTarget;
         }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
 
-        return rows;
+    private static bool IsReplicating(int processId)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{processId}/cmdline").Split('\0').Contains("replicate");
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 }

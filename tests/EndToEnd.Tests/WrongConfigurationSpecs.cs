@@ -164,7 +164,7 @@ public sealed class WrongConfigurationSpecs
         StringAssert.Contains(output, what);
         StringAssert.Contains(output, cure);
         Assert.DoesNotContain("Traceback", output);
-        Assert.IsEmpty(DatasetteProcess.LitestreamsIn(workspace));
+        Assert.IsEmpty(workspace.Litestreams);
         return output;
     }
 }

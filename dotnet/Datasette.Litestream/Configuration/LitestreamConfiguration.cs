@@ -25,8 +25,8 @@ internal static class LitestreamConfiguration
         {
             document["socket"] = new JsonObject { ["enabled"] = true, ["path"] = socketPath, ["permissions"] = 0b110_000_000 };
 
-            // Litestream gives up on its final sync a little before it would be killed.
-            document["shutdown-sync-timeout"] = GoDuration.Format(plan.ShutdownTimeout * 0.9);
+            // Litestream gives up on its final sync before it would be killed; a third of the time is spent before it starts.
+            document["shutdown-sync-timeout"] = GoDuration.Format(plan.ShutdownTimeout * 0.6);
         }
 
         document["dbs"] = new JsonArray([.. plan.Databases.Select(database => (JsonNode)Database(database, generation))]);

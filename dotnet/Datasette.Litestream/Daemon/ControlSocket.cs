@@ -64,10 +64,10 @@ internal sealed class ControlSocket : IDisposable
     /// <param name="cancellation">Ends the wait.</param>
     public async Task SyncAsync(string databasePath, CancellationToken cancellation)
     {
-        var request = new SyncRequest(databasePath, Wait: true);
-        using var body = new StringContent(JsonSerializer.Serialize(request, ControlSocketJson.Default.SyncRequest));
-        using var response = await _http.PostAsync(new Uri("/sync", UriKind.Relative), body, cancellation).ConfigureAwait(false);
-        response.EnsureSuccessStatusCode();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/sync", UriKind.Relative));
+        request.Content = new StringContent(
+            JsonSerializer.Serialize(new SyncRequest(databasePath, Wait: true), ControlSocketJson.Default.SyncRequest));
+        using var response = await SendAsync(request, cancellation).ConfigureAwait(false);
     }
 
     public void Dispose() => _http.Dispose();
@@ -75,11 +75,25 @@ internal sealed class ControlSocket : IDisposable
     private async Task<T> GetAsync<T>(
         string url, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, CancellationToken cancellation)
     {
-        using var response = await _http.GetAsync(new Uri(url, UriKind.Relative), cancellation).ConfigureAwait(false);
-        response.EnsureSuccessStatusCode();
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(url, UriKind.Relative));
+        using var response = await SendAsync(request, cancellation).ConfigureAwait(false);
         var body = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
         return await JsonSerializer.DeserializeAsync(body, type, cancellation).ConfigureAwait(false)
             ?? throw new JsonException("null");
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellation)
+    {
+        try
+        {
+            var response = await _http.SendAsync(request, cancellation).ConfigureAwait(false);
+            return response.EnsureSuccessStatusCode();
+        }
+        catch (ObjectDisposedException fault)
+        {
+            // Whoever asks has it from a moment ago; since then Litestream has ended.
+            throw new HttpRequestException("Litestream has ended", fault);
+        }
     }
 }
 

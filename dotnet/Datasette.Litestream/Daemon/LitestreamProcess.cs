@@ -19,6 +19,12 @@ internal sealed class LitestreamProcess : IDisposable
     private readonly SemaphoreSlim _logged = new(0);
     private readonly List<LogEntry> _lastEntries = [];
     private readonly HashSet<string> _initialized = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource _stoppingFirstSync = new();
+    private Task _firstSync = Task.CompletedTask;
+    private volatile LogEntry? _firstError;
+
+    /// <summary>How long the last lines of a process that has ended may take to arrive.</summary>
+    private static readonly TimeSpan OutputTimeout = TimeSpan.FromSeconds(1);
 
     private LitestreamProcess(DaemonSettings settings, LitestreamLog log, TimeProvider time)
     {
@@ -62,6 +68,7 @@ internal sealed class LitestreamProcess : IDisposable
         try
         {
             await process.BecomeReadyAsync(cancellation).ConfigureAwait(false);
+            process.StartFirstSync();
             return process;
         }
         catch
@@ -73,19 +80,24 @@ internal sealed class LitestreamProcess : IDisposable
     }
 
     /// <summary>
-    /// Ends Litestream: it replicates what it has yet to, and ends. It is killed where it takes longer than its shutdown
-    /// timeout.
+    /// Ends Litestream: it replicates what it has yet to, and ends. It is killed where it takes longer than its timeout.
     /// </summary>
-    /// <param name="timeout">Less than the shutdown timeout, where the caller has less.</param>
+    /// <param name="timeout">How long all of it may take.</param>
     /// <returns>What went wrong, in a sentence; null where nothing did.</returns>
     public async Task<string?> StopAsync(TimeSpan timeout)
     {
-        await SyncNewDatabasesAsync(timeout / 2).ConfigureAwait(false);
+        var started = _time.GetTimestamp();
+        await SyncLastChangesAsync(timeout / 3).ConfigureAwait(false);
+        _firstError = null;
         _process.Send(LibC.SIGTERM);
         try
         {
-            var exit = await Exited.WaitAsync(timeout, _time).ConfigureAwait(false);
-            return exit.Code == 0 ? null : $"Litestream ended with {exit} when it was stopped; its last changes may not be replicated yet.";
+            var left = timeout - _time.GetElapsedTime(started);
+            var exit = await Exited.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time).ConfigureAwait(false);
+            await _process.OutputEnded.WaitAsync(OutputTimeout, _time).ConfigureAwait(false);
+            return exit.Code != 0 ? $"Litestream ended with {exit} when it was stopped; its last changes may not be replicated yet."
+                : _firstError is { } error ? $"Litestream's last changes may not be replicated yet: {error}."
+                : null;
         }
         catch (TimeoutException)
         {
@@ -101,28 +113,30 @@ internal sealed class LitestreamProcess : IDisposable
     }
 
     /// <summary>Releases the connection to the control socket; the process should have ended.</summary>
-    public void Dispose() => Socket?.Dispose();
-
-    // 0.5 syncs its databases when it ends, but not one that it has not synced before: one that was opened less than a
-    // second ago would be left out.
-    private async Task SyncNewDatabasesAsync(TimeSpan timeout)
+    public void Dispose()
     {
-        if (Socket is null)
+        _stoppingFirstSync.Cancel();
+        Socket?.Dispose();
+    }
+
+    // Both generations sync their databases when they end, but once, which a lock of a moment makes fail, and not one
+    // that they have not opened before, which they do at their first tick.
+    private async Task SyncLastChangesAsync(TimeSpan timeout)
+    {
+        await _stoppingFirstSync.CancelAsync().ConfigureAwait(false);
+        await _firstSync.ConfigureAwait(false);
+        using var deadline = new CancellationTokenSource(timeout, _time);
+        if (Socket is not null)
         {
+            await DatabaseSync.RunAsync(Socket, _settings.DatabasePaths, _time, deadline.Token).ConfigureAwait(false);
             return;
         }
 
-        using var deadline = new CancellationTokenSource(timeout, _time);
-        try
+        // 0.3 tells nobody that it has opened a database.
+        var opened = StartedAt + _settings.OpeningTime - _time.GetUtcNow();
+        if (opened > TimeSpan.Zero)
         {
-            var databases = await Socket.ListAsync(deadline.Token).WaitAsync(deadline.Token).ConfigureAwait(false);
-            await Task.WhenAll(databases
-                .Where(database => database.LastSyncAt is null)
-                .Select(database => Socket.SyncAsync(database.Path, deadline.Token))).ConfigureAwait(false);
-        }
-        catch (Exception fault) when (fault is HttpRequestException or JsonException or OperationCanceledException)
-        {
-            // A replica that cannot be reached; Litestream's log tells more than this could.
+            await Task.WhenAny(Exited, Task.Delay(opened < timeout ? opened : timeout, _time)).ConfigureAwait(false);
         }
     }
 
@@ -150,6 +164,15 @@ internal sealed class LitestreamProcess : IDisposable
         {
             throw new ReplicationException(
                 $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start. Its last words:\n{LastWords()}");
+        }
+    }
+
+    // Litestream would wait for its first tick, and then for the replica's.
+    private void StartFirstSync()
+    {
+        if (Socket is not null)
+        {
+            _firstSync = Task.Run(() => DatabaseSync.RunAsync(Socket, _settings.DatabasePaths, _time, _stoppingFirstSync.Token));
         }
     }
 
@@ -190,6 +213,11 @@ internal sealed class LitestreamProcess : IDisposable
             }
 
             _lastEntries.Add(entry);
+            if (entry.Level == "ERROR")
+            {
+                _firstError ??= entry;
+            }
+
             if (entry.Message == "initialized db" && entry.Database is { } path)
             {
                 _initialized.Add(path);

@@ -55,7 +55,7 @@ internal sealed class Supervisor
     public Task<string?> StopAsync(TimeSpan timeout)
     {
         var stopped = SendAsync(new Request(null, timeout));
-        _stopping.Cancel();
+        _ = _time.CreateTimer(_ => _stopping.Cancel(), null, timeout / 2, Timeout.InfiniteTimeSpan);
         return stopped;
     }
 
@@ -74,14 +74,16 @@ internal sealed class Supervisor
                 await WaitForChangeAsync(process).ConfigureAwait(false);
                 if (_requests.Reader.TryRead(out var request))
                 {
-                    var fault = process is null ? null : await EndAsync(process, request.Timeout).ConfigureAwait(false);
-                    process = null;
                     if (request.Settings is null)
                     {
-                        request.Done.SetResult(fault);
+                        var (last, timeout) = (process, request.Timeout);
+                        process = null;
+                        request.Done.SetResult(await StopAsync(last, settings, timeout).ConfigureAwait(false));
                         return;
                     }
 
+                    var fault = process is null ? null : await EndAsync(process, request.Timeout).ConfigureAwait(false);
+                    process = null;
                     settings = request.Settings;
                     process = await TryStartAsync(settings).ConfigureAwait(false);
                     request.Done.SetResult(fault);
@@ -163,6 +165,23 @@ internal sealed class Supervisor
             // The request to stop comes next.
             return null;
         }
+    }
+
+    /// <summary>Stops for good. A Litestream that is down gets a last start, since what was written since is nowhere else.</summary>
+    private async Task<string?> StopAsync(LitestreamProcess? process, DaemonSettings settings, TimeSpan timeout)
+    {
+        var started = _time.GetTimestamp();
+        if (process is { Exited.IsCompleted: true })
+        {
+            await BuryAsync(process).ConfigureAwait(false);
+            process = null;
+        }
+
+        var down = _status.LastFailureAt;
+        process ??= await TryStartAsync(settings).ConfigureAwait(false);
+        return process is null
+            ? $"Litestream was down and could not be started again. What was written since {down:u} is not replicated. {_status.LastFailure}"
+            : await EndAsync(process, timeout - _time.GetElapsedTime(started)).ConfigureAwait(false);
     }
 
     private async Task<string?> EndAsync(LitestreamProcess process, TimeSpan timeout)

@@ -1,0 +1,53 @@
+using System.Net;
+
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>Has Litestream replicate databases now instead of at its next tick.</summary>
+internal static class DatabaseSync
+{
+    /// <summary>How many databases at a time: enough to hide a storage's latency, few enough not to storm it.</summary>
+    private const int Parallelism = 8;
+
+    /// <summary>A database that a writer has locked, or that is still being opened, is tried again after this time.</summary>
+    private static readonly TimeSpan TryAgain = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Returns when every database is at its replica, or on cancellation; Litestream's log tells what went wrong.</summary>
+    /// <param name="socket">Litestream's control socket.</param>
+    /// <param name="databasePaths">The files, absolute.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellation">Ends the wait; Litestream goes on.</param>
+    public static async Task RunAsync(
+        ControlSocket socket, IEnumerable<string> databasePaths, TimeProvider time, CancellationToken cancellation)
+    {
+        var options = new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellation };
+        try
+        {
+            await Parallel.ForEachAsync(databasePaths, options, async (path, stop) =>
+            {
+                while (!await TrySyncAsync(socket, path, stop).ConfigureAwait(false))
+                {
+                    await Task.Delay(TryAgain, time, stop).ConfigureAwait(false);
+                }
+            }).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            // What is not there yet comes with Litestream's own sync.
+        }
+    }
+
+    /// <returns>False where another try may succeed.</returns>
+    private static async Task<bool> TrySyncAsync(ControlSocket socket, string path, CancellationToken cancellation)
+    {
+        try
+        {
+            await socket.SyncAsync(path, cancellation).ConfigureAwait(false);
+            return true;
+        }
+        catch (HttpRequestException fault)
+        {
+            // 0.5.8 has no /sync (404); no status at all is a Litestream that has gone.
+            return fault.StatusCode is not (HttpStatusCode.InternalServerError or HttpStatusCode.Conflict);
+        }
+    }
+}

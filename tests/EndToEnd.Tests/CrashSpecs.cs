@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>Signals and crashes under a write load: no committed row is lost, and nothing is left running.</summary>
+[TestClass]
+public sealed class CrashSpecs
+{
+    /// <summary>Enough for the write-ahead log to be under way when the fault comes: half a second.</summary>
+    private const int SomeRows = WriteLoad.Rate / 2;
+
+    [TestMethod]
+    [DataRow(Signals.SIGTERM, "SIGTERM")]
+    [DataRow(Signals.SIGINT, "SIGINT")]
+    public async Task Rows_committed_before_a_signal_are_restored(int signal, string name)
+    {
+        var times = new List<TimeSpan>();
+        for (var i = 0; i < Scale.Of(50); i++)
+        {
+            using var workspace = new Workspace();
+            var file = workspace.Create("parks");
+            await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
+            await using var load = new WriteLoad(workspace, file);
+            await load.WaitForAsync(SomeRows);
+            var committed = load.Committed;
+            times.Add(await datasette.StopAsync(signal));
+            Assert.IsEmpty(workspace.Litestreams);
+            await load.StopAsync();
+            await workspace.AssertLoadRestoredAsync("parks", committed);
+        }
+
+        Figures.Record($"exit after {name} under load", times);
+    }
+
+    [TestMethod]
+    public async Task A_killed_Datasette_is_cleaned_up_after_by_the_next_one()
+    {
+        using var workspace = new Workspace();
+        var file = workspace.Create("parks");
+        for (var i = 0; i < Scale.Of(20); i++)
+        {
+            await using var killed = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
+            int leftover;
+            await using (var load = new WriteLoad(workspace, file))
+            {
+                await load.WaitForAsync(SomeRows);
+                leftover = workspace.Litestreams.Single();
+                await killed.StopAsync(Signals.SIGKILL);
+            }
+
+            await using var next = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
+            Assert.AreNotEqual(leftover, workspace.Litestreams.Single());
+            await next.StopAsync();
+            Assert.IsEmpty(workspace.Litestreams);
+            await workspace.AssertRestoredAsync("parks");
+        }
+    }
+
+    [TestMethod]
+    public async Task A_killed_Litestream_is_started_again_and_catches_up()
+    {
+        using var workspace = new Workspace();
+        var file = workspace.Create("parks");
+        await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
+        var times = new List<TimeSpan>();
+        await using (var load = new WriteLoad(workspace, file))
+        {
+            for (var i = 0; i < Scale.Of(20); i++)
+            {
+                await load.WaitForAsync(SomeRows);
+                var killed = workspace.Litestreams.Single();
+                Assert.AreEqual(0, Signals.Send(killed, Signals.SIGKILL));
+                var replicated = workspace.ReplicatedTxid("parks");
+                times.Add(await Wait.UntilAsync(() => workspace.ReplicatedTxid("parks") > replicated, "something new is at the replica"));
+                await datasette.WaitForStatusAsync(
+                    status => IsRunning(status) && Failures(status) == i + 1
+                        && (string?)status["litestream"]!["last_failure"] == "Litestream ended by itself with signal 9.",
+                    "Litestream runs again");
+            }
+        }
+
+        await datasette.StopAsync();
+        await workspace.AssertRestoredAsync("parks");
+        Figures.Record("from SIGKILL of Litestream to the next file at the replica", times);
+        Assert.IsLessThan(TimeSpan.FromSeconds(2), times.Max());
+    }
+
+    [TestMethod]
+    public async Task A_Litestream_that_does_not_answer_is_ended_and_started_again()
+    {
+        using var workspace = new Workspace();
+        var file = workspace.Create("parks");
+        await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
+        var stopped = workspace.Litestreams.Single();
+        Assert.AreEqual(0, Signals.Send(stopped, Signals.SIGSTOP));
+        var seen = await Wait.UntilAsync(async () => Failures(await datasette.StatusAsync()) == 1, "the page says so");
+        Figures.Record("from SIGSTOP of Litestream to its end", [seen]);
+        Assert.IsLessThan(TimeSpan.FromSeconds(10), seen);
+        var status = await datasette.WaitForStatusAsync(IsRunning, "Litestream runs again");
+        Assert.AreEqual("Litestream did not answer on its control socket and was killed.", (string?)status["litestream"]!["last_failure"]);
+        Assert.AreNotEqual(stopped, workspace.Litestreams.Single());
+        await datasette.InsertAsync("parks", "after all that");
+        await datasette.StopAsync();
+        await workspace.AssertRestoredAsync("parks");
+    }
+
+    /// <summary>In full until the delay has grown to its most, which takes a minute and a half.</summary>
+    [TestMethod]
+    public async Task A_binary_that_exits_at_once_for_ever_is_lived_with()
+    {
+        using var workspace = new Workspace();
+        var file = workspace.Create("parks");
+        var broken = workspace.Path("broken");
+        var wrapper = workspace.Write(
+            "litestream", $"#!/bin/sh\n[ \"$1\" = version ] || [ ! -e '{broken}' ] || {{ echo broken >&2; exit 5; }}\nexec {RealParts.Litestream05} \"$@\"\n");
+        File.SetUnixFileMode(workspace.Path(wrapper), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var environment = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = workspace.Path(wrapper) };
+        await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()], environment);
+        workspace.Write("broken", "");
+        Assert.AreEqual(0, Signals.Send(workspace.Litestreams.Single(), Signals.SIGKILL));
+
+        // The run that was killed, and the starts after 0.5, 1, 2, … s; the eighth delay is the first of 30 s.
+        var failures = Scale.IsFull ? 8 : 3;
+        var status = await datasette.WaitForStatusAsync(status => Failures(status) >= failures, $"there were {failures} failures", TimeSpan.FromMinutes(2));
+        StringAssert.Contains((string?)status["litestream"]!["last_failure"], "exit code 5");
+        StringAssert.Contains((string?)status["litestream"]!["last_failure"], "broken");
+        StringAssert.Contains((string?)status["summary"], "nothing is replicated");
+        var wait = Time(status, "next_start_at") - Time(status, "last_failure_at");
+        Assert.IsGreaterThanOrEqualTo(TimeSpan.FromSeconds(Math.Min(30, 0.5 * Math.Pow(2, failures - 1))), wait);
+        await datasette.InsertAsync("parks", "Datasette goes on");
+
+        File.Delete(broken);
+        await datasette.WaitForStatusAsync(IsRunning, "Litestream runs again");
+        await datasette.StopAsync();
+        await workspace.AssertRestoredAsync("parks");
+    }
+
+    private static DateTimeOffset Time(JsonNode status, string name) =>
+        DateTimeOffset.Parse((string)status["litestream"]![name]!, CultureInfo.InvariantCulture);
+
+    private static bool IsRunning(JsonNode status) => (string?)status["state"] == "running";
+
+    private static int Failures(JsonNode status) => (int)status["litestream"]!["failures"]!;
+}

@@ -1,0 +1,81 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>Keys for S3.</summary>
+internal sealed record S3Key(string Id, string Secret)
+{
+    /// <summary>What a credentials file holds.</summary>
+    public string Json => new JsonObject { ["access-key-id"] = Id, ["secret-access-key"] = Secret }.ToJsonString();
+
+    /// <summary>What <c>litestream restore</c> finds them in.</summary>
+    public IReadOnlyDictionary<string, string?> Environment =>
+        new Dictionary<string, string?> { ["AWS_ACCESS_KEY_ID"] = Id, ["AWS_SECRET_ACCESS_KEY"] = Secret, ["AWS_CA_BUNDLE"] = null };
+}
+
+/// <summary>moto's S3 server on loopback, which checks signatures; see <c>s3_server.py</c>.</summary>
+internal sealed class S3Server : IDisposable
+{
+    /// <summary>The bucket that is there.</summary>
+    public const string Bucket = "backup";
+
+    private readonly Process _process;
+
+    private S3Server(Process process) => _process = process;
+
+    public string Endpoint { get; private set; } = "";
+
+    public static async Task<S3Server> StartAsync()
+    {
+        var start = new ProcessStartInfo(RealParts.MotoPython, [Path.Combine(PluginEnvironment.RepositoryRoot, "tests/EndToEnd.Tests/s3_server.py")])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        var process = Process.Start(start)!;
+        process.ErrorDataReceived += (_, _) => { };
+        process.BeginErrorReadLine();
+        var server = new S3Server(process);
+        server.Endpoint = (string)(await server.ReadAsync())["endpoint"]!;
+        return server;
+    }
+
+    /// <summary>The URL of one database's replica, as the plugin and Litestream take it.</summary>
+    public string Url(string database) => $"s3://{Bucket}/{database}?endpoint={Endpoint}&region=us-east-1&forcePathStyle=true";
+
+    public async Task<S3Key> CreateKeyAsync()
+    {
+        var key = await CommandAsync("create-key");
+        return new S3Key((string)key["access-key-id"]!, (string)key["secret-access-key"]!);
+    }
+
+    /// <summary>From now on the key is refused.</summary>
+    public Task RevokeAsync(S3Key key) => CommandAsync($"delete-key {key.Id}");
+
+    /// <summary>From now on connections are refused; what is stored stays.</summary>
+    public Task TakeDownAsync() => CommandAsync("stop");
+
+    public Task BringUpAsync() => CommandAsync("start");
+
+    public void Dispose()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    private async Task<JsonNode> CommandAsync(string command)
+    {
+        await _process.StandardInput.WriteLineAsync(command);
+        await _process.StandardInput.FlushAsync();
+        return await ReadAsync();
+    }
+
+    private async Task<JsonNode> ReadAsync()
+    {
+        var line = await _process.StandardOutput.ReadLineAsync().WaitAsync(DatasetteProcess.Patience);
+        return JsonNode.Parse(line ?? throw new InvalidOperationException("the S3 server ended"))!;
+    }
+}

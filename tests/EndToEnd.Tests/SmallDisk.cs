@@ -1,0 +1,53 @@
+using CliWrap;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>A file system of a few megabytes that can be filled and emptied; needs Linux and root.</summary>
+internal sealed class SmallDisk : IDisposable
+{
+    private readonly string _ballast;
+
+    private SmallDisk(string folder)
+    {
+        Folder = folder;
+        _ballast = Path.Combine(folder, "ballast");
+    }
+
+    public string Folder { get; }
+
+    public static async Task<SmallDisk> MountAsync(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        var mounted = await Cli.Wrap("mount").WithArguments(["-t", "tmpfs", "-o", "size=8m", "tmpfs", folder])
+            .WithValidation(CommandResultValidation.None).ExecuteAsync();
+        if (mounted.ExitCode != 0)
+        {
+            Assert.Inconclusive("skipped: a small file system cannot be mounted; run the tests as root on Linux");
+        }
+
+        return new SmallDisk(folder);
+    }
+
+    /// <summary>Leaves no room.</summary>
+    public void Fill()
+    {
+        using var ballast = new FileStream(_ballast, FileMode.Append, FileAccess.Write, FileShare.None, bufferSize: 0);
+        var block = new byte[4096];
+        try
+        {
+            while (true)
+            {
+                ballast.Write(block);
+            }
+        }
+        catch (IOException)
+        {
+            // Full.
+        }
+    }
+
+    /// <summary>Makes room again.</summary>
+    public void Empty() => File.Delete(_ballast);
+
+    public void Dispose() => Cli.Wrap("umount").WithArguments(["--lazy", Folder]).ExecuteAsync().GetAwaiter().GetResult();
+}

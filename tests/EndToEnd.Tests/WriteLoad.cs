@@ -1,0 +1,72 @@
+using System.Diagnostics;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>
+/// Writes rows to a database at a steady rate, each in a transaction of its own, on a thread and a connection of its own:
+/// row n says "load n". A row counts when its transaction is committed.
+/// </summary>
+internal sealed class WriteLoad : IAsyncDisposable
+{
+    /// <summary>Transactions a second.</summary>
+    public const int Rate = 200;
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _writing;
+    private int _committed;
+
+    public WriteLoad(Workspace workspace, string file)
+    {
+        var database = workspace.Open(file);
+        database.Execute("create table if not exists load (id integer primary key, text text not null)");
+        _writing = Task.Factory.StartNew(() => Write(database), TaskCreationOptions.LongRunning);
+    }
+
+    /// <summary>How many rows are committed.</summary>
+    public int Committed => Volatile.Read(ref _committed);
+
+    /// <summary>Waits until some more rows are committed.</summary>
+    public async Task WaitForAsync(int more)
+    {
+        var goal = Committed + more;
+        await Wait.UntilAsync(() => Committed >= goal || _writing.IsCompleted, $"{more} more rows are committed");
+        if (_writing.IsCompleted)
+        {
+            await _writing;
+        }
+    }
+
+    /// <returns>How many rows were committed in all.</returns>
+    public async Task<int> StopAsync()
+    {
+        await _stopping.CancelAsync();
+        await _writing;
+        return Committed;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _stopping.Dispose();
+    }
+
+    private void Write(DatabaseConnection database)
+    {
+        using (database)
+        {
+            var started = Stopwatch.GetTimestamp();
+            for (var i = 1; ; i++)
+            {
+                // The rate is the load's own; whatever is late is caught up with.
+                var due = TimeSpan.FromSeconds((double)i / Rate) - Stopwatch.GetElapsedTime(started);
+                if (_stopping.Token.WaitHandle.WaitOne(due > TimeSpan.Zero ? due : TimeSpan.Zero))
+                {
+                    return;
+                }
+
+                database.Execute($"insert into load (text) values ('load ' || {i})");
+                Volatile.Write(ref _committed, i);
+            }
+        }
+    }
+}
