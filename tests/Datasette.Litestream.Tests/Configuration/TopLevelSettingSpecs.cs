@@ -73,6 +73,7 @@ public sealed class TopLevelSettingSpecs
     [DataRow(":5001", "", 5001, true, "http://localhost:5001/metrics")]
     [DataRow("0.0.0.0:80", "0.0.0.0", 80, true, "http://localhost/metrics")]
     [DataRow("[::]:9090", "::", 9090, true, "http://localhost:9090/metrics")]
+    [DataRow("[0:0::0]:9090", "0:0::0", 9090, true, "http://localhost:9090/metrics")]
     [DataRow("127.0.0.1:9090", "127.0.0.1", 9090, false, "http://127.0.0.1:9090/metrics")]
     [DataRow("[::1]:9090", "::1", 9090, false, "http://[::1]:9090/metrics")]
     [DataRow("localhost:9090", "localhost", 9090, false, "http://localhost:9090/metrics")]
