@@ -73,7 +73,9 @@ internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string
     /// The path of a <c>file:</c> URL. Litestream keeps escapes as they stand and takes what follows two slashes from
     /// the root; here they are decoded and it is relative, as <c>file://backup/x</c> is meant.
     /// </summary>
-    public string FilePath => Host is "" or "localhost" ? Path : Uri.UnescapeDataString(Host) + Path;
+    public string FilePath => UserInfo.Length == 0 && Host is "" or "localhost"
+        ? Path
+        : Uri.UnescapeDataString(UserInfo.Length == 0 ? Host : $"{UserInfo}@{Host}") + Path;
 
     private static string Decode(string part) => Uri.UnescapeDataString(part.Replace('+', ' '));
 

@@ -18,6 +18,7 @@ public sealed class VariableSpecs
     [DataRow("file:///backup/$$$DB_NAME", "/backup/$parks")]
     [DataRow("file:///backup/100%25", "/backup/100%")]
     [DataRow("file:///backup/a@b/c", "/backup/a@b/c")]
+    [DataRow("file://ranger@home/c", "/srv/ranger@home/c")]
     [DataRow("s3://$BUCKET/$DB_NAME", "s3://maps/parks")]
     [DataRow("s3://x${EMPTY}y/${DB_NAME}_$BUCKET", "s3://xy/parks_maps")]
     [DataRow("""{"path": "$DB_DIRECTORY/$DB_NAME"}""", "/srv/data/parks")]
