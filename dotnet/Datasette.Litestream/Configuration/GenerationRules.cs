@@ -40,6 +40,14 @@ internal static class GenerationRules
                     $"Litestream {version} has no replica type \"{type.Name}\"; it has {string.Join(", ", known)}{Suggestion.For(type.Name, known)}"));
             }
 
+            if (generation == LitestreamGeneration.V03
+                && replica.Settings["url"]?.GetValue<string>().Contains('?', StringComparison.Ordinal) == true)
+            {
+                problems.Add(new Problem(
+                    replica.Key,
+                    $"Litestream {version} would pass over what stands behind the ? of the URL; give it as keys beside url, or run Litestream 0.5"));
+            }
+
             foreach (var (key, _) in replica.Settings)
             {
                 if (!ReplicaSetting.ByKey[key].Generations.HasFlag(generation))
