@@ -68,8 +68,9 @@ internal static class GenerationRules
         foreach (var database in plan.Databases)
         {
             var shared = database.Replicas
-                .GroupBy(replica => replica.Settings["name"]?.GetValue<string>(), StringComparer.Ordinal)
-                .FirstOrDefault(group => group.Key is not null && group.Count() > 1);
+                .Select((replica, i) => (replica.Key, Name: LitestreamConfiguration.ReplicaName(replica, i)))
+                .GroupBy(replica => replica.Name, StringComparer.Ordinal)
+                .FirstOrDefault(group => group.Count() > 1);
             if (shared is not null)
             {
                 problems.Add(new Problem(
