@@ -101,6 +101,13 @@ public sealed class GeneratedConfigurationSpecs
             from after in Text
             select $"{before}{SecretMark}{after}".Trim();
 
+        // Now and then in a place or of a kind that no secret is to have, where it must not be shown either.
+        private static readonly Gen<JsonNode?> SecretValue = Gen.Frequency(
+            (40, Json(Secret)), (1, Items(Json(Secret))), (1, Secret.Select(secret => (JsonNode?)new JsonObject { ["x"] = secret })));
+
+        private static readonly Gen<string> Password = Gen.Frequency(
+            (40, Secret.Select(Uri.EscapeDataString)), (1, Secret.Where(secret => !secret.Contains('@', StringComparison.Ordinal))));
+
         private static readonly Gen<JsonNode?> Duration = Of<object>("10s", "1h30m", "500ms", 60, 0.25);
 
         // Too rare a chance each to spoil every configuration, and one of many places in each.
@@ -112,8 +119,8 @@ public sealed class GeneratedConfigurationSpecs
                 Gen.Elements(
                     "file:///backup/$DB_NAME", "file://$PWD/${DB_NAME}.bak", "file://$DB_DIRECTORY/$DB_NAME/x", "s3://maps/$DB_NAME",
                     "s3://maps/p/$DB_NAME?endpoint=minio:9000", "gs://maps/$DB_NAME", "abs://rangers@maps/$DB_NAME", "oss://maps/$DB_NAME"),
-                Secret.Select(secret => $"sftp://ranger:{Uri.EscapeDataString(secret)}@h:22/$DB_NAME"),
-                Secret.Select(secret => $"webdavs://ranger:{Uri.EscapeDataString(secret)}@h/$DB_NAME"))
+                Password.Select(password => $"sftp://ranger:{password}@h:22/$DB_NAME"),
+                Password.Select(password => $"webdavs://ranger:{password}@h/$DB_NAME"))
             from tail in Gen.Frequency((14, Gen.Constant("")), (1, Gen.Elements("%", "#x", "?sig=x", "/$", "/$NOWHERE", "/../..", "\t", "@")))
             select (JsonNode?)JsonValue.Create(url + tail);
 
@@ -122,18 +129,18 @@ public sealed class GeneratedConfigurationSpecs
             Members(("url", Url), ("validation-interval", Duration), ("retention", Duration)),
             Members(
                 ("type", Of("s3")), ("bucket", Of("maps", "$BUCKET")), ("path", Of("m/$DB_NAME")), ("region", Of("eu-west-1")),
-                ("access-key-id", Json(Secret)), ("secret-access-key", Json(Secret)), ("force-path-style", Of(true, false)), ("part-size", Of<object>(5, "5MiB"))),
+                ("access-key-id", SecretValue), ("secret-access-key", SecretValue), ("force-path-style", Of(true, false)), ("part-size", Of<object>(5, "5MiB"))),
             Members(
                 ("type", Of("sftp")), ("host", Of("h", "h:22")), ("user", Json(Text.Where(text => !text.Contains('$', StringComparison.Ordinal)))),
-                ("password", Json(Secret)), ("path", Of("/m/$DB_NAME"))),
-            Members(("path", Of("/aged/$DB_NAME")), ("age", Members(("identities", Items(Json(Secret))), ("recipients", Items(Of("age1fake")))))));
+                ("password", SecretValue), ("path", Of("/m/$DB_NAME"))),
+            Members(("path", Of("/aged/$DB_NAME")), ("age", Members(("identities", Items(SecretValue)), ("recipients", Items(Of("age1fake")))))));
 
         private static readonly Gen<JsonNode?> Replicas = Gen.OneOf(Url, Mapping, Items(Gen.OneOf(Url, Mapping)));
 
         private static readonly Gen<JsonNode?> Settings = Gen.OneOf(
             Members(("all-replicate", Url), ("metrics-addr", Of(":9090", "127.0.0.1:9090", "[::1]:80"))),
             Members(("all-replicate", Replicas), ("shutdown-timeout", Duration)),
-            Members(("all-replicate", Mapping), ("access-key-id", Json(Secret)), ("secret-access-key", Json(Secret)), ("session-token", Json(Secret))),
+            Members(("all-replicate", Mapping), ("access-key-id", SecretValue), ("secret-access-key", SecretValue), ("session-token", SecretValue)),
             Members(("credentials-file", Of("keys.json")), ("credentials-refresh-interval", Duration), ("on-refresh-failure", Of("stop", "keep"))));
 
         private static readonly Gen<JsonNode?> DatabaseSettings = Members(

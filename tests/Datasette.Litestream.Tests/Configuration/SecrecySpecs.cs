@@ -8,6 +8,8 @@ public sealed class SecrecySpecs
     [DataRow("sftp://ranger:hunter2-fake/x@h/p")]
     [DataRow("sftp://ranger:hunter2-fake@h/p#q")]
     [DataRow("sftp://ranger:hunter2-fake@h/p?q")]
+    [DataRow("sftp://ranger:fake$hunter2@h/p")]
+    [DataRow("""{"url": "sftp://ranger:$hunter2@h/p"}""")]
     [DataRow("smtp://ranger:hunter2-fake@h/p")]
     [DataRow("sftp://ranger:hunter2-fake@/p")]
     [DataRow("s3://b/p?access-key=hunter2-fake")]
