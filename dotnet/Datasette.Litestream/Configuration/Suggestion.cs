@@ -8,7 +8,7 @@ internal static class Suggestion
     {
         var nearest = known
             .Where(word => Math.Abs(word.Length - written.Length) <= Farthest(word))
-            .Select(word => (Word: word, Distance: Distance(written, word)))
+            .Select(word => (Word: word, Distance: Distance(written, word, Farthest(word))))
             .Where(candidate => candidate.Distance <= Farthest(candidate.Word))
             .OrderBy(candidate => candidate.Distance)
             .Select(candidate => candidate.Word)
@@ -19,18 +19,29 @@ internal static class Suggestion
     // A third of its letters: three letters share one with nearly anything.
     private static int Farthest(string word) => (word.Length + 2) / 3;
 
-    // Levenshtein's, over two rows.
-    private static int Distance(string left, string right)
+    // Levenshtein's, over two rows, as far as it matters: a row never has less than the one before.
+    private static int Distance(string left, string right, int farthest)
     {
-        var previous = Enumerable.Range(0, right.Length + 1).ToArray();
+        var previous = new int[right.Length + 1];
         var current = new int[right.Length + 1];
+        for (var j = 0; j < previous.Length; j++)
+        {
+            previous[j] = j;
+        }
+
         for (var i = 0; i < left.Length; i++)
         {
-            current[0] = i + 1;
+            var least = current[0] = i + 1;
             for (var j = 0; j < right.Length; j++)
             {
                 var isSame = char.ToUpperInvariant(left[i]) == char.ToUpperInvariant(right[j]);
                 current[j + 1] = Math.Min(previous[j] + (isSame ? 0 : 1), Math.Min(previous[j + 1], current[j]) + 1);
+                least = Math.Min(least, current[j + 1]);
+            }
+
+            if (least > farthest)
+            {
+                return least;
             }
 
             (previous, current) = (current, previous);

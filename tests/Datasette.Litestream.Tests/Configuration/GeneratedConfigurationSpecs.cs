@@ -106,7 +106,7 @@ public sealed class GeneratedConfigurationSpecs
             (40, Json(Secret)), (1, Items(Json(Secret))), (1, Secret.Select(secret => (JsonNode?)new JsonObject { ["x"] = secret })));
 
         private static readonly Gen<string> Password = Gen.Frequency(
-            (40, Secret.Select(Uri.EscapeDataString)), (1, Secret.Where(secret => !secret.Contains('@', StringComparison.Ordinal))));
+            (40, Secret.Select(Uri.EscapeDataString)), (1, Gen.Constant($"fake${SecretMark}")), (1, Secret.Where(secret => !secret.Contains('@', StringComparison.Ordinal))));
 
         private static readonly Gen<JsonNode?> Duration = Of<object>("10s", "1h30m", "500ms", 60, 0.25);
 
