@@ -62,17 +62,9 @@ public sealed class GenerationRuleSpecs
     {
         foreach (var setting in ReplicaSetting.ByKey.Values.Where(setting => setting.Generations != LitestreamGeneration.Both))
         {
-            var value = setting.Kind switch
-            {
-                SettingKind.Duration or SettingKind.Count or SettingKind.Size => "7",
-                SettingKind.Flag => "true",
-                SettingKind.TextList => "[]",
-                SettingKind.Age => "{}",
-                _ => "\"fake-text\"",
-            };
             foreach (var version in new[] { Planned.V03, Planned.V05 })
             {
-                var planned = Plans.FromReplica($$"""{"path": "/x", "{{setting.Key}}": {{value}}}""");
+                var planned = Plans.FromReplica($$"""{"path": "/x", "{{setting.Key}}": {{Plans.ValuesFor(setting).Right}}}""");
                 planned.Check(version);
                 if (setting.Generations.HasFlag(version.Generation!.Value))
                 {

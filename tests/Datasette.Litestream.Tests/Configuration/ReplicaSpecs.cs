@@ -43,18 +43,7 @@ public sealed class ReplicaSpecs
     {
         foreach (var setting in ReplicaSetting.ByKey.Values)
         {
-            var (value, wrong) = setting.Kind switch
-            {
-                SettingKind.Duration => ("\"10s\"", "\"soon\""),
-                SettingKind.Count => ("7", "7.5"),
-                SettingKind.Flag => ("true", "\"true\""),
-                SettingKind.Size => ("\"5MiB\"", "0"),
-                SettingKind.TextList => ("[\"a\"]", "\"a\""),
-                SettingKind.Age => ("{\"recipients\": [\"a\"]}", "[]"),
-                _ when setting.Key is "url" => ("\"file:///x\"", "7"),
-                _ when setting.Key is "type" => ("\"file\"", "7"),
-                _ => ("\"text\"", "7"),
-            };
+            var (value, wrong) = Plans.ValuesFor(setting);
             var place = setting.Key is "path" or "url" ? "" : "\"path\": \"/x\", ";
 
             Plans.FromReplica($$"""{{{place}}"{{setting.Key}}": {{value}}}""").AssertProblems();
