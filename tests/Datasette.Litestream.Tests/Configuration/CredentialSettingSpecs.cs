@@ -92,6 +92,12 @@ public sealed class CredentialSettingSpecs
         Plans.From($$"""{"credentials-file": "f", "credentials-refresh-interval": {{interval}}}""").AssertProblems(
             $"{Key}.credentials-refresh-interval: expected a duration above zero such as 10s, 1m30s or a number of seconds, got {came}");
 
+    // A timer takes no more than seven weeks, and would throw long after the start.
+    [TestMethod]
+    public void The_interval_is_a_month_at_the_most() =>
+        Plans.From("""{"credentials-file": "f", "credentials-refresh-interval": 5000000}""").AssertProblems(
+            $"{Key}.credentials-refresh-interval: expected 720h at the most, got 1388h53m20s");
+
     [TestMethod]
     [DataRow("credentials-refresh-interval", "60")]
     [DataRow("on-refresh-failure", "\"keep\"")]
