@@ -1,3 +1,5 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace Datasette.Litestream;
@@ -26,7 +28,10 @@ internal sealed partial class Redactor
                 secret,
                 Uri.EscapeDataString(secret),
                 Uri.UnescapeDataString(secret),
-                System.Text.Json.JsonEncodedText.Encode(secret).Value,
+                JsonEncodedText.Encode(secret).Value,
+
+                // Go, whose JSON is Litestream's log, escapes no more than it must.
+                JsonEncodedText.Encode(secret, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).Value,
             })
             .Where(form => form.Length >= ShortestSecret)
             .Distinct(StringComparer.Ordinal)

@@ -40,6 +40,14 @@ internal static class GenerationRules
                     $"Litestream {version} has no replica type \"{type.Name}\"; it has {string.Join(", ", known)}{Suggestion.For(type.Name, known)}"));
             }
 
+            if (generation == LitestreamGeneration.V03
+                && replica.Settings["url"]?.GetValue<string>().Contains('?', StringComparison.Ordinal) == true)
+            {
+                problems.Add(new Problem(
+                    replica.Key,
+                    $"Litestream {version} would pass over what stands behind the ? of the URL; give it as keys beside url, or run Litestream 0.5"));
+            }
+
             foreach (var (key, _) in replica.Settings)
             {
                 if (!ReplicaSetting.ByKey[key].Generations.HasFlag(generation))
@@ -60,8 +68,9 @@ internal static class GenerationRules
         foreach (var database in plan.Databases)
         {
             var shared = database.Replicas
-                .GroupBy(replica => replica.Settings["name"]?.GetValue<string>(), StringComparer.Ordinal)
-                .FirstOrDefault(group => group.Key is not null && group.Count() > 1);
+                .Select((replica, i) => (replica.Key, Name: LitestreamConfiguration.ReplicaName(replica, i)))
+                .GroupBy(replica => replica.Name, StringComparer.Ordinal)
+                .FirstOrDefault(group => group.Count() > 1);
             if (shared is not null)
             {
                 problems.Add(new Problem(

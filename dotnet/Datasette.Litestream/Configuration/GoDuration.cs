@@ -27,7 +27,7 @@ internal static partial class GoDuration
         foreach (Match part in Part().Matches(text))
         {
             if (!decimal.TryParse(part.Groups[1].ValueSpan, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
-                || number > int.MaxValue)
+                || number > long.MaxValue)
             {
                 return null;
             }

@@ -33,6 +33,13 @@ internal static class LitestreamConfiguration
         return document;
     }
 
+    /// <summary>
+    /// The name of one of a database's replicas: 0.3 keeps its position by name, and would take the type for one, so
+    /// that two file replicas would share it.
+    /// </summary>
+    public static string ReplicaName(ReplicaPlan replica, int index) =>
+        replica.Settings["name"]?.GetValue<string>() ?? $"replica-{index}";
+
     private static JsonObject Database(DatabasePlan database, LitestreamGeneration generation)
     {
         var mapping = new JsonObject { ["path"] = database.Path };
@@ -64,11 +71,10 @@ internal static class LitestreamConfiguration
         }
     }
 
-    // 0.3 keeps its position by name, and would take the type for one: two file replicas would share it.
     private static JsonObject NamedReplica(ReplicaPlan replica, int index)
     {
         var settings = replica.Settings.DeepClone().AsObject();
-        settings["name"] ??= $"replica-{index}";
+        settings["name"] = ReplicaName(replica, index);
         return settings;
     }
 

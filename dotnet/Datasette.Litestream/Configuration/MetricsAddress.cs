@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 
 namespace Datasette.Litestream.Configuration;
 
@@ -8,7 +9,8 @@ namespace Datasette.Litestream.Configuration;
 internal sealed record MetricsAddress(string Host, int Port)
 {
     /// <summary>Whether other machines can reach it.</summary>
-    public bool IsEveryInterface => Host is "" or "0.0.0.0" or "::";
+    public bool IsEveryInterface => Host.Length == 0
+        || (IPAddress.TryParse(Host, out var address) && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)));
 
     /// <summary>The metrics page, as reached from this machine.</summary>
     public Uri Url => new UriBuilder(Uri.UriSchemeHttp, IsEveryInterface ? "localhost" : Host, Port, "/metrics").Uri;

@@ -1,16 +1,19 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Datasette.Litestream.Configuration;
 
 /// <summary>Makes the <see cref="ReplicaPlan"/>s of one database, each from a URL or a mapping of Litestream's settings.</summary>
-internal sealed class ReplicaPlanner(
+internal sealed partial class ReplicaPlanner(
     AttachedDatabase database,
     string workingDirectory,
     Func<string, string?> environment,
     ICollection<string> secrets,
     ICollection<Problem> problems)
 {
+    private static readonly string[] PlaceKeys = ["path", "bucket", "host", "webdav-url"];
+
     private static readonly string[] SecretWords = ["secret", "password", "token", "sig", "key"];
 
     private readonly Variables _variables = new(database, workingDirectory, environment);
@@ -134,7 +137,8 @@ internal sealed class ReplicaPlanner(
         var url = ReplicaUrl.Parse(expanded, out var fault);
         if (url is null)
         {
-            return Reject(urlPath, $"\"{text}\" {fault}");
+            // Without the URL itself: the secrets of what cannot be read are not known.
+            return Reject(urlPath, fault);
         }
 
         CollectSecrets(url);
@@ -150,40 +154,45 @@ internal sealed class ReplicaPlanner(
             return Reject($"{path}.type", $"is \"{named}\", but the URL's scheme says \"{type.Name}\"; keep the url and leave out the type");
         }
 
-        foreach (var part in new[] { "path", "bucket" })
+        // nats://HOST alone leaves the bucket to the setting.
+        var isHostAlone = type.Name == "nats" && url.Path.Trim('/').Length == 0;
+        foreach (var part in PlaceKeys.Where(part => settings.ContainsKey(part) && !(isHostAlone && part == "bucket")))
         {
-            if (settings.ContainsKey(part))
-            {
-                return Reject($"{path}.{part}", "is given beside a url, which names it too; keep one of them");
-            }
+            return Reject($"{path}.{part}", "is given beside a url, which names it too; keep one of them");
+        }
+
+        if (FindQueryFault(url, type) is { } queryFault)
+        {
+            return Reject(urlPath, queryFault);
         }
 
         if (type.Name == "file")
         {
-            if (url.Query.Length > 0)
-            {
-                return Reject(urlPath, "has a ?, and a file URL has no query; write %3F for a question mark");
-            }
-
             settings.Remove("url");
             return FromFile(path, urlPath, url.FilePath, settings);
         }
 
         if (url.Host.Length == 0)
         {
-            return Reject(urlPath, $"names no {(type.NeedsBucket ? "bucket" : "host")}; write {url.Scheme}://NAME/path");
+            return Reject(urlPath, $"names no {(type.PlaceKey == "bucket" && type.Name != "nats" ? "bucket" : "host")}; write {url.Scheme}://NAME/path");
+        }
+
+        var place = isHostAlone ? settings["bucket"]?.GetValue<string>() : url.Path;
+        if (place is null)
+        {
+            return Reject(urlPath, "names no bucket; write nats://HOST/BUCKET");
         }
 
         settings["url"] = expanded;
-        var endpoint = settings["endpoint"]?.GetValue<string>()
-            ?? url.QueryParts.FirstOrDefault(part => part.Key == "endpoint").Value;
-        var account = settings["account-name"]?.GetValue<string>() ?? (type.Name == "abs" ? url.UserInfo.Split(':')[0] : "");
-        return new ReplicaPlan(
+        var (host, service) = type.Name == "s3" ? S3Host.Parse(url.Host) : (url.Host, null);
+        return FromPlace(
             path,
-            type.Name,
+            type,
             settings,
-            $"{url.Scheme}://{url.Host}/{url.Path.TrimStart('/')}{(endpoint is null ? "" : $" at {endpoint}")}",
-            Identity(type.Name, url.Host, endpoint, account, url.Path));
+            host,
+            place,
+            type.Name == "abs" ? url.UserInfo.Split(':')[0] : "",
+            url.QueryParts.FirstOrDefault(part => part.Key == "endpoint").Value ?? service);
     }
 
     private ReplicaPlan? FromParts(string path, JsonObject settings)
@@ -196,6 +205,11 @@ internal sealed class ReplicaPlanner(
         }
 
         var place = settings["path"]?.GetValue<string>();
+        if (place is not null && Url().IsMatch(place))
+        {
+            return Reject($"{path}.path", "is a URL; give it as url");
+        }
+
         if (type.Name == "file")
         {
             return place is null
@@ -203,19 +217,39 @@ internal sealed class ReplicaPlanner(
                 : FromFile(path, $"{path}.path", place, settings);
         }
 
-        var host = settings[type.NeedsBucket ? "bucket" : "host"]?.GetValue<string>() ?? settings["webdav-url"]?.GetValue<string>();
-        if (host is null)
+        if (settings[type.PlaceKey]?.GetValue<string>() is not { } host)
         {
-            return Reject(path, $"names no destination; add {(type.NeedsBucket ? "bucket" : "host")}, or a url");
+            return Reject(path, $"names no destination; add {type.PlaceKey}, or a url");
         }
 
-        var endpoint = settings["endpoint"]?.GetValue<string>();
+        if (type.Name == "nats" && place is not null)
+        {
+            return Reject($"{path}.path", "is nothing to NATS, where a replica is a whole bucket; take it out, and give each database its own bucket");
+        }
+
+        return FromPlace(path, type, settings, host, place ?? "");
+    }
+
+    // The account and the endpoint of the URL give way to those of the settings, as they do in Litestream.
+    private static ReplicaPlan FromPlace(
+        string path, ReplicaType type, JsonObject settings, string host, string place, string urlAccount = "", string? urlEndpoint = null)
+    {
+        var account = settings["account-name"]?.GetValue<string>() ?? urlAccount;
+        var endpoint = settings["endpoint"]?.GetValue<string>() ?? urlEndpoint;
+        host = Server(host);
+        if (type.Name == "sftp" && host.EndsWith(":22", StringComparison.Ordinal))
+        {
+            host = host[..^3];
+        }
+
+        var server = endpoint is null ? "" : Server(endpoint);
+        var inside = Path.GetFullPath('/' + place.Replace('\0', ' ')).TrimEnd('/');
         return new ReplicaPlan(
             path,
             type.Name,
             settings,
-            $"{type.Schemes[0]}://{host}/{place?.TrimStart('/')}{(endpoint is null ? "" : $" at {endpoint}")}",
-            Identity(type.Name, host, endpoint, settings["account-name"]?.GetValue<string>() ?? "", place ?? ""));
+            $"{type.Schemes[0]}://{host}/{place.TrimStart('/')}{(server.Length == 0 ? "" : $" at {server}")}",
+            string.Join('|', type.Name, account, server, host + inside));
     }
 
     private ReplicaPlan? FromFile(string path, string placePath, string place, JsonObject settings)
@@ -262,15 +296,34 @@ internal sealed class ReplicaPlanner(
         }
     }
 
-    private static string Identity(string type, string host, string? endpoint, string account, string path)
+    private static string? FindQueryFault(ReplicaUrl url, ReplicaType type)
     {
-        var server = endpoint is null ? "" : endpoint[(endpoint.IndexOf("://", StringComparison.Ordinal) + 1)..].Trim('/');
-        return string.Join('|', type, account, host, server, Path.GetFullPath('/' + path.Replace('\0', ' ')).TrimEnd('/'));
+        if (url.Query.Length == 0)
+        {
+            return null;
+        }
+
+        if (type.Name != "s3")
+        {
+            return $"has a ?, and a URL of type {type.Name} has no query; write %3F for a question mark, and settings as keys beside url";
+        }
+
+        var unknown = url.QueryParts.Select(part => part.Key).FirstOrDefault(key => !ReplicaType.S3QueryKeys.Contains(key));
+        return unknown is null
+            ? null
+            : $"has \"{unknown}\" in its query, which Litestream would pass over{Suggestion.For(unknown, ReplicaType.S3QueryKeys)}";
     }
+
+    // How it is reached, and as whom, makes no other server of it.
+    private static string Server(string address) =>
+        address[(address.IndexOf("://", StringComparison.Ordinal) is >= 0 and var scheme ? scheme + 3 : 0)..].Split('@')[^1].Trim('/');
 
     private ReplicaPlan? Reject(string path, string message)
     {
         problems.Add(new Problem(path, message));
         return null;
     }
+
+    [GeneratedRegex(@"^\w+://")]
+    private static partial Regex Url();
 }

@@ -43,12 +43,20 @@ internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string
             return null;
         }
 
+        var scheme = match.Groups["scheme"].Value.ToLowerInvariant();
         var authority = match.Groups["authority"].Value;
         var at = authority.LastIndexOf('@');
+        var host = authority[(at + 1)..];
+        if (scheme != "file" && !HostAndPort().IsMatch(host))
+        {
+            fault = "has a port that is no number; in a user name or a password, write %2F for a slash and %3F for a question mark";
+            return null;
+        }
+
         return new ReplicaUrl(
-            match.Groups["scheme"].Value.ToLowerInvariant(),
+            scheme,
             at < 0 ? "" : authority[..at],
-            authority[(at + 1)..],
+            host,
             Uri.UnescapeDataString(match.Groups["path"].Value),
             match.Groups["query"].Value);
     }
@@ -73,12 +81,18 @@ internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string
     /// The path of a <c>file:</c> URL. Litestream keeps escapes as they stand and takes what follows two slashes from
     /// the root; here they are decoded and it is relative, as <c>file://backup/x</c> is meant.
     /// </summary>
-    public string FilePath => Host is "" or "localhost" ? Path : Uri.UnescapeDataString(Host) + Path;
+    public string FilePath => UserInfo.Length == 0 && Host is "" or "localhost"
+        ? Path
+        : Uri.UnescapeDataString(UserInfo.Length == 0 ? Host : $"{UserInfo}@{Host}") + Path;
 
     private static string Decode(string part) => Uri.UnescapeDataString(part.Replace('+', ' '));
 
     [GeneratedRegex(@"^(?<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?://(?<authority>[^/?]*))?(?<path>[^?]*)(?:\?(?<query>.*))?$", RegexOptions.Singleline)]
     private static partial Regex Pattern();
+
+    // The second is an S3 access point's name, which Litestream reads in its own way.
+    [GeneratedRegex(@"^(?:(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?|arn:.*)$", RegexOptions.IgnoreCase)]
+    private static partial Regex HostAndPort();
 
     [GeneratedRegex("%(?![0-9A-Fa-f]{2})")]
     private static partial Regex BadEscape();

