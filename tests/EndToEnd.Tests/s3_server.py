@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import sys
 
+import flask
 from moto import settings
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.iam.access_control import S3IAMRequest
 from moto.iam.models import iam_backends
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.s3.models import s3_backends
@@ -20,7 +22,17 @@ BUCKET = "backup"
 MAY_DO_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 
 
+check_signature = S3IAMRequest.check_signature
+
+
+def check_signature_as_sent(request: S3IAMRequest) -> None:
+    """moto has the URL decoded, and what a client signs is the encoded one."""
+    request._path = flask.request.environ["REQUEST_URI"]
+    check_signature(request)
+
+
 def main() -> None:
+    S3IAMRequest.check_signature = check_signature_as_sent
     iam = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
     iam.create_user("us-east-1", USER)
     iam.put_user_policy(USER, "all", json.dumps(MAY_DO_ALL))

@@ -140,21 +140,22 @@ internal sealed class ReplicationPlanner
 
     private MetricsAddress? ReadMetricsAddress(SettingsReader settings)
     {
-        if (settings.Text("metrics-addr") is not { } text)
+        if (settings.Value("metrics-addr") is not { } value)
         {
             return null;
         }
 
-        var address = MetricsAddress.Parse(text);
+        var address = value.ValueKind == JsonValueKind.String ? MetricsAddress.Parse(value.GetString()!) : null;
         if (address is null)
         {
             _problems.Add(new Problem(
-                settings.KeyPath("metrics-addr"), $"expected HOST:PORT such as 127.0.0.1:9090, got \"{text}\""));
+                settings.KeyPath("metrics-addr"),
+                $"expected HOST:PORT such as 127.0.0.1:9090, got {SettingsReader.Describe(value)}"));
         }
         else if (address.IsEveryInterface)
         {
             _warnings.Add(
-                $"Litestream's metrics on {text} can be read from other machines; metrics-addr: 127.0.0.1:{address.Port} keeps them on this one.");
+                $"Litestream's metrics on {address} can be read from other machines; metrics-addr: 127.0.0.1:{address.Port} keeps them on this one.");
         }
 
         return address;
