@@ -110,9 +110,9 @@ public sealed class TopLevelSettingSpecs
             $"{Key}.metrics-addr: expected HOST:PORT such as 127.0.0.1:9090, got \"{text}\"");
 
     [TestMethod]
-    [DataRow("metrics-addr", "5001", "expected text, got 5001")]
-    [DataRow("metrics-addr", "\"\"", "expected text, got empty text")]
-    [DataRow("metrics-addr", "null", "expected text, got nothing (a variable named by $env that is not set reads as nothing)")]
+    [DataRow("metrics-addr", "5001", "expected HOST:PORT such as 127.0.0.1:9090, got 5001")]
+    [DataRow("metrics-addr", "\"\"", "expected HOST:PORT such as 127.0.0.1:9090, got empty text")]
+    [DataRow("metrics-addr", "null", "expected HOST:PORT such as 127.0.0.1:9090, got nothing (a variable named by $env that is not set reads as nothing)")]
     [DataRow("shutdown-timeout", "0", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got 0")]
     [DataRow("shutdown-timeout", "-1", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got -1")]
     [DataRow("shutdown-timeout", "1e30", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got 1e30")]
