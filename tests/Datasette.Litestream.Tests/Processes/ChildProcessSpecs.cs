@@ -191,9 +191,11 @@ public sealed class ChildProcessSpecs
         _ = siginterrupt(SIGWINCH, 1);
         using var child = StartedChild.Shell("echo runs; exec sleep 1000");
         await child.SaysAsync("runs");
+        int? waitingThread = null;
+        await Eventually.HoldsAsync(() => (waitingThread = WaitingThread(child.Process.Id)) is not null);
         for (var i = 1; i <= 20; i++)
         {
-            Assert.AreEqual(0, tgkill(Environment.ProcessId, WaitingThread(child.Process.Id), SIGWINCH));
+            Assert.AreEqual(0, tgkill(Environment.ProcessId, waitingThread!.Value, SIGWINCH));
             var expected = i;
             await Eventually.HoldsAsync(() => Volatile.Read(ref interruptions) >= expected);
         }
@@ -239,15 +241,15 @@ public sealed class ChildProcessSpecs
         await Eventually.HoldsAsync(() => ProcessIdentity.Of(heir) is null);
     }
 
-    private static int WaitingThread(int processId)
+    private static int? WaitingThread(int processId)
     {
         // The kernel keeps 15 characters of a thread's name.
         var name = $"wait for {processId}";
         name = name[..Math.Min(name.Length, 15)];
         return Directory.GetDirectories("/proc/self/task")
-            .Where(task => File.ReadAllText($"{task}/comm").TrimEnd() == name)
-            .Select(task => int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture))
-            .Single();
+            .Where(task => Path.Exists(task) && File.ReadAllText($"{task}/comm").TrimEnd() == name)
+            .Select(task => (int?)int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture))
+            .SingleOrDefault();
     }
 
     [DllImport("libc")]
