@@ -44,6 +44,12 @@ internal sealed class LitestreamLog(TimeProvider time)
         var line = new List<byte>();
         return piece =>
         {
+            if (piece.IsEmpty)
+            {
+                // The last words of one that was cut off have no line break.
+                Finish();
+            }
+
             foreach (var character in piece.Span)
             {
                 if (character != '\n')
@@ -56,14 +62,19 @@ internal sealed class LitestreamLog(TimeProvider time)
                     continue;
                 }
 
-                var text = Encoding.UTF8.GetString([.. line]).TrimEnd('\r');
-                line.Clear();
-                if (text.Length > 0)
-                {
-                    onEntry(Add(text));
-                }
+                Finish();
             }
         };
+
+        void Finish()
+        {
+            var text = Encoding.UTF8.GetString([.. line]).TrimEnd('\r');
+            line.Clear();
+            if (text.Length > 0)
+            {
+                onEntry(Add(text));
+            }
+        }
     }
 
     private LogEntry Add(string line)

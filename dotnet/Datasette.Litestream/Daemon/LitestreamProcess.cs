@@ -80,11 +80,13 @@ internal sealed class LitestreamProcess : IDisposable
     /// <returns>What went wrong, in a sentence; null where nothing did.</returns>
     public async Task<string?> StopAsync(TimeSpan timeout)
     {
+        var started = _time.GetTimestamp();
         await SyncNewDatabasesAsync(timeout / 2).ConfigureAwait(false);
         _process.Send(LibC.SIGTERM);
         try
         {
-            var exit = await Exited.WaitAsync(timeout, _time).ConfigureAwait(false);
+            var left = timeout - _time.GetElapsedTime(started);
+            var exit = await Exited.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time).ConfigureAwait(false);
             return exit.Code == 0 ? null : $"Litestream ended with {exit} when it was stopped; its last changes may not be replicated yet.";
         }
         catch (TimeoutException)
@@ -196,7 +198,11 @@ internal sealed class LitestreamProcess : IDisposable
             }
         }
 
-        _logged.Release();
+        // One waits, and looks at all that came; a count of every line would overflow one day.
+        if (_logged.CurrentCount == 0)
+        {
+            _logged.Release();
+        }
     }
 
     private string LastWords()

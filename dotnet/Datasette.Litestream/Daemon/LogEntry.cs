@@ -26,8 +26,9 @@ internal sealed record LogEntry(DateTimeOffset Time, string Level, string Messag
             using var document = JsonDocument.Parse(line);
             return FromJson(document.RootElement, now);
         }
-        catch (JsonException)
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
+            // Half a surrogate pair is JSON, but no text.
             return new LogEntry(now, "INFO", line, null, "");
         }
     }

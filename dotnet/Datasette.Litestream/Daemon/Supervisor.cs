@@ -65,6 +65,7 @@ internal sealed class Supervisor
     private async Task RunAsync(DaemonSettings settings)
     {
         LitestreamProcess? process = null;
+        Request? request = null;
         try
         {
             process = await StartAsync(settings).ConfigureAwait(false);
@@ -72,7 +73,7 @@ internal sealed class Supervisor
             while (true)
             {
                 await WaitForChangeAsync(process).ConfigureAwait(false);
-                if (_requests.Reader.TryRead(out var request))
+                if (_requests.Reader.TryRead(out request))
                 {
                     var fault = process is null ? null : await EndAsync(process, request.Timeout).ConfigureAwait(false);
                     process = null;
@@ -111,6 +112,7 @@ internal sealed class Supervisor
             _socket = null;
             _status = _status with { State = DaemonState.Stopped, ProcessId = null, StartedAt = null, NextStartAt = null };
             _requests.Writer.Complete();
+            request?.Done.TrySetResult(null);
             while (_requests.Reader.TryRead(out var late))
             {
                 late.Done.SetResult(null);
@@ -141,7 +143,20 @@ internal sealed class Supervisor
     {
         _status = _status with { State = DaemonState.Starting, NextStartAt = null };
         var process = await LitestreamProcess.StartAsync(settings, _log, _time, _stopping.Token).ConfigureAwait(false);
-        _onStarted(process.Id);
+        try
+        {
+            _onStarted(process.Id);
+        }
+        catch
+        {
+            using (process)
+            {
+                await process.KillAsync().ConfigureAwait(false);
+            }
+
+            throw;
+        }
+
         _socket = process.Socket;
         _status = _status with { State = DaemonState.Running, ProcessId = process.Id, StartedAt = process.StartedAt };
         return process;
@@ -153,14 +168,15 @@ internal sealed class Supervisor
         {
             return await StartAsync(settings).ConfigureAwait(false);
         }
-        catch (ReplicationException fault)
-        {
-            Note(fault.Message, TimeSpan.Zero);
-            return null;
-        }
         catch (OperationCanceledException)
         {
             // The request to stop comes next.
+            return null;
+        }
+        catch (Exception fault)
+        {
+            // Whatever it is, it may pass: replication is not given up.
+            Note(fault.Message, TimeSpan.Zero);
             return null;
         }
     }

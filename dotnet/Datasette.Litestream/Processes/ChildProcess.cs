@@ -46,8 +46,8 @@ internal sealed class ChildProcess
     /// <param name="arguments">Without the program's name.</param>
     /// <param name="environment">All of its environment.</param>
     /// <param name="input">What it reads from its standard input.</param>
-    /// <param name="onOutput">Gets its standard output in pieces, on a thread of its own.</param>
-    /// <param name="onError">Gets its standard error in pieces, on a thread of its own.</param>
+    /// <param name="onOutput">Gets its standard output in pieces, on a thread of its own; an empty piece is its end.</param>
+    /// <param name="onError">Gets its standard error in the same way.</param>
     /// <param name="endsWithOutput">
     /// Whether it counts as ended only when its outputs have ended too. Until then its number is not given away, so that
     /// <see cref="SendToGroup"/> reaches descendants that outlive it.
@@ -159,6 +159,7 @@ internal sealed class ChildProcess
                 }
             }
 
+            onPiece(default);
             ended.SetResult();
         }
     }
