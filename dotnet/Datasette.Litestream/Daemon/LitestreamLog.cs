@@ -79,7 +79,10 @@ internal sealed class LitestreamLog(TimeProvider time)
 
     private LogEntry Add(string line)
     {
-        var entry = LogEntry.Parse(_redactor.Redact(line), time.GetUtcNow());
+        // Once before the line is read, since it may be no JSON, and once after, since JSON may have escaped a secret.
+        var redactor = _redactor;
+        var entry = LogEntry.Parse(redactor.Redact(line), time.GetUtcNow());
+        entry = entry with { Message = redactor.Redact(entry.Message), Details = redactor.Redact(entry.Details) };
         lock (_writing)
         {
             if (_entries.Count == Capacity)
