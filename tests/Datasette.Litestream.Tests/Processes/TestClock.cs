@@ -13,10 +13,13 @@ internal sealed class TestClock : FakeTimeProvider
 
     public DateTimeOffset Now => GetUtcNow();
 
+    /// <summary>Waits until something waits for that long.</summary>
+    public Task IsAwaitedAsync(TimeSpan wait) => Eventually.HoldsAsync(() => _armed.Values.Contains(wait), $"something waits for {wait}");
+
     /// <summary>Waits until something waits for that long, and lets that time pass.</summary>
     public async Task PassAsync(TimeSpan wait)
     {
-        await Eventually.HoldsAsync(() => _armed.Values.Contains(wait), $"something waits for {wait}");
+        await IsAwaitedAsync(wait);
         Advance(wait);
     }
 
