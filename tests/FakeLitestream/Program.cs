@@ -11,6 +11,7 @@
 //   ignore-sigterm        has to be killed
 //   exit-code=N           how it ends on SIGTERM; 0 without it
 //   log=TEXT              logs TEXT at level ERROR before it is ready
+//   db-error=TEXT         logs TEXT at level ERROR about each database before it is ready
 //   never-synced          has synced no database until it is asked to
 //   syncs=FILE            adds a database's path to FILE whenever it is asked to sync that
 
@@ -63,6 +64,11 @@ using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, cont
 });
 
 var databases = Regex.Matches(configuration, "^- path: \"(.*)\"$", RegexOptions.Multiline).Select(match => match.Groups[1].Value).ToList();
+if (Value("db-error") is { } databaseError)
+{
+    databases.ForEach(path => Log("ERROR", databaseError, path));
+}
+
 if (!words.Contains("never-ready"))
 {
     if (version.StartsWith("0.5", StringComparison.Ordinal))
