@@ -1,6 +1,4 @@
-using System.Globalization;
 using Datasette.Litestream.Daemon;
-using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Processes;
 
@@ -28,12 +26,12 @@ internal sealed class Stage : IDisposable
     public static string FakeLitestream => Path.Combine(
         AppContext.BaseDirectory.Replace(typeof(Stage).Assembly.GetName().Name!, nameof(FakeLitestream), StringComparison.Ordinal), nameof(FakeLitestream));
 
+    private StartedProcesses Processes => new(Folder["starts"]);
+
     public string Database => Folder["a.db"];
 
     /// <summary>The process ids of all that was started, in their order.</summary>
-    public IReadOnlyList<int> Started => File.Exists(Folder["starts"])
-        ? [.. File.ReadLines(Folder["starts"]).Select(line => int.Parse(line, CultureInfo.InvariantCulture))]
-        : [];
+    public IReadOnlyList<int> Started => Processes.Ids;
 
     /// <summary>The environment of this process, in which FakeLitestream behaves as the words say.</summary>
     public static Dictionary<string, string> Variables(string words)
@@ -110,8 +108,7 @@ internal sealed class Stage : IDisposable
             Clock.PassUntilAsync(supervisor.StopAsync(ShutdownTimeout)).GetAwaiter().GetResult();
         }
 
-        var left = Started.Where(id => ProcessIdentity.Of(id) is not null).ToList();
-        left.ForEach(id => _ = LibC.kill(id, LibC.SIGKILL));
+        var left = Processes.Kill();
         Folder.Dispose();
         Assert.IsEmpty(left, "process ids that still run");
     }

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 
@@ -91,15 +92,18 @@ public sealed class ChildProcessSpecs
     [TestMethod]
     public async Task Children_started_at_once_inherit_nothing_of_each_other()
     {
-        // What this process itself was started with, all its children get; 3 is the folder that ls reads.
-        var expected = Directory.GetFiles("/proc/self/fdinfo").Where(IsInherited).Select(Path.GetFileName)
-            .Concat(["0", "1", "2", "3"]).Distinct().Order(StringComparer.Ordinal).ToArray();
-        var children = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(() => new StartedChild("/bin/ls", ["/proc/self/fd"]))));
+        // What this process itself was started with, all its children get, and the runtime may open some file for a
+        // moment; a pipe beyond the child's own three can only be another child's.
+        var known = Directory.GetFiles("/proc/self/fdinfo").Where(IsInherited).Select(Path.GetFileName).Concat(["0", "1", "2"]).ToHashSet();
+        var children = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(() => new StartedChild("/bin/ls", ["-l", "/proc/self/fd"]))));
         foreach (var child in children)
         {
             await child.EndsAsync();
             child.Dispose();
-            CollectionAssert.AreEqual(expected, child.Output.TrimEnd('\n').Split('\n').Order(StringComparer.Ordinal).ToArray());
+            StringAssert.Contains(child.Output, " 2 -> pipe:");
+            Assert.IsEmpty(
+                Regex.Matches(child.Output, " ([0-9]+) -> pipe:").Select(match => match.Groups[1].Value).Where(descriptor => !known.Contains(descriptor)),
+                child.Output);
         }
 
         static bool IsInherited(string descriptor)

@@ -224,7 +224,7 @@ public sealed class BridgeSpecs : IDisposable
 
     private void AssertNothingIsLeft()
     {
-        Assert.IsTrue(_site.Started.All(id => ProcessIdentity.Of(id) is null));
+        Assert.IsEmpty(_site.Processes.Running);
         Assert.IsFalse(File.Exists(_site.RecordPath()));
         Assert.IsEmpty(_site.SocketFolders);
     }

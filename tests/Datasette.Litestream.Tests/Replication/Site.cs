@@ -1,9 +1,6 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
-using Datasette.Litestream.Locking;
-using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Daemon;
 using Datasette.Litestream.Tests.Processes;
 
@@ -37,9 +34,10 @@ internal sealed class Site : IDisposable
     /// <summary>Variables beyond those that FakeLitestream needs.</summary>
     public Dictionary<string, string> Variables { get; } = [];
 
-    public IReadOnlyList<int> Started => File.Exists(Folder["starts"])
-        ? [.. File.ReadLines(Folder["starts"]).Select(line => int.Parse(line, CultureInfo.InvariantCulture))]
-        : [];
+    /// <summary>The process ids of all that was started, in their order.</summary>
+    public IReadOnlyList<int> Started => Processes.Ids;
+
+    public StartedProcesses Processes => new(Folder["starts"]);
 
     public IReadOnlyList<string> SocketFolders => Directory.GetDirectories(Folder["run"]);
 
@@ -71,8 +69,7 @@ internal sealed class Site : IDisposable
     public void Dispose()
     {
         _bridges.ForEach(bridge => bridge.Stop());
-        var left = Started.Where(id => ProcessIdentity.Of(id) is not null).ToList();
-        left.ForEach(id => _ = LibC.kill(id, LibC.SIGKILL));
+        var left = Processes.Kill();
         var folders = SocketFolders;
         Folder.Dispose();
         Assert.IsEmpty(left, "process ids that still run");
