@@ -66,6 +66,8 @@ internal sealed class Supervisor
     {
         LitestreamProcess? process = null;
         Request? request = null;
+        string? fault = null;
+        Exception? failure = null;
         try
         {
             process = await StartAsync(settings).ConfigureAwait(false);
@@ -75,11 +77,10 @@ internal sealed class Supervisor
                 await WaitForChangeAsync(process).ConfigureAwait(false);
                 if (_requests.Reader.TryRead(out request))
                 {
-                    var fault = process is null ? null : await EndAsync(process, request.Timeout).ConfigureAwait(false);
+                    fault = process is null ? null : await EndAsync(process, request.Timeout).ConfigureAwait(false);
                     process = null;
                     if (request.Settings is null)
                     {
-                        request.Done.SetResult(fault);
                         return;
                     }
 
@@ -98,21 +99,23 @@ internal sealed class Supervisor
                 }
             }
         }
-        catch (Exception fault)
+        catch (Exception caught)
         {
+            failure = caught;
             if (process is not null)
             {
                 await process.KillAsync().ConfigureAwait(false);
             }
-
-            _firstStart.TrySetException(fault);
         }
         finally
         {
             _socket = null;
             _status = _status with { State = DaemonState.Stopped, ProcessId = null, StartedAt = null, NextStartAt = null };
             _requests.Writer.Complete();
-            request?.Done.TrySetResult(null);
+
+            // Whoever waits finds all of it done, and the status with it.
+            _ = failure is not null && _firstStart.TrySetException(failure);
+            request?.Done.TrySetResult(fault);
             while (_requests.Reader.TryRead(out var late))
             {
                 late.Done.SetResult(null);
