@@ -44,7 +44,7 @@ internal static class Preflight
         try
         {
             using var listener = new TcpListener(Resolve(address.Host), address.Port);
-            if (address.Host.Length == 0)
+            if (listener.Server.AddressFamily == AddressFamily.InterNetworkV6 && address.Host.Length == 0)
             {
                 listener.Server.DualMode = true;
             }
@@ -62,7 +62,8 @@ internal static class Preflight
 
     private static IPAddress Resolve(string host) => host switch
     {
-        "" => IPAddress.IPv6Any,
+        // As Go: both kinds of address, where there are both.
+        "" => Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any,
         "localhost" => IPAddress.Loopback,
         _ => IPAddress.TryParse(host, out var address) ? address : Dns.GetHostAddresses(host)[0],
     };

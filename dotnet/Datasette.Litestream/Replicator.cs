@@ -232,9 +232,9 @@ internal sealed class Replicator
             {
                 held.Write(record);
             }
-            catch (IOException)
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
             {
-                // A full disk: the lock itself holds all the same, and replication matters more than the note beside it.
+                // A full disk, or a folder that somebody removed: the lock itself holds all the same, and replication matters more than the note beside it.
             }
         }
     }

@@ -11,6 +11,9 @@
 //   ignore-sigterm        has to be killed
 //   exit-code=N           how it ends on SIGTERM; 0 without it
 //   log=TEXT              logs TEXT at level ERROR before it is ready
+//   db-error=TEXT         logs TEXT at level ERROR about each database before it is ready
+//   never-synced          has synced no database until it is asked to
+//   syncs=FILE            adds a database's path to FILE whenever it is asked to sync that
 
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -61,14 +64,21 @@ using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, cont
 });
 
 var databases = Regex.Matches(configuration, "^- path: \"(.*)\"$", RegexOptions.Multiline).Select(match => match.Groups[1].Value).ToList();
+if (Value("db-error") is { } databaseError)
+{
+    databases.ForEach(path => Log("ERROR", databaseError, path));
+}
+
 if (!words.Contains("never-ready"))
 {
     if (version.StartsWith("0.5", StringComparison.Ordinal))
     {
         var path = Regex.Match(configuration, "^socket:\n(?:  .*\n)*?  path: \"(.*)\"$", RegexOptions.Multiline).Groups[1].Value;
+        File.Delete(path);
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(path));
         listener.Listen();
+        Log("INFO", "control socket listening", path);
         _ = Task.Run(() => ServeAsync(listener));
     }
 
@@ -94,6 +104,16 @@ void Log(string level, string message, string? path = null)
     Console.Error.WriteLine(line.ToJsonString());
 }
 
+string Sync(string path)
+{
+    if (Value("syncs") is { } file)
+    {
+        File.AppendAllLines(file, [path]);
+    }
+
+    return new JsonObject { ["status"] = "synced" }.ToJsonString();
+}
+
 async Task ServeAsync(Socket listener)
 {
     var answersLeft = int.Parse(Value("mute-after") ?? int.MaxValue.ToString());
@@ -109,9 +129,17 @@ async Task ServeAsync(Socket listener)
         using var reader = new StreamReader(stream);
         while (await reader.ReadLineAsync() is { } request)
         {
-            while (await reader.ReadLineAsync() is { Length: > 0 })
+            char[] content = [];
+            while (await reader.ReadLineAsync() is { Length: > 0 } header)
             {
+                if (header.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase))
+                {
+                    content = new char[int.Parse(header["Content-Length:".Length..])];
+                }
             }
+
+            // Even none would be waited for.
+            _ = content.Length == 0 ? 0 : await reader.ReadBlockAsync(content);
 
             if (Interlocked.Decrement(ref answersLeft) < 0)
             {
@@ -122,12 +150,13 @@ async Task ServeAsync(Socket listener)
             {
                 ["path"] = path,
                 ["status"] = "replicating",
-                ["last_sync_at"] = DateTimeOffset.UtcNow.ToString("O"),
+                ["last_sync_at"] = words.Contains("never-synced") ? null : DateTimeOffset.UtcNow.ToString("O"),
             })]);
             var body = request.Split(' ')[1].Split('?')[0] switch
             {
                 "/info" => new JsonObject { ["version"] = version, ["pid"] = Environment.ProcessId }.ToJsonString(),
                 "/list" => new JsonObject { ["databases"] = list }.ToJsonString(),
+                "/sync" => Sync(JsonNode.Parse(new string(content))!["path"]!.GetValue<string>()),
                 _ => new JsonObject { ["txid"] = 7 }.ToJsonString(),
             };
             await stream.WriteAsync(Encoding.UTF8.GetBytes(

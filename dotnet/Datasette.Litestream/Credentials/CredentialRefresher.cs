@@ -43,8 +43,10 @@ internal sealed class CredentialRefresher : IDisposable
                 {
                     await RefreshAsync(onChanged).ConfigureAwait(false);
                 }
-                catch (ReplicationException fault)
+                catch (Exception unknown) when (!_stopping.IsCancellationRequested)
                 {
+                    var fault = unknown as ReplicationException
+                        ?? new ReplicationException($"The credentials of {_source.Description} cannot be refreshed: {unknown.Message}", unknown);
                     _status = _status with { Failure = fault.Message };
                     if (!keepsOnFailure)
                     {
@@ -54,9 +56,9 @@ internal sealed class CredentialRefresher : IDisposable
                 }
             }
         }
-        catch (OperationCanceledException)
+        catch (Exception) when (_stopping.IsCancellationRequested)
         {
-            // Disposed of.
+            // Disposed of; what a refresh under way met with does not matter any more.
         }
     }
 

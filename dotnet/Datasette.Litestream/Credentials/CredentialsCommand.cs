@@ -51,7 +51,14 @@ internal sealed class CredentialsCommand : ICredentialSource
         ChildProcess process;
         try
         {
-            process = ChildProcess.Start(path, [.. _words.Skip(1)], _environment, default, piece => Keep(output, piece, LargestOutput + 1), piece => Keep(errors, piece, ShownErrors));
+            process = ChildProcess.Start(
+                path,
+                [.. _words.Skip(1)],
+                _environment,
+                default,
+                piece => Keep(output, piece, LargestOutput + 1),
+                piece => Keep(errors, piece, ShownErrors),
+                endsWithOutput: true);
         }
         catch (Win32Exception fault)
         {

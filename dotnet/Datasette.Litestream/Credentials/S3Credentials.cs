@@ -51,9 +51,22 @@ internal sealed record S3Credentials(string AccessKeyId, string SecretAccessKey,
 
             string? Read(string key) => !document.RootElement.TryGetProperty(key, out var value) || value.ValueKind == JsonValueKind.Null
                 ? null
-                : value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text && !text.Contains('\0')
+                : Text(value) is { Length: > 0 } text && !text.Contains('\0')
                     ? text
                     : throw new ReplicationException($"{source}: {key} is not text, or empty; {Expected}");
+        }
+
+        static string? Text(JsonElement value)
+        {
+            try
+            {
+                return value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+            }
+            catch (InvalidOperationException)
+            {
+                // Bytes that are no UTF-8, or half a surrogate pair.
+                return null;
+            }
         }
 
         ReplicationException Missing(string key) => new($"{source} has no {key}; {Expected}");

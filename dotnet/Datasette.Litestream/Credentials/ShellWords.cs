@@ -17,6 +17,9 @@ internal static class ShellWords
         {
             switch (line[i])
             {
+                case '\\' when IsContinued(i):
+                    i++;
+                    break;
                 case ' ' or '\t' or '\n' or '\r':
                     Finish();
                     break;
@@ -29,6 +32,12 @@ internal static class ShellWords
                     word ??= new StringBuilder();
                     for (i++; i < line.Length && line[i] != '"'; i++)
                     {
+                        if (IsContinued(i))
+                        {
+                            i++;
+                            continue;
+                        }
+
                         // Within double quotes a backslash is itself, but before these.
                         if (line[i] == '\\' && i + 1 < line.Length && line[i + 1] is '"' or '\\' or '$' or '`')
                         {
@@ -51,6 +60,9 @@ internal static class ShellWords
 
         Finish();
         return words;
+
+        // A backslash at the end of a line joins it with the next one.
+        bool IsContinued(int i) => line[i] == '\\' && i + 1 < line.Length && line[i + 1] == '\n';
 
         void Finish()
         {

@@ -64,7 +64,7 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
         ChildProcess process;
         try
         {
-            process = ChildProcess.Start(path, ["version"], environment, default, Collect, Collect);
+            process = ChildProcess.Start(path, ["version"], environment, default, Collect, Collect, endsWithOutput: true);
         }
         catch (Win32Exception fault)
         {
@@ -82,7 +82,7 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
         }
         finally
         {
-            process.Send(LibC.SIGKILL);
+            process.SendToGroup(LibC.SIGKILL);
         }
 
         lock (answer)

@@ -44,6 +44,12 @@ internal sealed class LitestreamLog(TimeProvider time)
         var line = new List<byte>();
         return piece =>
         {
+            if (piece.IsEmpty)
+            {
+                // The last words of one that was cut off have no line break.
+                Finish();
+            }
+
             foreach (var character in piece.Span)
             {
                 if (character != '\n')
@@ -56,19 +62,27 @@ internal sealed class LitestreamLog(TimeProvider time)
                     continue;
                 }
 
-                var text = Encoding.UTF8.GetString([.. line]).TrimEnd('\r');
-                line.Clear();
-                if (text.Length > 0)
-                {
-                    onEntry(Add(text));
-                }
+                Finish();
             }
         };
+
+        void Finish()
+        {
+            var text = Encoding.UTF8.GetString([.. line]).TrimEnd('\r');
+            line.Clear();
+            if (text.Length > 0)
+            {
+                onEntry(Add(text));
+            }
+        }
     }
 
     private LogEntry Add(string line)
     {
-        var entry = LogEntry.Parse(_redactor.Redact(line), time.GetUtcNow());
+        // Once before the line is read, since it may be no JSON, and once after, since JSON may have escaped a secret.
+        var redactor = _redactor;
+        var entry = LogEntry.Parse(redactor.Redact(line), time.GetUtcNow());
+        entry = entry with { Message = redactor.Redact(entry.Message), Details = redactor.Redact(entry.Details) };
         lock (_writing)
         {
             if (_entries.Count == Capacity)

@@ -13,6 +13,9 @@ internal sealed class LitestreamProcess : IDisposable
     /// <summary>A Litestream that is neither ready nor gone by then is no use; a thousand databases open in a few seconds.</summary>
     private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long the last lines of a process that has ended may take to arrive.</summary>
+    private static readonly TimeSpan OutputTimeout = TimeSpan.FromSeconds(1);
+
     private readonly DaemonSettings _settings;
     private readonly TimeProvider _time;
     private readonly ChildProcess _process;
@@ -22,9 +25,6 @@ internal sealed class LitestreamProcess : IDisposable
     private readonly CancellationTokenSource _stoppingFirstSync = new();
     private Task _firstSync = Task.CompletedTask;
     private volatile LogEntry? _firstError;
-
-    /// <summary>How long the last lines of a process that has ended may take to arrive.</summary>
-    private static readonly TimeSpan OutputTimeout = TimeSpan.FromSeconds(1);
 
     private LitestreamProcess(DaemonSettings settings, LitestreamLog log, TimeProvider time)
     {
@@ -94,7 +94,7 @@ internal sealed class LitestreamProcess : IDisposable
         {
             var left = timeout - _time.GetElapsedTime(started);
             var exit = await Exited.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time).ConfigureAwait(false);
-            await _process.OutputEnded.WaitAsync(OutputTimeout, _time).ConfigureAwait(false);
+            await Task.WhenAny(_process.OutputEnded, Task.Delay(OutputTimeout, _time)).ConfigureAwait(false);
             return exit.Code != 0 ? $"Litestream ended with {exit} when it was stopped; its last changes may not be replicated yet."
                 : _firstError is { } error ? $"Litestream's last changes may not be replicated yet: {error}."
                 : null;
@@ -224,7 +224,11 @@ internal sealed class LitestreamProcess : IDisposable
             }
         }
 
-        _logged.Release();
+        // One waits, and looks at all that came; a count of every line would overflow one day.
+        if (_logged.CurrentCount == 0)
+        {
+            _logged.Release();
+        }
     }
 
     private string LastWords()

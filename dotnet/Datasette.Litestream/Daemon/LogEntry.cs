@@ -26,8 +26,9 @@ internal sealed record LogEntry(DateTimeOffset Time, string Level, string Messag
             using var document = JsonDocument.Parse(line);
             return FromJson(document.RootElement, now);
         }
-        catch (JsonException)
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
+            // Half a surrogate pair is JSON, but no text.
             return new LogEntry(now, "INFO", line, null, "");
         }
     }
@@ -37,7 +38,7 @@ internal sealed record LogEntry(DateTimeOffset Time, string Level, string Messag
     private static LogEntry FromJson(JsonElement line, DateTimeOffset now)
     {
         var time = now;
-        var level = "INFO";
+        string? level = null;
         var message = "";
         string? database = null;
         var details = new List<string>();
@@ -49,7 +50,8 @@ internal sealed record LogEntry(DateTimeOffset Time, string Level, string Messag
                 case "time" when DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, out var written):
                     time = written;
                     break;
-                case "level":
+                // slog's own comes first; Litestream has a level of its own, a number, in lines about compaction.
+                case "level" when level is null:
                     level = value;
                     break;
                 case "msg":
@@ -65,6 +67,6 @@ internal sealed record LogEntry(DateTimeOffset Time, string Level, string Messag
             }
         }
 
-        return new LogEntry(time, level, message, database, string.Join(' ', details));
+        return new LogEntry(time, level ?? "INFO", message, database, string.Join(' ', details));
     }
 }

@@ -12,7 +12,7 @@ internal sealed class SocketFolder : IDisposable
 
     public string Path { get; }
 
-    public string SocketPath => System.IO.Path.Combine(Path, "control");
+    public string SocketPath => SocketIn(Path);
 
     /// <summary>Makes one under <c>$XDG_RUNTIME_DIR</c>, else under the temporary folder, else under <c>/tmp</c>.</summary>
     /// <exception cref="ReplicationException">None of them will do.</exception>
@@ -36,18 +36,24 @@ internal sealed class SocketFolder : IDisposable
 
     public void Dispose() => Remove(Path);
 
-    /// <summary>Removes such a folder, also one that a process before this one left behind; nothing where it is gone.</summary>
+    /// <summary>
+    /// Removes such a folder, also one that a process before this one left behind; nothing where it is gone. Nothing but
+    /// the socket is deleted: the path may come from a record that anybody who can write beside the database can write.
+    /// </summary>
     public static void Remove(string path)
     {
         try
         {
-            Directory.Delete(path, recursive: true);
+            File.Delete(SocketIn(path));
+            Directory.Delete(path);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            // Gone already, or not ours: it holds a dead socket and nothing else.
+            // Gone already, or not ours.
         }
     }
+
+    private static string SocketIn(string folder) => System.IO.Path.Combine(folder, "control");
 
     private bool TryMake(string parent)
     {

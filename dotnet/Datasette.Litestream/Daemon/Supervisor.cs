@@ -19,6 +19,7 @@ internal sealed class Supervisor
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile DaemonStatus _status = new(DaemonState.Starting);
     private volatile ControlSocket? _socket;
+    private ITimer? _givingUp;
 
     /// <summary>Starts Litestream; see <see cref="FirstStart"/> for how that went.</summary>
     /// <param name="settings">The first run's settings.</param>
@@ -55,7 +56,16 @@ internal sealed class Supervisor
     public Task<string?> StopAsync(TimeSpan timeout)
     {
         var stopped = SendAsync(new Request(null, timeout));
-        _ = _time.CreateTimer(_ => _stopping.Cancel(), null, timeout / 2, Timeout.InfiniteTimeSpan);
+        if (FirstStart.IsCompleted)
+        {
+            // A start that is under way may have changes to replicate; half of the time is for that.
+            _givingUp = _time.CreateTimer(_ => _stopping.Cancel(), null, timeout / 2, Timeout.InfiniteTimeSpan);
+        }
+        else
+        {
+            _stopping.Cancel();
+        }
+
         return stopped;
     }
 
@@ -65,6 +75,9 @@ internal sealed class Supervisor
     private async Task RunAsync(DaemonSettings settings)
     {
         LitestreamProcess? process = null;
+        Request? request = null;
+        string? fault = null;
+        Exception? failure = null;
         try
         {
             process = await StartAsync(settings).ConfigureAwait(false);
@@ -72,18 +85,17 @@ internal sealed class Supervisor
             while (true)
             {
                 await WaitForChangeAsync(process).ConfigureAwait(false);
-                if (_requests.Reader.TryRead(out var request))
+                if (_requests.Reader.TryRead(out request))
                 {
+                    var running = process;
+                    process = null;
                     if (request.Settings is null)
                     {
-                        var (last, timeout) = (process, request.Timeout);
-                        process = null;
-                        request.Done.SetResult(await StopAsync(last, settings, timeout).ConfigureAwait(false));
+                        fault = await StopAsync(running, settings, request.Timeout).ConfigureAwait(false);
                         return;
                     }
 
-                    var fault = process is null ? null : await EndAsync(process, request.Timeout).ConfigureAwait(false);
-                    process = null;
+                    fault = running is null ? null : await EndAsync(running, request.Timeout).ConfigureAwait(false);
                     settings = request.Settings;
                     process = await TryStartAsync(settings).ConfigureAwait(false);
                     request.Done.SetResult(fault);
@@ -99,20 +111,24 @@ internal sealed class Supervisor
                 }
             }
         }
-        catch (Exception fault)
+        catch (Exception caught)
         {
+            failure = caught;
             if (process is not null)
             {
                 await process.KillAsync().ConfigureAwait(false);
             }
-
-            _firstStart.TrySetException(fault);
         }
         finally
         {
             _socket = null;
+            _givingUp?.Dispose();
             _status = _status with { State = DaemonState.Stopped, ProcessId = null, StartedAt = null, NextStartAt = null };
             _requests.Writer.Complete();
+
+            // Whoever waits finds all of it done, and the status with it.
+            _ = failure is not null && _firstStart.TrySetException(failure);
+            request?.Done.TrySetResult(fault);
             while (_requests.Reader.TryRead(out var late))
             {
                 late.Done.SetResult(null);
@@ -141,9 +157,23 @@ internal sealed class Supervisor
 
     private async Task<LitestreamProcess> StartAsync(DaemonSettings settings)
     {
+        _stopping.Token.ThrowIfCancellationRequested();
         _status = _status with { State = DaemonState.Starting, NextStartAt = null };
         var process = await LitestreamProcess.StartAsync(settings, _log, _time, _stopping.Token).ConfigureAwait(false);
-        _onStarted(process.Id);
+        try
+        {
+            _onStarted(process.Id);
+        }
+        catch
+        {
+            using (process)
+            {
+                await process.KillAsync().ConfigureAwait(false);
+            }
+
+            throw;
+        }
+
         _socket = process.Socket;
         _status = _status with { State = DaemonState.Running, ProcessId = process.Id, StartedAt = process.StartedAt };
         return process;
@@ -155,33 +185,41 @@ internal sealed class Supervisor
         {
             return await StartAsync(settings).ConfigureAwait(false);
         }
-        catch (ReplicationException fault)
-        {
-            Note(fault.Message, TimeSpan.Zero);
-            return null;
-        }
         catch (OperationCanceledException)
         {
             // The request to stop comes next.
             return null;
         }
+        catch (Exception fault)
+        {
+            // Whatever it is, it may pass: replication is not given up.
+            Note(fault.Message, TimeSpan.Zero);
+            return null;
+        }
     }
 
-    /// <summary>Stops for good. A Litestream that is down gets a last start, since what was written since is nowhere else.</summary>
+    /// <summary>
+    /// Stops for good. A Litestream that is down, or crashes as it is stopped, gets a last start: what was written since its
+    /// last sync is nowhere else.
+    /// </summary>
     private async Task<string?> StopAsync(LitestreamProcess? process, DaemonSettings settings, TimeSpan timeout)
     {
         var started = _time.GetTimestamp();
-        if (process is { Exited.IsCompleted: true })
+        var lost = _status.LastFailureAt is { } down ? $"What was written since {down:u}" : "What was written last";
+        if (process is not null)
         {
-            await BuryAsync(process).ConfigureAwait(false);
-            process = null;
+            var fault = await EndAsync(process, timeout).ConfigureAwait(false);
+            var exit = await process.Exited.ConfigureAwait(false);
+            if (exit.Signal is null || _time.GetElapsedTime(started) >= timeout)
+            {
+                return fault;
+            }
         }
 
-        var down = _status.LastFailureAt;
-        process ??= await TryStartAsync(settings).ConfigureAwait(false);
-        return process is null
-            ? $"Litestream was down and could not be started again. What was written since {down:u} is not replicated. {_status.LastFailure}"
-            : await EndAsync(process, timeout - _time.GetElapsedTime(started)).ConfigureAwait(false);
+        var last = await TryStartAsync(settings).ConfigureAwait(false);
+        return last is null
+            ? $"Litestream was down and could not be started again. {lost} is not replicated. {_status.LastFailure}".TrimEnd()
+            : await EndAsync(last, timeout - _time.GetElapsedTime(started)).ConfigureAwait(false);
     }
 
     private async Task<string?> EndAsync(LitestreamProcess process, TimeSpan timeout)

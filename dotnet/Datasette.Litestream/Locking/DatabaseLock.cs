@@ -9,6 +9,7 @@ internal sealed class DatabaseLock : IDisposable
 {
     private readonly FileStream _file;
     private readonly string _recordPath;
+    private bool _hasWritten;
 
     private DatabaseLock(FileStream file, string recordPath, LockRecord? previous)
     {
@@ -55,12 +56,30 @@ internal sealed class DatabaseLock : IDisposable
     }
 
     /// <summary>Says who holds it.</summary>
-    public void Write(LockRecord record) => record.Write(_recordPath);
+    public void Write(LockRecord record)
+    {
+        record.Write(_recordPath);
+        _hasWritten = true;
+    }
 
-    /// <summary>Gives the lock back, and takes the record away: there is nothing left to clean up.</summary>
+    /// <summary>
+    /// Gives the lock back, and takes its own record away: there is nothing left to clean up. A record of the holder before
+    /// stays, since the Litestream that it names may still run.
+    /// </summary>
     public void Release()
     {
-        File.Delete(_recordPath);
+        try
+        {
+            if (_hasWritten)
+            {
+                File.Delete(_recordPath);
+            }
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // Somebody removed Litestream's folder; the lock goes back all the same.
+        }
+
         Dispose();
     }
 

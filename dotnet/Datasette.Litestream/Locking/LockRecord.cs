@@ -14,7 +14,9 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), LockRecordJson.Default.LockRecord);
+            // A record that lacks a part was written by something else.
+            var record = JsonSerializer.Deserialize(File.ReadAllBytes(path), LockRecordJson.Default.LockRecord);
+            return record is { Holder: not null, SocketFolder: not null } ? record : null;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)
         {

@@ -35,7 +35,7 @@ internal sealed class ChildProcess
     /// <summary>Its process id, which is its process group's too.</summary>
     public int Id { get; }
 
-    /// <summary>Done when the process has ended, which may be before its output was read to the end.</summary>
+    /// <summary>Done when the process has ended, which may be before its output was read to the end; but see <see cref="Start"/>.</summary>
     public Task<ProcessExit> Exited => _exited.Task;
 
     /// <summary>Done when both outputs were read to their end.</summary>
@@ -46,8 +46,12 @@ internal sealed class ChildProcess
     /// <param name="arguments">Without the program's name.</param>
     /// <param name="environment">All of its environment.</param>
     /// <param name="input">What it reads from its standard input.</param>
-    /// <param name="onOutput">Gets its standard output in pieces, on a thread of its own.</param>
-    /// <param name="onError">Gets its standard error in pieces, on a thread of its own.</param>
+    /// <param name="onOutput">Gets its standard output in pieces, on a thread of its own; an empty piece is its end.</param>
+    /// <param name="onError">Gets its standard error in the same way.</param>
+    /// <param name="endsWithOutput">
+    /// Whether it counts as ended only when its outputs have ended too. Until then its number is not given away, so that
+    /// <see cref="SendToGroup"/> reaches descendants that outlive it.
+    /// </param>
     /// <exception cref="Win32Exception">It could not be started.</exception>
     public static ChildProcess Start(
         string path,
@@ -55,21 +59,29 @@ internal sealed class ChildProcess
         IReadOnlyDictionary<string, string> environment,
         ReadOnlyMemory<byte> input,
         Action<ReadOnlyMemory<byte>> onOutput,
-        Action<ReadOnlyMemory<byte>> onError)
+        Action<ReadOnlyMemory<byte>> onError,
+        bool endsWithOutput = false)
     {
-        var stdin = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.None);
-        var stdout = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
-        var stderr = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
+        AnonymousPipeServerStream? stdin = null, stdout = null, stderr = null;
         ChildProcess child;
         try
         {
+            stdin = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.None);
+            stdout = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
+            stderr = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
             child = new ChildProcess(Spawn(path, arguments, environment, stdin, stdout, stderr));
         }
-        catch
+        catch (Exception fault)
         {
-            stdin.Dispose();
-            stdout.Dispose();
-            stderr.Dispose();
+            stdin?.Dispose();
+            stdout?.Dispose();
+            stderr?.Dispose();
+            if (fault is IOException)
+            {
+                // No file descriptor is left for a pipe: one more way of not starting.
+                throw new Win32Exception(fault.HResult, $"{path}: {fault.Message}");
+            }
+
             throw;
         }
 
@@ -79,8 +91,8 @@ internal sealed class ChildProcess
             pipe.DisposeLocalCopyOfClientHandle();
         }
 
-        new Thread(child.Wait, ThreadStack) { IsBackground = true, Name = $"wait for {child.Id}" }.Start();
         child.OutputEnded = Task.WhenAll(Read(stdout, onOutput, $"output of {child.Id}"), Read(stderr, onError, $"errors of {child.Id}"));
+        new Thread(() => child.Wait(endsWithOutput), ThreadStack) { IsBackground = true, Name = $"wait for {child.Id}" }.Start();
         _ = Task.Run(() => Write(stdin, input));
         return child;
     }
@@ -103,9 +115,14 @@ internal sealed class ChildProcess
         }
     }
 
-    private void Wait()
+    private void Wait(bool endsWithOutput)
     {
-        var isOurs = WaitUntilEnded(Id) == 0;
+        var isOurs = WaitUntilEnded(Id);
+        if (endsWithOutput)
+        {
+            OutputEnded.Wait();
+        }
+
         lock (_reaping)
         {
             _isReaped = true;
@@ -142,6 +159,7 @@ internal sealed class ChildProcess
                 }
             }
 
+            onPiece(default);
             ended.SetResult();
         }
     }

@@ -18,16 +18,26 @@ internal static partial class LibC
     /// <summary>At least the size of posix_spawn's opaque structures and of sigset_t and siginfo_t everywhere (glibc's largest has 336).</summary>
     public const int OpaqueSize = 1024;
 
-    private const int WaitForExit = 4, IdIsProcess = 1;
+    private const int WaitForExit = 4, IdIsProcess = 1, EINTR = 4;
 
     /// <summary><c>waitid</c>'s flag to leave the child waitable: the numbers differ.</summary>
     private static readonly int LeaveWaitable = OperatingSystem.IsMacOS() ? 0x20 : 0x01000000;
 
     /// <summary>Waits until a child has ended, and leaves it waitable, so that its number is not given away yet.</summary>
-    public static int WaitUntilEnded(int processId)
+    /// <returns>False where it is no child, or somebody else in this process has reaped it.</returns>
+    public static bool WaitUntilEnded(int processId)
     {
         Span<byte> information = stackalloc byte[OpaqueSize];
-        return waitid(IdIsProcess, processId, ref MemoryMarshal.GetReference(information), WaitForExit | LeaveWaitable);
+        while (waitid(IdIsProcess, processId, ref MemoryMarshal.GetReference(information), WaitForExit | LeaveWaitable) != 0)
+        {
+            // Python's signal handlers interrupt whatever thread they happen to run on, and that is no end.
+            if (Marshal.GetLastPInvokeError() != EINTR)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     [LibraryImport("libc")]

@@ -195,5 +195,7 @@ internal sealed class StatusReporter(Replicator replicator, TimeProvider time) :
             (sample.Labels.GetValueOrDefault("replica_type"), sample.Labels.GetValueOrDefault("operation"));
     }
 
-    private static bool IsNoAnswer(Exception fault) => fault is HttpRequestException or JsonException or OperationCanceledException;
+    // Whoever stops or restarts Litestream disposes of the connection, also while this asks.
+    private static bool IsNoAnswer(Exception fault) =>
+        fault is HttpRequestException or JsonException or OperationCanceledException or ObjectDisposedException;
 }

@@ -1,0 +1,153 @@
+using Datasette.Litestream.Credentials;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Credentials;
+
+[TestClass]
+public sealed class CredentialRefreshSpecs : IDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(10);
+    private static readonly S3Credentials First = new("AKIA1", "s3cr3t", null), Second = First with { SessionToken = "t0ken" };
+
+    private readonly TestClock _clock = new();
+    private readonly Source _source = new();
+    private readonly List<S3Credentials> _changes = [];
+    private readonly List<string> _failures = [];
+    private readonly CredentialRefresher _refresher;
+    private readonly DateTimeOffset _begin;
+
+    public CredentialRefreshSpecs()
+    {
+        _begin = _clock.Now;
+        _refresher = new CredentialRefresher(_source, First, _clock);
+    }
+
+    public void Dispose() => _refresher.Dispose();
+
+    [TestMethod]
+    public async Task Unchanged_credentials_change_nothing()
+    {
+        var running = Run();
+        await RefreshAsync(times: 6);
+        Assert.IsEmpty(_changes);
+        Assert.AreEqual(new CredentialStatus("the source", _begin + (6 * Interval), null, null), _refresher.Status);
+        _refresher.Dispose();
+        await running.InTimeAsync();
+        Assert.AreEqual(6, _source.Reads);
+    }
+
+    [TestMethod]
+    public async Task Changed_ones_are_told_once()
+    {
+        _ = Run();
+        await RefreshAsync();
+        _source.Next = () => Second;
+        await RefreshAsync(times: 3);
+        CollectionAssert.AreEqual(new[] { Second }, _changes);
+        Assert.AreEqual(new CredentialStatus("the source", _begin + (4 * Interval), _begin + (2 * Interval), null), _refresher.Status);
+    }
+
+    [TestMethod]
+    public async Task The_next_refresh_waits_for_a_change_to_be_taken_up()
+    {
+        var taking = new TaskCompletionSource();
+        _ = Run(onChanged: _ => taking.Task);
+        _source.Next = () => Second;
+        await _clock.PassAsync(Interval);
+        await Eventually.HoldsAsync(() => _source.Reads == 1);
+        _clock.Advance(TimeSpan.FromHours(5));
+        Assert.AreEqual(1, _source.Reads);
+        taking.SetResult();
+        await RefreshAsync();
+    }
+
+    [TestMethod]
+    public async Task A_failure_ends_it()
+    {
+        var running = Run();
+        _source.Next = () => throw new ReplicationException("no vault");
+        await _clock.PassAsync(Interval);
+        await running.InTimeAsync();
+        CollectionAssert.AreEqual(new[] { "no vault" }, _failures);
+        Assert.AreEqual(new CredentialStatus("the source", _begin, null, "no vault"), _refresher.Status);
+        _clock.Advance(TimeSpan.FromHours(5));
+        Assert.AreEqual(1, _source.Reads);
+    }
+
+    [TestMethod]
+    public async Task A_failure_that_is_lived_with_keeps_the_last_ones_until_it_passes()
+    {
+        _ = Run(keepsOnFailure: true);
+        _source.Next = () => throw new ReplicationException("no vault");
+        await RefreshAsync(times: 3);
+        Assert.AreEqual(new CredentialStatus("the source", _begin, null, "no vault"), _refresher.Status);
+        Assert.IsEmpty(_failures);
+        _source.Next = () => Second;
+        await RefreshAsync();
+        CollectionAssert.AreEqual(new[] { Second }, _changes);
+        Assert.AreEqual(new CredentialStatus("the source", _clock.Now, _clock.Now, null), _refresher.Status);
+    }
+
+    [TestMethod]
+    public async Task A_failure_that_nobody_foresaw_is_a_failure_too()
+    {
+        var running = Run();
+        _source.Next = () => throw new InvalidOperationException("out of luck");
+        await _clock.PassAsync(Interval);
+        await running.InTimeAsync();
+        CollectionAssert.AreEqual(new[] { "The credentials of the source cannot be refreshed: out of luck" }, _failures);
+    }
+
+    [TestMethod]
+    public async Task A_failure_as_it_is_stopped_is_none()
+    {
+        var running = Run();
+        _source.Next = () =>
+        {
+            _refresher.Dispose();
+            throw new ReplicationException("no vault");
+        };
+        await _clock.PassAsync(Interval);
+        await running.InTimeAsync();
+        Assert.IsEmpty(_failures);
+    }
+
+    private Task Run(bool keepsOnFailure = false, Func<S3Credentials, Task>? onChanged = null) => _refresher.RunAsync(
+        Interval,
+        keepsOnFailure,
+        onChanged ?? (changed =>
+        {
+            _changes.Add(changed);
+            return Task.CompletedTask;
+        }),
+        fault => _failures.Add(fault.Message));
+
+    private async Task RefreshAsync(int times = 1)
+    {
+        for (; times > 0; times--)
+        {
+            await _clock.PassAsync(Interval);
+
+            // It waits again: that refresh is over.
+            await _clock.IsAwaitedAsync(Interval);
+        }
+    }
+
+    private sealed class Source : ICredentialSource
+    {
+        private int _reads;
+
+        public Func<S3Credentials> Next { get; set; } = () => First;
+
+        public int Reads => _reads;
+
+        public string Description => "the source";
+
+        public async Task<S3Credentials> ReadAsync(CancellationToken cancellation)
+        {
+            await Task.Yield();
+            Interlocked.Increment(ref _reads);
+            return Next();
+        }
+    }
+}

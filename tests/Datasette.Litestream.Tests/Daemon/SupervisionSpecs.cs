@@ -1,0 +1,177 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Locking;
+using Datasette.Litestream.Processes;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Daemon;
+
+[TestClass]
+public sealed class SupervisionSpecs
+{
+    private const int SIGSTOP = 19;
+    private const string RunsForEver = "ready; exec sleep 1000";
+
+    [TestMethod]
+    public async Task One_that_dies_is_started_again_after_half_a_second()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        var first = supervisor.Status.ProcessId;
+        AssertIsAbout(0.5, await Stage.KillAsync(supervisor));
+        var waiting = supervisor.Status;
+        Assert.AreEqual("Litestream ended by itself with signal 9.", waiting.LastFailure);
+        Assert.IsNull(waiting.ProcessId);
+        Assert.IsNull(supervisor.Socket);
+
+        stage.Clock.Advance(waiting.NextStartAt!.Value - stage.Clock.Now - TimeSpan.FromMilliseconds(1));
+        Assert.AreEqual(DaemonState.Waiting, supervisor.Status.State);
+        await stage.PassToNextStartAsync(supervisor);
+        var running = supervisor.Status;
+        Assert.AreNotEqual(first, running.ProcessId);
+        Assert.AreEqual(1, running.Failures);
+        Assert.AreEqual(waiting.LastFailure, running.LastFailure, "the last failure stays on record");
+        Assert.IsNull(running.NextStartAt);
+        Assert.AreEqual(running.ProcessId, (await supervisor.Socket!.GetInfoAsync(CancellationToken.None)).ProcessId);
+    }
+
+    [TestMethod]
+    public async Task One_that_exits_for_ever_is_tried_for_hours_but_only_every_thirty_seconds()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Script($"mkdir $0.first 2>&- && {{ {RunsForEver}; }}; exit 3"));
+        var begin = stage.Clock.Now;
+        var delays = new List<TimeSpan> { await Stage.KillAsync(supervisor) };
+        while (stage.Clock.Now < begin + TimeSpan.FromHours(3))
+        {
+            var status = supervisor.Status;
+            stage.Clock.Advance(status.NextStartAt!.Value - stage.Clock.Now);
+            delays.Add(await Stage.FailsAsync(supervisor, status.Failures));
+        }
+
+        double[] expected = [0.5, 1, 2, 4, 8, 16];
+        for (var i = 0; i < delays.Count; i++)
+        {
+            AssertIsAbout(i < expected.Length ? expected[i] : 30, delays[i]);
+        }
+
+        Assert.AreEqual(delays.Count, delays.Distinct().Count(), "each delay has its own jitter");
+        Assert.AreEqual(delays.Count, supervisor.Status.Failures);
+        Assert.HasCount(delays.Count, stage.Started);
+        StringAssert.StartsWith(supervisor.Status.LastFailure, "Litestream ended with exit code 3 at its start.");
+    }
+
+    [TestMethod]
+    public async Task After_a_minute_of_health_the_delay_is_short_again()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Script(RunsForEver));
+        AssertIsAbout(0.5, await Stage.KillAsync(supervisor));
+        await stage.PassToNextStartAsync(supervisor);
+        stage.Clock.Advance(TimeSpan.FromSeconds(59));
+        AssertIsAbout(1, await Stage.KillAsync(supervisor));
+        await stage.PassToNextStartAsync(supervisor);
+        stage.Clock.Advance(TimeSpan.FromSeconds(60));
+        AssertIsAbout(0.5, await Stage.KillAsync(supervisor));
+    }
+
+    [TestMethod]
+    [DataRow(false, DisplayName = "its socket is mute")]
+    [DataRow(true, DisplayName = "it was stopped with SIGSTOP")]
+    public async Task One_that_does_not_answer_is_killed_and_started_again_within_ten_seconds(bool isStopped)
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings(isStopped ? "" : "mute-after=1"));
+        var begin = stage.Clock.Now;
+        var mute = ProcessIdentity.Of(supervisor.Status.ProcessId!.Value)!;
+        _ = isStopped ? LibC.kill(mute.ProcessId, SIGSTOP) : 0;
+        await stage.Clock.PassAsync(seconds: 2);
+        await stage.Clock.PassAsync(seconds: 3);
+        await stage.Clock.PassAsync(seconds: 3);
+        await Stage.FailsAsync(supervisor, failures: 0);
+        Assert.IsFalse(mute.IsRunning);
+        Assert.AreEqual("Litestream did not answer on its control socket and was killed.", supervisor.Status.LastFailure);
+        await stage.PassToNextStartAsync(supervisor);
+        Assert.IsLessThan(TimeSpan.FromSeconds(10), stage.Clock.Now - begin);
+    }
+
+    [TestMethod]
+    public async Task One_that_answers_is_left_alone()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        for (var passed = TimeSpan.Zero; passed < TimeSpan.FromMinutes(5); passed += TimeSpan.FromSeconds(2))
+        {
+            await stage.Clock.PassAsync(seconds: 2);
+        }
+
+        Assert.AreEqual(DaemonState.Running, supervisor.Status.State);
+        Assert.HasCount(1, stage.Started);
+        Assert.AreEqual(0, supervisor.Status.Failures);
+    }
+
+    [TestMethod]
+    public async Task A_restart_ends_it_gracefully_and_starts_it_with_the_new_settings()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        await supervisor.RestartAsync(stage.Settings($"config={stage.Folder["config"]}") with { Configuration = stage.Settings().Configuration + "# new\n" }).InTimeAsync();
+        Assert.HasCount(2, stage.Started);
+        Assert.AreEqual(stage.Started[1], supervisor.Status.ProcessId);
+        Assert.AreEqual(0, supervisor.Status.Failures);
+        StringAssert.EndsWith(File.ReadAllText(stage.Folder["config"]), "# new\n");
+    }
+
+    [TestMethod]
+    public async Task A_restart_that_fails_is_tried_again()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        await supervisor.RestartAsync(stage.Settings("fail-from=2 log=refused")).InTimeAsync();
+        Assert.AreEqual(DaemonState.Waiting, supervisor.Status.State);
+        StringAssert.Contains(supervisor.Status.LastFailure, "refused");
+        await supervisor.RestartAsync(stage.Settings()).InTimeAsync();
+        Assert.AreEqual(DaemonState.Running, supervisor.Status.State, "new settings do not wait for the delay");
+    }
+
+    [TestMethod]
+    public async Task A_binary_that_vanishes_is_found_again_when_it_is_back()
+    {
+        using var stage = new Stage();
+        var settings = stage.Script(RunsForEver);
+        var supervisor = await stage.RunAsync(settings);
+        File.Move(settings.Binary.Path, settings.Binary.Path + ".away");
+        await Stage.KillAsync(supervisor);
+        stage.Clock.Advance(supervisor.Status.NextStartAt!.Value - stage.Clock.Now);
+        await Stage.FailsAsync(supervisor, failures: 1);
+        StringAssert.StartsWith(supervisor.Status.LastFailure, "Litestream could not be started: ");
+        File.Move(settings.Binary.Path + ".away", settings.Binary.Path);
+        await stage.PassToNextStartAsync(supervisor);
+        Assert.AreEqual(2, supervisor.Status.Failures);
+    }
+
+    [TestMethod]
+    public async Task A_listener_that_throws_leaves_nothing_running()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Settings(), _ => throw new UnauthorizedAccessException("no"));
+        await Assert.ThrowsExactlyAsync<UnauthorizedAccessException>(() => supervisor.FirstStart.InTimeAsync());
+        Assert.IsNull(ProcessIdentity.Of(stage.Started.Single()));
+    }
+
+    [TestMethod]
+    public async Task A_listener_that_throws_at_a_later_start_does_not_end_the_supervision()
+    {
+        using var stage = new Stage();
+        var starts = 0;
+        var supervisor = stage.Supervise(stage.Script(RunsForEver), _ => _ = ++starts == 2 ? throw new UnauthorizedAccessException("no") : 0);
+        await supervisor.FirstStart.InTimeAsync();
+        await Stage.KillAsync(supervisor);
+        stage.Clock.Advance(supervisor.Status.NextStartAt!.Value - stage.Clock.Now);
+        await Stage.FailsAsync(supervisor, failures: 1);
+        Assert.AreEqual("no", supervisor.Status.LastFailure);
+        await stage.PassToNextStartAsync(supervisor);
+    }
+
+    private static void AssertIsAbout(double seconds, TimeSpan delay) =>
+        Assert.IsInRange(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(seconds * 1.2), delay);
+}

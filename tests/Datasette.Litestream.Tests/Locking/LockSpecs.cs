@@ -1,0 +1,123 @@
+using Datasette.Litestream.Locking;
+using Datasette.Litestream.Processes;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Locking;
+
+[TestClass]
+public sealed class LockSpecs : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    private string Database => _folder["parks.db"];
+
+    private string LockFolder => _folder[".parks.db-litestream"];
+
+    private string RecordPath => Path.Combine(LockFolder, "datasette-litestream.json");
+
+    [TestMethod]
+    public void It_leaves_nothing_but_its_file_behind()
+    {
+        var taken = Take();
+        Assert.IsNull(taken.Previous);
+        taken.Write(RecordOf(Environment.ProcessId));
+        Assert.AreEqual(RecordOf(Environment.ProcessId), LockRecord.Read(RecordPath));
+        taken.Release();
+        CollectionAssert.AreEqual(new[] { Path.Combine(LockFolder, "datasette-litestream.lock") }, Directory.GetFileSystemEntries(LockFolder));
+        Take().Release();
+    }
+
+    [TestMethod]
+    public void A_second_one_in_this_process_is_refused_until_the_first_is_given_back()
+    {
+        var first = Take();
+        first.Write(RecordOf(Environment.ProcessId));
+        Assert.AreEqual(
+            $"parks: another Datasette (process {Environment.ProcessId}) replicates {Database} already, and two would destroy the backup. "
+            + "Stop that one first, or take the plugin's settings out of this one.",
+            Assert.ThrowsExactly<ReplicationException>(Take).Message);
+        first.Release();
+        Take().Release();
+    }
+
+    [TestMethod]
+    public async Task One_that_another_process_holds_is_refused_until_that_process_is_killed()
+    {
+        Take().Release();
+        using var holder = new StartedChild(
+            "/usr/bin/flock", ["--no-fork", Path.Combine(LockFolder, "datasette-litestream.lock"), "/bin/sh", "-c", "echo held; exec sleep 1000"]);
+        await holder.SaysAsync("held");
+        StringAssert.StartsWith(Assert.ThrowsExactly<ReplicationException>(Take).Message, $"parks: another Datasette replicates {Database} already");
+
+        RecordOf(holder.Process.Id).Write(RecordPath);
+        StringAssert.StartsWith(Assert.ThrowsExactly<ReplicationException>(Take).Message, $"parks: another Datasette (process {holder.Process.Id}) replicates");
+
+        var left = RecordOf(holder.Process.Id);
+        holder.Process.Send(LibC.SIGKILL);
+        await holder.EndsAsync();
+        using var taken = Take();
+        Assert.AreEqual(left, taken.Previous);
+    }
+
+    [TestMethod]
+    public void The_record_is_gone_before_the_lock_is_given_back_and_only_its_own()
+    {
+        Directory.CreateDirectory(LockFolder);
+        RecordOf(1234567).Write(RecordPath);
+        var unused = Take();
+        Assert.IsNotNull(unused.Previous);
+        unused.Release();
+        using var next = Take();
+        Assert.AreEqual(unused.Previous, next.Previous, "who only looked has cleaned nothing up, and leaves the record to the next one");
+    }
+
+    [TestMethod]
+    public void Giving_it_back_does_not_mind_a_folder_that_somebody_removed()
+    {
+        var taken = Take();
+        taken.Write(RecordOf(Environment.ProcessId));
+        Directory.Delete(LockFolder, recursive: true);
+        taken.Release();
+        Take().Release();
+    }
+
+    [TestMethod]
+    public void The_folder_is_as_open_as_the_one_it_lies_in()
+    {
+        const UnixFileMode mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
+        File.SetUnixFileMode(_folder.Path, mode);
+        Take().Release();
+        Assert.AreEqual(mode, File.GetUnixFileMode(LockFolder));
+    }
+
+    [TestMethod]
+    public void Where_nothing_can_be_written_it_says_so()
+    {
+        _folder.Write(".parks.db-litestream", "a file where the folder should be");
+        var message = Assert.ThrowsExactly<ReplicationException>(Take).Message;
+        StringAssert.StartsWith(message, "parks: Litestream must write beside the database, and cannot: ");
+        StringAssert.EndsWith(message, $"Make {_folder.Path} writable for Datasette's user.");
+    }
+
+    [TestMethod]
+    [DataRow("")]
+    [DataRow("{")]
+    [DataRow("null")]
+    [DataRow("[]")]
+    [DataRow("{}")]
+    [DataRow("""{"holder":null,"litestream":null,"socketFolder":null}""")]
+    public void A_broken_record_is_none(string content)
+    {
+        Directory.CreateDirectory(LockFolder);
+        File.WriteAllText(RecordPath, content);
+        using var taken = Take();
+        Assert.IsNull(taken.Previous);
+    }
+
+    private static LockRecord RecordOf(int processId) =>
+        new(ProcessIdentity.Of(processId) ?? new ProcessIdentity(processId, 1, "", ""), null, "/tmp/datasette-litestream-1");
+
+    private DatabaseLock Take() => DatabaseLock.Take("parks", Database);
+}

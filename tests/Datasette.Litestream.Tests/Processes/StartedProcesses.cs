@@ -1,0 +1,29 @@
+using System.Globalization;
+using Datasette.Litestream.Locking;
+using Datasette.Litestream.Processes;
+
+namespace Datasette.Litestream.Tests.Processes;
+
+/// <summary>The processes that a test had started, each of which added a line with its id to a file.</summary>
+internal sealed class StartedProcesses(string file)
+{
+    /// <summary>Their ids, in their order.</summary>
+    public IReadOnlyList<int> Ids => File.Exists(file)
+        ? [.. File.ReadLines(file).Select(line => int.Parse(line, CultureInfo.InvariantCulture))]
+        : [];
+
+    /// <summary>Those that run.</summary>
+    public IReadOnlyList<int> Running => [.. Ids.Where(id => ProcessIdentity.Of(id) is not null)];
+
+    /// <summary>Kills those that run, and returns their ids.</summary>
+    public IReadOnlyList<int> Kill()
+    {
+        var running = Running;
+        foreach (var id in running)
+        {
+            _ = LibC.kill(id, LibC.SIGKILL);
+        }
+
+        return running;
+    }
+}

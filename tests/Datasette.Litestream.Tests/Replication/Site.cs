@@ -1,0 +1,106 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Tests.Daemon;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Replication;
+
+/// <summary>
+/// A Datasette as the bridge sees it: a folder with databases, a configuration, and FakeLitestream. When it is disposed of,
+/// nothing that it started may run, and no socket folder may be left.
+/// </summary>
+internal sealed class Site : IDisposable
+{
+    private readonly List<Bridge> _bridges = [];
+
+    public Site()
+    {
+        Directory.CreateDirectory(Folder["run"]);
+        Settings["all-replicate"] = $"file://{Folder["replica"]}/$DB_NAME";
+    }
+
+    public TemporaryFolder Folder { get; } = new();
+
+    /// <summary>The plugin's settings.</summary>
+    public JsonObject Settings { get; } = [];
+
+    /// <summary>The words that FakeLitestream behaves by.</summary>
+    public string Words { get; set; } = "";
+
+    /// <summary>Datasette's names of its databases.</summary>
+    public IReadOnlyList<string> Databases { get; set; } = ["parks"];
+
+    /// <summary>Variables beyond those that FakeLitestream needs.</summary>
+    public Dictionary<string, string> Variables { get; } = [];
+
+    /// <summary>The process ids of all that was started, in their order.</summary>
+    public IReadOnlyList<int> Started => Processes.Ids;
+
+    public StartedProcesses Processes => new(Folder["starts"]);
+
+    public IReadOnlyList<string> SocketFolders => Directory.GetDirectories(Folder["run"]);
+
+    public string RecordPath(string database = "parks") => Folder[$".{database}.db-litestream/datasette-litestream.json"];
+
+    /// <summary>Starts a bridge, and returns it with its warnings.</summary>
+    public (Bridge Bridge, string Warnings) Start()
+    {
+        var bridge = new Bridge();
+        _bridges.Add(bridge);
+        return (bridge, bridge.Start(Request()));
+    }
+
+    /// <summary>Starts what is behind a bridge, with a clock of the test's.</summary>
+    public async Task<Replicator> StartReplicatorAsync(TimeProvider time)
+    {
+        var request = JsonSerializer.Deserialize(Request(), BridgeJson.Default.StartRequest)!;
+        return await Replicator.StartAsync(
+            new DatasetteConfiguration(request.WorkingDirectory, request.Settings, request.DatabaseSettings, request.Databases),
+            new HostEnvironment(request.Environment, request.BundledBinary, time),
+            message => Assert.Fail(message));
+    }
+
+    /// <summary>Starts a bridge that cannot start, and returns what it says.</summary>
+    public string FailToStart() => Assert.ThrowsExactly<ReplicationException>(() => Start()).Message;
+
+    public static JsonNode Status(Bridge bridge) => JsonNode.Parse(bridge.Status())!;
+
+    public void Dispose()
+    {
+        _bridges.ForEach(bridge => bridge.Stop());
+        var left = Processes.Kill();
+        var folders = SocketFolders;
+        Folder.Dispose();
+        Assert.IsEmpty(left, "process ids that still run");
+        Assert.IsEmpty(folders, "socket folders");
+    }
+
+    private string Request()
+    {
+        var environment = Stage.Variables($"starts={Folder["starts"]} {Words}");
+        environment["XDG_RUNTIME_DIR"] = Folder["run"];
+        foreach (var (name, value) in Variables)
+        {
+            environment[name] = value;
+        }
+
+        return new JsonObject
+        {
+            ["workingDirectory"] = Folder.Path,
+            ["settings"] = Settings.DeepClone(),
+            ["databaseSettings"] = new JsonObject(),
+            ["databases"] = new JsonArray([.. Databases.Select(name => (JsonNode)new JsonObject
+            {
+                ["name"] = name,
+                ["path"] = name.StartsWith(':') ? null : Folder[$"{name}.db"],
+                ["isMutable"] = true,
+            })]),
+            ["bundledBinary"] = Stage.FakeLitestream,
+            ["environment"] = JsonSerializer.SerializeToNode(environment, TestJson.Default.DictionaryStringString),
+        }.ToJsonString();
+    }
+}
+
+[System.Text.Json.Serialization.JsonSerializable(typeof(Dictionary<string, string>))]
+internal sealed partial class TestJson : System.Text.Json.Serialization.JsonSerializerContext;
