@@ -40,7 +40,6 @@ internal sealed class TestClock : FakeTimeProvider
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         var timer = new ArmedTimer(this);
-        timer.Arm(dueTime);
         timer.Inner = base.CreateTimer(
             argument =>
             {
@@ -50,37 +49,51 @@ internal sealed class TestClock : FakeTimeProvider
             state,
             dueTime,
             period);
+        timer.Arm(dueTime);
         return timer;
     }
 
+    /// <summary>A timer that is told of as armed once it is: a test that hears of it moves the clock at once.</summary>
     private sealed class ArmedTimer(TestClock clock) : ITimer
     {
+        private readonly Lock _arming = new();
+        private bool _isOver;
+
         public ITimer? Inner { get; set; }
 
         public void Arm(TimeSpan dueTime)
         {
-            if (dueTime >= TimeSpan.Zero)
+            lock (_arming)
             {
-                clock._armed[this] = dueTime;
-            }
-            else
-            {
-                Disarm();
+                if (dueTime >= TimeSpan.Zero && !_isOver)
+                {
+                    clock._armed[this] = dueTime;
+                }
             }
         }
 
-        public void Disarm() => clock._armed.TryRemove(this, out _);
+        public void Disarm()
+        {
+            lock (_arming)
+            {
+                _isOver = true;
+                clock._armed.TryRemove(this, out _);
+            }
+        }
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
+            Disarm();
+            _isOver = false;
+            var isChanged = Inner!.Change(dueTime, period);
             Arm(dueTime);
-            return Inner!.Change(dueTime, period);
+            return isChanged;
         }
 
         public void Dispose()
         {
             Disarm();
-            Inner!.Dispose();
+            Inner?.Dispose();
         }
 
         public ValueTask DisposeAsync()
