@@ -88,6 +88,9 @@ internal sealed class LitestreamProcess : IDisposable
     {
         var started = _time.GetTimestamp();
         await SyncLastChangesAsync(timeout / 3).ConfigureAwait(false);
+
+        // Litestream would wait 5 s for the end of a connection that has had no request yet, such as a spare one.
+        Socket?.Dispose();
         _firstError = null;
         _process.Send(LibC.SIGTERM);
         try
