@@ -88,7 +88,7 @@ public sealed class StopSpecs
     {
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings());
-        await Stage.KillAsync(supervisor);
+        await stage.KillAsync(supervisor);
         Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
         stage.Clock.Advance(TimeSpan.FromHours(1));
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
