@@ -89,7 +89,7 @@ internal sealed class Stage : IDisposable
     }
 
     /// <summary>Kills the Litestream that runs, waits until that is noticed, and returns how long the next start is put off.</summary>
-    public static async Task<TimeSpan> KillAsync(Supervisor supervisor)
+    public async Task<TimeSpan> KillAsync(Supervisor supervisor)
     {
         var failures = supervisor.Status.Failures;
         _ = LibC.kill(supervisor.Status.ProcessId!.Value, LibC.SIGKILL);
@@ -97,11 +97,13 @@ internal sealed class Stage : IDisposable
     }
 
     /// <summary>Waits for a failure after so many, and returns how long the next start is put off.</summary>
-    public static async Task<TimeSpan> FailsAsync(Supervisor supervisor, int failures)
+    public async Task<TimeSpan> FailsAsync(Supervisor supervisor, int failures)
     {
         await Eventually.HoldsAsync(() => supervisor.Status is { State: DaemonState.Waiting } status && status.Failures > failures);
         var waiting = supervisor.Status;
-        return waiting.NextStartAt!.Value - waiting.LastFailureAt!.Value;
+        var delay = waiting.NextStartAt!.Value - waiting.LastFailureAt!.Value;
+        await Clock.IsAwaitedAsync(delay);
+        return delay;
     }
 
     /// <summary>Lets the time to the next start pass, and waits until Litestream runs again.</summary>

@@ -111,7 +111,7 @@ public sealed class StartSpecs
     {
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings());
-        await Stage.KillAsync(supervisor);
+        await stage.KillAsync(supervisor);
         Assert.IsTrue(File.Exists(stage.Folder["control"]));
         await Assert.ThrowsExactlyAsync<ReplicationException>(
             () => stage.Supervise(stage.Settings("fail")).FirstStart.InTimeAsync());

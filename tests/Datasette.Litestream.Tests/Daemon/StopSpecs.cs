@@ -92,7 +92,7 @@ public sealed class StopSpecs
     {
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings($"syncs={stage.Folder["syncs"]}"));
-        await Stage.KillAsync(supervisor);
+        await stage.KillAsync(supervisor);
         File.Delete(stage.Folder["syncs"]);
         Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
         Assert.HasCount(2, stage.Started);
@@ -106,7 +106,7 @@ public sealed class StopSpecs
     {
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings("fail-from=2"));
-        await Stage.KillAsync(supervisor);
+        await stage.KillAsync(supervisor);
         var fault = await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync();
         StringAssert.StartsWith(
             fault, $"Litestream was down and could not be started again. What was written since {stage.Clock.Now:u} is not replicated.");

@@ -17,7 +17,7 @@ public sealed class SupervisionSpecs
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings());
         var first = supervisor.Status.ProcessId;
-        AssertIsAbout(0.5, await Stage.KillAsync(supervisor));
+        AssertIsAbout(0.5, await stage.KillAsync(supervisor));
         var waiting = supervisor.Status;
         Assert.AreEqual("Litestream ended by itself with signal 9.", waiting.LastFailure);
         Assert.IsNull(waiting.ProcessId);
@@ -40,12 +40,12 @@ public sealed class SupervisionSpecs
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Script($"mkdir $0.first 2>&- && {{ {RunsForEver}; }}; exit 3"));
         var begin = stage.Clock.Now;
-        var delays = new List<TimeSpan> { await Stage.KillAsync(supervisor) };
+        var delays = new List<TimeSpan> { await stage.KillAsync(supervisor) };
         while (stage.Clock.Now < begin + TimeSpan.FromHours(3))
         {
             var status = supervisor.Status;
             stage.Clock.Advance(status.NextStartAt!.Value - stage.Clock.Now);
-            delays.Add(await Stage.FailsAsync(supervisor, status.Failures));
+            delays.Add(await stage.FailsAsync(supervisor, status.Failures));
         }
 
         double[] expected = [0.5, 1, 2, 4, 8, 16];
@@ -65,13 +65,13 @@ public sealed class SupervisionSpecs
     {
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Script(RunsForEver));
-        AssertIsAbout(0.5, await Stage.KillAsync(supervisor));
+        AssertIsAbout(0.5, await stage.KillAsync(supervisor));
         await stage.PassToNextStartAsync(supervisor);
         stage.Clock.Advance(TimeSpan.FromSeconds(59));
-        AssertIsAbout(1, await Stage.KillAsync(supervisor));
+        AssertIsAbout(1, await stage.KillAsync(supervisor));
         await stage.PassToNextStartAsync(supervisor);
         stage.Clock.Advance(TimeSpan.FromSeconds(60));
-        AssertIsAbout(0.5, await Stage.KillAsync(supervisor));
+        AssertIsAbout(0.5, await stage.KillAsync(supervisor));
     }
 
     [TestMethod]
@@ -83,11 +83,18 @@ public sealed class SupervisionSpecs
         var supervisor = await stage.RunAsync(stage.Settings(isStopped ? "" : "mute-after=1"));
         var begin = stage.Clock.Now;
         var mute = ProcessIdentity.Of(supervisor.Status.ProcessId!.Value)!;
-        _ = isStopped ? LibC.kill(mute.ProcessId, SIGSTOP) : 0;
+        if (isStopped)
+        {
+            // Each thread stops when it next runs; until then it may answer.
+            Assert.AreEqual(0, LibC.kill(mute.ProcessId, SIGSTOP));
+            await Eventually.HoldsAsync(() => Directory.GetDirectories($"/proc/{mute.ProcessId}/task")
+                .All(thread => File.ReadAllText($"{thread}/status").Contains("State:\tT", StringComparison.Ordinal)));
+        }
+
         await stage.Clock.PassAsync(seconds: 2);
         await stage.Clock.PassAsync(seconds: 3);
         await stage.Clock.PassAsync(seconds: 3);
-        await Stage.FailsAsync(supervisor, failures: 0);
+        await stage.FailsAsync(supervisor, failures: 0);
         Assert.IsFalse(mute.IsRunning);
         Assert.AreEqual("Litestream did not answer on its control socket and was killed.", supervisor.Status.LastFailure);
         await stage.PassToNextStartAsync(supervisor);
@@ -140,9 +147,9 @@ public sealed class SupervisionSpecs
         var settings = stage.Script(RunsForEver);
         var supervisor = await stage.RunAsync(settings);
         File.Move(settings.Binary.Path, settings.Binary.Path + ".away");
-        await Stage.KillAsync(supervisor);
+        await stage.KillAsync(supervisor);
         stage.Clock.Advance(supervisor.Status.NextStartAt!.Value - stage.Clock.Now);
-        await Stage.FailsAsync(supervisor, failures: 1);
+        await stage.FailsAsync(supervisor, failures: 1);
         StringAssert.StartsWith(supervisor.Status.LastFailure, "Litestream could not be started: ");
         File.Move(settings.Binary.Path + ".away", settings.Binary.Path);
         await stage.PassToNextStartAsync(supervisor);
@@ -165,9 +172,9 @@ public sealed class SupervisionSpecs
         var starts = 0;
         var supervisor = stage.Supervise(stage.Script(RunsForEver), _ => _ = ++starts == 2 ? throw new UnauthorizedAccessException("no") : 0);
         await supervisor.FirstStart.InTimeAsync();
-        await Stage.KillAsync(supervisor);
+        await stage.KillAsync(supervisor);
         stage.Clock.Advance(supervisor.Status.NextStartAt!.Value - stage.Clock.Now);
-        await Stage.FailsAsync(supervisor, failures: 1);
+        await stage.FailsAsync(supervisor, failures: 1);
         Assert.AreEqual("no", supervisor.Status.LastFailure);
         await stage.PassToNextStartAsync(supervisor);
     }

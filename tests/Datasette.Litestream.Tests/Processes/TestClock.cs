@@ -13,8 +13,9 @@ internal sealed class TestClock : FakeTimeProvider
 
     public DateTimeOffset Now => GetUtcNow();
 
-    /// <summary>Waits until something waits for that long.</summary>
-    public Task IsAwaitedAsync(TimeSpan wait) => Eventually.HoldsAsync(() => _armed.Values.Contains(wait), $"something waits for {wait}");
+    /// <summary>Waits until something waits for that long, in whole milliseconds, which is how Task.Delay counts.</summary>
+    public Task IsAwaitedAsync(TimeSpan wait) => Eventually.HoldsAsync(
+        () => _armed.Values.Any(due => (long)due.TotalMilliseconds == (long)wait.TotalMilliseconds), $"something waits for {wait}");
 
     /// <summary>Waits until something waits for that long, and lets that time pass.</summary>
     public async Task PassAsync(TimeSpan wait)
