@@ -45,13 +45,40 @@ public sealed class Bridge
         return string.Join('\n', _replicator.Warnings);
     }
 
-    /// <summary>How replication stands now: a <see cref="StatusReport"/> as JSON.</summary>
-    public string Status()
+    /// <summary>How replication stands, and a page of the databases.</summary>
+    /// <param name="query">A <see cref="StatusQuery"/> as JSON, such as <c>{"search": "parks", "sort": "lag", "page": 2}</c>; all is optional.</param>
+    /// <returns>A <see cref="StatusReport"/> as JSON.</returns>
+    public string Status(string query = "{}")
     {
-        var reporter = _reporter ?? throw new InvalidOperationException("not started");
-        var report = Task.Run(reporter.ReportAsync).GetAwaiter().GetResult();
-        return JsonSerializer.Serialize(report, StatusJson.Default.StatusReport);
+        var parsed = JsonSerializer.Deserialize(query, StatusJson.Default.StatusQuery) ?? new StatusQuery();
+        return JsonSerializer.Serialize(Wait(reporter => reporter.ReportAsync(parsed)), StatusJson.Default.StatusReport);
     }
+
+    /// <summary>One database in full.</summary>
+    /// <param name="name">Datasette's name for it.</param>
+    /// <param name="range">How far back: <c>hour</c> or <c>day</c>.</param>
+    /// <returns>A <see cref="DatabaseDetailReport"/> as JSON; empty where it is not replicated.</returns>
+    public string Database(string name, string range)
+    {
+        var history = range == HistoryRange.Day.Name ? HistoryRange.Day : HistoryRange.Hour;
+        return Wait(reporter => reporter.ReportDatabaseAsync(name, history)) is { } report
+            ? JsonSerializer.Serialize(report, StatusJson.Default.DatabaseDetailReport)
+            : "";
+    }
+
+    /// <summary>One database in a line.</summary>
+    /// <param name="name">Datasette's name for it.</param>
+    /// <returns>A <see cref="DatabaseStateReport"/> as JSON; empty where it is not replicated.</returns>
+    public string DatabaseState(string name) =>
+        Wait(reporter => reporter.ReportDatabaseStateAsync(name)) is { } report
+            ? JsonSerializer.Serialize(report, StatusJson.Default.DatabaseStateReport)
+            : "";
+
+    /// <summary>Whether all is safe: a <see cref="HealthReport"/> as JSON.</summary>
+    public string Health() => JsonSerializer.Serialize(Wait(reporter => reporter.ReportHealthAsync()), StatusJson.Default.HealthReport);
+
+    /// <summary>The plugin's metrics and Litestream's, as Prometheus' text exposition.</summary>
+    public string Metrics() => Wait(reporter => reporter.WriteMetricsAsync());
 
     /// <summary>Stops replication: Litestream replicates what it has yet to, and ends. Nothing where it has been called.</summary>
     /// <returns>What went wrong, in a sentence; empty where nothing did.</returns>
@@ -71,6 +98,12 @@ public sealed class Bridge
         }
     }
 
+    private T Wait<T>(Func<StatusReporter, Task<T>> ask)
+    {
+        var reporter = _reporter ?? throw new InvalidOperationException("not started");
+        return Task.Run(() => ask(reporter)).GetAwaiter().GetResult();
+    }
+
     // Without credentials there is no backup, and a Datasette that goes on without one would break its promise in silence.
     private void EndProcess(string message)
     {
@@ -81,8 +114,14 @@ public sealed class Bridge
         {
             // A server that waits for its last request could wait for ever.
             await Task.Delay(FatalTimeout).ConfigureAwait(false);
-            Stop();
-            LibC._exit(1);
+            try
+            {
+                Stop();
+            }
+            finally
+            {
+                LibC._exit(1);
+            }
         });
     }
 

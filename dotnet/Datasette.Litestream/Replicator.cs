@@ -61,6 +61,9 @@ internal sealed class Replicator
     /// <summary>The last lines of Litestream's log, oldest first, without secrets.</summary>
     public IReadOnlyList<LogEntry> LogEntries => _log.Entries;
 
+    /// <summary>What Litestream's log has told of each database.</summary>
+    public LogTally Tally => _log.Tally;
+
     /// <summary>litestream.yml, without secrets.</summary>
     public string ShownConfiguration => _log.Redactor.Redact(Yaml.Write(Masked(_document.DeepClone())));
 

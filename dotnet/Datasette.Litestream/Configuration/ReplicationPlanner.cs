@@ -13,11 +13,13 @@ internal sealed class ReplicationPlanner
     public const string TopLevelKey = $"plugins.{Plugin}";
 
     private static readonly TimeSpan DefaultShutdownTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan DefaultHealthMaxLag = TimeSpan.FromSeconds(60);
 
     private static readonly string[] TopLevelKeys =
     [
         "all-replicate", "metrics-addr", "access-key-id", "secret-access-key", "session-token", "credentials-file",
         "credentials-command", "credentials-refresh-interval", "on-refresh-failure", "shutdown-timeout",
+        "health", "health-max-lag",
     ];
 
     private static readonly string[] DatabaseKeys =
@@ -67,6 +69,8 @@ internal sealed class ReplicationPlanner
         var credentials = ReadCredentials(settings);
         var metrics = ReadMetricsAddress(settings);
         var shutdownTimeout = settings.Wait("shutdown-timeout") ?? DefaultShutdownTimeout;
+        var healthMaxLag = settings.Duration("health-max-lag") ?? DefaultHealthMaxLag;
+        TimeSpan? health = settings.Flag("health") ?? true ? healthMaxLag : null;
 
         var databases = _configuration.Databases
             .Select(database => PlanDatabase(database, templates))
@@ -76,7 +80,7 @@ internal sealed class ReplicationPlanner
         FindSharedFiles(databases);
         FindSharedDestinations(databases);
         return new ReplicationPlan(
-            databases, [.. _passedOver], metrics, credentials, shutdownTimeout, [.. _secrets], [.. _warnings]);
+            databases, [.. _passedOver], metrics, credentials, shutdownTimeout, health, [.. _secrets], [.. _warnings]);
     }
 
     private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<(JsonElement Item, string Path)> templates)

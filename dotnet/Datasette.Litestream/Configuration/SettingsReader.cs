@@ -63,6 +63,8 @@ internal sealed class SettingsReader
     /// <param name="least">The smallest number that makes sense.</param>
     public long? Count(string key, long least) => Read(key, value => ReadCount(value, least, KeyPath(key), _problems));
 
+    public bool? Flag(string key) => Value(key) is { } value ? ReadFlag(value, KeyPath(key), _problems) : null;
+
     /// <summary>One of a few words.</summary>
     public string? Choice(string key, params string[] choices)
     {

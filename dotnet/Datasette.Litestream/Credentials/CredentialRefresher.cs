@@ -47,7 +47,7 @@ internal sealed class CredentialRefresher : IDisposable
                 {
                     var fault = unknown as ReplicationException
                         ?? new ReplicationException($"The credentials of {_source.Description} cannot be refreshed: {unknown.Message}", unknown);
-                    _status = _status with { Failure = fault.Message };
+                    _status = _status with { Failure = fault.Message, Failed = _status.Failed + 1 };
                     if (!keepsOnFailure)
                     {
                         onFailed(fault);
@@ -69,11 +69,14 @@ internal sealed class CredentialRefresher : IDisposable
         var read = await _source.ReadAsync(_stopping.Token).ConfigureAwait(false);
         var now = _time.GetUtcNow();
         _status = _status with { ReadAt = now, Failure = null };
-        if (read != Current)
+        if (read == Current)
         {
-            Current = read;
-            await onChanged(read).ConfigureAwait(false);
-            _status = _status with { ChangedAt = now };
+            _status = _status with { Unchanged = _status.Unchanged + 1 };
+            return;
         }
+
+        Current = read;
+        await onChanged(read).ConfigureAwait(false);
+        _status = _status with { ChangedAt = now, Changed = _status.Changed + 1 };
     }
 }

@@ -70,6 +70,9 @@ internal sealed class ControlSocket : IDisposable
         using var response = await SendAsync(request, cancellation).ConfigureAwait(false);
     }
 
+    /// <summary>Whether an exception says that Litestream does not answer as it should, or not in time.</summary>
+    public static bool IsNoAnswer(Exception fault) => fault is HttpRequestException or JsonException or OperationCanceledException;
+
     public void Dispose() => _http.Dispose();
 
     private async Task<T> GetAsync<T>(

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Datasette.Litestream.Daemon;
 
 /// <summary>What Litestream is doing.</summary>
@@ -27,4 +29,20 @@ internal sealed record DaemonStatus(
     int Failures = 0,
     string? LastFailure = null,
     DateTimeOffset? LastFailureAt = null,
-    DateTimeOffset? NextStartAt = null);
+    DateTimeOffset? NextStartAt = null)
+{
+    private const int KeptRestarts = 20;
+
+    /// <summary>The last restarts, newest first.</summary>
+    public ImmutableList<Restart> Restarts { get; init; } = [];
+
+    /// <summary>How many restarts there were in all, by their reason.</summary>
+    public ImmutableDictionary<RestartReason, int> RestartCounts { get; init; } = ImmutableDictionary<RestartReason, int>.Empty;
+
+    /// <summary>The same with one restart more.</summary>
+    public DaemonStatus With(Restart restart) => this with
+    {
+        Restarts = [restart, .. Restarts.Take(KeptRestarts - 1)],
+        RestartCounts = RestartCounts.SetItem(restart.Reason, RestartCounts.GetValueOrDefault(restart.Reason) + 1),
+    };
+}

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Datasette.Litestream.Daemon;
@@ -11,12 +12,21 @@ internal sealed class LitestreamLog(TimeProvider time)
     /// <summary>How many lines are kept.</summary>
     public const int Capacity = 500;
 
+    /// <summary>
+    /// In lines of this kind Litestream 0.5 says every second or two, of every database, that it is still there: they would
+    /// push out what matters.
+    /// </summary>
+    private static ReadOnlySpan<byte> Heartbeat => "\"msg\":\"replica sync\""u8;
+
     // A line that never ends would be memory that never ends.
     private const int LongestLine = 16 * 1024;
 
     private readonly Lock _writing = new();
     private readonly Queue<LogEntry> _entries = new(Capacity);
     private volatile Redactor _redactor = new([]);
+
+    /// <summary>What all lines told of each database, of those too that are not kept any more.</summary>
+    public LogTally Tally { get; } = new();
 
     /// <summary>What takes secrets out of lines from now on.</summary>
     public Redactor Redactor
@@ -68,7 +78,8 @@ internal sealed class LitestreamLog(TimeProvider time)
 
         void Finish()
         {
-            var text = Encoding.UTF8.GetString([.. line]).TrimEnd('\r');
+            var bytes = CollectionsMarshal.AsSpan(line);
+            var text = bytes.IndexOf(Heartbeat) < 0 ? Encoding.UTF8.GetString(bytes).TrimEnd('\r') : "";
             line.Clear();
             if (text.Length > 0)
             {
@@ -83,6 +94,7 @@ internal sealed class LitestreamLog(TimeProvider time)
         var redactor = _redactor;
         var entry = LogEntry.Parse(redactor.Redact(line), time.GetUtcNow());
         entry = entry with { Message = redactor.Redact(entry.Message), Details = redactor.Redact(entry.Details) };
+        Tally.Note(entry);
         lock (_writing)
         {
             if (_entries.Count == Capacity)

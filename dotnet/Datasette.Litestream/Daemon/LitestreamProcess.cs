@@ -216,7 +216,7 @@ internal sealed class LitestreamProcess : IDisposable
             }
 
             _lastEntries.Add(entry);
-            if (entry.Level == "ERROR")
+            if (entry.IsError)
             {
                 _firstError ??= entry;
             }

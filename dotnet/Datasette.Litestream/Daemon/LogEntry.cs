@@ -9,8 +9,14 @@ namespace Datasette.Litestream.Daemon;
 /// <param name="Message">What happened.</param>
 /// <param name="Database">The database it is about, as Litestream names it (its file's name or path); null for none.</param>
 /// <param name="Details">Litestream's other attributes as <c>key=value</c>.</param>
-internal sealed record LogEntry(DateTimeOffset Time, string Level, string Message, string? Database, string Details)
+/// <param name="Upload">What it tells to have brought to a replica; null for nothing.</param>
+internal sealed record LogEntry(
+    DateTimeOffset Time, string Level, string Message, string? Database, string Details, Upload? Upload = null)
 {
+    private const string UploadMessage = "ltx file uploaded";
+
+    public bool IsError => Level == "ERROR";
+
     /// <summary>Reads a line: an object of Go's log/slog, or any text, which Litestream writes where it fails before logging.</summary>
     /// <param name="line">Without its line break.</param>
     /// <param name="now">The time where the line has none.</param>
@@ -39,6 +45,8 @@ internal sealed record LogEntry(DateTimeOffset Time, string Level, string Messag
     {
         var time = now;
         string? level = null;
+        ulong? uploadedTxid = null;
+        long uploadedBytes = 0;
         var message = "";
         string? database = null;
         var details = new List<string>();
@@ -61,12 +69,26 @@ internal sealed record LogEntry(DateTimeOffset Time, string Level, string Messag
                     database ??= value;
                     details.Add($"{attribute.Name}={value}");
                     break;
+                case "maxTXID" when ulong.TryParse(value, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var txid):
+                    uploadedTxid = txid;
+                    details.Add($"{attribute.Name}={value}");
+                    break;
+                case "size" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes):
+                    uploadedBytes = bytes;
+                    details.Add($"{attribute.Name}={value}");
+                    break;
                 default:
                     details.Add($"{attribute.Name}={value}");
                     break;
             }
         }
 
-        return new LogEntry(time, level ?? "INFO", message, database, string.Join(' ', details));
+        return new LogEntry(
+            time,
+            level ?? "INFO",
+            message,
+            database,
+            string.Join(' ', details),
+            message == UploadMessage && uploadedTxid is { } last ? new Upload(last, uploadedBytes) : null);
     }
 }

@@ -96,6 +96,7 @@ internal sealed class Supervisor
                     }
 
                     fault = running is null ? null : await EndAsync(running, request.Timeout).ConfigureAwait(false);
+                    _status = _status.With(new Restart(_time.GetUtcNow(), RestartReason.Credentials, "There were new credentials."));
                     settings = request.Settings;
                     process = await TryStartAsync(settings).ConfigureAwait(false);
                     request.Done.SetResult(fault);
@@ -193,7 +194,7 @@ internal sealed class Supervisor
         catch (Exception fault)
         {
             // Whatever it is, it may pass: replication is not given up.
-            Note(fault.Message, TimeSpan.Zero);
+            Note(RestartReason.FailedStart, fault.Message, TimeSpan.Zero);
             return null;
         }
     }
@@ -243,6 +244,7 @@ internal sealed class Supervisor
             // One that was stopped (SIGSTOP) or hangs would not heed a gentler signal.
             await process.KillAsync().ConfigureAwait(false);
             Note(
+                hasEnded ? RestartReason.Crash : RestartReason.Unresponsive,
                 hasEnded
                     ? $"Litestream ended by itself with {await process.Exited.ConfigureAwait(false)}."
                     : "Litestream did not answer on its control socket and was killed.",
@@ -250,15 +252,19 @@ internal sealed class Supervisor
         }
     }
 
-    private void Note(string failure, TimeSpan run)
+    private void Note(RestartReason reason, string failure, TimeSpan run)
     {
         var now = _time.GetUtcNow();
-        _status = new DaemonStatus(
-            DaemonState.Waiting,
-            Failures: _status.Failures + 1,
-            LastFailure: failure,
-            LastFailureAt: now,
-            NextStartAt: now + _delay.After(run));
+        _status = _status.With(new Restart(now, reason, failure)) with
+        {
+            State = DaemonState.Waiting,
+            ProcessId = null,
+            StartedAt = null,
+            Failures = _status.Failures + 1,
+            LastFailure = failure,
+            LastFailureAt = now,
+            NextStartAt = now + _delay.After(run),
+        };
     }
 
     /// <summary>Something asked of the supervising task.</summary>

@@ -21,7 +21,14 @@ internal static class Exposition
         }
     }
 
-    private static MetricSample? ParseSample(string line)
+    /// <summary>A text as the value of a label, without its quotes.</summary>
+    public static string Escape(string text) => text
+        .Replace("\\", "\\\\", StringComparison.Ordinal)
+        .Replace("\"", "\\\"", StringComparison.Ordinal)
+        .Replace("\n", "\\n", StringComparison.Ordinal);
+
+    /// <summary>One line; null where it is no sample.</summary>
+    public static MetricSample? ParseSample(string line)
     {
         var end = line.AsSpan().IndexOfAny('{', ' ');
         if (end <= 0)

@@ -10,12 +10,10 @@ internal sealed class MetricsReader(Uri url) : IDisposable
         Timeout = AnswerTimeout,
     };
 
-    public Uri Url => url;
-
     /// <exception cref="HttpRequestException">It does not answer.</exception>
     /// <exception cref="OperationCanceledException">It does not answer in time.</exception>
-    public async Task<IReadOnlyList<MetricSample>> ReadAsync() =>
-        [.. Exposition.Parse(await _http.GetStringAsync(url).ConfigureAwait(false))];
+    /// <returns>Prometheus' text exposition.</returns>
+    public Task<string> ReadAsync() => _http.GetStringAsync(url);
 
     public void Dispose() => _http.Dispose();
 }

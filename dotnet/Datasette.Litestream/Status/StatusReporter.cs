@@ -1,39 +1,44 @@
-using System.Globalization;
-using System.Text.Json;
 using Datasette.Litestream.Daemon;
-using Datasette.Litestream.Metrics;
 
 namespace Datasette.Litestream.Status;
 
-/// <summary>Makes the <see cref="StatusReport"/> of one moment.</summary>
-internal sealed class StatusReporter(Replicator replicator, TimeProvider time) : IDisposable
+/// <summary>Makes reports of what the <see cref="Sampler"/> saw; asks Litestream for nothing but its metrics.</summary>
+internal sealed class StatusReporter : IDisposable
 {
-    /// <summary>Litestream 0.5 answers <c>/list</c> only when no first sync is under way, which an unreachable replica can hold up for minutes.</summary>
-    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
+    private readonly Replicator _replicator;
+    private readonly TimeProvider _time;
+    private readonly Sampler _sampler;
+    private readonly MetricsReporter? _metrics;
+    private readonly DateTimeOffset _start;
+    private readonly Lazy<string> _configuration;
 
-    private const string MetricPrefix = "litestream_";
-
-    private readonly MetricsReader? _metrics = replicator.Plan.Metrics is { } address ? new MetricsReader(address.Url) : null;
-
-    public async Task<StatusReport> ReportAsync()
+    public StatusReporter(Replicator replicator, TimeProvider time)
     {
-        var daemon = replicator.Daemon;
-        var log = replicator.LogEntries;
-        var databases = ReportDatabasesAsync(daemon, log);
-        var metrics = ReportMetricsAsync();
-        return Report(daemon, await databases.ConfigureAwait(false), log, await metrics.ConfigureAwait(false));
+        _replicator = replicator;
+        _time = time;
+        _start = time.GetUtcNow();
+        _sampler = new Sampler(replicator, time);
+        _metrics = replicator.Plan.Metrics is { } address ? new MetricsReporter(address.Url, replicator.Plan.Databases) : null;
+        _configuration = new Lazy<string>(() => replicator.ShownConfiguration);
     }
 
-    public void Dispose() => _metrics?.Dispose();
-
-    private StatusReport Report(
-        DaemonStatus? daemon, IReadOnlyList<DatabaseReport> databases, IReadOnlyList<LogEntry> log, MetricsReport? metrics)
+    /// <summary>How all databases stand, and a page of them.</summary>
+    public async Task<StatusReport> ReportAsync(StatusQuery query)
     {
-        var now = time.GetUtcNow();
-        var binary = replicator.Binary;
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        var daemon = _replicator.Daemon;
+        var now = _time.GetUtcNow();
+        var matching = query.Select(observation.Databases);
+        var pages = Math.Max(1, (matching.Count + query.PageSize - 1) / query.PageSize);
+        var page = Math.Clamp(query.Page, 1, pages);
+        var shown = matching.Skip((page - 1) * query.PageSize).Take(query.PageSize).ToList();
+        var binary = _replicator.Binary;
         return new StatusReport(
             daemon is null ? "idle" : daemon.State.ToString().ToLowerInvariant(),
-            Summarize(daemon, databases, now),
+            WrongSince(daemon, observation) is null,
+            Wording.Summarize(daemon, observation, now),
+            WrongSince(daemon, observation),
+            observation.At,
             new LitestreamReport(
                 binary.Version.ToString(),
                 binary.Path,
@@ -42,160 +47,179 @@ internal sealed class StatusReporter(Replicator replicator, TimeProvider time) :
                 daemon?.StartedAt,
                 daemon?.StartedAt is { } started ? (now - started).TotalSeconds : null,
                 daemon?.Failures ?? 0,
-                daemon?.LastFailure is { } failure ? replicator.Redact(failure) : null,
+                Redact(daemon?.LastFailure),
                 daemon?.LastFailureAt,
-                daemon?.NextStartAt),
-            replicator.Credentials is { } credentials
-                ? new CredentialReport(
-                    credentials.Source,
-                    credentials.ReadAt,
-                    credentials.ChangedAt,
-                    credentials.Failure is { } fault ? replicator.Redact(fault) : null)
+                daemon?.NextStartAt,
+                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Word(restart.Reason), _replicator.Redact(restart.Message)))]),
+            _replicator.Credentials is { } credentials
+                ? new CredentialReport(credentials.Source, credentials.ReadAt, credentials.ChangedAt, Redact(credentials.Failure))
                 : null,
-            databases,
-            [.. replicator.Plan.PassedOver.Select(database => new PassedOverReport(database.Name, database.Reason))],
-            replicator.Warnings,
-            replicator.ShownConfiguration,
-            [.. log.Select(entry => new LogReport(entry.Time, entry.Level, entry.Message, entry.Details))],
-            metrics);
+            Count(observation.Databases),
+            page,
+            pages,
+            query.PageSize,
+            matching.Count,
+            query.Search ?? "",
+            query.Order,
+            query.Descending,
+            [.. shown.Select(database => Report(database, Sparklines(database, observation.At)))],
+            [.. _replicator.Plan.PassedOver.Select(database => new PassedOverReport(database.Name, database.Reason))],
+            _replicator.Warnings,
+            _configuration.Value,
+            [.. _replicator.LogEntries.Select(Report)],
+            _metrics is null ? null : await _metrics.ReportAsync(shown).ConfigureAwait(false));
     }
 
-    private static string Summarize(DaemonStatus? daemon, IReadOnlyList<DatabaseReport> databases, DateTimeOffset now)
+    /// <summary>One database in full; null where it is not replicated.</summary>
+    public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range)
     {
-        var failing = databases.Where(database => database.State != "replicating").Select(database => database.Name).ToList();
-        return daemon switch
-        {
-            null => "No database is replicated.",
-            { State: DaemonState.Waiting, NextStartAt: { } next } =>
-                $"Litestream is down, and nothing is replicated. It is started again in {Math.Max(0, (next - now).TotalSeconds).ToString("0.#", CultureInfo.InvariantCulture)} s.",
-            { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
-            _ when failing.Count == 0 => databases.Count == 1 ? "The database is replicated." : $"All {databases.Count} databases are replicated.",
-            _ => $"{databases.Count - failing.Count} of {databases.Count} databases are replicated; look at {string.Join(", ", failing.Take(5))}{(failing.Count > 5 ? ", …" : "")}.",
-        };
-    }
-
-    private async Task<IReadOnlyList<DatabaseReport>> ReportDatabasesAsync(DaemonStatus? daemon, IReadOnlyList<LogEntry> log)
-    {
-        var lastErrors = new Dictionary<string, LogEntry>(StringComparer.Ordinal);
-        foreach (var entry in log.Where(entry => entry.Level == "ERROR" && entry.Database is not null))
-        {
-            lastErrors[entry.Database!] = entry;
-        }
-
-        using var deadline = new CancellationTokenSource(AnswerTimeout, time);
-        var socket = replicator.Socket;
-        var listed = socket is null ? [] : await ListAsync(socket, deadline.Token).ConfigureAwait(false);
-        var reports = replicator.Plan.Databases.Select(async database =>
-        {
-            var txid = socket is null ? null : await GetTxidAsync(socket, database.Path, deadline.Token).ConfigureAwait(false);
-            var listing = listed.GetValueOrDefault(database.Path);
-            var error = lastErrors.GetValueOrDefault(database.Path) ?? lastErrors.GetValueOrDefault(Path.GetFileName(database.Path));
-            if (error is not null && listing?.LastSyncAt > error.Time)
-            {
-                error = null;
-            }
-
-            return new DatabaseReport(
-                database.Name,
-                database.Path,
-                [.. database.Replicas.Select(replica => replicator.Redact(replica.Destination))],
-                State(daemon, socket, listing, error),
-                error?.ToString(),
-                txid,
-                listing?.LastSyncAt);
-        });
-        return await Task.WhenAll(reports).ConfigureAwait(false);
-    }
-
-    private static string State(DaemonStatus? daemon, ControlSocket? socket, ListedDatabase? listing, LogEntry? error) =>
-        daemon?.State != DaemonState.Running ? "stopped"
-        : error is not null ? "failing"
-        : socket is null ? "replicating"
-        : listing is null ? "unknown"
-        : listing.Status != "replicating" ? "stopped"
-        : listing.LastSyncAt is null ? "starting"
-        : "replicating";
-
-    private static async Task<Dictionary<string, ListedDatabase>> ListAsync(ControlSocket socket, CancellationToken cancellation)
-    {
-        try
-        {
-            var databases = await socket.ListAsync(cancellation).ConfigureAwait(false);
-            return databases.ToDictionary(database => database.Path, StringComparer.Ordinal);
-        }
-        catch (Exception fault) when (IsNoAnswer(fault))
-        {
-            return [];
-        }
-    }
-
-    private static async Task<ulong?> GetTxidAsync(ControlSocket socket, string path, CancellationToken cancellation)
-    {
-        try
-        {
-            return await socket.GetTxidAsync(path, cancellation).ConfigureAwait(false);
-        }
-        catch (Exception fault) when (IsNoAnswer(fault))
-        {
-            return null;
-        }
-    }
-
-    private async Task<MetricsReport?> ReportMetricsAsync()
-    {
-        if (_metrics is null)
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        if (Find(observation, name) is not { } database || _sampler.HistoryOf(name) is not { } history)
         {
             return null;
         }
 
-        try
-        {
-            return Report(await _metrics.ReadAsync().ConfigureAwait(false), _metrics.Url);
-        }
-        catch (Exception fault) when (IsNoAnswer(fault))
-        {
-            return new MetricsReport(
-                _metrics.Url.ToString(), "Litestream does not answer there.", new Dictionary<string, IReadOnlyDictionary<string, double>>(), []);
-        }
+        string[] logged = [database.Plan.Path, Path.GetFileName(database.Plan.Path)];
+        return new DatabaseDetailReport(
+            Report(database, sparklines: null),
+            _replicator.Redact(RestoreCommand.For(database.Plan, _replicator.Binary.Version.Generation!.Value)),
+            Report(history.Read(range, observation.At), range, observation.At),
+            [.. _replicator.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
+            observation.At);
     }
 
-    private MetricsReport Report(IReadOnlyList<MetricSample> samples, Uri url)
+    /// <summary>One database in a line; null where it is not replicated.</summary>
+    public async Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name)
     {
-        var names = replicator.Plan.Databases.ToDictionary(database => database.Path, database => database.Name, StringComparer.Ordinal);
-        var byDatabase = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
-        var ofDatabases = samples.Where(sample => sample.Name.StartsWith(MetricPrefix, StringComparison.Ordinal) && sample.Labels.ContainsKey("db"));
-        foreach (var group in ofDatabases.GroupBy(sample => sample.Labels["db"], StringComparer.Ordinal))
-        {
-            if (names.TryGetValue(group.Key, out var name))
-            {
-                // Checkpoints are counted by mode; the page shows their sum.
-                byDatabase[name] = group
-                    .GroupBy(sample => sample.Name[MetricPrefix.Length..], StringComparer.Ordinal)
-                    .ToDictionary(family => family.Key, family => family.Sum(sample => sample.Value), StringComparer.Ordinal);
-            }
-        }
-
-        var bytes = Operations("litestream_replica_operation_bytes").Concat(Operations("litestream_replica_operation_bytes_total"))
-            .ToLookup(OperationKey, sample => sample.Value);
-        return new MetricsReport(
-            url.ToString(),
-            null,
-            byDatabase,
-            [
-                .. Operations("litestream_replica_operation_total").Select(sample => new OperationReport(
-                    sample.Labels.GetValueOrDefault("replica_type", ""),
-                    sample.Labels.GetValueOrDefault("operation", ""),
-                    sample.Value,
-                    bytes.Contains(OperationKey(sample)) ? bytes[OperationKey(sample)].First() : null)),
-            ]);
-
-        IEnumerable<MetricSample> Operations(string family) => samples.Where(sample => sample.Name == family);
-
-        static (string?, string?) OperationKey(MetricSample sample) =>
-            (sample.Labels.GetValueOrDefault("replica_type"), sample.Labels.GetValueOrDefault("operation"));
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        return Find(observation, name) is { } database
+            ? new DatabaseStateReport(
+                Wording.Word(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, _time.GetUtcNow()))
+            : null;
     }
 
-    // Whoever stops or restarts Litestream disposes of the connection, also while this asks.
-    private static bool IsNoAnswer(Exception fault) =>
-        fault is HttpRequestException or JsonException or OperationCanceledException or ObjectDisposedException;
+    /// <summary>Whether all is safe, for machines that ask nothing else.</summary>
+    public async Task<HealthReport> ReportHealthAsync()
+    {
+        if (_replicator.Plan.HealthMaxLag is not { } mostLag)
+        {
+            return new HealthReport(false, true, "");
+        }
+
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        var now = _time.GetUtcNow();
+        var daemon = _replicator.Daemon;
+        if (daemon is not null && daemon.State != DaemonState.Running && now - (daemon.LastFailureAt ?? now) > mostLag)
+        {
+            return new HealthReport(true, false, $"bad: Litestream is down for {Wording.Seconds(now - daemon.LastFailureAt!.Value)}");
+        }
+
+        var unsafeCount = observation.Databases.Count(database => UnsafeFor(database, now) > mostLag);
+        var total = observation.Databases.Count;
+        if (unsafeCount > 0)
+        {
+            return new HealthReport(true, false, $"bad: {unsafeCount} of {total} databases have changes that are not replicated for more than {Wording.Seconds(mostLag)}");
+        }
+
+        var lag = observation.Databases.Select(database => database.Lag).OfType<TimeSpan>().DefaultIfEmpty().Max();
+        return new HealthReport(true, true, $"ok: {total} databases, lag at most {Wording.Seconds(lag)}");
+    }
+
+    /// <summary>All metrics as Prometheus' text exposition.</summary>
+    public async Task<string> WriteMetricsAsync()
+    {
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        var own = await PluginMetrics.WriteAsync(_replicator.Daemon, _replicator.Credentials, observation).ConfigureAwait(false);
+        return _metrics is null ? own : own + await _metrics.WriteAsync().ConfigureAwait(false);
+    }
+
+    public void Dispose()
+    {
+        _sampler.Dispose();
+        _metrics?.Dispose();
+    }
+
+    /// <summary>What was seen last; of a Litestream that has gone down since, that it has.</summary>
+    private async Task<Observation> ObserveAsync()
+    {
+        var observation = await _sampler.LatestAsync().ConfigureAwait(false);
+        return _replicator.Daemon is { State: DaemonState.Waiting or DaemonState.Stopped } daemon
+            ? observation with { Databases = [.. observation.Databases.Select(database => Stopped(database, daemon.LastFailureAt ?? _time.GetUtcNow()))] }
+            : observation;
+    }
+
+    private static DatabaseObservation Stopped(DatabaseObservation database, DateTimeOffset since) =>
+        database.State == DatabaseState.Stopped ? database : database with { State = DatabaseState.Stopped, Since = since };
+
+    private static DateTimeOffset? WrongSince(DaemonStatus? daemon, Observation observation) =>
+        daemon is { State: DaemonState.Waiting or DaemonState.Stopped }
+            ? daemon.LastFailureAt ?? observation.At
+            : observation.Databases.Where(database => !Wording.IsFine(database.State)).Min(database => (DateTimeOffset?)database.Since);
+
+    // Without a lag to tell, a database is as safe as it is not failing.
+    private TimeSpan UnsafeFor(DatabaseObservation database, DateTimeOffset now) =>
+        database.Lag ?? (database.State is DatabaseState.Failing or DatabaseState.Stopped ? now - database.Since
+            : database.State == DatabaseState.Replicating ? TimeSpan.Zero
+            : now - _start);
+
+    private static DatabaseObservation? Find(Observation observation, string name) =>
+        observation.Databases.FirstOrDefault(database => database.Plan.Name == name);
+
+    private static CountReport Count(IReadOnlyList<DatabaseObservation> databases)
+    {
+        var counts = databases.CountBy(database => database.State).ToDictionary();
+        return new CountReport(
+            databases.Count,
+            counts.GetValueOrDefault(DatabaseState.Replicating),
+            counts.GetValueOrDefault(DatabaseState.Starting),
+            counts.GetValueOrDefault(DatabaseState.Behind),
+            counts.GetValueOrDefault(DatabaseState.Failing),
+            counts.GetValueOrDefault(DatabaseState.Stopped),
+            counts.GetValueOrDefault(DatabaseState.Unknown));
+    }
+
+    private DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines) => new(
+        database.Plan.Name,
+        database.Plan.Path,
+        [.. database.Plan.Replicas.Select(replica => _replicator.Redact(replica.Destination))],
+        Wording.Word(database.State),
+        database.Since,
+        Redact(database.Error),
+        database.Txid,
+        database.ReplicaTxid,
+        database.Lag?.TotalSeconds,
+        database.LastSyncAt,
+        database.DatabaseBytes,
+        database.WalBytes,
+        database.UploadedBytes,
+        database.SyncErrors,
+        sparklines);
+
+    private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)
+    {
+        const int samplesPerPoint = 6;
+        var points = _sampler.HistoryOf(database.Plan.Name)!.Read(HistoryRange.Hour, now)
+            .Chunk(samplesPerPoint)
+            .Select(minute => minute.Aggregate((earlier, later) => earlier.Then(later)))
+            .ToList();
+        return new SparklineReport([.. points.Select(point => Known(point.Lag))], [.. points.Select(point => Known(point.UploadedBytes))]);
+    }
+
+    private static HistoryReport Report(Sample[] samples, HistoryRange range, DateTimeOffset now) => new(
+        range.Name,
+        range.Interval.TotalSeconds,
+        range.EndOf(range.IndexOf(now)),
+        [.. samples.Select(sample => Known(sample.Lag))],
+        [.. samples.Select(sample => Known(sample.UploadedBytes))],
+        [.. samples.Select(sample => sample.Txid > 0 ? sample.Txid : (ulong?)null)],
+        [.. samples.Select(sample => sample is { Txid: > 0, Behind: not uint.MaxValue } ? sample.Txid - sample.Behind : (ulong?)null)],
+        [.. samples.Select(sample => Known(sample.WalBytes))],
+        [.. samples.Select(sample => Known(sample.DatabaseBytes))],
+        [.. samples.Select(sample => Known(sample.SyncErrors))]);
+
+    private static float? Known(float value) => float.IsNaN(value) ? null : value;
+
+    private static LogReport Report(LogEntry entry) => new(entry.Time, entry.Level, entry.Message, entry.Details);
+
+    private string? Redact(string? text) => text is null ? null : _replicator.Redact(text);
 }

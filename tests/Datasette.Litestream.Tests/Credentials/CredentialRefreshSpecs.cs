@@ -30,7 +30,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
         var running = Run();
         await RefreshAsync(times: 6);
         Assert.IsEmpty(_changes);
-        Assert.AreEqual(new CredentialStatus("the source", _begin + (6 * Interval), null, null), _refresher.Status);
+        Assert.AreEqual(new CredentialStatus("the source", _begin + (6 * Interval), null, null, Unchanged: 6), _refresher.Status);
         _refresher.Dispose();
         await running.InTimeAsync();
         Assert.AreEqual(6, _source.Reads);
@@ -44,7 +44,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
         _source.Next = () => Second;
         await RefreshAsync(times: 3);
         CollectionAssert.AreEqual(new[] { Second }, _changes);
-        Assert.AreEqual(new CredentialStatus("the source", _begin + (4 * Interval), _begin + (2 * Interval), null), _refresher.Status);
+        Assert.AreEqual(new CredentialStatus("the source", _begin + (4 * Interval), _begin + (2 * Interval), null, Unchanged: 3, Changed: 1), _refresher.Status);
     }
 
     [TestMethod]
@@ -69,7 +69,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
         await _clock.PassAsync(Interval);
         await running.InTimeAsync();
         CollectionAssert.AreEqual(new[] { "no vault" }, _failures);
-        Assert.AreEqual(new CredentialStatus("the source", _begin, null, "no vault"), _refresher.Status);
+        Assert.AreEqual(new CredentialStatus("the source", _begin, null, "no vault", Failed: 1), _refresher.Status);
         _clock.Advance(TimeSpan.FromHours(5));
         Assert.AreEqual(1, _source.Reads);
     }
@@ -80,12 +80,12 @@ public sealed class CredentialRefreshSpecs : IDisposable
         _ = Run(keepsOnFailure: true);
         _source.Next = () => throw new ReplicationException("no vault");
         await RefreshAsync(times: 3);
-        Assert.AreEqual(new CredentialStatus("the source", _begin, null, "no vault"), _refresher.Status);
+        Assert.AreEqual(new CredentialStatus("the source", _begin, null, "no vault", Failed: 3), _refresher.Status);
         Assert.IsEmpty(_failures);
         _source.Next = () => Second;
         await RefreshAsync();
         CollectionAssert.AreEqual(new[] { Second }, _changes);
-        Assert.AreEqual(new CredentialStatus("the source", _clock.Now, _clock.Now, null), _refresher.Status);
+        Assert.AreEqual(new CredentialStatus("the source", _clock.Now, _clock.Now, null, Changed: 1, Failed: 3), _refresher.Status);
     }
 
     [TestMethod]

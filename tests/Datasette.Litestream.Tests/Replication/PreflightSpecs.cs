@@ -63,6 +63,7 @@ public sealed class PreflightSpecs
         null,
         null,
         TimeSpan.Zero,
+        null,
         [],
         []);
 }

@@ -1,0 +1,23 @@
+namespace Datasette.Litestream.Daemon;
+
+/// <summary>Why Litestream was started again.</summary>
+internal enum RestartReason
+{
+    /// <summary>It ended by itself.</summary>
+    Crash,
+
+    /// <summary>It did not answer on its control socket.</summary>
+    Unresponsive,
+
+    /// <summary>It did not become ready.</summary>
+    FailedStart,
+
+    /// <summary>There were new credentials.</summary>
+    Credentials,
+}
+
+/// <summary>One occasion on which Litestream was started again.</summary>
+/// <param name="At">When it ended.</param>
+/// <param name="Reason">Why.</param>
+/// <param name="Message">What happened, in words.</param>
+internal sealed record Restart(DateTimeOffset At, RestartReason Reason, string Message);

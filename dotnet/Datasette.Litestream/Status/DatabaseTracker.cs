@@ -1,0 +1,117 @@
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Daemon;
+
+namespace Datasette.Litestream.Status;
+
+/// <summary>Follows one database from one look to the next. The sampling task owns it; its history is for everybody.</summary>
+internal sealed class DatabaseTracker
+{
+    /// <summary>Any shorter wait is how Litestream works: it syncs once a second, and a second later again.</summary>
+    private static readonly TimeSpan LeastBehind = TimeSpan.FromSeconds(5);
+
+    /// <summary>Litestream takes a change a tick after it was written; for this time the transaction id may still move.</summary>
+    private static readonly TimeSpan TakingTime = TimeSpan.FromSeconds(5);
+
+    private readonly TimeSpan _mostLag;
+    private DatabaseObservation? _last;
+    private DatabaseTally _tallyOfLastSample = DatabaseTally.Nothing;
+    private DateTimeOffset _allSafeAt;
+    private DateTimeOffset _txidOf;
+
+    /// <param name="plan">The database.</param>
+    /// <param name="start">When replication started.</param>
+    public DatabaseTracker(DatabasePlan plan, DateTimeOffset start)
+    {
+        Plan = plan;
+        _allSafeAt = start;
+        var syncIntervals = plan.Replicas.Select(replica => GoDuration.Parse(replica.Settings["sync-interval"]?.GetValue<string>() ?? "0"));
+        _mostLag = syncIntervals.OfType<TimeSpan>().Select(interval => interval * 3).Append(LeastBehind).Max();
+    }
+
+    public DatabasePlan Plan { get; }
+
+    public History History { get; } = new();
+
+    /// <summary>Whether the transaction id that was last read may be out of date.</summary>
+    public bool NeedsTxid(DatabaseFiles files) => _last?.Txid is null || _txidOf - files.ChangedAt < TakingTime;
+
+    /// <summary>Takes in what was seen.</summary>
+    /// <param name="now">When.</param>
+    /// <param name="isRunning">Whether Litestream runs.</param>
+    /// <param name="hasSocket">Whether it can be asked.</param>
+    /// <param name="listed">What it answered of this database; null for nothing.</param>
+    /// <param name="txid">The transaction id, where it was read now.</param>
+    /// <param name="files">The database's files.</param>
+    /// <param name="tally">What its log has told.</param>
+    public DatabaseObservation Observe(
+        DateTimeOffset now, bool isRunning, bool hasSocket, ListedDatabase? listed, ulong? txid, DatabaseFiles files, DatabaseTally tally)
+    {
+        var lastSyncAt = listed?.LastSyncAt ?? _last?.LastSyncAt;
+        var error = tally.LastError is { } logged && !(lastSyncAt > logged.Time) ? logged : null;
+        if (txid is not null)
+        {
+            _txidOf = now;
+        }
+
+        var isSafe = lastSyncAt >= files.ChangedAt;
+        if (isSafe)
+        {
+            _allSafeAt = now;
+        }
+        else if (lastSyncAt > _allSafeAt)
+        {
+            _allSafeAt = lastSyncAt.Value;
+        }
+
+        // Only a Litestream with a control socket says when it synced.
+        var lag = lastSyncAt is null && !hasSocket ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _allSafeAt;
+        var current = txid ?? _last?.Txid;
+        var replicaTxid = isSafe ? current : tally.ReplicaTxid > 0 ? tally.ReplicaTxid : _last?.ReplicaTxid;
+        var state = StateOf(isRunning, hasSocket, listed, error, lastSyncAt, lag);
+        var since = _last?.State == state ? _last.Since : now;
+        return _last = new DatabaseObservation(
+            Plan,
+            state,
+            since,
+            error?.ToString(),
+            current,
+            replicaTxid,
+            lag,
+            lastSyncAt,
+            files.DatabaseBytes,
+            files.WalBytes,
+            tally.UploadedBytes,
+            tally.Errors);
+    }
+
+    /// <summary>Adds the last observation to the history.</summary>
+    public void Record(DateTimeOffset now, DatabaseTally tally)
+    {
+        if (_last is not { } last)
+        {
+            return;
+        }
+
+        var before = _tallyOfLastSample;
+        _tallyOfLastSample = tally;
+        History.Add(now, new Sample(
+            last.Txid ?? 0,
+            last is { Txid: { } here, ReplicaTxid: { } there } ? (uint)Math.Min(here > there ? here - there : 0, uint.MaxValue - 1) : uint.MaxValue,
+            (float?)last.Lag?.TotalSeconds ?? float.NaN,
+            last.WalBytes ?? float.NaN,
+            last.DatabaseBytes ?? float.NaN,
+            tally.UploadedBytes - before.UploadedBytes,
+            tally.Errors - before.Errors));
+    }
+
+    private DatabaseState StateOf(
+        bool isRunning, bool hasSocket, ListedDatabase? listed, LogEntry? error, DateTimeOffset? lastSyncAt, TimeSpan? lag) =>
+        !isRunning ? DatabaseState.Stopped
+        : error is not null ? DatabaseState.Failing
+        : !hasSocket ? DatabaseState.Replicating
+        : lag > _mostLag && lastSyncAt is not null ? DatabaseState.Behind
+        : listed is null ? DatabaseState.Unknown
+        : listed.Status != "replicating" ? DatabaseState.Stopped
+        : lastSyncAt is null ? DatabaseState.Starting
+        : DatabaseState.Replicating;
+}

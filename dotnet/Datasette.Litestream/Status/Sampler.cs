@@ -1,0 +1,152 @@
+using Datasette.Litestream.Daemon;
+
+namespace Datasette.Litestream.Status;
+
+/// <summary>
+/// Looks at every database every 2 s, and keeps what it saw every 10 s. One task does all of it, at a cost that does not grow
+/// with anybody looking at the result: <see cref="LatestAsync"/> is immutable.
+/// </summary>
+internal sealed class Sampler : IDisposable
+{
+    /// <summary>Litestream 0.5 answers <c>/list</c> only when no first sync is under way, which an unreachable replica can hold up for minutes.</summary>
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
+
+    /// <summary>Each takes a request of its own; of a thousand busy databases some wait for the next look.</summary>
+    private const int MostTxidsPerLook = 100;
+
+    private readonly Replicator _replicator;
+    private readonly TimeProvider _time;
+    private readonly DatabaseTracker[] _trackers;
+    private readonly Dictionary<string, DatabaseTracker> _trackersByName;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _looked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile Observation _latest;
+    private int _firstTxid;
+
+    public Sampler(Replicator replicator, TimeProvider time)
+    {
+        _replicator = replicator;
+        _time = time;
+        var now = time.GetUtcNow();
+        _trackers = [.. replicator.Plan.Databases.Select(plan => new DatabaseTracker(plan, now))];
+        _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
+        _latest = new Observation(now, []);
+        _ = Task.Run(RunAsync);
+    }
+
+    /// <summary>What was seen last; the first look is taken when somebody asks, or after 2 s.</summary>
+    public async Task<Observation> LatestAsync()
+    {
+        _asked.TrySetResult();
+        await _looked.Task.ConfigureAwait(false);
+        return _latest;
+    }
+
+    /// <summary>The history of a database; null where it is not replicated.</summary>
+    public History? HistoryOf(string databaseName) => _trackersByName.GetValueOrDefault(databaseName)?.History;
+
+    public void Dispose()
+    {
+        _stopping.Cancel();
+        _looked.TrySetResult();
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            // Datasette's start is not the time for work that nobody waits for.
+            await Task.WhenAny(_asked.Task, Task.Delay(LookInterval, _time, _stopping.Token)).ConfigureAwait(false);
+            using var timer = new PeriodicTimer(LookInterval, _time);
+            var lastRecorded = long.MinValue;
+            do
+            {
+                var now = _time.GetUtcNow();
+                await LookAsync(now).ConfigureAwait(false);
+                _looked.TrySetResult();
+                var interval = HistoryRange.Hour.IndexOf(now);
+                if (interval > lastRecorded)
+                {
+                    lastRecorded = interval;
+                    Record(now);
+                }
+            }
+            while (await timer.WaitForNextTickAsync(_stopping.Token).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException)
+        {
+            // Disposed of.
+        }
+    }
+
+    private async Task LookAsync(DateTimeOffset now)
+    {
+        using var deadline = new CancellationTokenSource(AnswerTimeout, _time);
+        var isRunning = _replicator.Daemon?.State == DaemonState.Running;
+        var socket = _replicator.Socket;
+        var listed = socket is null ? [] : await ListAsync(socket, deadline.Token).ConfigureAwait(false);
+        var databases = new DatabaseObservation[_trackers.Length];
+        var txidsLeft = socket is null ? 0 : MostTxidsPerLook;
+        var first = _firstTxid;
+        for (var n = 0; n < databases.Length; n++)
+        {
+            var i = (first + n) % databases.Length;
+            var tracker = _trackers[i];
+            var files = DatabaseFiles.LookAt(tracker.Plan.Path);
+            ulong? txid = null;
+            if (txidsLeft > 0 && tracker.NeedsTxid(files))
+            {
+                txid = await GetTxidAsync(socket!, tracker.Plan.Path, deadline.Token).ConfigureAwait(false);
+                txidsLeft--;
+                _firstTxid = i + 1;
+            }
+
+            databases[i] = tracker.Observe(
+                now,
+                isRunning,
+                socket is not null || _replicator.Binary.Version.Generation == LitestreamGeneration.V05,
+                listed.GetValueOrDefault(tracker.Plan.Path),
+                txid,
+                files,
+                _replicator.Tally.Of(tracker.Plan.Path));
+        }
+
+        _latest = new Observation(now, databases);
+    }
+
+    private void Record(DateTimeOffset now)
+    {
+        foreach (var tracker in _trackers)
+        {
+            tracker.Record(now, _replicator.Tally.Of(tracker.Plan.Path));
+        }
+    }
+
+    private static async Task<Dictionary<string, ListedDatabase>> ListAsync(ControlSocket socket, CancellationToken cancellation)
+    {
+        try
+        {
+            var databases = await socket.ListAsync(cancellation).ConfigureAwait(false);
+            return databases.ToDictionary(database => database.Path, StringComparer.Ordinal);
+        }
+        catch (Exception fault) when (ControlSocket.IsNoAnswer(fault))
+        {
+            return [];
+        }
+    }
+
+    private static async Task<ulong?> GetTxidAsync(ControlSocket socket, string path, CancellationToken cancellation)
+    {
+        try
+        {
+            return await socket.GetTxidAsync(path, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception fault) when (ControlSocket.IsNoAnswer(fault))
+        {
+            return null;
+        }
+    }
+}
