@@ -64,8 +64,19 @@ internal sealed class Replicator
     /// <summary>What Litestream's log has told of each database.</summary>
     public LogTally Tally => _log.Tally;
 
-    /// <summary>litestream.yml, without secrets.</summary>
-    public string ShownConfiguration => _log.Redactor.Redact(Yaml.Write(Masked(_document.DeepClone())));
+    /// <summary>litestream.yml, of some of the databases and without secrets.</summary>
+    public string ShowConfiguration(IReadOnlySet<string> databasePaths)
+    {
+        var shown = new JsonObject();
+        foreach (var (key, value) in _document)
+        {
+            shown[key] = value is JsonArray databases
+                ? new JsonArray([.. databases.Where(database => databasePaths.Contains(database!["path"]!.GetValue<string>())).Select(database => database!.DeepClone())])
+                : value?.DeepClone();
+        }
+
+        return Redact(Yaml.Write(Masked(shown)));
+    }
 
     /// <summary>Takes secrets out of text.</summary>
     public string Redact(string text) => _log.Redactor.Redact(text);

@@ -54,27 +54,23 @@ internal sealed class LitestreamLog(TimeProvider time)
         var line = new List<byte>();
         return piece =>
         {
+            var rest = piece.Span;
+            for (var end = rest.IndexOf((byte)'\n'); end >= 0; end = rest.IndexOf((byte)'\n'))
+            {
+                Append(rest[..end]);
+                Finish();
+                rest = rest[(end + 1)..];
+            }
+
+            Append(rest);
             if (piece.IsEmpty)
             {
                 // The last words of one that was cut off have no line break.
                 Finish();
             }
-
-            foreach (var character in piece.Span)
-            {
-                if (character != '\n')
-                {
-                    if (line.Count < LongestLine)
-                    {
-                        line.Add(character);
-                    }
-
-                    continue;
-                }
-
-                Finish();
-            }
         };
+
+        void Append(ReadOnlySpan<byte> part) => line.AddRange(part[..Math.Min(part.Length, LongestLine - line.Count)]);
 
         void Finish()
         {

@@ -21,8 +21,8 @@ namespace Datasette.Litestream.Status;
 /// <param name="Databases">The databases of this page.</param>
 /// <param name="PassedOver">Every attached database that is not replicated, and why.</param>
 /// <param name="Warnings">One sentence each.</param>
-/// <param name="Configuration">litestream.yml as Litestream got it, secrets masked.</param>
-/// <param name="Log">The last 500 lines of Litestream's log, oldest first.</param>
+/// <param name="Configuration">litestream.yml as Litestream got it, of this page's databases, secrets masked.</param>
+/// <param name="Log">The last 100 lines of Litestream's log, oldest first.</param>
 /// <param name="Metrics">Litestream's metrics; null where <c>metrics-addr</c> is not set.</param>
 internal sealed record StatusReport(
     string State,

@@ -5,12 +5,14 @@ namespace Datasette.Litestream.Status;
 /// <summary>Makes reports of what the <see cref="Sampler"/> saw; asks Litestream for nothing but its metrics.</summary>
 internal sealed class StatusReporter : IDisposable
 {
+    /// <summary>How many lines of the log a page of databases comes with; a database's own page has all that are kept of it.</summary>
+    private const int LogTail = 100;
+
     private readonly Replicator _replicator;
     private readonly TimeProvider _time;
     private readonly Sampler _sampler;
     private readonly MetricsReporter? _metrics;
     private readonly DateTimeOffset _start;
-    private readonly Lazy<string> _configuration;
 
     public StatusReporter(Replicator replicator, TimeProvider time)
     {
@@ -19,7 +21,6 @@ internal sealed class StatusReporter : IDisposable
         _start = time.GetUtcNow();
         _sampler = new Sampler(replicator, time);
         _metrics = replicator.Plan.Metrics is { } address ? new MetricsReporter(address.Url, replicator.Plan.Databases) : null;
-        _configuration = new Lazy<string>(() => replicator.ShownConfiguration);
     }
 
     /// <summary>How all databases stand, and a page of them.</summary>
@@ -65,8 +66,8 @@ internal sealed class StatusReporter : IDisposable
             [.. shown.Select(database => Report(database, Sparklines(database, observation.At)))],
             [.. _replicator.Plan.PassedOver.Select(database => new PassedOverReport(database.Name, database.Reason))],
             _replicator.Warnings,
-            _configuration.Value,
-            [.. _replicator.LogEntries.Select(Report)],
+            _replicator.ShowConfiguration(shown.Select(database => database.Plan.Path).ToHashSet(StringComparer.Ordinal)),
+            [.. _replicator.LogEntries.TakeLast(LogTail).Select(Report)],
             _metrics is null ? null : await _metrics.ReportAsync(shown).ConfigureAwait(false));
     }
 
