@@ -1,8 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
-using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Status;
 using Microsoft.Win32.SafeHandles;
@@ -35,13 +33,9 @@ public sealed class Bridge
     public string Start(string request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        var parsed = JsonSerializer.Deserialize(request, BridgeJson.Default.StartRequest)
-            ?? throw new ArgumentException("null", nameof(request));
-        var host = new HostEnvironment(parsed.Environment, parsed.BundledBinary, TimeProvider.System);
-        var configuration = new DatasetteConfiguration(
-            parsed.WorkingDirectory, parsed.Settings, parsed.DatabaseSettings, parsed.Databases);
-        _replicator = Task.Run(() => Replicator.StartAsync(configuration, host, EndProcess)).GetAwaiter().GetResult();
-        _reporter = new StatusReporter(_replicator, host.Time);
+        var parsed = StartRequest.Parse(request);
+        _replicator = Task.Run(() => Replicator.StartAsync(parsed.Configuration, parsed.Host, EndProcess)).GetAwaiter().GetResult();
+        _reporter = new StatusReporter(_replicator, parsed.Host.Time);
         return string.Join('\n', _replicator.Warnings);
     }
 
@@ -131,16 +125,3 @@ public sealed class Bridge
         stderr.Write(Encoding.UTF8.GetBytes(message));
     }
 }
-
-/// <summary>What <see cref="Bridge.Start"/> gets.</summary>
-internal sealed record StartRequest(
-    string WorkingDirectory,
-    JsonElement? Settings,
-    Dictionary<string, JsonElement> DatabaseSettings,
-    IReadOnlyList<AttachedDatabase> Databases,
-    string? BundledBinary,
-    IReadOnlyDictionary<string, string> Environment);
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(StartRequest))]
-internal sealed partial class BridgeJson : JsonSerializerContext;

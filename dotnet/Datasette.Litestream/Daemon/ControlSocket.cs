@@ -44,9 +44,12 @@ internal sealed class ControlSocket : IDisposable
 
     public string Path { get; }
 
-    /// <summary>What Litestream says of itself.</summary>
-    public Task<DaemonInfo> GetInfoAsync(CancellationToken cancellation) =>
-        GetAsync("/info", ControlSocketJson.Default.DaemonInfo, cancellation);
+    /// <summary>Returns where Litestream answers.</summary>
+    public async Task PingAsync(CancellationToken cancellation)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("/info", UriKind.Relative));
+        using var response = await SendAsync(request, cancellation).ConfigureAwait(false);
+    }
 
     /// <summary>The databases that Litestream knows.</summary>
     public async Task<IReadOnlyList<ListedDatabase>> ListAsync(CancellationToken cancellation) =>
@@ -100,11 +103,6 @@ internal sealed class ControlSocket : IDisposable
     }
 }
 
-/// <summary>The answer of <c>GET /info</c>.</summary>
-internal sealed record DaemonInfo(
-    [property: JsonPropertyName("version")] string Version,
-    [property: JsonPropertyName("pid")] int ProcessId);
-
 /// <summary>One database in the answer of <c>GET /list</c>.</summary>
 /// <param name="Path">Its file, absolute.</param>
 /// <param name="Status"><c>replicating</c>, <c>open</c> or <c>stopped</c>.</param>
@@ -123,7 +121,6 @@ internal sealed record SyncRequest(
     [property: JsonPropertyName("wait")] bool Wait);
 
 [JsonSerializable(typeof(SyncRequest))]
-[JsonSerializable(typeof(DaemonInfo))]
 [JsonSerializable(typeof(DatabaseList))]
 [JsonSerializable(typeof(DatabaseTxid))]
 internal sealed partial class ControlSocketJson : JsonSerializerContext;

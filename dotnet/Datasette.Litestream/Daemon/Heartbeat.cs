@@ -37,7 +37,7 @@ internal static class Heartbeat
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
         try
         {
-            await socket.GetInfoAsync(either.Token).ConfigureAwait(false);
+            await socket.PingAsync(either.Token).ConfigureAwait(false);
             return true;
         }
         catch (Exception fault) when (fault is HttpRequestException or JsonException or OperationCanceledException)

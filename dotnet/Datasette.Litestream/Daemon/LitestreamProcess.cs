@@ -196,7 +196,7 @@ internal sealed class LitestreamProcess : IDisposable
 
         try
         {
-            await Socket.GetInfoAsync(cancellation).ConfigureAwait(false);
+            await Socket.PingAsync(cancellation).ConfigureAwait(false);
             return true;
         }
         catch (Exception fault) when (fault is HttpRequestException or JsonException)

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Tests.Daemon;
 using Datasette.Litestream.Tests.Processes;
 
@@ -54,11 +53,8 @@ internal sealed class Site : IDisposable
     /// <summary>Starts what is behind a bridge, with a clock of the test's.</summary>
     public async Task<Replicator> StartReplicatorAsync(TimeProvider time)
     {
-        var request = JsonSerializer.Deserialize(Request(), BridgeJson.Default.StartRequest)!;
-        return await Replicator.StartAsync(
-            new DatasetteConfiguration(request.WorkingDirectory, request.Settings, request.DatabaseSettings, request.Databases),
-            new HostEnvironment(request.Environment, request.BundledBinary, time),
-            message => Assert.Fail(message));
+        var request = StartRequest.Parse(Request(), time);
+        return await Replicator.StartAsync(request.Configuration, request.Host, message => Assert.Fail(message));
     }
 
     /// <summary>Starts a bridge that cannot start, and returns what it says.</summary>

@@ -1,0 +1,33 @@
+using System.Text.Json;
+using Datasette.Litestream.Configuration;
+
+namespace Datasette.Litestream;
+
+/// <summary>What <see cref="Bridge.Start"/> gets.</summary>
+internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEnvironment Host)
+{
+    /// <summary>
+    /// Reads a request. By hand: a serializer, made for one call in the life of a process, would cost more of Datasette's
+    /// start than all the planning.
+    /// </summary>
+    /// <exception cref="JsonException">The shim and the assembly do not fit together.</exception>
+    public static StartRequest Parse(string json, TimeProvider? time = null)
+    {
+        var request = JsonElement.Parse(json);
+        return new StartRequest(
+            new DatasetteConfiguration(
+                request.GetProperty("workingDirectory").GetString()!,
+                request.GetProperty("settings") is { ValueKind: not JsonValueKind.Null } settings ? settings : null,
+                request.GetProperty("databaseSettings").EnumerateObject().ToDictionary(database => database.Name, database => database.Value, StringComparer.Ordinal),
+                [
+                    .. request.GetProperty("databases").EnumerateArray().Select(database => new AttachedDatabase(
+                        database.GetProperty("name").GetString()!,
+                        database.GetProperty("path").GetString(),
+                        database.GetProperty("isMutable").GetBoolean())),
+                ]),
+            new HostEnvironment(
+                request.GetProperty("environment").EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value.GetString()!, StringComparer.Ordinal),
+                request.GetProperty("bundledBinary").GetString(),
+                time ?? TimeProvider.System));
+    }
+}
