@@ -148,6 +148,11 @@ def count(number: float | None) -> str:
     return UNKNOWN if number is None else f"{int(number):,}"
 
 
+def healthy(database: dict[str, Any]) -> str:
+    """As ``data-healthy`` has it; nothing where it is not known."""
+    return {"replicating": "true", "starting": "", "unknown": ""}.get(database["state"], "false")
+
+
 def sentence(database: dict[str, Any]) -> str:
     """The first line of a database's own page."""
     if database["error"]:

@@ -224,14 +224,14 @@ function log(entries) {
 
 /**
  * Spoken by a screen reader where something has happened, and not because a second has passed.
- * @param {string} name @param {string} value @param {string} state @param {boolean} isHealthy
+ * @param {string} name @param {string} value @param {string} state @param {string} healthy
  */
-function summary(name, value, state, isHealthy) {
+function summary(name, value, state, healthy) {
     const element = /** @type {HTMLElement} */ (main.querySelector(`[data-field="${name}"]`));
-    const hasChanged = element.dataset.state !== state || element.dataset.healthy !== String(isHealthy);
+    const hasChanged = element.dataset.state !== state || element.dataset.healthy !== healthy;
     element.setAttribute("aria-live", hasChanged ? "polite" : "off");
     element.dataset.state = state;
-    element.dataset.healthy = String(isHealthy);
+    element.dataset.healthy = healthy;
     text(element, value);
 }
 
@@ -239,7 +239,7 @@ function summary(name, value, state, isHealthy) {
 
 /** @param {Json} report */
 function showStatus(report) {
-    summary("summary", report.summary, report.state, report.healthy);
+    summary("summary", report.summary, report.state, String(report.healthy));
     showRows(report.databases);
     const { litestream, credentials } = report;
     field(main, "litestream.state", report.state);
@@ -317,10 +317,13 @@ function showMetrics(metrics) {
 
 // One database
 
+/** @type {Record<string, string>} */
+const HEALTHY = { replicating: "true", starting: "", unknown: "" };
+
 /** @param {Json} report */
 function showDatabase(report) {
     const { database, history } = report;
-    summary("sentence", sentence(database), database.state, ["replicating", "starting"].includes(database.state));
+    summary("sentence", sentence(database), database.state, HEALTHY[database.state] ?? "false");
     showFigures(main, database);
     for (const name of ["txid", "replica_txid", "sync_errors", "path"]) field(main, name, database[name]);
     field(main, "wal", size(database.wal_bytes));
@@ -339,7 +342,7 @@ const CHARTS = {
     sizes: { series: { database_bytes: "Database", wal_bytes: "WAL" }, words: size, calm: CALM_BYTES, areBars: false },
 };
 const DATA_COLORS = ["--litestream-first", "--litestream-second"];
-const CHART_HEIGHT = 180;
+const CHART_HEIGHT = 200;
 
 /** @type {Map<string, any>} */
 const charts = new Map();
@@ -378,8 +381,9 @@ function draw(kind, chart, data) {
             {
                 ...axis,
                 size: 70,
+                space: 24,
                 incrs: chart.words === size ? Array.from({ length: 50 }, (_, i) => 2 ** i) : undefined,
-                values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((split) => split ? chart.words(split) : "0"),
+                values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((split) => split ? chart.words(split).replace(".0 ", " ") : "0"),
             },
         ],
         series: [
