@@ -90,11 +90,7 @@ public sealed partial class DashboardSpecs
             "the page says that Litestream is gone");
         StringAssert.Contains(await summary.InnerTextAsync(), "Litestream");
         await page.Locator("[data-lines=restarts] li").First.WaitForAsync();
-        await WaitAsync(
-            async () => await summary.GetAttributeAsync("data-healthy") == "true",
-            "all is well again",
-            // The delays before a restart grow with each kill.
-            Soon + TimeSpan.FromSeconds(30));
+        await WaitForRecoveryAsync(datasette, page);
         StringAssert.Contains(await page.Locator("[data-lines=restarts]").InnerTextAsync(), "crash");
         browser.AssertClean();
     }
@@ -112,7 +108,8 @@ public sealed partial class DashboardSpecs
             [
                 workspace.Create("parks"), .. Settings.Set("all-replicate", s3.Url("$DB_NAME")),
                 .. Settings.Set("credentials-file", "keys.json"), .. Settings.Set("credentials-refresh-interval", "0.5"),
-            ]);
+            ],
+            new Dictionary<string, string?> { ["AWS_CA_BUNDLE"] = null });
         await using var browser = await Browser.OpenAsync();
         var page = await browser.SignInAsync(datasette);
         await page.GotoAsync(Overview);
@@ -121,7 +118,7 @@ public sealed partial class DashboardSpecs
         await datasette.InsertAsync("parks", "not safe");
         await WaitForTroubleAsync(page);
         workspace.Write("keys.json", (await s3.CreateKeyAsync()).Json);
-        await WaitForStateAsync(page, "replicating");
+        await WaitForRecoveryAsync(datasette, page);
         browser.AssertClean();
     }
 
@@ -141,7 +138,7 @@ public sealed partial class DashboardSpecs
         await WaitForTroubleAsync(page);
         await page.Locator("[data-field=error]").GetByText("no space left on device").WaitForAsync();
         disk.Empty();
-        await WaitForStateAsync(page, "replicating");
+        await WaitForRecoveryAsync(datasette, page);
         browser.AssertClean();
     }
 
@@ -349,7 +346,7 @@ public sealed partial class DashboardSpecs
         await line.ClickAsync();
         await page.WaitForURLAsync($"**{Details("parks")}");
         await page.GotoAsync("/parks");
-        await page.GetByText("Database actions").ClickAsync();
+        await page.Locator(".actions-menu-links summary").ClickAsync();
         await page.GetByRole(AriaRole.Menuitem, new() { Name = "Litestream status" }).ClickAsync();
         await page.WaitForURLAsync($"**{Details("parks")}");
         using var anonymous = new HttpClient { BaseAddress = datasette.Http.BaseAddress };
@@ -378,6 +375,15 @@ public sealed partial class DashboardSpecs
         async () => await page.Locator("[data-field=state]").InnerTextAsync() is "failing" or "behind"
             && await page.Locator("[data-field=summary]").GetAttributeAsync("data-healthy") == "false",
         "the page says what is wrong");
+
+    /// <summary>Waits until all is well, for as long as Litestream needs, and then until the page says so.</summary>
+    private static async Task WaitForRecoveryAsync(DatasetteProcess datasette, IPage page)
+    {
+        await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well again");
+        await WaitAsync(
+            async () => await page.Locator("[data-field=summary]").GetAttributeAsync("data-healthy") == "true",
+            "the page says that all is well again");
+    }
 
     /// <summary>Waits until the page has asked, and shown the answer.</summary>
     private static async Task WaitForUpdateAsync(IPage page)
