@@ -15,7 +15,7 @@ CALM_BYTES = 65536.0
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return UNKNOWN
-    if 0 < seconds < 10:
+    if 0.05 <= seconds < 10:
         return f"{seconds:.1f} s"
     minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
     if days:
@@ -161,4 +161,4 @@ def sentence(database: dict[str, Any]) -> str:
         return f"{database['state'].capitalize()}."
     if database["lag_seconds"] == 0:
         return f"{database['state'].capitalize()}; all that was written is safe."
-    return f"{database['state'].capitalize()}; what was written in the last {duration(database['lag_seconds'])} is not safe yet."
+    return f"{database['state'].capitalize()}; what was written until {duration(database['lag_seconds'])} ago is safe."

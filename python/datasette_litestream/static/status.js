@@ -31,7 +31,7 @@ let timer;
 /** @param {number | null | undefined} seconds */
 function duration(seconds) {
     if (seconds == null) return UNKNOWN;
-    if (seconds > 0 && seconds < 10) return `${seconds.toFixed(1)} s`;
+    if (seconds >= 0.05 && seconds < 10) return `${seconds.toFixed(1)} s`;
     const minutes = Math.floor(seconds / 60), hours = Math.floor(seconds / 3600), days = Math.floor(seconds / 86400);
     if (days) return `${days} d ${hours % 24} h`;
     if (hours) return `${hours} h ${minutes % 60} min`;
@@ -83,7 +83,7 @@ function sentence(database) {
     if (database.error) return `${state}: ${database.error}`;
     if (database.lag_seconds == null) return `${state}.`;
     if (database.lag_seconds === 0) return `${state}; all that was written is safe.`;
-    return `${state}; what was written in the last ${duration(database.lag_seconds)} is not safe yet.`;
+    return `${state}; what was written until ${duration(database.lag_seconds)} ago is safe.`;
 }
 
 /** @typedef {(number | null)[]} Values */
