@@ -16,6 +16,7 @@ from . import bridge, pages
 
 if TYPE_CHECKING:
     # Datasette loads its plugins while this module of it is still loading.
+    from datasette import Request
     from datasette.app import Datasette
 
 VIEW_STATUS = pages.VIEW_STATUS
@@ -65,5 +66,44 @@ def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> Callable[[
 
 
 @hookimpl
+def database_actions(
+    datasette: Datasette, actor: dict[str, Any] | None, database: str
+) -> Callable[[], Awaitable[list[dict[str, str]]]]:
+    async def actions() -> list[dict[str, str]]:
+        state = await pages.database_state(datasette, actor, database)
+        if state is None:
+            return []
+        return [
+            {
+                "href": pages.database_link(datasette, database),
+                "label": "Litestream status",
+                "description": "How the replication of this database stands",
+            }
+        ]
+
+    return actions
+
+
+@hookimpl
+def top_database(datasette: Datasette, request: Request, database: str) -> Callable[[], Awaitable[str | None]]:
+    async def line() -> str | None:
+        state = await pages.database_state(datasette, request.actor, database)
+        return None if state is None else pages.database_line(datasette, database, state)
+
+    return line
+
+
+@hookimpl
+def extra_css_urls(datasette: Datasette, view_name: str) -> list[str]:
+    """For the line of ``top_database``."""
+    return [datasette.urls.static_plugins("datasette_litestream", "status.css")] if view_name == "database" else []
+
+
+@hookimpl
 def register_routes() -> list[tuple[str, Callable[..., Any]]]:
-    return [(rf"^{pages.PATH}$", pages.status), (rf"^{pages.PATH}\.json$", pages.status_json)]
+    return [
+        (rf"^{pages.PATH}$", pages.status),
+        (rf"^{pages.PATH}\.json$", pages.status_json),
+        (rf"^{pages.METRICS_PATH}$", pages.metrics),
+        (rf"^{pages.HEALTH_PATH}$", pages.health),
+    ]

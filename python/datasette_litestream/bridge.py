@@ -46,10 +46,38 @@ def stop(datasette: Datasette) -> None:
         say(bridge.Stop())
 
 
-def status(datasette: Datasette) -> dict[str, Any] | None:
-    """How replication stands, or None where it is not configured."""
+def is_configured(datasette: Datasette) -> bool:
+    return datasette in _bridges
+
+
+def status(datasette: Datasette, query: dict[str, Any]) -> dict[str, Any] | None:
+    """How replication stands, with the databases that ``query`` asks for, or None where it is not configured."""
     bridge = _bridges.get(datasette)
-    return None if bridge is None else json.loads(bridge.Status())
+    return None if bridge is None else json.loads(bridge.Status(encode(query)))
+
+
+def database(datasette: Datasette, name: str, history: str) -> dict[str, Any] | None:
+    """One database with its history over the ``"hour"`` or the ``"day"``, or None where it is not replicated."""
+    bridge = _bridges.get(datasette)
+    return None if bridge is None else json.loads(bridge.Database(name, history) or "null")
+
+
+def database_state(datasette: Datasette, name: str) -> dict[str, Any] | None:
+    """One database's state in a sentence, or None where it is not replicated; the cheapest of all to ask for."""
+    bridge = _bridges.get(datasette)
+    return None if bridge is None else json.loads(bridge.DatabaseState(name) or "null")
+
+
+def health(datasette: Datasette) -> dict[str, Any] | None:
+    """Whether all is well, in a line without names, or None where replication is not configured."""
+    bridge = _bridges.get(datasette)
+    return None if bridge is None else json.loads(bridge.Health())
+
+
+def metrics(datasette: Datasette) -> str | None:
+    """Prometheus's text, or None where replication is not configured."""
+    bridge = _bridges.get(datasette)
+    return None if bridge is None else bridge.Metrics()
 
 
 def start_request(datasette: Datasette) -> dict[str, Any] | None:

@@ -3,27 +3,110 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import re
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-from datasette import Request, Response
+from datasette import NotFound, Request, Response
+from markupsafe import Markup
 
-from . import bridge
+from . import bridge, shown
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
 VIEW_STATUS = "litestream-view-status"
 PATH = "/-/litestream-status"
+HEALTH_PATH = "/-/litestream/health"
+METRICS_PATH = "/-/litestream/metrics"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+FRESH = {"cache-control": "no-store"}
+# How much of the log the page shows; its JSON has more.
+LOG_LINES = 100
+NUMBER = re.compile("[0-9]{1,9}")
 
 
 async def status(datasette: Datasette, request: Request) -> Response:
     await datasette.ensure_permission(action=VIEW_STATUS, actor=request.actor)
-    report = await asyncio.to_thread(bridge.status, datasette)
-    template = "litestream_unconfigured.html" if report is None else "litestream_status.html"
-    return Response.html(await datasette.render_template(template, {"report": report}, request=request))
+    name = request.args.get("database")
+    report = await ask(datasette, request)
+    if report is None and name and bridge.is_configured(datasette):
+        raise NotFound(f"{name} is not replicated")
+    template = "unconfigured" if report is None else "database" if name else "status"
+    context = {
+        "report": report,
+        "shown": shown,
+        "now": datetime.now(timezone.utc),
+        "path": datasette.urls.path(PATH),
+        "metrics_path": datasette.urls.path(METRICS_PATH),
+        "database_path": datasette.urls.database(name) if name in datasette.databases else None,
+        "query_string": request.query_string,
+        "log_lines": LOG_LINES,
+        "link": link,
+    }
+    html = await datasette.render_template(f"litestream_{template}.html", context, request=request)
+    return Response.html(html, headers=FRESH)
 
 
 async def status_json(datasette: Datasette, request: Request) -> Response:
     await datasette.ensure_permission(action=VIEW_STATUS, actor=request.actor)
-    report = await asyncio.to_thread(bridge.status, datasette)
-    return Response.json({"state": "unconfigured"} if report is None else report)
+    report = await ask(datasette, request)
+    if report is not None:
+        return Response.json(report, headers=FRESH)
+    if bridge.is_configured(datasette):
+        return Response.json({"ok": False, "error": "This database is not replicated"}, status=404)
+    return Response.json({"state": "unconfigured"}, headers=FRESH)
+
+
+async def metrics(datasette: Datasette, request: Request) -> Response:
+    await datasette.ensure_permission(action=VIEW_STATUS, actor=request.actor)
+    text = await asyncio.to_thread(bridge.metrics, datasette)
+    if text is None:
+        return Response.text("not configured\n", status=404)
+    return Response(text, headers=FRESH, content_type=METRICS_TYPE)
+
+
+async def health(datasette: Datasette) -> Response:
+    """For load balancers, which have no permission: it tells no names."""
+    report = await asyncio.to_thread(bridge.health, datasette)
+    if report is None or not report["enabled"]:
+        return Response.text("not found\n", status=404)
+    return Response.text(f"{report['line']}\n", status=200 if report["healthy"] else 503, headers=FRESH)
+
+
+async def database_state(datasette: Datasette, actor: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
+    """The state of a database as a page of Datasette's own may show it to this actor, or None."""
+    if not await datasette.allowed(action=VIEW_STATUS, actor=actor):
+        return None
+    try:
+        return await asyncio.to_thread(bridge.database_state, datasette, name)
+    except Exception:
+        # Whatever is wrong with replication, the database's page is shown; the status page tells what it is.
+        return None
+
+
+def database_link(datasette: Datasette, name: str) -> str:
+    return f"{datasette.urls.path(PATH)}?{urlencode({'database': name})}"
+
+
+def database_line(datasette: Datasette, name: str, state: dict[str, Any]) -> str:
+    html = '<p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
+    return Markup(html).format(state["state"], database_link(datasette, name), state["sentence"])
+
+
+async def ask(datasette: Datasette, request: Request) -> dict[str, Any] | None:
+    args = request.args
+    if name := args.get("database"):
+        return await asyncio.to_thread(bridge.database, datasette, name, args.get("history") or "hour")
+    query: dict[str, Any] = {key: int(args[key]) for key in ("page", "size") if NUMBER.fullmatch(args.get(key, ""))}
+    query |= {"search": args.get("search", ""), "sort": args.get("sort", ""), "descending": args.get("descending") == "1"}
+    return await asyncio.to_thread(bridge.status, datasette, query)
+
+
+def link(report: dict[str, Any], **changes: Any) -> str:
+    """The query string of the same list with another page or order; what is as by default is left out."""
+    query = {key: report[key] for key in ("search", "sort", "descending", "size", "page")} | changes
+    default = {"search": "", "sort": "name", "descending": False, "size": 50, "page": 1}
+    return "?" + urlencode({key: int(value) if value is True else value for key, value in query.items() if value != default[key]})

@@ -1,3 +1,4 @@
+using Deque.AxeCore.Playwright;
 using Microsoft.Playwright;
 
 namespace Datasette.Litestream.EndToEnd;
@@ -60,6 +61,15 @@ internal sealed class Browser : IAsyncDisposable
         Path = Path.Combine(PluginEnvironment.RepositoryRoot, "TestResults", $"{name}.png"),
         FullPage = true,
     });
+
+    /// <summary>Fails where axe-core finds something in the way of somebody who does not use the page by sight and mouse.</summary>
+    public async Task AssertAccessibleAsync()
+    {
+        var result = await _page!.RunAxe();
+        Assert.IsEmpty(
+            result.Violations,
+            string.Join('\n', result.Violations.Select(violation => $"{violation.Id}: {violation.Help}: {violation.Nodes[0].Html}")));
+    }
 
     /// <summary>Fails where there was an error in the console, or a request to another host.</summary>
     public void AssertClean() => Assert.IsEmpty(_complaints, string.Join('\n', _complaints));

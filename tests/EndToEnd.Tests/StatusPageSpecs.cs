@@ -32,7 +32,7 @@ public sealed class StatusPageSpecs
         await using var browser = await Browser.OpenAsync();
         var page = await browser.SignInAsync(datasette);
         await page.GotoAsync("/-/litestream-status");
-        await page.GetByText("All 2 databases are replicated.").WaitForAsync();
+        await page.GetByText("All 2 databases are replicated;").WaitForAsync();
         Assert.AreEqual(1, await page.GetByRole(AriaRole.Heading, new() { Name = "Litestream status" }).CountAsync());
         var row = page.GetByRole(AriaRole.Row).Filter(new() { Has = page.GetByRole(AriaRole.Link, new() { Name = "parks" }) }).First;
         StringAssert.Contains(await row.InnerTextAsync(), workspace.Backup("parks"));

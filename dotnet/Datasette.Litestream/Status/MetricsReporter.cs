@@ -77,7 +77,8 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
     {
         var names = shown.Select(database => database.Plan.Name).ToHashSet(StringComparer.Ordinal);
         var byDatabase = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
-        var ofDatabases = samples.Where(sample => sample.Name.StartsWith(MetricPrefix, StringComparison.Ordinal) && sample.Labels.ContainsKey(PathLabel));
+        var ofDatabases = samples.Where(sample =>
+            sample.Name.StartsWith(MetricPrefix, StringComparison.Ordinal) && sample.Labels.ContainsKey(PathLabel) && double.IsFinite(sample.Value));
         foreach (var group in ofDatabases.GroupBy(sample => sample.Labels[PathLabel], StringComparer.Ordinal))
         {
             if (_names.TryGetValue(group.Key, out var name) && names.Contains(name))

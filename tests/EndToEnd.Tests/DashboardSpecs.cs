@@ -1,0 +1,408 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Microsoft.Playwright;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>The status page keeps itself up to date in a real browser, for everybody, and with any name.</summary>
+[TestClass]
+public sealed partial class DashboardSpecs
+{
+    private const string Overview = "/-/litestream-status";
+
+    /// <summary>A name that is markup; a file's name cannot have the slash of an end tag.</summary>
+    private const string Markup = "<img src=x onerror=alert(1)>";
+
+    /// <summary>Within this time the page says what has happened.</summary>
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
+
+    [TestMethod]
+    public async Task What_is_written_appears_without_a_reload()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        await page.GotoAsync(Details("parks"));
+        await page.EvaluateAsync("window.isTheSamePage = true");
+        var txid = page.Locator("[data-field=replica_txid]");
+        var before = await TxidAsync(txid);
+        await datasette.InsertAsync("parks", "through Datasette");
+        await WaitAsync(async () => await TxidAsync(txid) > before, "the replica's transaction moves on");
+        Assert.AreEqual(3, await page.Locator("[data-chart] canvas").CountAsync());
+        Assert.IsTrue(await page.EvaluateAsync<bool>("window.isTheSamePage"));
+
+        await page.GotoAsync(Overview);
+        await page.EvaluateAsync("window.isTheSamePage = true");
+        var uploaded = page.Locator("[data-field=uploaded]");
+        var amount = await uploaded.InnerTextAsync();
+        await datasette.InsertAsync("parks", new string('x', 100_000));
+        await WaitAsync(async () => await uploaded.InnerTextAsync() != amount, "more has been uploaded");
+        Assert.IsTrue(await page.EvaluateAsync<bool>("window.isTheSamePage"));
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task The_focus_and_a_selection_stay_when_the_page_updates_itself()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, "parks", "trees");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        await page.GotoAsync(Overview);
+        await page.GetByRole(AriaRole.Link, new() { Name = "trees" }).FocusAsync();
+        await page.EvaluateAsync("getSelection().selectAllChildren(document.querySelector('[data-field=destinations]'))");
+        await WaitForUpdateAsync(page);
+        await WaitForUpdateAsync(page);
+        Assert.AreEqual("trees", await page.EvaluateAsync<string>("document.activeElement.textContent"));
+        Assert.AreEqual(workspace.Backup("parks"), await page.EvaluateAsync<string>("String(getSelection())"));
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task A_killed_Litestream_is_told_in_words_and_then_that_it_runs_again()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        await page.GotoAsync(Overview);
+        var summary = page.Locator("[data-field=summary]");
+        await WaitAsync(async () => await summary.GetAttributeAsync("data-healthy") == "true", "all is well");
+
+        // Killed until the page has seen it: the first restart may be over between two of its updates.
+        await WaitAsync(
+            async () =>
+            {
+                foreach (var litestream in workspace.Litestreams)
+                {
+                    _ = Signals.Send(litestream, Signals.SIGKILL);
+                }
+
+                return await summary.GetAttributeAsync("data-healthy") == "false";
+            },
+            "the page says that Litestream is gone");
+        StringAssert.Contains(await summary.InnerTextAsync(), "Litestream");
+        await page.Locator("[data-lines=restarts] li").First.WaitForAsync();
+        await WaitForRecoveryAsync(datasette, page);
+        StringAssert.Contains(await page.Locator("[data-lines=restarts]").InnerTextAsync(), "crash");
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task A_refused_credential_is_told_in_words_and_then_that_it_is_taken_again()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        using var s3 = await S3Server.StartAsync();
+        var key = await s3.CreateKeyAsync();
+        workspace.Write("keys.json", key.Json);
+        await using var datasette = await DatasetteProcess.StartAsync(
+            workspace,
+            [
+                workspace.Create("parks"), .. Settings.Set("all-replicate", s3.Url("$DB_NAME")),
+                .. Settings.Set("credentials-file", "keys.json"), .. Settings.Set("credentials-refresh-interval", "0.5"),
+            ],
+            new Dictionary<string, string?> { ["AWS_CA_BUNDLE"] = null });
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        await page.GotoAsync(Overview);
+        await WaitForStateAsync(page, "replicating");
+        await s3.RevokeAsync(key);
+        await datasette.InsertAsync("parks", "not safe");
+        await WaitForTroubleAsync(page);
+        workspace.Write("keys.json", (await s3.CreateKeyAsync()).Json);
+        await WaitForRecoveryAsync(datasette, page);
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task A_stalled_replica_is_told_in_words_and_then_that_it_goes_on()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        using var disk = await SmallDisk.MountAsync(workspace.Path("backup"));
+        await using var datasette = await StartAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        await page.GotoAsync(Overview);
+        await WaitForStateAsync(page, "replicating");
+        disk.Fill();
+        await datasette.InsertAsync("parks", "not safe");
+        await WaitForTroubleAsync(page);
+        await page.Locator("[data-field=error]").GetByText("no space left on device").WaitForAsync();
+        disk.Empty();
+        await WaitForRecoveryAsync(datasette, page);
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task Lost_contact_is_told_until_Datasette_answers_again()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        await page.GotoAsync(Overview);
+        var lost = page.Locator("[data-lost]");
+        Assert.IsFalse(await lost.IsVisibleAsync());
+        datasette.Send(Signals.SIGSTOP);
+        try
+        {
+            await WaitAsync(() => lost.IsVisibleAsync(), "the page says that nobody answers", Soon + TimeSpan.FromSeconds(5));
+            StringAssert.Matches(await lost.InnerTextAsync(), NoAnswer());
+        }
+        finally
+        {
+            datasette.Send(Signals.SIGCONT);
+        }
+
+        await WaitAsync(async () => !await lost.IsVisibleAsync(), "the page has an answer");
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task Nothing_is_asked_while_nobody_sees_the_page()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        await page.GotoAsync(Overview);
+        // Chromium without a window hides no tab: what a page sees of it is set here.
+        await SetHiddenAsync(page, true);
+        var asked = 0;
+        page.Request += (_, request) => asked += request.Url.Contains(".json", StringComparison.Ordinal) ? 1 : 0;
+        await page.WaitForFunctionAsync("from => performance.now() - from > 6000", await page.EvaluateAsync<double>("performance.now()"));
+        Assert.AreEqual(0, asked);
+        var seen = Stopwatch.GetTimestamp();
+        await SetHiddenAsync(page, false);
+        await WaitAsync(() => Task.FromResult(asked == 1), "the page asks");
+        Assert.IsLessThan(TimeSpan.FromSeconds(4), Stopwatch.GetElapsedTime(seen), "at once, not at the next interval");
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task Without_JavaScript_it_is_a_plain_table_with_search_order_and_pages()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, [.. Enumerable.Range(1, 12).Select(i => $"db{i:00}")]);
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette, new() { JavaScriptEnabled = false });
+        await page.GotoAsync(Overview);
+        Assert.AreEqual(12, await Rows(page).CountAsync());
+        await page.GetByRole(AriaRole.Link, new() { Name = "Database", Exact = true }).ClickAsync();
+        Assert.AreEqual("descending", await page.GetByRole(AriaRole.Columnheader, new() { Name = "Database" }).GetAttributeAsync("aria-sort"));
+        StringAssert.StartsWith(await Rows(page).First.InnerTextAsync(), "db12");
+        await page.GetByLabel("Name contains").FillAsync("db03");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Search" }).ClickAsync();
+        Assert.AreEqual(1, await Rows(page).CountAsync());
+        await page.GotoAsync($"{Overview}?size=5");
+        await page.GetByRole(AriaRole.Link, new() { Name = "Next" }).ClickAsync();
+        StringAssert.StartsWith(await Rows(page).First.InnerTextAsync(), "db06");
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "db06" }).ClickAsync();
+        StringAssert.Contains(await page.Locator("[data-field=restore_command]").InnerTextAsync(), "litestream restore");
+        Assert.AreEqual(3, await page.Locator("[data-chart] svg").CountAsync());
+        Assert.IsFalse(await page.Locator("[data-copy]").IsVisibleAsync());
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task A_name_that_is_markup_is_text_everywhere()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, Markup);
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        var dialogs = 0;
+        page.Dialog += async (_, dialog) =>
+        {
+            dialogs++;
+            await dialog.DismissAsync();
+        };
+        foreach (var address in new[] { Overview, Details(Markup), $"{Details(Markup)}&history=day", $"/{Uri.EscapeDataString(Markup)}" })
+        {
+            await page.GotoAsync(address);
+            if (address.StartsWith(Overview, StringComparison.Ordinal))
+            {
+                await WaitForUpdateAsync(page);
+                Assert.AreEqual(0, await page.Locator("main img").CountAsync(), address);
+                StringAssert.Contains(await page.Locator("main").InnerTextAsync(), Markup);
+            }
+        }
+
+        Assert.AreEqual(0, dialogs);
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task A_strict_content_security_policy_leaves_all_of_it_working()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        // Datasette has scripts in each of its pages, which the policy lets pass by their hashes.
+        var hashes = string.Join(' ', InlineScript().Matches(await datasette.Http.GetStringAsync("/-/versions"))
+            .Select(match => $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(match.Groups["text"].Value)))}'"));
+        await page.AddInitScriptAsync(
+            "window.violations = []; addEventListener('securitypolicyviolation', event => violations.push(`${event.violatedDirective} ${event.sourceFile}`))");
+        await page.RouteAsync("**/-/litestream-status*", async route =>
+        {
+            if (route.Request.ResourceType != "document")
+            {
+                await route.ContinueAsync();
+                return;
+            }
+
+            var answer = await route.FetchAsync();
+            var headers = new Dictionary<string, string>(answer.Headers) { ["content-security-policy"] = $"default-src 'self'; script-src 'self' {hashes}" };
+            await route.FulfillAsync(new() { Response = answer, Headers = headers });
+        });
+        foreach (var address in new[] { Overview, Details("parks") })
+        {
+            await page.GotoAsync(address);
+            await WaitForUpdateAsync(page);
+            var violations = await page.EvaluateAsync<string[]>("violations");
+            Assert.IsEmpty(violations.Where(violation => !IsOfDatasette(violation)), string.Join('\n', violations));
+        }
+
+        Assert.AreEqual(3, await page.Locator("[data-chart] canvas").CountAsync());
+    }
+
+    [TestMethod]
+    public async Task A_telephone_shows_it_without_scrolling_sideways()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        var name = new string('x', 100);
+        await using var datasette = await StartAsync(workspace, name, "parks");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette, new() { ViewportSize = new() { Width = 360, Height = 800 } });
+        foreach (var address in new[] { Overview, Details(name) })
+        {
+            await page.GotoAsync(address);
+            await WaitForUpdateAsync(page);
+            Assert.AreEqual(360, await page.EvaluateAsync<int>("document.documentElement.scrollWidth"), address);
+        }
+
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    [DataRow(ColorScheme.Light)]
+    [DataRow(ColorScheme.Dark)]
+    public async Task Axe_finds_nothing_in_the_way(ColorScheme colors)
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, "parks", "trees");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette, new() { ColorScheme = colors });
+        foreach (var address in new[] { Overview, Details("parks"), "/parks" })
+        {
+            await page.GotoAsync(address);
+            if (address.StartsWith(Overview, StringComparison.Ordinal))
+            {
+                await WaitForUpdateAsync(page);
+                await browser.AssertAccessibleAsync();
+                await browser.SaveScreenshotAsync($"dashboard-{(address == Overview ? "overview" : "details")}-{colors}");
+            }
+        }
+
+        await page.GotoAsync(Overview);
+        using var elsewhere = new Workspace();
+        await using var unconfigured = await DatasetteProcess.StartAsync(elsewhere, [elsewhere.Create("parks")]);
+        var other = await browser.SignInAsync(unconfigured, new() { ColorScheme = colors });
+        await other.GotoAsync(Overview);
+        await other.GetByText("No database is replicated").WaitForAsync();
+        await browser.AssertAccessibleAsync();
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task A_database_s_own_page_tells_its_state_to_those_who_may_see_it()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync();
+        var page = await browser.SignInAsync(datasette);
+        await page.GotoAsync("/parks");
+        var line = page.Locator(".litestream-line a");
+        StringAssert.Contains(await line.InnerTextAsync(), "replica");
+        await line.ClickAsync();
+        await page.WaitForURLAsync($"**{Details("parks")}");
+        await page.GotoAsync("/parks");
+        await page.Locator(".actions-menu-links summary").ClickAsync();
+        await page.GetByRole(AriaRole.Menuitem, new() { Name = "Litestream status" }).ClickAsync();
+        await page.WaitForURLAsync($"**{Details("parks")}");
+        using var anonymous = new HttpClient { BaseAddress = datasette.Http.BaseAddress };
+        Assert.DoesNotContain("litestream-line", await anonymous.GetStringAsync("/parks"));
+        browser.AssertClean();
+    }
+
+    private static Task<DatasetteProcess> StartAsync(Workspace workspace, params string[] names) =>
+        DatasetteProcess.StartAsync(workspace, [.. names.Select(name => workspace.Create(name)), .. Settings.ReplicateAll()]);
+
+    private static string Details(string name) => $"{Overview}?database={Uri.EscapeDataString(name)}";
+
+    private static ILocator Rows(IPage page) => page.Locator("[data-rows] tr");
+
+    private static async Task<ulong> TxidAsync(ILocator txid) =>
+        ulong.TryParse(await txid.TextContentAsync(), out var value) ? value : 0;
+
+    private static Task<TimeSpan> WaitAsync(Func<Task<bool>> isSo, string what, TimeSpan? patience = null) => Wait.UntilAsync(isSo, what, patience ?? Soon);
+
+    /// <summary>Waits for a state on the overview of one database.</summary>
+    private static Task<TimeSpan> WaitForStateAsync(IPage page, string state) =>
+        WaitAsync(async () => await page.Locator("[data-field=state]").InnerTextAsync() == state, $"the page says {state}");
+
+    /// <summary>Waits for a state that is not as it should be, in the row and in the first line.</summary>
+    private static Task<TimeSpan> WaitForTroubleAsync(IPage page) => WaitAsync(
+        async () => await page.Locator("[data-field=state]").InnerTextAsync() is "failing" or "behind"
+            && await page.Locator("[data-field=summary]").GetAttributeAsync("data-healthy") == "false",
+        "the page says what is wrong");
+
+    /// <summary>Waits until all is well, for as long as Litestream needs, and then until the page says so.</summary>
+    private static async Task WaitForRecoveryAsync(DatasetteProcess datasette, IPage page)
+    {
+        await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well again");
+        await WaitAsync(
+            async () => await page.Locator("[data-field=summary]").GetAttributeAsync("data-healthy") == "true",
+            "the page says that all is well again");
+    }
+
+    /// <summary>Waits until the page has asked, and shown the answer.</summary>
+    private static async Task WaitForUpdateAsync(IPage page)
+    {
+        var answer = await page.WaitForResponseAsync(response => response.Url.Contains("/-/litestream-status.json", StringComparison.Ordinal));
+        var observed = (string?)JsonNode.Parse(await answer.TextAsync())!["updated_at"];
+        await page.Locator($"[data-time=updated_at] time[datetime='{observed}']").WaitForAsync();
+    }
+
+    private static async Task SetHiddenAsync(IPage page, bool isHidden) => await page.EvaluateAsync(
+        "isHidden => { Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); }",
+        isHidden);
+
+    /// <summary>Styles that Datasette's own component sets are no concern of the plugin.</summary>
+    private static bool IsOfDatasette(string violation) => violation.Contains("/-/static/", StringComparison.Ordinal);
+
+    [GeneratedRegex(@"No answer from Datasette since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; what is shown is from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\.")]
+    private static partial Regex NoAnswer();
+
+    [GeneratedRegex("<script>(?<text>.*?)</script>", RegexOptions.Singleline)]
+    private static partial Regex InlineScript();
+}
