@@ -22,6 +22,9 @@ internal sealed class StatusReporter : IDisposable
         _configuration = new Lazy<string>(() => replicator.ShownConfiguration);
     }
 
+    /// <summary>When the databases were last looked at.</summary>
+    public DateTimeOffset UpdatedAt => _sampler.LastLookAt;
+
     /// <summary>How all databases stand, and a page of them.</summary>
     public async Task<StatusReport> ReportAsync(StatusQuery query)
     {
