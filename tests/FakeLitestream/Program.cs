@@ -12,7 +12,10 @@
 //   exit-code=N           how it ends on SIGTERM; 0 without it
 //   log=TEXT              logs TEXT at level ERROR before it is ready
 //   db-error=TEXT         logs TEXT at level ERROR about each database before it is ready
+//   upload                logs an upload of each database before it is ready, by its file's name alone as Litestream 0.5 does
 //   never-synced          has synced no database until it is asked to
+//   no-list               lists no databases, as Go writes that
+//   requests=FILE         adds the path of every request on the control socket to FILE
 //   syncs=FILE            adds a database's path to FILE whenever it is asked to sync that
 
 using System.Net.Sockets;
@@ -67,6 +70,12 @@ var databases = Regex.Matches(configuration, "^- path: \"(.*)\"$", RegexOptions.
 if (Value("db-error") is { } databaseError)
 {
     databases.ForEach(path => Log("ERROR", databaseError, path));
+}
+
+if (words.Contains("upload"))
+{
+    databases.ForEach(path => Console.Error.WriteLine(
+        new JsonObject { ["level"] = "INFO", ["msg"] = "ltx file uploaded", ["db"] = Path.GetFileName(path), ["maxTXID"] = "7", ["size"] = 100 }.ToJsonString()));
 }
 
 if (!words.Contains("never-ready"))
@@ -141,6 +150,14 @@ async Task ServeAsync(Socket listener)
             // Even none would be waited for.
             _ = content.Length == 0 ? 0 : await reader.ReadBlockAsync(content);
 
+            if (Value("requests") is { } requests)
+            {
+                lock (databases)
+                {
+                    File.AppendAllLines(requests, [request.Split(' ')[1].Split('?')[0]]);
+                }
+            }
+
             if (Interlocked.Decrement(ref answersLeft) < 0)
             {
                 await Task.Delay(Timeout.Infinite);
@@ -155,7 +172,7 @@ async Task ServeAsync(Socket listener)
             var body = request.Split(' ')[1].Split('?')[0] switch
             {
                 "/info" => new JsonObject { ["version"] = version, ["pid"] = Environment.ProcessId }.ToJsonString(),
-                "/list" => new JsonObject { ["databases"] = list }.ToJsonString(),
+                "/list" => new JsonObject { ["databases"] = words.Contains("no-list") ? null : list }.ToJsonString(),
                 "/sync" => Sync(JsonNode.Parse(new string(content))!["path"]!.GetValue<string>()),
                 _ => new JsonObject { ["txid"] = 7 }.ToJsonString(),
             };

@@ -53,7 +53,7 @@ internal sealed class ControlSocket : IDisposable
 
     /// <summary>The databases that Litestream knows.</summary>
     public async Task<IReadOnlyList<ListedDatabase>> ListAsync(CancellationToken cancellation) =>
-        (await GetAsync("/list", ControlSocketJson.Default.DatabaseList, cancellation).ConfigureAwait(false)).Databases;
+        (await GetAsync("/list", ControlSocketJson.Default.DatabaseList, cancellation).ConfigureAwait(false)).Databases ?? [];
 
     /// <summary>The id of the last transaction that Litestream has taken from the database.</summary>
     /// <param name="databasePath">The database's file, absolute.</param>
@@ -112,7 +112,8 @@ internal sealed record ListedDatabase(
     [property: JsonPropertyName("status")] string Status,
     [property: JsonPropertyName("last_sync_at")] DateTimeOffset? LastSyncAt);
 
-internal sealed record DatabaseList([property: JsonPropertyName("databases")] IReadOnlyList<ListedDatabase> Databases);
+/// <param name="Databases">Null for none, as Go writes an empty list.</param>
+internal sealed record DatabaseList([property: JsonPropertyName("databases")] IReadOnlyList<ListedDatabase>? Databases);
 
 internal sealed record DatabaseTxid([property: JsonPropertyName("txid")] ulong Txid);
 

@@ -33,6 +33,9 @@ internal sealed record DaemonStatus(
 {
     private const int KeptRestarts = 20;
 
+    /// <summary>Since when it has not run, over all attempts to start it; null while it runs, and before it first did.</summary>
+    public DateTimeOffset? DownSince { get; init; }
+
     /// <summary>The last restarts, newest first.</summary>
     public ImmutableList<Restart> Restarts { get; init; } = [];
 

@@ -13,9 +13,16 @@ namespace Datasette.Litestream.Daemon;
 internal sealed record LogEntry(
     DateTimeOffset Time, string Level, string Message, string? Database, string Details, Upload? Upload = null)
 {
-    private const string UploadMessage = "ltx file uploaded";
+    /// <summary>What is written is not taken from the database; Litestream tells its replica's health apart from that.</summary>
+    private static readonly string[] TakingErrors = ["sync error", "disk full while staging ltx file"];
 
     public bool IsError => Level == "ERROR";
+
+    /// <summary>Whether Litestream has failed to take changes from the database, and will fail until it says otherwise.</summary>
+    public bool IsTakingError => IsError && TakingErrors.Any(start => Message.StartsWith(start, StringComparison.Ordinal));
+
+    /// <summary>Whether Litestream takes changes again: it says so, or has been started anew.</summary>
+    public bool IsTakingAgain => Message is "sync recovered" or "initialized db";
 
     /// <summary>Reads a line: an object of Go's log/slog, or any text, which Litestream writes where it fails before logging.</summary>
     /// <param name="line">Without its line break.</param>
@@ -73,7 +80,7 @@ internal sealed record LogEntry(
                     uploadedTxid = txid;
                     details.Add($"{attribute.Name}={value}");
                     break;
-                case "size" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes):
+                case "size" or "sz" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes):
                     uploadedBytes = bytes;
                     details.Add($"{attribute.Name}={value}");
                     break;
@@ -89,6 +96,11 @@ internal sealed record LogEntry(
             message,
             database,
             string.Join(' ', details),
-            message == UploadMessage && uploadedTxid is { } last ? new Upload(last, uploadedBytes) : null);
+            message switch
+            {
+                "ltx file uploaded" when uploadedTxid is { } last => new Upload(last, uploadedBytes),
+                "wal segment written" or "snapshot written" => new Upload(null, uploadedBytes),
+                _ => null,
+            });
     }
 }

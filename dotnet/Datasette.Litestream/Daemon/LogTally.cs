@@ -12,9 +12,25 @@ internal sealed class LogTally
 
     public void Note(LogEntry entry)
     {
-        if (entry.Database is { } name && (entry.Upload is not null || entry.IsError))
+        if (entry.Database is not { } name)
+        {
+            return;
+        }
+
+        if (entry.Upload is not null || entry.IsError)
         {
             _databases.AddOrUpdate(name, _ => DatabaseTally.Nothing.With(entry), (_, tally) => tally.With(entry));
+        }
+        else if (entry.IsTakingAgain)
+        {
+            // Only "initialized db" has the path in 0.5; what came before has the file's name.
+            foreach (var known in new[] { name, Path.GetFileName(name) })
+            {
+                if (_databases.TryGetValue(known, out var tally) && tally.TakingError is not null)
+                {
+                    _databases.AddOrUpdate(known, tally, (_, latest) => latest with { TakingError = null });
+                }
+            }
         }
     }
 
@@ -27,15 +43,34 @@ internal sealed class LogTally
 /// <param name="ReplicaTxid">The last transaction that did; 0 for none yet.</param>
 /// <param name="Errors">How many errors it logged.</param>
 /// <param name="LastError">The last of them; null for none.</param>
-internal sealed record DatabaseTally(long UploadedBytes, ulong ReplicaTxid, int Errors, LogEntry? LastError)
+/// <param name="LastUploadAt">When something last went to the replica; null for never.</param>
+/// <param name="TakingError">Since when Litestream has not taken what was written; null where it does.</param>
+internal sealed record DatabaseTally(
+    long UploadedBytes,
+    ulong ReplicaTxid,
+    int Errors,
+    LogEntry? LastError,
+    DateTimeOffset? LastUploadAt = null,
+    LogEntry? TakingError = null)
 {
     public static DatabaseTally Nothing { get; } = new(0, 0, 0, null);
 
     public DatabaseTally With(LogEntry entry)
     {
-        var counted = entry.Upload is { } upload
-            ? this with { UploadedBytes = UploadedBytes + upload.Bytes, ReplicaTxid = upload.Txid }
+        if (entry.Upload is { } upload)
+        {
+            // Litestream 0.3 does not say that it takes changes again; what it uploads it has taken.
+            return this with
+            {
+                UploadedBytes = UploadedBytes + upload.Bytes,
+                ReplicaTxid = upload.Txid ?? ReplicaTxid,
+                LastUploadAt = entry.Time,
+                TakingError = upload.Txid is null ? null : TakingError,
+            };
+        }
+
+        return entry.IsError
+            ? this with { Errors = Errors + 1, LastError = entry, TakingError = TakingError ?? (entry.IsTakingError ? entry : null) }
             : this;
-        return entry.IsError ? counted with { Errors = counted.Errors + 1, LastError = entry } : counted;
     }
 }

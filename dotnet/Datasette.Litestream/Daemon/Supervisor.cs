@@ -131,7 +131,14 @@ internal sealed class Supervisor
         {
             _socket = null;
             _givingUp?.Dispose();
-            _status = _status with { State = DaemonState.Stopped, ProcessId = null, StartedAt = null, NextStartAt = null };
+            _status = _status with
+            {
+                State = DaemonState.Stopped,
+                ProcessId = null,
+                StartedAt = null,
+                NextStartAt = null,
+                DownSince = _status.DownSince ?? _time.GetUtcNow(),
+            };
             _requests.Writer.Complete();
 
             // Whoever waits finds all of it done, and the status with it.
@@ -183,7 +190,7 @@ internal sealed class Supervisor
         }
 
         _socket = process.Socket;
-        _status = _status with { State = DaemonState.Running, ProcessId = process.Id, StartedAt = process.StartedAt };
+        _status = _status with { State = DaemonState.Running, ProcessId = process.Id, StartedAt = process.StartedAt, DownSince = null };
         return process;
     }
 
@@ -213,7 +220,7 @@ internal sealed class Supervisor
     private async Task<string?> StopAsync(LitestreamProcess? process, DaemonSettings settings, TimeSpan timeout)
     {
         var started = _time.GetTimestamp();
-        var lost = _status.LastFailureAt is { } down ? $"What was written since {down:u}" : "What was written last";
+        var lost = _status.DownSince is { } down ? $"What was written since {down:u}" : "What was written last";
         if (process is not null)
         {
             var fault = await EndAsync(process, timeout).ConfigureAwait(false);
@@ -233,7 +240,7 @@ internal sealed class Supervisor
     private async Task<string?> EndAsync(LitestreamProcess process, TimeSpan timeout)
     {
         _socket = null;
-        _status = _status with { State = DaemonState.Stopping };
+        _status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow() };
         using (process)
         {
             return await process.StopAsync(timeout).ConfigureAwait(false);
@@ -270,6 +277,7 @@ internal sealed class Supervisor
             Failures = _status.Failures + 1,
             LastFailure = failure,
             LastFailureAt = now,
+            DownSince = _status.DownSince ?? now,
             NextStartAt = now + _delay.After(run),
         };
     }

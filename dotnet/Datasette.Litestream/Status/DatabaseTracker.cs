@@ -15,8 +15,12 @@ internal sealed class DatabaseTracker
     private readonly TimeSpan _mostLag;
     private DatabaseObservation? _last;
     private DatabaseTally _tallyOfLastSample = DatabaseTally.Nothing;
+    private TimeSpan? _mostLagSinceSample;
     private DateTimeOffset _allSafeAt;
     private DateTimeOffset _txidOf;
+    private DateTimeOffset _changedAt = DateTimeOffset.MinValue;
+    private DateTimeOffset _writtenAt = DateTimeOffset.MinValue;
+    private (ulong Txid, DateTimeOffset SeenAt)? _awaited;
 
     /// <param name="plan">The database.</param>
     /// <param name="start">When replication started.</param>
@@ -47,25 +51,19 @@ internal sealed class DatabaseTracker
         DateTimeOffset now, bool isRunning, bool hasSocket, ListedDatabase? listed, ulong? txid, DatabaseFiles files, DatabaseTally tally)
     {
         var lastSyncAt = listed?.LastSyncAt ?? _last?.LastSyncAt;
-        var error = tally.LastError is { } logged && !(lastSyncAt > logged.Time) ? logged : null;
         if (txid is not null)
         {
             _txidOf = now;
         }
 
-        var isSafe = lastSyncAt >= files.ChangedAt;
-        if (isSafe)
-        {
-            _allSafeAt = now;
-        }
-        else if (lastSyncAt > _allSafeAt)
-        {
-            _allSafeAt = lastSyncAt.Value;
-        }
+        var current = txid ?? _last?.Txid;
+        NoteChange(now, files);
+        var isSafe = Settle(now, current, lastSyncAt, tally);
 
         // Only a Litestream with a control socket says when it synced.
         var lag = lastSyncAt is null && !hasSocket ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _allSafeAt;
-        var current = txid ?? _last?.Txid;
+        _mostLagSinceSample = lag > (_mostLagSinceSample ?? TimeSpan.MinValue) ? lag : _mostLagSinceSample;
+        var error = tally.TakingError ?? (tally.LastError is { IsTakingError: false } logged && !(lastSyncAt > logged.Time || tally.LastUploadAt > logged.Time) ? logged : null);
         var replicaTxid = isSafe ? current : tally.ReplicaTxid > 0 ? tally.ReplicaTxid : _last?.ReplicaTxid;
         var state = StateOf(isRunning, hasSocket, listed, error, lastSyncAt, lag);
         var since = _last?.State == state ? _last.Since : now;
@@ -97,11 +95,58 @@ internal sealed class DatabaseTracker
         History.Add(now, new Sample(
             last.Txid ?? 0,
             last is { Txid: { } here, ReplicaTxid: { } there } ? (uint)Math.Min(here > there ? here - there : 0, uint.MaxValue - 1) : uint.MaxValue,
-            (float?)last.Lag?.TotalSeconds ?? float.NaN,
+            (float?)_mostLagSinceSample?.TotalSeconds ?? float.NaN,
             last.WalBytes ?? float.NaN,
             last.DatabaseBytes ?? float.NaN,
             tally.UploadedBytes - before.UploadedBytes,
             tally.Errors - before.Errors));
+        _mostLagSinceSample = null;
+    }
+
+    /// <summary>When the database last changed: a file that is gone has not, and one of the future did when that was first seen.</summary>
+    private void NoteChange(DateTimeOffset now, DatabaseFiles files)
+    {
+        if (files.DatabaseBytes is not null && files.ChangedAt != _writtenAt)
+        {
+            _writtenAt = files.ChangedAt;
+            _changedAt = _writtenAt < now ? _writtenAt : now;
+        }
+    }
+
+    /// <summary>Whether all is at the replica; moves the time until which it surely was.</summary>
+    private bool Settle(DateTimeOffset now, ulong? txid, DateTimeOffset? lastSyncAt, DatabaseTally tally)
+    {
+        // After a clock was set back.
+        _allSafeAt = _allSafeAt > now ? now : _allSafeAt;
+        if (tally.TakingError is { } fault)
+        {
+            // Litestream goes on to report that its replica has all that it has taken, which is not all.
+            _allSafeAt = fault.Time < _allSafeAt ? fault.Time : _allSafeAt;
+            return false;
+        }
+
+        // Litestream reports success also of a sync that was cut off by max-sync-ltx-files.
+        if (_awaited is { } awaited && tally.ReplicaTxid >= awaited.Txid)
+        {
+            _allSafeAt = awaited.SeenAt > _allSafeAt ? awaited.SeenAt : _allSafeAt;
+            _awaited = null;
+        }
+
+        if (tally.ReplicaTxid > 0 && txid > tally.ReplicaTxid)
+        {
+            _awaited ??= (txid.Value, now);
+            return false;
+        }
+
+        _awaited = null;
+        if (lastSyncAt >= _changedAt)
+        {
+            _allSafeAt = now;
+            return true;
+        }
+
+        _allSafeAt = lastSyncAt > _allSafeAt && lastSyncAt <= now ? lastSyncAt.Value : _allSafeAt;
+        return false;
     }
 
     private DatabaseState StateOf(

@@ -32,19 +32,25 @@ internal sealed class History
     private sealed class Ring(HistoryRange range)
     {
         private readonly Sample[] _samples = [.. Enumerable.Repeat(Sample.None, range.Length)];
-        private long _last = long.MinValue;
+        private long _last = long.MinValue / 2;
 
         public void Add(DateTimeOffset moment, Sample sample)
         {
             var index = range.IndexOf(moment);
-            if (index < _last)
+            if (index <= _last - range.Length)
+            {
+                // A clock that had been far ahead: what is there would be in the way until then.
+                Array.Fill(_samples, Sample.None);
+                _last = index;
+            }
+            else if (index < _last)
             {
                 // A clock that was set back: what is there already stays.
                 return;
             }
 
             ClearUpTo(index);
-            ref var slot = ref _samples[index % range.Length];
+            ref var slot = ref _samples[SlotOf(index)];
             slot = slot.Then(sample);
         }
 
@@ -55,13 +61,16 @@ internal sealed class History
         }
 
         private Sample At(long index) =>
-            index <= _last && index > _last - range.Length ? _samples[index % range.Length] : Sample.None;
+            index <= _last && index > _last - range.Length ? _samples[SlotOf(index)] : Sample.None;
+
+        // A machine without a battery wakes up in 1970, and looks back to before.
+        private long SlotOf(long index) => ((index % range.Length) + range.Length) % range.Length;
 
         private void ClearUpTo(long index)
         {
             for (var i = Math.Max(_last + 1, index - range.Length + 1); i <= index; i++)
             {
-                _samples[i % range.Length] = Sample.None;
+                _samples[SlotOf(i)] = Sample.None;
             }
 
             _last = index;

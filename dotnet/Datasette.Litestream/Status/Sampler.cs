@@ -1,3 +1,4 @@
+using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 
 namespace Datasette.Litestream.Status;
@@ -23,6 +24,7 @@ internal sealed class Sampler : IDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _looked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly HashSet<string> _sharedFileNames;
     private volatile Observation _latest;
     private int _firstTxid;
 
@@ -33,6 +35,7 @@ internal sealed class Sampler : IDisposable
         var now = time.GetUtcNow();
         _trackers = [.. replicator.Plan.Databases.Select(plan => new DatabaseTracker(plan, now))];
         _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
+        _sharedFileNames = [.. _trackers.CountBy(tracker => Path.GetFileName(tracker.Plan.Path)).Where(count => count.Value > 1).Select(count => count.Key)];
         _latest = new Observation(now, []);
         _ = Task.Run(RunAsync);
     }
@@ -44,6 +47,9 @@ internal sealed class Sampler : IDisposable
         await _looked.Task.ConfigureAwait(false);
         return _latest;
     }
+
+    /// <summary>When it last looked.</summary>
+    public DateTimeOffset LastLookAt => _latest.At;
 
     /// <summary>The history of a database; null where it is not replicated.</summary>
     public History? HistoryOf(string databaseName) => _trackersByName.GetValueOrDefault(databaseName)?.History;
@@ -60,6 +66,7 @@ internal sealed class Sampler : IDisposable
         {
             // Datasette's start is not the time for work that nobody waits for.
             await Task.WhenAny(_asked.Task, Task.Delay(LookInterval, _time, _stopping.Token)).ConfigureAwait(false);
+            _stopping.Token.ThrowIfCancellationRequested();
             using var timer = new PeriodicTimer(LookInterval, _time);
             var lastRecorded = long.MinValue;
             do
@@ -68,7 +75,7 @@ internal sealed class Sampler : IDisposable
                 await LookAsync(now).ConfigureAwait(false);
                 _looked.TrySetResult();
                 var interval = HistoryRange.Hour.IndexOf(now);
-                if (interval > lastRecorded)
+                if (interval != lastRecorded)
                 {
                     lastRecorded = interval;
                     Record(now);
@@ -111,7 +118,7 @@ internal sealed class Sampler : IDisposable
                 listed.GetValueOrDefault(tracker.Plan.Path),
                 txid,
                 files,
-                _replicator.Tally.Of(tracker.Plan.Path));
+                TallyOf(tracker.Plan));
         }
 
         _latest = new Observation(now, databases);
@@ -121,8 +128,17 @@ internal sealed class Sampler : IDisposable
     {
         foreach (var tracker in _trackers)
         {
-            tracker.Record(now, _replicator.Tally.Of(tracker.Plan.Path));
+            tracker.Record(now, TallyOf(tracker.Plan));
         }
+    }
+
+    // Litestream 0.5 logs no more than a file's name: of two by one name it is unknown which had it, and an error is told of both.
+    private DatabaseTally TallyOf(DatabasePlan plan)
+    {
+        var tally = _replicator.Tally.Of(plan.Path);
+        return _replicator.Binary.Version.Generation == LitestreamGeneration.V05 && _sharedFileNames.Contains(Path.GetFileName(plan.Path))
+            ? tally with { UploadedBytes = 0, ReplicaTxid = 0, LastUploadAt = null }
+            : tally;
     }
 
     private static async Task<Dictionary<string, ListedDatabase>> ListAsync(ControlSocket socket, CancellationToken cancellation)
@@ -130,7 +146,7 @@ internal sealed class Sampler : IDisposable
         try
         {
             var databases = await socket.ListAsync(cancellation).ConfigureAwait(false);
-            return databases.ToDictionary(database => database.Path, StringComparer.Ordinal);
+            return databases.DistinctBy(database => database.Path).ToDictionary(database => database.Path, StringComparer.Ordinal);
         }
         catch (Exception fault) when (ControlSocket.IsNoAnswer(fault))
         {

@@ -23,6 +23,9 @@ internal sealed class StatusReporter : IDisposable
         _metrics = replicator.Plan.Metrics is { } address ? new MetricsReporter(address.Url, replicator.Plan.Databases) : null;
     }
 
+    /// <summary>When the databases were last looked at.</summary>
+    public DateTimeOffset UpdatedAt => _sampler.LastLookAt;
+
     /// <summary>How all databases stand, and a page of them.</summary>
     public async Task<StatusReport> ReportAsync(StatusQuery query)
     {
@@ -110,9 +113,9 @@ internal sealed class StatusReporter : IDisposable
         var observation = await ObserveAsync().ConfigureAwait(false);
         var now = _time.GetUtcNow();
         var daemon = _replicator.Daemon;
-        if (daemon is not null && daemon.State != DaemonState.Running && now - (daemon.LastFailureAt ?? now) > mostLag)
+        if (daemon?.DownSince is { } down && now - down > mostLag)
         {
-            return new HealthReport(true, false, $"bad: Litestream is down for {Wording.Seconds(now - daemon.LastFailureAt!.Value)}");
+            return new HealthReport(true, false, $"bad: Litestream is down for {Wording.Seconds(now - down)}");
         }
 
         var unsafeCount = observation.Databases.Count(database => UnsafeFor(database, now) > mostLag);
@@ -145,7 +148,7 @@ internal sealed class StatusReporter : IDisposable
     {
         var observation = await _sampler.LatestAsync().ConfigureAwait(false);
         return _replicator.Daemon is { State: DaemonState.Waiting or DaemonState.Stopped } daemon
-            ? observation with { Databases = [.. observation.Databases.Select(database => Stopped(database, daemon.LastFailureAt ?? _time.GetUtcNow()))] }
+            ? observation with { Databases = [.. observation.Databases.Select(database => Stopped(database, daemon.DownSince ?? _time.GetUtcNow()))] }
             : observation;
     }
 
@@ -154,7 +157,7 @@ internal sealed class StatusReporter : IDisposable
 
     private static DateTimeOffset? WrongSince(DaemonStatus? daemon, Observation observation) =>
         daemon is { State: DaemonState.Waiting or DaemonState.Stopped }
-            ? daemon.LastFailureAt ?? observation.At
+            ? daemon.DownSince ?? observation.At
             : observation.Databases.Where(database => !Wording.IsFine(database.State)).Min(database => (DateTimeOffset?)database.Since);
 
     // Without a lag to tell, a database is as safe as it is not failing.

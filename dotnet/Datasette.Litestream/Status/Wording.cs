@@ -19,7 +19,7 @@ internal static class Wording
         return daemon switch
         {
             null => "No database is replicated.",
-            { State: DaemonState.Waiting, LastFailureAt: { } down, NextStartAt: { } next } =>
+            { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
                 $"Litestream is down since {Clock(down)}, and nothing is replicated. It is started again in {Seconds(next > now ? next - now : TimeSpan.Zero)}.",
             { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
             _ when wrong.Count > 0 => Complain(wrong, databases.Count),

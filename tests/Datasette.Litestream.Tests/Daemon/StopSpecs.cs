@@ -13,7 +13,7 @@ public sealed class StopSpecs
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings());
         Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-        Assert.AreEqual(new DaemonStatus(DaemonState.Stopped), supervisor.Status);
+        Assert.AreEqual(new DaemonStatus(DaemonState.Stopped) { DownSince = stage.Clock.Now }, supervisor.Status);
         Assert.IsNull(supervisor.Socket);
     }
 
@@ -81,7 +81,7 @@ public sealed class StopSpecs
         var stopped = supervisor.StopAsync(Stage.ShutdownTimeout);
         await stage.Clock.PassAsync(Stage.ShutdownTimeout / 2);
         Assert.AreEqual(
-            "Litestream was down and could not be started again. What was written last is not replicated.", await stopped.InTimeAsync());
+            "Litestream was down and could not be started again. What was written since 2000-01-01 00:00:00Z is not replicated.", await stopped.InTimeAsync());
         await restarted.InTimeAsync();
         Assert.HasCount(2, stage.Started);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);

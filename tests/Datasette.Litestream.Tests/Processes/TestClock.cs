@@ -14,8 +14,10 @@ internal sealed class TestClock : FakeTimeProvider
     public DateTimeOffset Now => GetUtcNow();
 
     /// <summary>Waits until something waits for that long, in whole milliseconds, which is how Task.Delay counts.</summary>
-    public Task IsAwaitedAsync(TimeSpan wait) => Eventually.HoldsAsync(
-        () => _armed.Values.Any(due => (long)due.TotalMilliseconds == (long)wait.TotalMilliseconds), $"something waits for {wait}");
+    /// <param name="wait">How long.</param>
+    /// <param name="by">How many wait so.</param>
+    public Task IsAwaitedAsync(TimeSpan wait, int by = 1) => Eventually.HoldsAsync(
+        () => _armed.Values.Count(due => (long)due.TotalMilliseconds == (long)wait.TotalMilliseconds) >= by, $"{by} wait for {wait}");
 
     /// <summary>Waits until something waits for that long, and lets that time pass.</summary>
     public async Task PassAsync(TimeSpan wait)

@@ -1,9 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
+using System.Text.Json;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Status;
+using Datasette.Litestream.Tests.Metrics;
 using Datasette.Litestream.Tests.Processes;
 using Datasette.Litestream.Tests.Replication;
 
@@ -100,7 +101,7 @@ public sealed class StatusSpecs : IDisposable
     public async Task Metrics_are_told_by_database_and_by_operation()
     {
         using var listener = await StartWithMetricsAsync();
-        var answering = AnswerAsync(listener, $$"""
+        var answering = listener.AnswerAsync($$"""
             litestream_db_size{db="{{_site.Folder["parks.db"]}}"} 4096
             litestream_checkpoint_count{db="{{_site.Folder["parks.db"]}}",mode="PASSIVE"} 2
             litestream_checkpoint_count{db="{{_site.Folder["parks.db"]}}",mode="TRUNCATE"} 3
@@ -135,6 +136,51 @@ public sealed class StatusSpecs : IDisposable
         Assert.AreEqual("Litestream does not answer there.", (await reporter.ReportAsync(new StatusQuery()).InTimeAsync()).Metrics!.Error);
     }
 
+    [TestMethod]
+    public async Task No_report_has_a_secret()
+    {
+        string[] secrets = ["fake/secret+key", "fake-session-token"];
+        _site.Settings["access-key-id"] = "AKIAFAKE";
+        _site.Settings["secret-access-key"] = secrets[0];
+        _site.Settings["session-token"] = secrets[1];
+        _site.Words = $"never-synced db-error={secrets[0]}&{secrets[1]}";
+        await StartAsync();
+        using var reporter = new StatusReporter(_replicator!, _clock);
+        var status = JsonSerializer.Serialize(await reporter.ReportAsync(new StatusQuery()).InTimeAsync(), StatusJson.Default.StatusReport);
+        Assert.Contains("***\\u0026***", status);
+        string[] reports =
+        [
+            status,
+            JsonSerializer.Serialize((await reporter.ReportDatabaseAsync("parks", HistoryRange.Day).InTimeAsync())!, StatusJson.Default.DatabaseDetailReport),
+            JsonSerializer.Serialize((await reporter.ReportDatabaseStateAsync("parks").InTimeAsync())!, StatusJson.Default.DatabaseStateReport),
+            (await reporter.ReportHealthAsync().InTimeAsync()).Line,
+            await reporter.WriteMetricsAsync().InTimeAsync(),
+        ];
+        foreach (var secret in secrets.SelectMany(secret => new[] { secret, JsonEncodedText.Encode(secret).Value, Uri.EscapeDataString(secret) }))
+        {
+            Assert.IsEmpty(reports.Where(report => report.Contains(secret, StringComparison.Ordinal)));
+        }
+    }
+
+    [TestMethod]
+    [DataRow(1, 1, "a")]
+    [DataRow(2, 2, "c")]
+    [DataRow(int.MaxValue, 2, "c")]
+    [DataRow(-5, 1, "a")]
+    public async Task A_page_out_of_range_is_the_nearest_that_is_not(int asked, int shown, string firstName)
+    {
+        _site.Databases = ["a", "b", "c"];
+        await StartAsync();
+        using var reporter = new StatusReporter(_replicator!, _clock);
+        var report = await reporter.ReportAsync(new StatusQuery(Page: asked, Size: 2)).InTimeAsync();
+        Assert.AreEqual((shown, 2, 3, firstName), (report.Page, report.Pages, report.Matching, report.Databases[0].Name));
+        report = await reporter.ReportAsync(new StatusQuery("no such", Page: asked)).InTimeAsync();
+        Assert.AreEqual((1, 1, 0, 3), (report.Page, report.Pages, report.Matching, report.Counts.Total));
+        Assert.IsEmpty(report.Databases);
+        Assert.IsNull(await reporter.ReportDatabaseAsync("no such", HistoryRange.Hour).InTimeAsync());
+        Assert.IsNull(await reporter.ReportDatabaseStateAsync("no such").InTimeAsync());
+    }
+
     private static DatabaseReport Parks(StatusReport report) => report.Databases.Single();
 
     private async Task StartAsync() => _replicator ??= await _site.StartReplicatorAsync(_clock).InTimeAsync();
@@ -158,17 +204,5 @@ public sealed class StatusSpecs : IDisposable
         listener = new TcpListener(address);
         listener.Start();
         return listener;
-    }
-
-    private static async Task AnswerAsync(TcpListener listener, string text)
-    {
-        using var client = await listener.AcceptTcpClientAsync();
-        var stream = client.GetStream();
-        using var reader = new StreamReader(stream);
-        while (await reader.ReadLineAsync() is { Length: > 0 })
-        {
-        }
-
-        await stream.WriteAsync(Encoding.UTF8.GetBytes($"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {text.Length}\r\n\r\n{text}"));
     }
 }

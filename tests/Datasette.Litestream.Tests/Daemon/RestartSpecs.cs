@@ -1,0 +1,59 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Daemon;
+
+/// <summary>What is remembered of restarts.</summary>
+[TestClass]
+public sealed class RestartSpecs
+{
+    [TestMethod]
+    public async Task Each_has_its_reason_and_time()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        var crashed = stage.Clock.Now;
+        await stage.KillAsync(supervisor);
+        Assert.AreEqual(crashed, supervisor.Status.DownSince);
+        await stage.PassToNextStartAsync(supervisor);
+        Assert.IsNull(supervisor.Status.DownSince);
+        var refused = stage.Clock.Now;
+        await supervisor.RestartAsync(stage.Settings("fail-from=3 log=refused")).InTimeAsync();
+        var restarts = supervisor.Status.Restarts;
+        CollectionAssert.AreEqual(
+            new[] { (RestartReason.FailedStart, refused), (RestartReason.Credentials, refused), (RestartReason.Crash, crashed) },
+            restarts.Select(restart => (restart.Reason, restart.At)).ToArray());
+        StringAssert.Contains(restarts[0].Message, "refused");
+        Assert.AreEqual("There were new credentials.", restarts[1].Message);
+        Assert.AreEqual("Litestream ended by itself with signal 9.", restarts[2].Message);
+        Assert.AreEqual(refused, supervisor.Status.DownSince);
+    }
+
+    [TestMethod]
+    public async Task A_failed_start_after_another_does_not_move_the_time_since_when_it_is_down()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings("fail-from=2"));
+        var down = stage.Clock.Now;
+        var next = await stage.KillAsync(supervisor);
+        for (var failures = 1; failures <= 3; failures++)
+        {
+            stage.Clock.Advance(next);
+            next = await stage.FailsAsync(supervisor, failures);
+        }
+
+        Assert.AreEqual(down, supervisor.Status.DownSince);
+        Assert.AreEqual(stage.Clock.Now, supervisor.Status.LastFailureAt);
+    }
+
+    [TestMethod]
+    public void The_last_twenty_are_kept_and_all_are_counted()
+    {
+        var status = Enumerable.Range(0, 50).Aggregate(
+            new DaemonStatus(DaemonState.Running),
+            (before, i) => before.With(new Restart(DateTimeOffset.UnixEpoch.AddSeconds(i), i % 5 == 0 ? RestartReason.Credentials : RestartReason.Crash, $"{i}")));
+        CollectionAssert.AreEqual(
+            Enumerable.Range(30, 20).Reverse().Select(i => $"{i}").ToArray(), status.Restarts.Select(restart => restart.Message).ToArray());
+        Assert.AreEqual((10, 40), (status.RestartCounts[RestartReason.Credentials], status.RestartCounts[RestartReason.Crash]));
+    }
+}

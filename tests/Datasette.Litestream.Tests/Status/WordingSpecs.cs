@@ -1,0 +1,87 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Status;
+
+namespace Datasette.Litestream.Tests.Status;
+
+[TestClass]
+public sealed class WordingSpecs
+{
+    private static readonly DaemonStatus Running = new(DaemonState.Running);
+
+    [TestMethod]
+    public void Nothing_to_replicate_is_said() =>
+        Assert.AreEqual("No database is replicated.", Wording.Summarize(null, new Observation(Seen.Now, []), Seen.Now));
+
+    [TestMethod]
+    public void All_that_is_well_is_one_sentence()
+    {
+        Assert.AreEqual("The database is replicated; what was written until 1.0 s ago is safe.", Summarize(Seen.Database("a")));
+        Assert.AreEqual(
+            "All 2 databases are replicated; what was written until 3.0 s ago is safe.",
+            Summarize(Seen.Database("a"), Seen.Database("b") with { LastSyncAt = Seen.Now.AddSeconds(-3) }));
+        Assert.AreEqual(
+            "All 2 databases are replicated.", Summarize(Seen.Database("a"), Seen.Database("b", DatabaseState.Starting) with { LastSyncAt = null }));
+        Assert.AreEqual(
+            "The database is replicated; what was written until 0.0 s ago is safe.", Summarize(Seen.Database("a") with { LastSyncAt = Seen.Now.AddDays(1) }));
+    }
+
+    [TestMethod]
+    public void What_is_wrong_is_named_with_the_time_since_when()
+    {
+        Assert.AreEqual("The database a is failing since 11:59:00 UTC.", Summarize(Seen.Database("a", DatabaseState.Failing)));
+        Assert.AreEqual(
+            "1 of 2 databases is behind since 11:59:00 UTC: b.", Summarize(Seen.Database("a"), Seen.Database("b", DatabaseState.Behind)));
+        Assert.AreEqual(
+            "5 of 5 databases are unknown or stopped since 11:00:00 UTC: a, b, c and 2 more.",
+            Summarize(
+                Seen.Database("a", DatabaseState.Unknown),
+                Seen.Database("b", DatabaseState.Stopped, since: 3600),
+                Seen.Database("c", DatabaseState.Stopped),
+                Seen.Database("d", DatabaseState.Stopped),
+                Seen.Database("e", DatabaseState.Stopped)));
+    }
+
+    [TestMethod]
+    [DataRow(20, "20.0 s")]
+    [DataRow(-1, "0.0 s")]
+    public void A_Litestream_that_is_down_is_named_with_its_next_start(int seconds, string until)
+    {
+        var daemon = new DaemonStatus(DaemonState.Waiting, NextStartAt: Seen.Now.AddSeconds(seconds)) { DownSince = Seen.Now.AddMinutes(-2) };
+        Assert.AreEqual(
+            $"Litestream is down since 11:58:00 UTC, and nothing is replicated. It is started again in {until}.",
+            Wording.Summarize(daemon, new Observation(Seen.Now, [Seen.Database("a")]), Seen.Now));
+    }
+
+    [TestMethod]
+    [DataRow(DaemonState.Starting, "Litestream is starting.")]
+    [DataRow(DaemonState.Stopping, "Litestream is stopping.")]
+    [DataRow(DaemonState.Stopped, "Litestream is stopped.")]
+    public void A_Litestream_on_its_way_is_said(object state, string sentence) =>
+        Assert.AreEqual(sentence, Wording.Summarize(new DaemonStatus((DaemonState)state), new Observation(Seen.Now, [Seen.Database("a")]), Seen.Now));
+
+    [TestMethod]
+    [DataRow(DatabaseState.Replicating, "replicated; what was written until 1.0 s ago is safe")]
+    [DataRow(DatabaseState.Starting, "being replicated for the first time")]
+    [DataRow(DatabaseState.Behind, "behind: the oldest change has waited for 2 min")]
+    [DataRow(DatabaseState.Failing, "failing since 11:59:00 UTC")]
+    [DataRow(DatabaseState.Stopped, "stopped since 11:59:00 UTC")]
+    [DataRow(DatabaseState.Unknown, "unknown since 11:59:00 UTC")]
+    public void One_database_is_told_in_a_line(object state, string line) =>
+        Assert.AreEqual(line, Wording.Describe(Seen.Database("a", (DatabaseState)state, lag: 120), Seen.Now));
+
+    [TestMethod]
+    [DataRow(0.04, "0.0 s")]
+    [DataRow(0.8, "0.8 s")]
+    [DataRow(59.9, "59.9 s")]
+    [DataRow(60, "1 min")]
+    [DataRow(3599, "60 min")]
+    [DataRow(5400, "1.5 h")]
+    public void A_time_has_its_unit(double seconds, string text) => Assert.AreEqual(text, Wording.Seconds(TimeSpan.FromSeconds(seconds)));
+
+    [TestMethod]
+    public void Reasons_are_words() =>
+        CollectionAssert.AreEqual(
+            new[] { "crash", "unresponsive", "failed start", "credentials" }, Enum.GetValues<RestartReason>().Select(Wording.Word).ToArray());
+
+    private static string Summarize(params DatabaseObservation[] databases) => Wording.Summarize(Running, new Observation(Seen.Now, databases), Seen.Now);
+}
