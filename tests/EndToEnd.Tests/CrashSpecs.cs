@@ -57,31 +57,32 @@ public sealed class CrashSpecs
         }
     }
 
+    /// <summary>Each time under a new Datasette: after a restart, the next one within a minute is put off for longer.</summary>
     [TestMethod]
     public async Task A_killed_Litestream_is_started_again_and_catches_up()
     {
         using var workspace = new Workspace();
         var file = workspace.Create("parks");
-        await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
         var times = new List<TimeSpan>();
-        await using (var load = new WriteLoad(workspace, file))
+        for (var i = 0; i < Scale.Of(20); i++)
         {
-            for (var i = 0; i < Scale.Of(20); i++)
+            await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
+            await using (var load = new WriteLoad(workspace, file))
             {
                 await load.WaitForAsync(SomeRows);
-                var killed = workspace.Litestreams.Single();
-                Assert.AreEqual(0, Signals.Send(killed, Signals.SIGKILL));
+                Assert.AreEqual(0, Signals.Send(workspace.Litestreams.Single(), Signals.SIGKILL));
                 var replicated = workspace.ReplicatedTxid("parks");
                 times.Add(await Wait.UntilAsync(() => workspace.ReplicatedTxid("parks") > replicated, "something new is at the replica"));
                 await datasette.WaitForStatusAsync(
-                    status => IsRunning(status) && Failures(status) == i + 1
+                    status => IsRunning(status) && Failures(status) == 1
                         && (string?)status["litestream"]!["last_failure"] == "Litestream ended by itself with signal 9.",
                     "Litestream runs again");
             }
+
+            await datasette.StopAsync();
+            await workspace.AssertRestoredAsync("parks");
         }
 
-        await datasette.StopAsync();
-        await workspace.AssertRestoredAsync("parks");
         Figures.Record("from SIGKILL of Litestream to the next file at the replica", times);
         Assert.IsLessThan(TimeSpan.FromSeconds(2), times.Max());
     }

@@ -38,9 +38,9 @@ public sealed class DiskFullSpecs
         await WaitForStateAsync(datasette, "replicating");
         using (var outside = workspace.Open("disk/parks.db"))
         {
-            // Written while there is room; Litestream needs some beside the database to take it.
-            outside.Insert(new string('x', 100_000));
-            disk.Fill();
+            // Room for the row, and none for the copy that Litestream makes of it beside the database.
+            disk.Fill(roomLeft: 40 * 4096);
+            outside.Insert(Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(50_000)));
             await WaitForStateAsync(datasette, "failing");
             StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "no space left on device");
             Assert.IsTrue((await datasette.Http.GetAsync("/parks/rows.json")).IsSuccessStatusCode);

@@ -28,8 +28,9 @@ internal sealed class SmallDisk : IDisposable
         return new SmallDisk(folder);
     }
 
-    /// <summary>Leaves no room.</summary>
-    public void Fill()
+    /// <summary>Leaves no room, or some.</summary>
+    /// <param name="roomLeft">Bytes; a multiple of 4096.</param>
+    public void Fill(int roomLeft = 0)
     {
         using var ballast = new FileStream(_ballast, FileMode.Append, FileAccess.Write, FileShare.None, bufferSize: 0);
         var block = new byte[4096];
@@ -42,7 +43,7 @@ internal sealed class SmallDisk : IDisposable
         }
         catch (IOException)
         {
-            // Full.
+            ballast.SetLength(ballast.Length - roomLeft);
         }
     }
 
