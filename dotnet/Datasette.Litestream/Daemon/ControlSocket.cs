@@ -62,14 +62,22 @@ internal sealed class ControlSocket : IDisposable
         (await GetAsync($"/txid?path={Uri.EscapeDataString(databasePath)}", ControlSocketJson.Default.DatabaseTxid, cancellation)
             .ConfigureAwait(false)).Txid;
 
-    /// <summary>Has a database's changes replicated now, and waits until they are.</summary>
+    /// <summary>
+    /// Has Litestream take a database's changes now, and returns when it has; bringing them to the replica is then under way.
+    /// </summary>
+    /// <remarks>
+    /// Never with <c>"wait"</c> or a timeout: Litestream 0.5.16 begins the read transaction that keeps others from restarting
+    /// the write-ahead log in the request's context, which ends with such a request, and the transaction with it. From then
+    /// on a checkpoint by any writer makes Litestream lose what it had not taken, and nothing tells of that.
+    /// Source: <c>handleSync</c> in server.go, <c>acquireReadLock</c> in db.go.
+    /// </remarks>
     /// <param name="databasePath">The database's file, absolute.</param>
     /// <param name="cancellation">Ends the wait.</param>
     public async Task SyncAsync(string databasePath, CancellationToken cancellation)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/sync", UriKind.Relative));
         request.Content = new StringContent(
-            JsonSerializer.Serialize(new SyncRequest(databasePath, Wait: true), ControlSocketJson.Default.SyncRequest));
+            JsonSerializer.Serialize(new SyncRequest(databasePath), ControlSocketJson.Default.SyncRequest));
         using var response = await SendAsync(request, cancellation).ConfigureAwait(false);
     }
 
@@ -117,9 +125,7 @@ internal sealed record DatabaseList([property: JsonPropertyName("databases")] IR
 
 internal sealed record DatabaseTxid([property: JsonPropertyName("txid")] ulong Txid);
 
-internal sealed record SyncRequest(
-    [property: JsonPropertyName("path")] string Path,
-    [property: JsonPropertyName("wait")] bool Wait);
+internal sealed record SyncRequest([property: JsonPropertyName("path")] string Path);
 
 [JsonSerializable(typeof(SyncRequest))]
 [JsonSerializable(typeof(DatabaseList))]

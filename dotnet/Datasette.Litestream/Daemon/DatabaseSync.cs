@@ -2,16 +2,16 @@ using System.Net;
 
 namespace Datasette.Litestream.Daemon;
 
-/// <summary>Has Litestream replicate databases now instead of at its next tick.</summary>
+/// <summary>Has Litestream take the changes of databases now instead of at its next tick; their upload follows at once.</summary>
 internal static class DatabaseSync
 {
-    /// <summary>How many databases at a time: enough to hide a storage's latency, few enough not to storm it.</summary>
+    /// <summary>How many databases at a time: enough to hide a disk's latency, few enough not to storm it.</summary>
     private const int Parallelism = 8;
 
     /// <summary>A database that a writer has locked, or that is still being opened, is tried again after this time.</summary>
     private static readonly TimeSpan TryAgain = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Returns when every database is at its replica, or on cancellation; Litestream's log tells what went wrong.</summary>
+    /// <summary>Returns when it has taken those of every database, or on cancellation; Litestream's log tells what went wrong.</summary>
     /// <param name="socket">Litestream's control socket.</param>
     /// <param name="databasePaths">The files, absolute.</param>
     /// <param name="time">The clock.</param>
@@ -32,7 +32,7 @@ internal static class DatabaseSync
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
-            // What is not there yet comes with Litestream's own sync.
+            // What it has not taken yet comes with its own sync.
         }
     }
 
