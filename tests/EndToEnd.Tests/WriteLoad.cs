@@ -8,17 +8,15 @@ namespace Datasette.Litestream.EndToEnd;
 /// </summary>
 internal sealed class WriteLoad : IAsyncDisposable
 {
-    /// <summary>Transactions a second, where nothing else is said.</summary>
+    /// <summary>Transactions a second.</summary>
     public const int Rate = 200;
 
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _writing;
-    private readonly int _rate;
     private int _committed;
 
-    public WriteLoad(Workspace workspace, string file, int rate = Rate)
+    public WriteLoad(Workspace workspace, string file)
     {
-        _rate = rate;
         var database = workspace.Open(file);
         database.Execute("create table if not exists load (id integer primary key, text text not null)");
         _writing = Task.Factory.StartNew(() => Write(database), TaskCreationOptions.LongRunning);
@@ -60,7 +58,7 @@ internal sealed class WriteLoad : IAsyncDisposable
             for (var i = 1; ; i++)
             {
                 // The rate is the load's own; whatever is late is caught up with.
-                var due = TimeSpan.FromSeconds((double)i / _rate) - Stopwatch.GetElapsedTime(started);
+                var due = TimeSpan.FromSeconds((double)i / Rate) - Stopwatch.GetElapsedTime(started);
                 if (_stopping.Token.WaitHandle.WaitOne(due > TimeSpan.Zero ? due : TimeSpan.Zero))
                 {
                     return;
