@@ -126,7 +126,7 @@ internal sealed class StatusReporter : IDisposable
         }
 
         var lag = observation.Databases.Select(database => database.Lag).OfType<TimeSpan>().DefaultIfEmpty().Max();
-        return new HealthReport(true, true, $"ok: {total} databases, lag at most {Wording.Seconds(lag)}");
+        return new HealthReport(true, true, $"ok: {total} {(total == 1 ? "database" : "databases")}, lag at most {Wording.Seconds(lag)}");
     }
 
     /// <summary>All metrics as Prometheus' text exposition.</summary>

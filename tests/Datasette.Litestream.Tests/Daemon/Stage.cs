@@ -63,15 +63,6 @@ internal sealed class Stage : IDisposable
             "test"),
     };
 
-    /// <summary>A <see cref="Script"/> that is ready, and ends gracefully on SIGTERM.</summary>
-    public DaemonSettings ScriptThatWaits()
-    {
-        var settings = Script("trap 'exit 0' TERM; ready; while :; do read -r nothing <> $0.fifo; done");
-        using var fifo = System.Diagnostics.Process.Start("mkfifo", settings.Binary.Path + ".fifo");
-        fifo.WaitForExit();
-        return settings;
-    }
-
     /// <summary>Supervises, with delays that chance makes the same every time.</summary>
     public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null)
     {

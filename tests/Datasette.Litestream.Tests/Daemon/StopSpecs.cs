@@ -57,7 +57,7 @@ public sealed class StopSpecs
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings($"never-synced syncs={stage.Folder["syncs"]}"));
         Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-        CollectionAssert.AreEqual(new[] { stage.Database }, File.ReadAllLines(stage.Folder["syncs"]));
+        CollectionAssert.Contains(File.ReadAllLines(stage.Folder["syncs"]), stage.Database);
     }
 
     [TestMethod]
@@ -132,8 +132,8 @@ public sealed class StopSpecs
     public async Task As_it_dies_by_itself_it_starts_a_last_time()
     {
         using var stage = new Stage();
-        var settings = stage.ScriptThatWaits();
-        for (var i = 0; i < 50; i++)
+        var settings = stage.Settings();
+        for (var i = 0; i < 10; i++)
         {
             var supervisor = await stage.RunAsync(settings);
             _ = LibC.kill(supervisor.Status.ProcessId!.Value, LibC.SIGKILL);
@@ -159,7 +159,7 @@ public sealed class StopSpecs
     public async Task Requests_at_once_are_all_answered()
     {
         using var stage = new Stage();
-        var settings = stage.ScriptThatWaits();
+        var settings = stage.Settings();
         var supervisor = await stage.RunAsync(settings);
         var restarts = Enumerable.Range(0, 8).Select(_ => Task.Run(() => supervisor.RestartAsync(settings)));
         var stops = Enumerable.Range(0, 4).Select(_ => Task.Run(() => supervisor.StopAsync(Stage.ShutdownTimeout)));
