@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 VIEW_STATUS = pages.VIEW_STATUS
 
 
+@hookimpl
+def prepare_jinja2_environment(datasette: Datasette) -> None:
+    """The first hook that knows the configuration: .NET loads while Datasette goes on with its own start."""
+    bridge.prepare(datasette)
+
+
 @hookimpl(trylast=True)
 def startup(datasette: Datasette) -> Callable[[], Awaitable[None]]:
     """Starts replication; last, so that databases that other plugins attach are replicated too."""

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 PLUGIN = "datasette-litestream"
 BUNDLED_BINARY = Path(__file__).parent / "bin" / "litestream"
 
-_bridges: dict[Datasette, Any] = {}
+# Datasette to the number of its bridge.
+_bridges: dict[Datasette, str] = {}
+
+
+def prepare(datasette: Datasette) -> None:
+    """Begins to load .NET where the plugin is configured, and nothing where it is not."""
+    config = datasette.config or {}
+    scopes = [config, *(config.get("databases") or {}).values()]
+    if any(PLUGIN in (scope.get("plugins") or {}) for scope in scopes if isinstance(scope, dict)):
+        from .runtime import begin_loading
+
+        begin_loading()
 
 
 def start(datasette: Datasette) -> None:
@@ -25,15 +36,13 @@ def start(datasette: Datasette) -> None:
     request = start_request(datasette)
     if request is None:
         return
-    from .runtime import load
+    from .runtime import ReplicationError, call
 
-    assembly = load()
-    bridge = assembly.Bridge()
     try:
-        warnings = bridge.Start(encode(request))
-    except assembly.ReplicationException as error:
-        raise StartupError(f"{PLUGIN}: {error.Message}") from None
-    _bridges[datasette] = bridge
+        number, warnings = call("Start", encode(request)).split("\n", 1)
+    except ReplicationError as error:
+        raise StartupError(f"{PLUGIN}: {error}") from None
+    _bridges[datasette] = number
     # For hosts without a lifespan, and for `datasette --get`.
     atexit.register(stop, datasette)
     say(warnings)
@@ -41,9 +50,11 @@ def start(datasette: Datasette) -> None:
 
 def stop(datasette: Datasette) -> None:
     """Stops replication; does nothing where it has stopped or never started."""
-    bridge = _bridges.pop(datasette, None)
-    if bridge is not None:
-        say(bridge.Stop())
+    number = _bridges.pop(datasette, None)
+    if number is not None:
+        from .runtime import call
+
+        say(call("Stop", number))
 
 
 def is_configured(datasette: Datasette) -> bool:
@@ -52,32 +63,41 @@ def is_configured(datasette: Datasette) -> bool:
 
 def status(datasette: Datasette, query: dict[str, Any]) -> dict[str, Any] | None:
     """How replication stands, with the databases that ``query`` asks for, or None where it is not configured."""
-    bridge = _bridges.get(datasette)
-    return None if bridge is None else json.loads(bridge.Status(encode(query)))
+    return decode(ask(datasette, "Status", encode(query)))
 
 
 def database(datasette: Datasette, name: str, history: str) -> dict[str, Any] | None:
     """One database with its history over the ``"hour"`` or the ``"day"``, or None where it is not replicated."""
-    bridge = _bridges.get(datasette)
-    return None if bridge is None else json.loads(bridge.Database(name, history) or "null")
+    return decode(ask(datasette, "Database", name, history))
 
 
 def database_state(datasette: Datasette, name: str) -> dict[str, Any] | None:
     """One database's state in a sentence, or None where it is not replicated; the cheapest of all to ask for."""
-    bridge = _bridges.get(datasette)
-    return None if bridge is None else json.loads(bridge.DatabaseState(name) or "null")
+    return decode(ask(datasette, "DatabaseState", name))
 
 
 def health(datasette: Datasette) -> dict[str, Any] | None:
     """Whether all is well, in a line without names, or None where replication is not configured."""
-    bridge = _bridges.get(datasette)
-    return None if bridge is None else json.loads(bridge.Health())
+    return decode(ask(datasette, "Health"))
 
 
 def metrics(datasette: Datasette) -> str | None:
     """Prometheus's text, or None where replication is not configured."""
-    bridge = _bridges.get(datasette)
-    return None if bridge is None else bridge.Metrics()
+    return ask(datasette, "Metrics")
+
+
+def ask(datasette: Datasette, method: str, *arguments: str) -> str | None:
+    """What the bridge of ``datasette`` answers, or None where it has none."""
+    number = _bridges.get(datasette)
+    if number is None:
+        return None
+    from .runtime import call
+
+    return call(method, number, *arguments)
+
+
+def decode(answer: str | None) -> dict[str, Any] | None:
+    return json.loads(answer) if answer else None
 
 
 def start_request(datasette: Datasette) -> dict[str, Any] | None:

@@ -44,6 +44,29 @@ internal sealed class ControlSocket : IDisposable
 
     public string Path { get; }
 
+    /// <summary>
+    /// Whether Litestream listens, which it does when it has opened its databases. That is asked at every start, and without
+    /// HTTP, whose code would cost more of Datasette's start than Litestream's own. Source: <c>Run</c> in replicate.go.
+    /// </summary>
+    public bool IsListening()
+    {
+        if (!File.Exists(Path))
+        {
+            return false;
+        }
+
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(Path));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Returns where Litestream answers.</summary>
     public async Task PingAsync(CancellationToken cancellation)
     {

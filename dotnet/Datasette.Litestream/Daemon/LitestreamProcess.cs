@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.Text;
-using System.Text.Json;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Daemon;
@@ -149,7 +148,7 @@ internal sealed class LitestreamProcess : IDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         try
         {
-            while (!await IsReadyAsync(either.Token).ConfigureAwait(false))
+            while (!IsReady())
             {
                 // Litestream logs each step of its start, so that each line is an occasion to look again.
                 var logged = _logged.WaitAsync(either.Token);
@@ -179,29 +178,16 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
-    private async Task<bool> IsReadyAsync(CancellationToken cancellation)
+    private bool IsReady()
     {
-        if (Socket is null)
+        if (Socket is not null)
         {
-            lock (_lastEntries)
-            {
-                return _initialized.IsSupersetOf(_settings.DatabasePaths);
-            }
+            return Socket.IsListening();
         }
 
-        if (!File.Exists(Socket.Path))
+        lock (_lastEntries)
         {
-            return false;
-        }
-
-        try
-        {
-            await Socket.PingAsync(cancellation).ConfigureAwait(false);
-            return true;
-        }
-        catch (Exception fault) when (fault is HttpRequestException or JsonException)
-        {
-            return false;
+            return _initialized.IsSupersetOf(_settings.DatabasePaths);
         }
     }
 

@@ -1,9 +1,11 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace Datasette.Litestream.Locking;
 
-/// <summary>Who holds, or last held, the lock of a database: what a message names and what a next start cleans up.</summary>
+/// <summary>
+/// Who holds, or last held, the lock of a database: what a message names and what a next start cleans up. JSON, read and
+/// written by hand: it is written at every start, where a serializer would take longer to get ready than all of it takes.
+/// </summary>
 /// <param name="Holder">The Datasette process.</param>
 /// <param name="Litestream">The Litestream that it started; null before it has.</param>
 /// <param name="SocketFolder">The folder of that Litestream's control socket.</param>
@@ -14,11 +16,14 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
     {
         try
         {
-            // A record that lacks a part was written by something else.
-            var record = JsonSerializer.Deserialize(File.ReadAllBytes(path), LockRecordJson.Default.LockRecord);
-            return record is { Holder: not null, SocketFolder: not null } ? record : null;
+            var record = JsonElement.Parse(File.ReadAllBytes(path));
+            var litestream = record.GetProperty("litestream");
+            return new LockRecord(
+                ReadProcess(record.GetProperty("holder")),
+                litestream.ValueKind == JsonValueKind.Null ? null : ReadProcess(litestream),
+                ReadText(record, "socketFolder"));
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException || IsSomethingElse(fault))
         {
             return null;
         }
@@ -28,11 +33,45 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
     public void Write(string path)
     {
         var draft = path + ".new";
-        File.WriteAllBytes(draft, JsonSerializer.SerializeToUtf8Bytes(this, LockRecordJson.Default.LockRecord));
+        using (var file = File.Create(draft))
+        using (var json = new Utf8JsonWriter(file))
+        {
+            json.WriteStartObject();
+            WriteProcess(json, "holder", Holder);
+            WriteProcess(json, "litestream", Litestream);
+            json.WriteString("socketFolder", SocketFolder);
+            json.WriteEndObject();
+        }
+
         File.Move(draft, path, overwrite: true);
     }
-}
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(LockRecord))]
-internal sealed partial class LockRecordJson : JsonSerializerContext;
+    private static ProcessIdentity ReadProcess(JsonElement process) => new(
+        process.GetProperty("processId").GetInt32(),
+        process.GetProperty("startTime").GetInt64(),
+        ReadText(process, "boot"),
+        ReadText(process, "namespace"));
+
+    private static string ReadText(JsonElement json, string name) =>
+        json.GetProperty(name).GetString() ?? throw new FormatException($"{name} is null");
+
+    private static void WriteProcess(Utf8JsonWriter json, string name, ProcessIdentity? process)
+    {
+        if (process is null)
+        {
+            json.WriteNull(name);
+            return;
+        }
+
+        json.WriteStartObject(name);
+        json.WriteNumber("processId", process.ProcessId);
+        json.WriteNumber("startTime", process.StartTime);
+        json.WriteString("boot", process.Boot);
+        json.WriteString("namespace", process.Namespace);
+        json.WriteEndObject();
+    }
+
+    // What JsonElement throws where the text is no JSON, lacks a part, or has another kind of value in its place.
+    private static bool IsSomethingElse(Exception fault) =>
+        fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException;
+}

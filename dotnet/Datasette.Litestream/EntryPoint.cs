@@ -1,0 +1,119 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace Datasette.Litestream;
+
+/// <summary>
+/// The assembly's door: the one function that Python calls, found by name through the runtime's own hosting interface, of
+/// which Python knows no more than that it takes a buffer and gives a number. Everything else is in <see cref="Bridge"/>.
+/// </summary>
+/// <remarks>
+/// The signature is the one of <c>component_entry_point_fn</c>,
+/// https://learn.microsoft.com/dotnet/core/tutorials/netcore-hosting#step-3---load-managed-assembly-and-get-function-pointer-to-a-managed-method.
+/// </remarks>
+public static class EntryPoint
+{
+    /// <summary>The call went well, and the answer is its result.</summary>
+    private const int Success = 0;
+
+    /// <summary>The answer is a message for the user.</summary>
+    private const int Refused = 1;
+
+    /// <summary>The answer is a stack trace: a defect.</summary>
+    private const int Failed = 2;
+
+    // No object crosses the border: Python holds numbers.
+    private static readonly ConcurrentDictionary<int, Bridge> Bridges = new();
+    private static int _last;
+
+    /// <summary>
+    /// Carries out one call. <c>["Start", request]</c> gives the new bridge's number, a line feed, and its warnings;
+    /// <c>["Status", number, query]</c>, <c>["Database", number, name, range]</c>, <c>["DatabaseState", number, name]</c>,
+    /// <c>["Health", number]</c>, <c>["Metrics", number]</c> and <c>["Stop", number]</c> give what the methods of
+    /// <see cref="Bridge"/> give.
+    /// </summary>
+    /// <param name="buffer">
+    /// 16 bytes for the answer, which is UTF-8: its address, and its length in bytes; then the call as a JSON array of strings.
+    /// The answer is the caller's, until <see cref="Free"/>.
+    /// </param>
+    /// <param name="size">The buffer's length in bytes.</param>
+    /// <returns>0: the answer is the result. 1: it is a message for the user. 2: it is a stack trace.</returns>
+    public static unsafe int Call(nint buffer, int size)
+    {
+        var answer = (Answer*)buffer;
+        var (code, text) = Dispatch(new ReadOnlySpan<byte>((byte*)buffer + sizeof(Answer), size - sizeof(Answer)));
+        answer->Length = Encoding.UTF8.GetByteCount(text);
+        answer->Address = (nint)NativeMemory.Alloc((nuint)answer->Length);
+        Encoding.UTF8.GetBytes(text, new Span<byte>((void*)answer->Address, checked((int)answer->Length)));
+        return code;
+    }
+
+    /// <summary>Takes an answer back.</summary>
+    /// <param name="buffer">What <see cref="Call"/> was given.</param>
+    /// <param name="size">Its length in bytes.</param>
+    /// <returns>0.</returns>
+    public static unsafe int Free(nint buffer, int size)
+    {
+        NativeMemory.Free((void*)((Answer*)buffer)->Address);
+        return Success;
+    }
+
+    private static (int Code, string Text) Dispatch(ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            string[] call = [.. JsonElement.Parse(json).EnumerateArray().Select(part => part.GetString()!)];
+            return (Success, call[0] == nameof(Bridge.Start) ? Start(call[1]) : Ask(call[0], int.Parse(call[1], CultureInfo.InvariantCulture), call.AsSpan(2)));
+        }
+        catch (ReplicationException fault)
+        {
+            return (Refused, fault.Message);
+        }
+        catch (Exception fault)
+        {
+            return (Failed, fault.ToString());
+        }
+    }
+
+    private static string Start(string request)
+    {
+        var bridge = new Bridge();
+        var warnings = bridge.Start(request);
+        var number = Interlocked.Increment(ref _last);
+        Bridges[number] = bridge;
+        return string.Create(CultureInfo.InvariantCulture, $"{number}\n{warnings}");
+    }
+
+    private static string Ask(string method, int number, ReadOnlySpan<string> arguments)
+    {
+        var bridge = Bridges[number];
+        switch (method)
+        {
+            case nameof(Bridge.Status):
+                return bridge.Status(arguments[0]);
+            case nameof(Bridge.Database):
+                return bridge.Database(arguments[0], arguments[1]);
+            case nameof(Bridge.DatabaseState):
+                return bridge.DatabaseState(arguments[0]);
+            case nameof(Bridge.Health):
+                return bridge.Health();
+            case nameof(Bridge.Metrics):
+                return bridge.Metrics();
+            case nameof(Bridge.Stop):
+                var fault = bridge.Stop();
+                Bridges.TryRemove(number, out _);
+                return fault;
+            default:
+                throw new ArgumentException($"There is no {method}.", nameof(method));
+        }
+    }
+
+    private struct Answer
+    {
+        public nint Address;
+        public long Length;
+    }
+}
