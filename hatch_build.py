@@ -50,25 +50,20 @@ class BuildHook(BuildHookInterface):
             raise SystemExit(f"There is no build for {target}; {TARGET} can be {', '.join(PLATFORMS)}.")
         wheel_platform, litestream_platform = PLATFORMS[target]
         # An editable install runs from the checkout; a wheel leaves it alone.
-        editable = version == "editable"
-        output = Path(self.root, PACKAGE if editable else f"build/{target}")
+        output = Path(self.root, PACKAGE if version == "editable" else f"build/{target}")
         for folder in BUILT:
             shutil.rmtree(output / folder, ignore_errors=True)
-        publish(self.root, target, output)
-        for folder in BUILT:
-            for file in (output / folder).rglob("*.*"):
-                # How NuGet leaves them is another matter on another machine.
-                file.chmod(0o755 if file.is_dir() else 0o644)
         release = os.environ.get(RELEASE)
         if release:
             archive = f"litestream-{self.config['litestream-version']}-{litestream_platform}.tar.gz"
             program = output / "bin" / "litestream"
-            program.parent.mkdir()
+            program.parent.mkdir(parents=True)
             program.write_bytes(litestream(release, archive))
             program.chmod(0o755)
         else:
             self.app.display_warning(NO_LITESTREAM)
-        if not editable:
+        publish(self.root, target, output)
+        if version != "editable":
             build_data["force_include"][str(output)] = "datasette_litestream"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{wheel_platform}"
@@ -93,6 +88,10 @@ def publish(root: str, target: str, output: Path) -> None:
         cwd=root,
         check=True,
     )  # fmt: skip
+    for file in (output / "dotnet").rglob("*"):
+        if file.is_file():
+            # Not as NuGet unpacked it: that is another matter on another machine.
+            file.chmod(0o644)
 
 
 def litestream(release: str, archive: str) -> bytes:
