@@ -10,6 +10,7 @@ namespace Datasette.Litestream.EndToEnd;
 /// </summary>
 internal static class PluginEnvironment
 {
+    private static readonly Lazy<Task<string>> SharedWheel = new(MakeWheelAsync);
     private static readonly Lazy<Task<string>> WithWheel = new(MakeWithWheelAsync);
 
     public static string RepositoryRoot { get; } = typeof(PluginEnvironment).Assembly
@@ -20,6 +21,24 @@ internal static class PluginEnvironment
     {
         _ = RealParts.DatasettePython;
         return WithWheel.Value;
+    }
+
+    /// <summary>The wheel of this checkout, without Litestream.</summary>
+    public static Task<string> WheelAsync()
+    {
+        _ = RealParts.DatasettePython;
+        return SharedWheel.Value;
+    }
+
+    /// <summary>Builds a wheel of this checkout for this machine.</summary>
+    /// <returns>Its path.</returns>
+    public static async Task<string> BuildWheelAsync(string folder, IReadOnlyDictionary<string, string?> environment)
+    {
+        await RunAsync(
+            RealParts.DatasettePython,
+            ["-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, RepositoryRoot],
+            environment);
+        return Directory.GetFiles(folder, "*.whl").Single();
     }
 
     /// <summary>Makes a virtual environment that sees the packages of Datasette's Python, and has none of its own.</summary>
@@ -41,24 +60,33 @@ internal static class PluginEnvironment
             RealParts.DatasettePython,
             ["-m", "pip", "--python", environmentPython, "install", "--no-index", "--no-deps", "--no-build-isolation", .. what]);
 
-    public static async Task<string> RunAsync(string program, params string[] arguments)
+    public static Task<string> RunAsync(string program, params string[] arguments) =>
+        RunAsync(program, arguments, new Dictionary<string, string?>());
+
+    private static async Task<string> RunAsync(string program, string[] arguments, IReadOnlyDictionary<string, string?> environment)
     {
-        var result = await Cli.Wrap(program).WithArguments(arguments).WithValidation(CommandResultValidation.None).ExecuteBufferedAsync();
+        var result = await Cli.Wrap(program)
+            .WithArguments(arguments)
+            .WithEnvironmentVariables(environment)
+            .WithValidation(CommandResultValidation.None)
+            .ExecuteBufferedAsync();
         return result.ExitCode == 0
             ? result.StandardOutput
             : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {result.StandardOutput}{result.StandardError}");
     }
 
-    private static async Task<string> MakeWithWheelAsync()
+    private static async Task<string> MakeWheelAsync()
     {
         var folder = Directory.CreateTempSubdirectory("datasette-litestream-tests-").FullName;
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
-        var wheels = Path.Combine(folder, "wheels");
-        await RunAsync(
-            RealParts.DatasettePython,
-            "-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, RepositoryRoot);
-        var python = await MakeAsync(Path.Combine(folder, "venv"));
-        await InstallAsync(python, Directory.GetFiles(wheels, "*.whl").Single());
+        return await BuildWheelAsync(folder, new Dictionary<string, string?>());
+    }
+
+    private static async Task<string> MakeWithWheelAsync()
+    {
+        var wheel = await SharedWheel.Value;
+        var python = await MakeAsync(Path.Combine(Path.GetDirectoryName(wheel)!, "venv"));
+        await InstallAsync(python, wheel);
         return python;
     }
 }
