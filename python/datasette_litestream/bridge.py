@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasette.utils import StartupError
+from .errors import StartupError
 
 if TYPE_CHECKING:
     from datasette.app import Datasette

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from datasette.utils import StartupError
+from .errors import StartupError
 
 NAMESPACE = "Datasette.Litestream"
 FOLDER = Path(__file__).parent / "assembly"

@@ -99,7 +99,7 @@ internal sealed class DatabaseTracker
             last.WalBytes ?? float.NaN,
             last.DatabaseBytes ?? float.NaN,
             tally.UploadedBytes - before.UploadedBytes,
-            tally.Errors - before.Errors));
+            (Half)(tally.Errors - before.Errors)));
         _mostLagSinceSample = null;
     }
 

@@ -219,9 +219,9 @@ internal sealed class StatusReporter : IDisposable
         [.. samples.Select(sample => sample is { Txid: > 0, Behind: not uint.MaxValue } ? sample.Txid - sample.Behind : (ulong?)null)],
         [.. samples.Select(sample => Known(sample.WalBytes))],
         [.. samples.Select(sample => Known(sample.DatabaseBytes))],
-        [.. samples.Select(sample => Known(sample.SyncErrors))]);
+        [.. samples.Select(sample => Known((float)sample.SyncErrors))]);
 
-    private static float? Known(float value) => float.IsNaN(value) ? null : value;
+    private static float? Known(float value) => float.IsFinite(value) ? value : null;
 
     private static LogReport Report(LogEntry entry) => new(entry.Time, entry.Level, entry.Message, entry.Details);
 

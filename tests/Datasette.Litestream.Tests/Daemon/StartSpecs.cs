@@ -86,17 +86,6 @@ public sealed class StartSpecs
     }
 
     [TestMethod]
-    public async Task One_that_does_not_answer_is_given_up_after_a_minute()
-    {
-        using var stage = new Stage();
-        var supervisor = stage.Supervise(stage.Settings("mute-after=0"));
-        await Eventually.HoldsAsync(() => stage.Log.Entries.Count > 0);
-        await stage.Clock.PassAsync(seconds: 60);
-        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        StringAssert.StartsWith(fault.Message, "Litestream was not ready within 60 s");
-    }
-
-    [TestMethod]
     public async Task One_that_cannot_be_started_is_named()
     {
         using var stage = new Stage();

@@ -42,7 +42,7 @@ public sealed class StopSpecs
     public async Task A_control_socket_that_does_not_answer_takes_no_time_of_its_own()
     {
         using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings("mute-after=1 ignore-sigterm"));
+        var supervisor = await stage.RunAsync(stage.Settings("mute-after=0 ignore-sigterm"));
         var begin = stage.Clock.Now;
         var stopped = supervisor.StopAsync(TimeSpan.FromSeconds(9));
         await stage.Clock.PassAsync(seconds: 3);

@@ -81,7 +81,7 @@ public sealed class SupervisionSpecs
     public async Task One_that_does_not_answer_is_killed_and_started_again_within_ten_seconds(bool isStopped)
     {
         using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings(isStopped ? "" : "mute-after=1"));
+        var supervisor = await stage.RunAsync(stage.Settings(isStopped ? "" : "mute-after=0"));
         var begin = stage.Clock.Now;
         var mute = ProcessIdentity.Of(supervisor.Status.ProcessId!.Value)!;
         if (isStopped)

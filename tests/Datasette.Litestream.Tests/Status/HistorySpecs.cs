@@ -11,7 +11,21 @@ public sealed class HistorySpecs
 
     [TestMethod]
     public void It_takes_at_most_16_KiB_a_database() =>
-        Assert.IsLessThanOrEqualTo(16 * 1024, Unsafe.SizeOf<Sample>() * (HistoryRange.Hour.Length + HistoryRange.Day.Length));
+        Assert.IsLessThanOrEqualTo(16 * 1024, Unsafe.SizeOf<History.Run>() * (HistoryRange.Hour.Length + HistoryRange.Day.Length));
+
+    [TestMethod]
+    public void A_quiet_database_takes_next_to_nothing()
+    {
+        _history.Add(Noon, Of(7));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 1; i <= 1000; i++)
+        {
+            _history.Add(Noon.AddSeconds(10 * i), Of(7));
+        }
+
+        Assert.IsLessThan(1024, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.IsTrue(_history.Read(HistoryRange.Hour, Noon.AddSeconds(10_000)).All(sample => sample == Of(7)));
+    }
 
     [TestMethod]
     public void It_spans_an_hour_and_a_day()
@@ -104,19 +118,19 @@ public sealed class HistorySpecs
     {
         for (var i = 1; i <= 60; i++)
         {
-            _history.Add(Noon.AddSeconds(10 * (i - 1)), new Sample((ulong)i, (uint)i, i == 30 ? 99 : 1, i, 2 * i, 100, 1));
+            _history.Add(Noon.AddSeconds(10 * (i - 1)), new Sample((ulong)i, (uint)i, i == 30 ? 99 : 1, i, 2 * i, 100, (Half)1));
         }
 
         _history.Add(Noon.AddMinutes(10), Of(61));
         var day = _history.Read(HistoryRange.Day, Noon.AddMinutes(10));
-        Assert.AreEqual(new Sample(60, 60, 99, 60, 120, 6000, 60), day[^2]);
+        Assert.AreEqual(new Sample(60, 60, 99, 60, 120, 6000, (Half)60), day[^2]);
         Assert.AreEqual(Of(61), day[^1]);
     }
 
     [TestMethod]
     public void What_nobody_knows_does_not_hide_what_was_known()
     {
-        var known = new Sample(5, 0, 3, 1, 1, 100, 1);
+        var known = new Sample(5, 0, 3, 1, 1, 100, (Half)1);
         Assert.AreEqual(known, Sample.None.Then(known));
         Assert.AreEqual(known, known.Then(Sample.None));
         Assert.AreEqual(Sample.None, Sample.None.Then(Sample.None));
@@ -125,7 +139,7 @@ public sealed class HistorySpecs
         Assert.AreEqual(3f, withoutLag.Then(known).Lag);
     }
 
-    private static Sample Of(ulong txid) => new(txid, 0, 0, 0, 0, 0, 0);
+    private static Sample Of(ulong txid) => new(txid, 0, 0, 0, 0, 0, Half.Zero);
 
     private ulong[] Txids(DateTimeOffset until) =>
         [.. _history.Read(HistoryRange.Hour, until).Where(sample => sample != Sample.None).Select(sample => sample.Txid)];

@@ -83,7 +83,7 @@ public sealed class SamplerSpecs : IDisposable
     [TestMethod]
     public async Task Whoever_waits_as_it_is_disposed_of_in_a_look_waits_no_longer()
     {
-        _site.Words = "mute-after=1";
+        _site.Words = "mute-after=0";
         await StartAsync();
         var asking = _sampler!.LatestAsync();
         await Eventually.HoldsAsync(() => Requests("/list") == 1);

@@ -74,7 +74,7 @@ public sealed class StatusSpecs : IDisposable
     [TestMethod]
     public async Task A_control_socket_that_does_not_answer_holds_the_page_up_for_two_seconds()
     {
-        _site.Words = "mute-after=1";
+        _site.Words = "mute-after=0";
         await StartAsync();
         using var reporter = new StatusReporter(_replicator!, _clock);
         var reporting = reporter.ReportAsync(new StatusQuery());

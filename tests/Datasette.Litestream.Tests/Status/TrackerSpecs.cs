@@ -283,8 +283,8 @@ public sealed class TrackerSpecs
         Look(at: 20);
         _tracker.Record(_now, Tally);
         var samples = _tracker.History.Read(HistoryRange.Hour, _now);
-        Assert.AreEqual(new Sample(1, 0, 7, 512, 4096, 2207, 0), samples[^2]);
-        Assert.AreEqual(new Sample(1, 0, 0, 512, 4096, 0, 0), samples[^1]);
+        Assert.AreEqual(new Sample(1, 0, 7, 512, 4096, 2207, (Half)0), samples[^2]);
+        Assert.AreEqual(new Sample(1, 0, 0, 512, 4096, 0, (Half)0), samples[^1]);
     }
 
     [TestMethod]
@@ -295,7 +295,7 @@ public sealed class TrackerSpecs
         Assert.AreEqual(Sample.None, _tracker.History.Read(HistoryRange.Hour, _now)[^1]);
         Look(at: 2);
         _tracker.Record(_now, Tally);
-        Assert.AreEqual(new Sample(0, uint.MaxValue, float.NaN, 512, float.NaN, 0, 0), _tracker.History.Read(HistoryRange.Hour, _now)[^1]);
+        Assert.AreEqual(new Sample(0, uint.MaxValue, float.NaN, 512, float.NaN, 0, (Half)0), _tracker.History.Read(HistoryRange.Hour, _now)[^1]);
     }
 
     private DatabaseFiles Files => new(_databaseBytes, 512, _changedAt);
