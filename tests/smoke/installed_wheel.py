@@ -2,14 +2,15 @@
 
     python tests/smoke/installed_wheel.py --python VENV/bin/python
 
-Datasette's whole environment is an empty PATH, so that it finds nothing but what the wheel brought. Where the wheel has no
-Litestream or no .NET, it is told of the one on this script's PATH; that a wheel needs nothing is shown by an empty PATH here.
+Datasette's whole environment is an empty PATH, so that it finds nothing but what the wheel brought. Where the wheel has
+no Litestream or no .NET, it is told of the one on this script's PATH; an empty PATH here shows that a wheel needs none.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import signal
@@ -65,7 +66,8 @@ class Failure(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", required=True, help="the Python that the wheel is installed for")
-    python = parser.parse_args().python
+    # Not resolved: what a virtual environment's Python links to does not have its packages.
+    python = os.path.abspath(parser.parse_args().python)
     with tempfile.TemporaryDirectory() as folder:
         try:
             check(python, Path(folder).resolve())
@@ -107,19 +109,17 @@ def check(python: str, folder: Path) -> None:
     except Failure as failure:
         raise Failure(f"{failure}\n\nDatasette said:\n{log.read_text()}") from None
     finally:
-        datasette.kill()
+        datasette.terminate()
         datasette.wait()
 
     restored = folder / "restored.db"
     run([litestream, "restore", "-o", str(restored), f"file://{folder}/backup/trees"], folder)
     if rows(restored) != rows(database):
-        raise Failure(f"the restored database has {len(rows(restored))} rows, or others than the {ROWS} that were written")
+        raise Failure(f"the restored database differs: {len(rows(restored))} rows of {len(rows(database))}")
     say(f"restored: {ROWS} rows, all as they were written")
 
 
-def serve_and_stop(
-    datasette: subprocess.Popen[bytes], database: Path, log: Path, port: int, metrics_port: int
-) -> None:
+def serve_and_stop(datasette: subprocess.Popen[bytes], database: Path, log: Path, port: int, metrics_port: int) -> None:
     address = f"http://127.0.0.1:{port}"
     browser = build_opener(HTTPCookieProcessor())
     start = time.monotonic()
@@ -151,6 +151,7 @@ def serve_and_stop(
     try:
         status = datasette.wait(SECONDS)
     except subprocess.TimeoutExpired:
+        datasette.kill()
         raise Failure(f"Datasette has not ended {SECONDS} s after SIGTERM") from None
     # uvicorn ends by the signal that it was sent.
     if status not in (0, -signal.SIGTERM):
