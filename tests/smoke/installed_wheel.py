@@ -90,7 +90,7 @@ def check(python: str, folder: Path) -> None:
         say(".NET of the wheel")
     else:
         dotnet = on_path("dotnet")
-        environment["DOTNET_ROOT"] = str(Path(dotnet).resolve().parent)
+        environment["DATASETTE_LITESTREAM_DOTNET_ROOT"] = str(Path(dotnet).resolve().parent)
         say(f".NET of PATH: {dotnet}")
     litestream = installed["litestream"]
     if litestream is None:
