@@ -36,22 +36,19 @@ public sealed class DiskFullSpecs
         File.Move(workspace.Path(workspace.Create("parks")), workspace.Path("disk/parks.db"));
         await using var datasette = await DatasetteProcess.StartAsync(workspace, ["disk/parks.db", .. Settings.ReplicateAll()]);
         await WaitForStateAsync(datasette, "replicating");
-        using (var outside = workspace.Open("disk/parks.db"))
-        {
-            // Room for the row, and none for the copy that Litestream makes of it beside the database.
-            disk.Fill(roomLeft: 40 * 4096);
-            outside.Insert(Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(50_000)));
-            await WaitForStateAsync(datasette, "failing");
-            StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "no space left on device");
-            Assert.IsTrue((await datasette.Http.GetAsync("/parks/rows.json")).IsSuccessStatusCode);
-            disk.Empty();
-            await WaitForStateAsync(datasette, "replicating");
-            outside.Insert("there is room again");
-        }
+        using var outside = workspace.Open("disk/parks.db");
 
+        // Room for the row, and none for the copy that Litestream makes of it beside the database.
+        disk.Fill(roomLeft: 40 * 4096);
+        outside.Insert(Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(50_000)));
+        await WaitForStateAsync(datasette, "failing");
+        StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "no space left on device");
+        Assert.IsTrue((await datasette.Http.GetAsync("/parks/rows.json")).IsSuccessStatusCode);
+        disk.Empty();
+        await WaitForStateAsync(datasette, "replicating");
+        outside.Insert("there is room again");
         await datasette.StopAsync();
-        File.Move(workspace.Path("disk/parks.db"), workspace.Path("parks.db"));
-        await workspace.AssertRestoredAsync("parks");
+        await workspace.AssertRestoredAsync("parks", "disk/parks.db");
     }
 
     private static Task<JsonNode> WaitForStateAsync(DatasetteProcess datasette, string state) =>
