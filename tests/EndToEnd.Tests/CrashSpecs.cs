@@ -19,9 +19,8 @@ public sealed class CrashSpecs
         for (var i = 0; i < Scale.Of(50); i++)
         {
             using var workspace = new Workspace();
-            var file = workspace.Create("parks");
-            await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
-            await using var load = new WriteLoad(workspace, file);
+            await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+            await using var load = new WriteLoad(workspace, "parks.db");
             await load.WaitForAsync(SomeRows);
             var committed = load.Committed;
             times.Add(await datasette.StopAsync(signal));
@@ -91,8 +90,7 @@ public sealed class CrashSpecs
     public async Task A_Litestream_that_does_not_answer_is_ended_and_started_again()
     {
         using var workspace = new Workspace();
-        var file = workspace.Create("parks");
-        await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
         var stopped = workspace.Litestreams.Single();
         Assert.AreEqual(0, Signals.Send(stopped, Signals.SIGSTOP));
         var seen = await Wait.UntilAsync(async () => Failures(await datasette.StatusAsync()) == 1, "the page says so");

@@ -11,7 +11,7 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed partial class DashboardSpecs
 {
-    private const string Overview = "/-/litestream-status";
+    private const string Overview = Browser.Overview;
 
     /// <summary>A name that is markup; a file's name cannot have the slash of an end tag.</summary>
     private const string Markup = "<img src=x onerror=alert(1)>";
@@ -22,11 +22,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task What_is_written_appears_without_a_reload()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         await page.GotoAsync(Details("parks"));
         await page.EvaluateAsync("window.isTheSamePage = true");
         var txid = page.Locator("[data-field=replica_txid]");
@@ -49,12 +48,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task The_focus_and_a_selection_stay_when_the_page_updates_itself()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks", "trees");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks", "trees");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         await page.GetByRole(AriaRole.Link, new() { Name = "trees" }).FocusAsync();
         await page.EvaluateAsync("getSelection().selectAllChildren(document.querySelector('[data-field=destinations]'))");
         await WaitForUpdateAsync(page);
@@ -67,12 +64,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_killed_Litestream_is_told_in_words_and_then_that_it_runs_again()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         var summary = page.Locator("[data-field=summary]");
         await WaitAsync(async () => await summary.GetAttributeAsync("data-healthy") == "true", "all is well");
 
@@ -98,40 +93,26 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_refused_credential_is_told_in_words_and_then_that_it_is_taken_again()
     {
-        _ = RealParts.Litestream05;
-        using var workspace = new Workspace();
-        using var s3 = await S3Server.StartAsync();
-        var key = await s3.CreateKeyAsync();
-        workspace.Write("keys.json", key.Json);
-        await using var datasette = await DatasetteProcess.StartAsync(
-            workspace,
-            [
-                workspace.Create("parks"), .. Settings.Set("all-replicate", s3.Url("$DB_NAME")),
-                .. Settings.Set("credentials-file", "keys.json"), .. Settings.Set("credentials-refresh-interval", "0.5"),
-            ],
-            new Dictionary<string, string?> { ["AWS_CA_BUNDLE"] = null });
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var s3 = await S3Replication.StartAsync();
+        await using var browser = await Browser.OpenAsync(s3.Datasette);
+        var page = browser.Page;
         await WaitForStateAsync(page, "replicating");
-        await s3.RevokeAsync(key);
-        await datasette.InsertAsync("parks", "not safe");
+        await s3.Server.RevokeAsync(s3.Key);
+        await s3.Datasette.InsertAsync("parks", "not safe");
         await WaitForTroubleAsync(page);
-        workspace.Write("keys.json", (await s3.CreateKeyAsync()).Json);
-        await WaitForRecoveryAsync(datasette, page);
+        await s3.RotateAsync();
+        await WaitForRecoveryAsync(s3.Datasette, page);
         browser.AssertClean();
     }
 
     [TestMethod]
     public async Task A_stalled_replica_is_told_in_words_and_then_that_it_goes_on()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         using var disk = await SmallDisk.MountAsync(workspace.Path("backup"));
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         await WaitForStateAsync(page, "replicating");
         disk.Fill();
         await datasette.InsertAsync("parks", "not safe");
@@ -145,12 +126,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task Lost_contact_is_told_until_Datasette_answers_again()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         var lost = page.Locator("[data-lost]");
         Assert.IsFalse(await lost.IsVisibleAsync());
         datasette.Send(Signals.SIGSTOP);
@@ -171,12 +150,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task Nothing_is_asked_while_nobody_sees_the_page()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         // Chromium without a window hides no tab: what a page sees of it is set here.
         await SetHiddenAsync(page, true);
         var asked = 0;
@@ -193,12 +170,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task Without_JavaScript_it_is_a_plain_table_with_search_order_and_pages()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, [.. Enumerable.Range(1, 12).Select(i => $"db{i:00}")]);
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette, new() { JavaScriptEnabled = false });
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, [.. Enumerable.Range(1, 12).Select(i => $"db{i:00}")]);
+        await using var browser = await Browser.OpenAsync(datasette, new() { JavaScriptEnabled = false });
+        var page = browser.Page;
         Assert.AreEqual(12, await Rows(page).CountAsync());
         await page.GetByRole(AriaRole.Link, new() { Name = "Database", Exact = true }).ClickAsync();
         Assert.AreEqual("descending", await page.GetByRole(AriaRole.Columnheader, new() { Name = "Database" }).GetAttributeAsync("aria-sort"));
@@ -220,11 +195,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_name_that_is_markup_is_text_everywhere()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, Markup);
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, Markup);
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         var dialogs = 0;
         page.Dialog += async (_, dialog) =>
         {
@@ -249,11 +223,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_strict_content_security_policy_leaves_all_of_it_working()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         // Datasette has scripts in each of its pages, which the policy lets pass by their hashes.
         var hashes = string.Join(' ', InlineScript().Matches(await datasette.Http.GetStringAsync("/-/versions"))
             .Select(match => $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(match.Groups["text"].Value)))}'"));
@@ -285,12 +258,11 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_telephone_shows_it_without_scrolling_sideways()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         var name = new string('x', 100);
-        await using var datasette = await StartAsync(workspace, name, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette, new() { ViewportSize = new() { Width = 360, Height = 800 } });
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, name, "parks");
+        await using var browser = await Browser.OpenAsync(datasette, new() { ViewportSize = new() { Width = 360, Height = 800 } });
+        var page = browser.Page;
         foreach (var address in new[] { Overview, Details(name) })
         {
             await page.GotoAsync(address);
@@ -306,11 +278,10 @@ public sealed partial class DashboardSpecs
     [DataRow(ColorScheme.Dark)]
     public async Task Axe_finds_nothing_in_the_way(ColorScheme colors)
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks", "trees");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette, new() { ColorScheme = colors });
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks", "trees");
+        await using var browser = await Browser.OpenAsync(datasette, new() { ColorScheme = colors });
+        var page = browser.Page;
         foreach (var address in new[] { Overview, Details("parks"), "/parks" })
         {
             await page.GotoAsync(address);
@@ -322,24 +293,22 @@ public sealed partial class DashboardSpecs
             }
         }
 
-        await page.GotoAsync(Overview);
         using var elsewhere = new Workspace();
         await using var unconfigured = await DatasetteProcess.StartAsync(elsewhere, [elsewhere.Create("parks")]);
-        var other = await browser.SignInAsync(unconfigured, new() { ColorScheme = colors });
-        await other.GotoAsync(Overview);
-        await other.GetByText("No database is replicated").WaitForAsync();
-        await browser.AssertAccessibleAsync();
+        await using var other = await Browser.OpenAsync(unconfigured, new() { ColorScheme = colors });
+        await other.Page.GetByText("No database is replicated").WaitForAsync();
+        await other.AssertAccessibleAsync();
+        other.AssertClean();
         browser.AssertClean();
     }
 
     [TestMethod]
     public async Task A_database_s_own_page_tells_its_state_to_those_who_may_see_it()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         await page.GotoAsync("/parks");
         var line = page.Locator(".litestream-line a");
         StringAssert.Contains(await line.InnerTextAsync(), "replica");
@@ -353,9 +322,6 @@ public sealed partial class DashboardSpecs
         Assert.DoesNotContain("litestream-line", await anonymous.GetStringAsync("/parks"));
         browser.AssertClean();
     }
-
-    private static Task<DatasetteProcess> StartAsync(Workspace workspace, params string[] names) =>
-        DatasetteProcess.StartAsync(workspace, [.. names.Select(name => workspace.Create(name)), .. Settings.ReplicateAll()]);
 
     private static string Details(string name) => $"{Overview}?database={Uri.EscapeDataString(name)}";
 

@@ -8,9 +8,8 @@ public sealed class ReplicationSpecs
     public async Task Ten_databases_written_to_from_inside_and_outside_come_back_equal()
     {
         using var workspace = new Workspace();
-        var names = Enumerable.Range(0, 10).Select(i => $"db{i}").ToList();
-        var files = names.Select(name => workspace.Create(name)).ToList();
-        await using (var datasette = await DatasetteProcess.StartAsync(workspace, [.. files, .. Settings.ReplicateAll()]))
+        var names = Enumerable.Range(0, 10).Select(i => $"db{i}").ToArray();
+        await using (var datasette = await DatasetteProcess.ReplicateAsync(workspace, names))
         {
             foreach (var name in names)
             {
@@ -41,8 +40,8 @@ public sealed class ReplicationSpecs
         // 200 characters, with a file name of 203 bytes.
         name = name == "long" ? new string('n', 200) : name;
         using var workspace = new Workspace();
-        var file = workspace.Create(name);
-        await using (var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]))
+        var file = $"{name}.db";
+        await using (var datasette = await DatasetteProcess.ReplicateAsync(workspace, name))
         {
             using var outside = workspace.Open(file);
             outside.Insert("from outside");
