@@ -83,7 +83,6 @@ public sealed class CrashSpecs
         }
 
         Figures.Record("from SIGKILL of Litestream to the next file at the replica", times);
-        Assert.IsLessThan(TimeSpan.FromSeconds(2), times.Max());
     }
 
     [TestMethod]
@@ -95,7 +94,6 @@ public sealed class CrashSpecs
         Assert.AreEqual(0, Signals.Send(stopped, Signals.SIGSTOP));
         var seen = await Wait.UntilAsync(async () => Failures(await datasette.StatusAsync()) == 1, "the page says so");
         Figures.Record("from SIGSTOP of Litestream to its end", [seen]);
-        Assert.IsLessThan(TimeSpan.FromSeconds(10), seen);
         var status = await datasette.WaitForStatusAsync(IsRunning, "Litestream runs again");
         Assert.AreEqual("Litestream did not answer on its control socket and was killed.", (string?)status["litestream"]!["last_failure"]);
         Assert.AreNotEqual(stopped, workspace.Litestreams.Single());

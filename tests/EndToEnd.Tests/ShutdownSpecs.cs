@@ -26,7 +26,6 @@ public sealed class ShutdownSpecs
         }
 
         Figures.Record($"exit after {name}, local replica", times);
-        Assert.IsLessThan(TimeSpan.FromSeconds(1), times.Max());
     }
 
     [TestMethod]
