@@ -6,57 +6,67 @@ namespace Datasette.Litestream.EndToEnd;
 /// <summary>A headless Chromium that notes every console error and every request that leaves the host.</summary>
 internal sealed class Browser : IAsyncDisposable
 {
+    /// <summary>The status page.</summary>
+    public const string Overview = "/-/litestream-status";
+
     private readonly IPlaywright _playwright;
     private readonly IBrowser _browser;
     private readonly List<string> _complaints = [];
-    private IPage? _page;
 
-    private Browser(IPlaywright playwright, IBrowser browser)
+    private Browser(IPlaywright playwright, IBrowser browser, IPage page, string host)
     {
         _playwright = playwright;
         _browser = browser;
-    }
-
-    public static async Task<Browser> OpenAsync()
-    {
-        var chromium = RealParts.Chromium;
-        var playwright = await Playwright.CreateAsync();
-        var browser = await playwright.Chromium.LaunchAsync(new()
-        {
-            ExecutablePath = chromium,
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-        });
-        return new Browser(playwright, browser);
-    }
-
-    /// <summary>A page that is signed in as root.</summary>
-    public async Task<IPage> SignInAsync(DatasetteProcess datasette, BrowserNewContextOptions? options = null)
-    {
-        options ??= new();
-        options.BaseURL = datasette.Http.BaseAddress!.ToString();
-        var context = await _browser.NewContextAsync(options);
-        _page = await context.NewPageAsync();
-        _page.Console += (_, message) =>
+        Page = page;
+        page.Console += (_, message) =>
         {
             if (message.Type == "error")
             {
                 _complaints.Add($"console: {message.Text}");
             }
         };
-        _page.PageError += (_, error) => _complaints.Add($"error: {error}");
-        _page.Request += (_, request) =>
+        page.PageError += (_, error) => _complaints.Add($"error: {error}");
+        page.Request += (_, request) =>
         {
-            if (!request.Url.StartsWith(options.BaseURL, StringComparison.Ordinal) && !request.Url.StartsWith("data:", StringComparison.Ordinal))
+            if (!request.Url.StartsWith(host, StringComparison.Ordinal) && !request.Url.StartsWith("data:", StringComparison.Ordinal))
             {
                 _complaints.Add($"request outside the host: {request.Url}");
             }
         };
-        await _page.GotoAsync(datasette.SignInPath);
-        return _page;
     }
 
+    public IPage Page { get; }
+
+    /// <summary>Opens the status page, signed in as root.</summary>
+    public static async Task<Browser> OpenAsync(DatasetteProcess datasette, BrowserNewContextOptions? options = null)
+    {
+        var chromium = RealParts.Chromium;
+        var host = datasette.Http.BaseAddress!.ToString();
+        options ??= new();
+        options.BaseURL = host;
+        var playwright = await Playwright.CreateAsync();
+        var process = await playwright.Chromium.LaunchAsync(new()
+        {
+            ExecutablePath = chromium,
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        });
+        var context = await process.NewContextAsync(options);
+        var browser = new Browser(playwright, process, await context.NewPageAsync(), host);
+        await browser.Page.GotoAsync(datasette.SignInPath);
+        await browser.Page.GotoAsync(Overview);
+        return browser;
+    }
+
+    /// <summary>Waits until the page at an address is there.</summary>
+    /// <remarks>
+    /// Playwright's <c>WaitForURLAsync</c> waits for an event, which on a busy machine it was seen to miss: the network was
+    /// idle, and it waited for the page to load until its time was over.
+    /// </remarks>
+    public Task WaitForAddressAsync(string address) =>
+        Page.WaitForFunctionAsync("address => location.href.endsWith(address) && document.readyState === 'complete'", address);
+
     /// <summary>Saves what the page shows as <c>TestResults/NAME.png</c>.</summary>
-    public Task SaveScreenshotAsync(string name) => _page!.ScreenshotAsync(new()
+    public Task SaveScreenshotAsync(string name) => Page.ScreenshotAsync(new()
     {
         Path = Path.Combine(PluginEnvironment.RepositoryRoot, "TestResults", $"{name}.png"),
         FullPage = true,
@@ -65,7 +75,7 @@ internal sealed class Browser : IAsyncDisposable
     /// <summary>Fails where axe-core finds something in the way of somebody who does not use the page by sight and mouse.</summary>
     public async Task AssertAccessibleAsync()
     {
-        var result = await _page!.RunAxe();
+        var result = await Page.RunAxe();
         Assert.IsEmpty(
             result.Violations,
             string.Join('\n', result.Violations.Select(violation => $"{violation.Id}: {violation.Help}: {violation.Nodes[0].Html}")));

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -11,28 +10,24 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed partial class DashboardSpecs
 {
-    private const string Overview = "/-/litestream-status";
+    private const string Overview = Browser.Overview;
 
     /// <summary>A name that is markup; a file's name cannot have the slash of an end tag.</summary>
     private const string Markup = "<img src=x onerror=alert(1)>";
 
-    /// <summary>Within this time the page says what has happened.</summary>
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
-
     [TestMethod]
     public async Task What_is_written_appears_without_a_reload()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         await page.GotoAsync(Details("parks"));
         await page.EvaluateAsync("window.isTheSamePage = true");
         var txid = page.Locator("[data-field=replica_txid]");
         var before = await TxidAsync(txid);
         await datasette.InsertAsync("parks", "through Datasette");
-        await WaitAsync(async () => await TxidAsync(txid) > before, "the replica's transaction moves on");
+        await Wait.UntilAsync(async () => await TxidAsync(txid) > before, "the replica's transaction moves on");
         Assert.AreEqual(3, await page.Locator("[data-chart] canvas").CountAsync());
         Assert.IsTrue(await page.EvaluateAsync<bool>("window.isTheSamePage"));
 
@@ -41,7 +36,7 @@ public sealed partial class DashboardSpecs
         var uploaded = page.Locator("[data-field=uploaded]");
         var amount = await uploaded.InnerTextAsync();
         await datasette.InsertAsync("parks", new string('x', 100_000));
-        await WaitAsync(async () => await uploaded.InnerTextAsync() != amount, "more has been uploaded");
+        await Wait.UntilAsync(async () => await uploaded.InnerTextAsync() != amount, "more has been uploaded");
         Assert.IsTrue(await page.EvaluateAsync<bool>("window.isTheSamePage"));
         browser.AssertClean();
     }
@@ -49,12 +44,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task The_focus_and_a_selection_stay_when_the_page_updates_itself()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks", "trees");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks", "trees");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         await page.GetByRole(AriaRole.Link, new() { Name = "trees" }).FocusAsync();
         await page.EvaluateAsync("getSelection().selectAllChildren(document.querySelector('[data-field=destinations]'))");
         await WaitForUpdateAsync(page);
@@ -67,17 +60,15 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_killed_Litestream_is_told_in_words_and_then_that_it_runs_again()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         var summary = page.Locator("[data-field=summary]");
-        await WaitAsync(async () => await summary.GetAttributeAsync("data-healthy") == "true", "all is well");
+        await Wait.UntilAsync(async () => await summary.GetAttributeAsync("data-healthy") == "true", "all is well");
 
         // Killed until the page has seen it: the first restart may be over between two of its updates.
-        await WaitAsync(
+        await Wait.UntilAsync(
             async () =>
             {
                 foreach (var litestream in workspace.Litestreams)
@@ -98,40 +89,26 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_refused_credential_is_told_in_words_and_then_that_it_is_taken_again()
     {
-        _ = RealParts.Litestream05;
-        using var workspace = new Workspace();
-        using var s3 = await S3Server.StartAsync();
-        var key = await s3.CreateKeyAsync();
-        workspace.Write("keys.json", key.Json);
-        await using var datasette = await DatasetteProcess.StartAsync(
-            workspace,
-            [
-                workspace.Create("parks"), .. Settings.Set("all-replicate", s3.Url("$DB_NAME")),
-                .. Settings.Set("credentials-file", "keys.json"), .. Settings.Set("credentials-refresh-interval", "0.5"),
-            ],
-            new Dictionary<string, string?> { ["AWS_CA_BUNDLE"] = null });
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var s3 = await S3Replication.StartAsync();
+        await using var browser = await Browser.OpenAsync(s3.Datasette);
+        var page = browser.Page;
         await WaitForStateAsync(page, "replicating");
-        await s3.RevokeAsync(key);
-        await datasette.InsertAsync("parks", "not safe");
+        await s3.Server.RevokeAsync(s3.Key);
+        await s3.Datasette.InsertAsync("parks", "not safe");
         await WaitForTroubleAsync(page);
-        workspace.Write("keys.json", (await s3.CreateKeyAsync()).Json);
-        await WaitForRecoveryAsync(datasette, page);
+        await s3.RotateAsync();
+        await WaitForRecoveryAsync(s3.Datasette, page);
         browser.AssertClean();
     }
 
     [TestMethod]
     public async Task A_stalled_replica_is_told_in_words_and_then_that_it_goes_on()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         using var disk = await SmallDisk.MountAsync(workspace.Path("backup"));
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         await WaitForStateAsync(page, "replicating");
         disk.Fill();
         await datasette.InsertAsync("parks", "not safe");
@@ -145,18 +122,16 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task Lost_contact_is_told_until_Datasette_answers_again()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         var lost = page.Locator("[data-lost]");
         Assert.IsFalse(await lost.IsVisibleAsync());
         datasette.Send(Signals.SIGSTOP);
         try
         {
-            await WaitAsync(() => lost.IsVisibleAsync(), "the page says that nobody answers", Soon + TimeSpan.FromSeconds(5));
+            await Wait.UntilAsync(() => lost.IsVisibleAsync(), "the page says that nobody answers");
             StringAssert.Matches(await lost.InnerTextAsync(), NoAnswer());
         }
         finally
@@ -164,41 +139,44 @@ public sealed partial class DashboardSpecs
             datasette.Send(Signals.SIGCONT);
         }
 
-        await WaitAsync(async () => !await lost.IsVisibleAsync(), "the page has an answer");
+        await Wait.UntilAsync(async () => !await lost.IsVisibleAsync(), "the page has an answer");
         browser.AssertClean();
     }
 
     [TestMethod]
     public async Task Nothing_is_asked_while_nobody_sees_the_page()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
+
+        // Its clock stands still, but for the minute that the test lets pass. It cannot be set back.
+        await page.Clock.InstallAsync();
+        await page.Clock.PauseAtAsync(DateTime.UtcNow.AddMinutes(1));
         await page.GotoAsync(Overview);
-        // Chromium without a window hides no tab: what a page sees of it is set here.
-        await SetHiddenAsync(page, true);
         var asked = 0;
         page.Request += (_, request) => asked += request.Url.Contains(".json", StringComparison.Ordinal) ? 1 : 0;
-        await page.WaitForFunctionAsync("from => performance.now() - from > 6000", await page.EvaluateAsync<double>("performance.now()"));
+
+        // Chromium without a window hides no tab: what a page sees of it is set here.
+        await SetHiddenAsync(page, true);
+        await page.Clock.RunForAsync("01:00");
+
+        // Of any earlier request, Chromium would have told by then.
+        await page.EvaluateAsync("fetch(location)");
         Assert.AreEqual(0, asked);
-        var seen = Stopwatch.GetTimestamp();
         await SetHiddenAsync(page, false);
-        await WaitAsync(() => Task.FromResult(asked == 1), "the page asks");
-        Assert.IsLessThan(TimeSpan.FromSeconds(4), Stopwatch.GetElapsedTime(seen), "at once, not at the next interval");
+        await Wait.UntilAsync(() => asked == 1, "the page asks");
         browser.AssertClean();
     }
 
     [TestMethod]
     public async Task Without_JavaScript_it_is_a_plain_table_with_search_order_and_pages()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, [.. Enumerable.Range(1, 12).Select(i => $"db{i:00}")]);
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette, new() { JavaScriptEnabled = false });
-        await page.GotoAsync(Overview);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, [.. Enumerable.Range(1, 12).Select(i => $"db{i:00}")]);
+        await using var browser = await Browser.OpenAsync(datasette, new() { JavaScriptEnabled = false });
+        var page = browser.Page;
         Assert.AreEqual(12, await Rows(page).CountAsync());
         await page.GetByRole(AriaRole.Link, new() { Name = "Database", Exact = true }).ClickAsync();
         Assert.AreEqual("descending", await page.GetByRole(AriaRole.Columnheader, new() { Name = "Database" }).GetAttributeAsync("aria-sort"));
@@ -220,11 +198,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_name_that_is_markup_is_text_everywhere()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, Markup);
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, Markup);
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         var dialogs = 0;
         page.Dialog += async (_, dialog) =>
         {
@@ -249,11 +226,10 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_strict_content_security_policy_leaves_all_of_it_working()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         // Datasette has scripts in each of its pages, which the policy lets pass by their hashes.
         var hashes = string.Join(' ', InlineScript().Matches(await datasette.Http.GetStringAsync("/-/versions"))
             .Select(match => $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(match.Groups["text"].Value)))}'"));
@@ -285,12 +261,11 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_telephone_shows_it_without_scrolling_sideways()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         var name = new string('x', 100);
-        await using var datasette = await StartAsync(workspace, name, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette, new() { ViewportSize = new() { Width = 360, Height = 800 } });
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, name, "parks");
+        await using var browser = await Browser.OpenAsync(datasette, new() { ViewportSize = new() { Width = 360, Height = 800 } });
+        var page = browser.Page;
         foreach (var address in new[] { Overview, Details(name) })
         {
             await page.GotoAsync(address);
@@ -306,11 +281,10 @@ public sealed partial class DashboardSpecs
     [DataRow(ColorScheme.Dark)]
     public async Task Axe_finds_nothing_in_the_way(ColorScheme colors)
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks", "trees");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette, new() { ColorScheme = colors });
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks", "trees");
+        await using var browser = await Browser.OpenAsync(datasette, new() { ColorScheme = colors });
+        var page = browser.Page;
         foreach (var address in new[] { Overview, Details("parks"), "/parks" })
         {
             await page.GotoAsync(address);
@@ -322,40 +296,35 @@ public sealed partial class DashboardSpecs
             }
         }
 
-        await page.GotoAsync(Overview);
         using var elsewhere = new Workspace();
         await using var unconfigured = await DatasetteProcess.StartAsync(elsewhere, [elsewhere.Create("parks")]);
-        var other = await browser.SignInAsync(unconfigured, new() { ColorScheme = colors });
-        await other.GotoAsync(Overview);
-        await other.GetByText("No database is replicated").WaitForAsync();
-        await browser.AssertAccessibleAsync();
+        await using var other = await Browser.OpenAsync(unconfigured, new() { ColorScheme = colors });
+        await other.Page.GetByText("No database is replicated").WaitForAsync();
+        await other.AssertAccessibleAsync();
+        other.AssertClean();
         browser.AssertClean();
     }
 
     [TestMethod]
     public async Task A_database_s_own_page_tells_its_state_to_those_who_may_see_it()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await StartAsync(workspace, "parks");
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         await page.GotoAsync("/parks");
         var line = page.Locator(".litestream-line a");
         StringAssert.Contains(await line.InnerTextAsync(), "replica");
         await line.ClickAsync();
-        await page.WaitForURLAsync($"**{Details("parks")}");
+        await browser.WaitForAddressAsync(Details("parks"));
         await page.GotoAsync("/parks");
         await page.Locator(".actions-menu-links summary").ClickAsync();
         await page.GetByRole(AriaRole.Menuitem, new() { Name = "Litestream status" }).ClickAsync();
-        await page.WaitForURLAsync($"**{Details("parks")}");
+        await browser.WaitForAddressAsync(Details("parks"));
         using var anonymous = new HttpClient { BaseAddress = datasette.Http.BaseAddress };
         Assert.DoesNotContain("litestream-line", await anonymous.GetStringAsync("/parks"));
         browser.AssertClean();
     }
-
-    private static Task<DatasetteProcess> StartAsync(Workspace workspace, params string[] names) =>
-        DatasetteProcess.StartAsync(workspace, [.. names.Select(name => workspace.Create(name)), .. Settings.ReplicateAll()]);
 
     private static string Details(string name) => $"{Overview}?database={Uri.EscapeDataString(name)}";
 
@@ -364,14 +333,12 @@ public sealed partial class DashboardSpecs
     private static async Task<ulong> TxidAsync(ILocator txid) =>
         ulong.TryParse(await txid.TextContentAsync(), out var value) ? value : 0;
 
-    private static Task<TimeSpan> WaitAsync(Func<Task<bool>> isSo, string what, TimeSpan? patience = null) => Wait.UntilAsync(isSo, what, patience ?? Soon);
-
     /// <summary>Waits for a state on the overview of one database.</summary>
     private static Task<TimeSpan> WaitForStateAsync(IPage page, string state) =>
-        WaitAsync(async () => await page.Locator("[data-field=state]").InnerTextAsync() == state, $"the page says {state}");
+        Wait.UntilAsync(async () => await page.Locator("[data-field=state]").InnerTextAsync() == state, $"the page says {state}");
 
     /// <summary>Waits for a state that is not as it should be, in the row and in the first line.</summary>
-    private static Task<TimeSpan> WaitForTroubleAsync(IPage page) => WaitAsync(
+    private static Task<TimeSpan> WaitForTroubleAsync(IPage page) => Wait.UntilAsync(
         async () => await page.Locator("[data-field=state]").InnerTextAsync() is "failing" or "behind"
             && await page.Locator("[data-field=summary]").GetAttributeAsync("data-healthy") == "false",
         "the page says what is wrong");
@@ -380,7 +347,7 @@ public sealed partial class DashboardSpecs
     private static async Task WaitForRecoveryAsync(DatasetteProcess datasette, IPage page)
     {
         await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well again");
-        await WaitAsync(
+        await Wait.UntilAsync(
             async () => await page.Locator("[data-field=summary]").GetAttributeAsync("data-healthy") == "true",
             "the page says that all is well again");
     }

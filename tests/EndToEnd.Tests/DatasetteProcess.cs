@@ -55,6 +55,13 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Starts Datasette with new databases, each of which is replicated to <c>backup/NAME</c>.</summary>
+    public static Task<DatasetteProcess> ReplicateAsync(Workspace workspace, params string[] names)
+    {
+        _ = RealParts.Litestream05;
+        return StartAsync(workspace, [.. names.Select(name => workspace.Create(name)), .. Settings.ReplicateAll()]);
+    }
+
     /// <summary>Starts Datasette and waits until it serves.</summary>
     /// <param name="workspace">Its working directory.</param>
     /// <param name="arguments">Database files and options.</param>
@@ -123,6 +130,11 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         await Wait.UntilAsync(async () => isExpected(status = await StatusAsync()), $"the status says that {what}", patience);
         return status!;
     }
+
+    /// <summary>Waits until the first database is in a state.</summary>
+    /// <returns>How long it took.</returns>
+    public Task<TimeSpan> WaitForDatabaseAsync(string state) =>
+        Wait.UntilAsync(async () => (string?)(await StatusAsync())["databases"]![0]!["state"] == state, $"the database is {state}");
 
     /// <summary>Inserts a row through Datasette's write API.</summary>
     public async Task InsertAsync(string database, string text)

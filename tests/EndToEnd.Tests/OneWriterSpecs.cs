@@ -8,11 +8,10 @@ public sealed class OneWriterSpecs
     public async Task A_second_Datasette_on_one_file_is_refused()
     {
         using var workspace = new Workspace();
-        var file = workspace.Create("parks");
-        await using var first = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
-        var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, [file, .. Settings.Set("all-replicate", "file://elsewhere/$DB_NAME")]);
+        await using var first = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, ["parks.db", .. Settings.Set("all-replicate", "file://elsewhere/$DB_NAME")]);
         Assert.AreEqual(1, exitCode);
-        StringAssert.Contains(output, $"another Datasette (process {first.Id}) replicates {workspace.Path(file)} already");
+        StringAssert.Contains(output, $"another Datasette (process {first.Id}) replicates {workspace.Path("parks.db")} already");
         Assert.HasCount(1, workspace.Litestreams);
 
         await first.InsertAsync("parks", "undisturbed");
@@ -25,8 +24,7 @@ public sealed class OneWriterSpecs
     {
         using var workspace = new Workspace();
         string[] names = ["parks", "trees"];
-        var both = await Task.WhenAll(names.Select(
-            name => DatasetteProcess.StartAsync(workspace, [workspace.Create(name), .. Settings.ReplicateAll()])));
+        var both = await Task.WhenAll(names.Select(name => DatasetteProcess.ReplicateAsync(workspace, name)));
         await Task.WhenAll(both.Zip(names, (datasette, name) => datasette.InsertAsync(name, "through Datasette")));
         Assert.HasCount(2, workspace.Litestreams);
         await Task.WhenAll(both.Select(datasette => datasette.StopAsync()));

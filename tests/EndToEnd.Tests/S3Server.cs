@@ -59,6 +59,25 @@ internal sealed class S3Server : IDisposable
 
     public Task BringUpAsync() => CommandAsync("start");
 
+    /// <summary>Starts a Datasette that replicates databases here.</summary>
+    /// <param name="workspace">Where they are.</param>
+    /// <param name="files">Their files.</param>
+    /// <param name="credentials">The settings that name them.</param>
+    public Task<DatasetteProcess> ReplicateAsync(Workspace workspace, string[] files, string[] credentials) =>
+        DatasetteProcess.StartAsync(
+            workspace,
+            [.. files, .. Settings.Set("all-replicate", Url("$DB_NAME")), .. credentials],
+            new Dictionary<string, string?> { ["AWS_CA_BUNDLE"] = null });
+
+    /// <summary>Restores <c>NAME</c> and compares it with <c>NAME.db</c>, row by row.</summary>
+    public async Task AssertRestoredAsync(Workspace workspace, S3Key key, string name)
+    {
+        using var original = workspace.Open($"{name}.db");
+        Assert.AreEqual(
+            original.Dump(),
+            await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [Url(Uri.EscapeDataString(name))], key.Environment));
+    }
+
     public void Dispose()
     {
         _process.Kill();

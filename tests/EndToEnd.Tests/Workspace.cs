@@ -37,10 +37,15 @@ internal sealed class Workspace : IDisposable
         return file;
     }
 
-    /// <summary>Restores <c>backup/NAME</c> and compares it with <c>NAME.db</c>, row by row.</summary>
-    public async Task AssertRestoredAsync(string name)
+    /// <summary>Restores <c>backup/NAME</c> and compares it with the database, row by row.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="file">
+    /// <c>NAME.db</c> where it is not given. It is read where it lies: Litestream may leave its last rows in the write-ahead
+    /// log beside it.
+    /// </param>
+    public async Task AssertRestoredAsync(string name, string? file = null)
     {
-        using var original = Open($"{name}.db");
+        using var original = Open(file ?? $"{name}.db");
         var expected = original.Dump();
         StringAssert.Contains(expected, $"row 0 of {name}");
         Assert.AreEqual(expected, await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [ReplicaUrl(name)]));

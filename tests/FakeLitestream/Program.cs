@@ -16,7 +16,7 @@
 //   never-synced          has synced no database until it is asked to
 //   no-list               lists no databases, as Go writes that
 //   requests=FILE         adds the path of every request on the control socket to FILE
-//   syncs=FILE            adds a database's path to FILE whenever it is asked to sync that
+//   syncs=FILE            adds the body of every request for a sync to FILE
 
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -113,14 +113,15 @@ void Log(string level, string message, string? path = null)
     Console.Error.WriteLine(line.ToJsonString());
 }
 
-string Sync(string path)
+void Note(string name, string line)
 {
-    if (Value("syncs") is { } file)
+    if (Value(name) is { } file)
     {
-        File.AppendAllLines(file, [path]);
+        lock (databases)
+        {
+            File.AppendAllLines(file, [line]);
+        }
     }
-
-    return new JsonObject { ["status"] = "synced" }.ToJsonString();
 }
 
 async Task ServeAsync(Socket listener)
@@ -148,14 +149,16 @@ async Task ServeAsync(Socket listener)
             }
 
             // Even none would be waited for.
-            _ = content.Length == 0 ? 0 : await reader.ReadBlockAsync(content);
-
-            if (Value("requests") is { } requests)
+            if (content.Length > 0 && await reader.ReadBlockAsync(content) < content.Length)
             {
-                lock (databases)
-                {
-                    File.AppendAllLines(requests, [request.Split(' ')[1].Split('?')[0]]);
-                }
+                return;
+            }
+
+            var address = request.Split(' ')[1].Split('?')[0];
+            Note("requests", address);
+            if (address == "/sync")
+            {
+                Note("syncs", new string(content));
             }
 
             if (Interlocked.Decrement(ref answersLeft) < 0)
@@ -169,11 +172,11 @@ async Task ServeAsync(Socket listener)
                 ["status"] = "replicating",
                 ["last_sync_at"] = words.Contains("never-synced") ? null : DateTimeOffset.UtcNow.ToString("O"),
             })]);
-            var body = request.Split(' ')[1].Split('?')[0] switch
+            var body = address switch
             {
                 "/info" => new JsonObject { ["version"] = version, ["pid"] = Environment.ProcessId }.ToJsonString(),
                 "/list" => new JsonObject { ["databases"] = words.Contains("no-list") ? null : list }.ToJsonString(),
-                "/sync" => Sync(JsonNode.Parse(new string(content))!["path"]!.GetValue<string>()),
+                "/sync" => new JsonObject { ["status"] = "synced" }.ToJsonString(),
                 _ => new JsonObject { ["txid"] = 7 }.ToJsonString(),
             };
             await stream.WriteAsync(Encoding.UTF8.GetBytes(

@@ -57,7 +57,7 @@ public sealed class StopSpecs
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings($"never-synced syncs={stage.Folder["syncs"]}"));
         Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-        CollectionAssert.Contains(File.ReadAllLines(stage.Folder["syncs"]), stage.Database);
+        AssertSynced(stage);
     }
 
     [TestMethod]
@@ -96,7 +96,7 @@ public sealed class StopSpecs
         File.Delete(stage.Folder["syncs"]);
         Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
         Assert.HasCount(2, stage.Started);
-        CollectionAssert.Contains(File.ReadAllLines(stage.Folder["syncs"]), stage.Database);
+        AssertSynced(stage);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
         Assert.IsNull(supervisor.Status.NextStartAt);
     }
@@ -165,5 +165,19 @@ public sealed class StopSpecs
         var stops = Enumerable.Range(0, 4).Select(_ => Task.Run(() => supervisor.StopAsync(Stage.ShutdownTimeout)));
         await Task.WhenAll([.. restarts, .. stops]).InTimeAsync();
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+    }
+
+    /// <summary>
+    /// The path and nothing else: with "wait" or "timeout", Litestream 0.5.16 would give up its read transaction when it has
+    /// answered, and a writer's checkpoint take away what it has not read.
+    /// </summary>
+    private static void AssertSynced(Stage stage)
+    {
+        var requests = File.ReadAllLines(stage.Folder["syncs"]);
+        Assert.IsNotEmpty(requests);
+        foreach (var request in requests)
+        {
+            Assert.AreEqual($$"""{"path":"{{stage.Database}}"}""", request);
+        }
     }
 }
