@@ -7,13 +7,9 @@ using System.Text.Json;
 namespace Datasette.Litestream;
 
 /// <summary>
-/// The assembly's door: the one function that Python calls, found by name through the runtime's own hosting interface, of
-/// which Python knows no more than that it takes a buffer and gives a number. Everything else is in <see cref="Bridge"/>.
+/// The assembly's door: the functions that Python finds by name through the runtime's own hosting interface, and calls as
+/// those of any C library. Everything else is in <see cref="Bridge"/>.
 /// </summary>
-/// <remarks>
-/// The signature is the one of <c>component_entry_point_fn</c>,
-/// https://learn.microsoft.com/dotnet/core/tutorials/netcore-hosting#step-3---load-managed-assembly-and-get-function-pointer-to-a-managed-method.
-/// </remarks>
 public static class EntryPoint
 {
     /// <summary>The call went well, and the answer is its result.</summary>
@@ -35,31 +31,25 @@ public static class EntryPoint
     /// <c>["Health", number]</c>, <c>["Metrics", number]</c> and <c>["Stop", number]</c> give what the methods of
     /// <see cref="Bridge"/> give.
     /// </summary>
-    /// <param name="buffer">
-    /// 16 bytes for the answer, which is UTF-8: its address, and its length in bytes; then the call as a JSON array of strings.
-    /// The answer is the caller's, until <see cref="Free"/>.
-    /// </param>
-    /// <param name="size">The buffer's length in bytes.</param>
+    /// <param name="call">A JSON array of strings, in UTF-8.</param>
+    /// <param name="size">Its length in bytes.</param>
+    /// <param name="answer">Where the answer's address goes. It is UTF-8, and the caller's until <see cref="Free"/>.</param>
+    /// <param name="answerSize">Where its length in bytes goes.</param>
     /// <returns>0: the answer is the result. 1: it is a message for the user. 2: it is a stack trace.</returns>
-    public static unsafe int Call(nint buffer, int size)
+    [UnmanagedCallersOnly]
+    public static unsafe int Call(byte* call, nint size, byte** answer, nint* answerSize)
     {
-        var answer = (Answer*)buffer;
-        var (code, text) = Dispatch(new ReadOnlySpan<byte>((byte*)buffer + sizeof(Answer), size - sizeof(Answer)));
-        answer->Length = Encoding.UTF8.GetByteCount(text);
-        answer->Address = (nint)NativeMemory.Alloc((nuint)answer->Length);
-        Encoding.UTF8.GetBytes(text, new Span<byte>((void*)answer->Address, checked((int)answer->Length)));
+        var (code, text) = Dispatch(new ReadOnlySpan<byte>(call, checked((int)size)));
+        var length = Encoding.UTF8.GetByteCount(text);
+        *answer = (byte*)NativeMemory.Alloc((nuint)length);
+        *answerSize = length;
+        Encoding.UTF8.GetBytes(text, new Span<byte>(*answer, length));
         return code;
     }
 
     /// <summary>Takes an answer back.</summary>
-    /// <param name="buffer">What <see cref="Call"/> was given.</param>
-    /// <param name="size">Its length in bytes.</param>
-    /// <returns>0.</returns>
-    public static unsafe int Free(nint buffer, int size)
-    {
-        NativeMemory.Free((void*)((Answer*)buffer)->Address);
-        return Success;
-    }
+    [UnmanagedCallersOnly]
+    public static unsafe void Free(byte* answer) => NativeMemory.Free(answer);
 
     private static (int Code, string Text) Dispatch(ReadOnlySpan<byte> json)
     {
@@ -109,11 +99,5 @@ public static class EntryPoint
             default:
                 throw new ArgumentException($"There is no {method}.", nameof(method));
         }
-    }
-
-    private struct Answer
-    {
-        public nint Address;
-        public long Length;
     }
 }

@@ -14,7 +14,7 @@ internal static class RealParts
 
     private static readonly Lazy<string?> FoundPython = new(FindDatasettePython);
 
-    /// <summary>The Python that runs <c>datasette</c>, with clr-loader, and hatchling to build the wheel with.</summary>
+    /// <summary>The Python that runs <c>datasette</c>, with hatchling to build the wheel with.</summary>
     public static string DatasettePython
     {
         get
@@ -22,10 +22,10 @@ internal static class RealParts
             var datasette = Find("datasette");
             if (datasette is null)
             {
-                Skip("there is no datasette on PATH; pip install 'datasette>=1.0a20' clr-loader");
+                Skip("there is no datasette on PATH; pip install 'datasette>=1.0a20' hatchling editables");
             }
 
-            return FoundPython.Value ?? Skip("the Python of datasette on PATH lacks clr-loader or hatchling; pip install clr-loader hatchling editables");
+            return FoundPython.Value ?? Skip("the Python of datasette on PATH lacks hatchling; pip install hatchling editables");
         }
     }
 
@@ -67,7 +67,7 @@ internal static class RealParts
 
         using var reader = new StreamReader(script);
         var interpreter = reader.ReadLine() is { } line && line.StartsWith("#!", StringComparison.Ordinal) ? line[2..].Trim() : "";
-        return File.Exists(interpreter) && CanImport(interpreter, "clr_loader, hatchling, editables") ? interpreter : null;
+        return File.Exists(interpreter) && CanImport(interpreter, "hatchling, editables") ? interpreter : null;
     }
 
     private static bool CanImport(string python, string module) => Run(python, "-c", $"import {module}").ExitCode == 0;

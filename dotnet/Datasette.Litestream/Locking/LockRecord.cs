@@ -14,6 +14,12 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
     /// <summary>Reads a record; null where there is none that can be read.</summary>
     public static LockRecord? Read(string path)
     {
+        // An exception, the first of a process at that, takes a while, and a first start has no record.
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
         try
         {
             var record = JsonElement.Parse(File.ReadAllBytes(path));
