@@ -57,6 +57,14 @@ internal sealed class Browser : IAsyncDisposable
         return browser;
     }
 
+    /// <summary>Waits until the page at an address is there.</summary>
+    /// <remarks>
+    /// Playwright's <c>WaitForURLAsync</c> waits for an event, which on a busy machine it was seen to miss: the network was
+    /// idle, and it waited for the page to load until its time was over.
+    /// </remarks>
+    public Task WaitForAddressAsync(string address) =>
+        Page.WaitForFunctionAsync("address => location.href.endsWith(address) && document.readyState === 'complete'", address);
+
     /// <summary>Saves what the page shows as <c>TestResults/NAME.png</c>.</summary>
     public Task SaveScreenshotAsync(string name) => Page.ScreenshotAsync(new()
     {

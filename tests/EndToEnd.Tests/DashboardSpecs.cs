@@ -316,11 +316,11 @@ public sealed partial class DashboardSpecs
         var line = page.Locator(".litestream-line a");
         StringAssert.Contains(await line.InnerTextAsync(), "replica");
         await line.ClickAsync();
-        await page.WaitForURLAsync($"**{Details("parks")}");
+        await browser.WaitForAddressAsync(Details("parks"));
         await page.GotoAsync("/parks");
         await page.Locator(".actions-menu-links summary").ClickAsync();
         await page.GetByRole(AriaRole.Menuitem, new() { Name = "Litestream status" }).ClickAsync();
-        await page.WaitForURLAsync($"**{Details("parks")}");
+        await browser.WaitForAddressAsync(Details("parks"));
         using var anonymous = new HttpClient { BaseAddress = datasette.Http.BaseAddress };
         Assert.DoesNotContain("litestream-line", await anonymous.GetStringAsync("/parks"));
         browser.AssertClean();

@@ -38,7 +38,7 @@ public sealed class StatusPageSpecs
         await page.GotoAsync("/");
         await page.Locator("details.nav-menu summary").ClickAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "Litestream status" }).ClickAsync();
-        await page.WaitForURLAsync("**/-/litestream-status");
+        await browser.WaitForAddressAsync(Browser.Overview);
         await browser.SaveScreenshotAsync("status-page");
         browser.AssertClean();
     }
