@@ -6,7 +6,7 @@ namespace Datasette.Litestream.Daemon;
 /// <param name="SocketPath">Where <paramref name="Configuration"/> has the control socket; 0.3 has none.</param>
 /// <param name="DatabasePaths">The files that it replicates, absolute.</param>
 /// <param name="Environment">All of its environment, credentials among it.</param>
-/// <param name="OpeningTime">How long after its start it has opened every database: the longest monitor interval.</param>
+/// <param name="OpeningTime">How long after it is ready it has opened every database: the longest monitor interval.</param>
 /// <param name="ShutdownTimeout">How long it may take to end before it is killed.</param>
 internal sealed record DaemonSettings(
     LitestreamBinary Binary,

@@ -24,6 +24,7 @@ internal sealed class LitestreamProcess : IDisposable
     private readonly CancellationTokenSource _stoppingFirstSync = new();
     private Task _firstSync = Task.CompletedTask;
     private volatile LogEntry? _firstError;
+    private DateTimeOffset _readyAt;
 
     private LitestreamProcess(DaemonSettings settings, LitestreamLog log, TimeProvider time)
     {
@@ -67,6 +68,7 @@ internal sealed class LitestreamProcess : IDisposable
         try
         {
             await process.BecomeReadyAsync(cancellation).ConfigureAwait(false);
+            process._readyAt = time.GetUtcNow();
             process.StartFirstSync();
             return process;
         }
@@ -134,8 +136,9 @@ internal sealed class LitestreamProcess : IDisposable
             return;
         }
 
-        // 0.3 tells nobody that it has opened a database.
-        var opened = StartedAt + _settings.OpeningTime - _time.GetUtcNow();
+        // 0.3 tells nobody that it has opened a database, which it does at a tick: those begin when it is ready, not when it
+        // was started, which on a busy machine is a second earlier.
+        var opened = _readyAt + _settings.OpeningTime - _time.GetUtcNow();
         if (opened > TimeSpan.Zero)
         {
             await Task.WhenAny(Exited, Task.Delay(opened < timeout ? opened : timeout, _time)).ConfigureAwait(false);

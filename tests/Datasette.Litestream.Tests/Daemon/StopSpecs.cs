@@ -61,6 +61,28 @@ public sealed class StopSpecs
     }
 
     [TestMethod]
+    public async Task One_without_a_control_socket_is_given_its_opening_time_from_when_it_was_ready()
+    {
+        using var stage = new Stage();
+        var go = stage.Folder["go"];
+        var supervisor = stage.Supervise(
+            stage.Script($"trap 'exit 0' TERM; until [ -e {go} ]; do sleep 0.01; done; ready; while :; do sleep 0.01; done")
+                with
+            { OpeningTime = TimeSpan.FromSeconds(1.7) });
+
+        // The most that a start may take: it has started, and is not ready.
+        await stage.Clock.IsAwaitedAsync(TimeSpan.FromMinutes(1));
+        stage.Clock.Advance(TimeSpan.FromSeconds(3));
+        File.WriteAllText(go, "");
+        await supervisor.FirstStart.InTimeAsync();
+        var ready = stage.Clock.Now;
+        var stopped = supervisor.StopAsync(Stage.ShutdownTimeout);
+        await stage.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(1.7));
+        await stage.Clock.PassUntilAsync(stopped);
+        Assert.IsGreaterThanOrEqualTo(TimeSpan.FromSeconds(1.7), stage.Clock.Now - ready);
+    }
+
+    [TestMethod]
     public async Task During_the_first_start_it_ends_that_start()
     {
         using var stage = new Stage();
