@@ -5,10 +5,10 @@ namespace Datasette.Litestream.Daemon;
 /// <summary>Notices a Litestream that is there but does not answer, such as one that was stopped or hangs.</summary>
 internal static class Heartbeat
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(3);
 
-    /// <summary>How many questions in a row may stay without an answer: 8 s in all, at the most.</summary>
+    /// <summary>How many questions in a row may stay without an answer: 9 s in all, at the most.</summary>
     private const int Tries = 2;
 
     /// <summary>Returns when Litestream stops answering; never for a generation without a control socket.</summary>

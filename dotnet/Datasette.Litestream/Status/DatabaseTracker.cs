@@ -39,6 +39,13 @@ internal sealed class DatabaseTracker
     /// <summary>Whether the transaction id that was last read may be out of date.</summary>
     public bool NeedsTxid(DatabaseFiles files) => _last?.Txid is null || _txidOf - files.ChangedAt < TakingTime;
 
+    /// <summary>Whether all was at the replica when it was last looked at, and nothing tells of a change since.</summary>
+    public bool IsSettled(DatabaseFiles files, DatabaseTally tally) =>
+        _last is { State: DatabaseState.Replicating, Lag.Ticks: 0 } last
+        && files.ChangedAt == _writtenAt
+        && tally.Errors == last.SyncErrors
+        && !NeedsTxid(files);
+
     /// <summary>Takes in what was seen.</summary>
     /// <param name="now">When.</param>
     /// <param name="isRunning">Whether Litestream runs.</param>

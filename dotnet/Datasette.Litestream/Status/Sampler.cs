@@ -14,6 +14,9 @@ internal sealed class Sampler : IDisposable
 
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long Litestream's word holds while nothing happens to any database.</summary>
+    private static readonly TimeSpan QuietInterval = TimeSpan.FromSeconds(10);
+
     /// <summary>Each takes a request of its own; of a thousand busy databases some wait for the next look.</summary>
     private const int MostTxidsPerLook = 100;
 
@@ -27,6 +30,9 @@ internal sealed class Sampler : IDisposable
     private readonly HashSet<string> _sharedFileNames;
     private volatile Observation _latest;
     private int _firstTxid;
+    private Dictionary<string, ListedDatabase> _listed = [];
+    private ControlSocket? _listedBy;
+    private DateTimeOffset _listedAt;
 
     public Sampler(Replicator replicator, TimeProvider time)
     {
@@ -94,7 +100,15 @@ internal sealed class Sampler : IDisposable
         using var deadline = new CancellationTokenSource(AnswerTimeout, _time);
         var isRunning = _replicator.Daemon?.State == DaemonState.Running;
         var socket = _replicator.Socket;
-        var listed = socket is null ? [] : await ListAsync(socket, deadline.Token).ConfigureAwait(false);
+        var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.LookAt(tracker.Plan.Path));
+        var tallies = Array.ConvertAll(_trackers, tracker => TallyOf(tracker.Plan));
+        var isQuiet = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsSettled(files[i], tallies[i]));
+        if (!isQuiet || socket != _listedBy || now - _listedAt >= QuietInterval)
+        {
+            _listed = socket is null ? [] : await ListAsync(socket, deadline.Token).ConfigureAwait(false);
+            (_listedBy, _listedAt) = (socket, now);
+        }
+
         var databases = new DatabaseObservation[_trackers.Length];
         var txidsLeft = socket is null ? 0 : MostTxidsPerLook;
         var first = _firstTxid;
@@ -102,9 +116,8 @@ internal sealed class Sampler : IDisposable
         {
             var i = (first + n) % databases.Length;
             var tracker = _trackers[i];
-            var files = DatabaseFiles.LookAt(tracker.Plan.Path);
             ulong? txid = null;
-            if (txidsLeft > 0 && tracker.NeedsTxid(files))
+            if (txidsLeft > 0 && tracker.NeedsTxid(files[i]))
             {
                 txid = await GetTxidAsync(socket!, tracker.Plan.Path, deadline.Token).ConfigureAwait(false);
                 txidsLeft--;
@@ -115,10 +128,10 @@ internal sealed class Sampler : IDisposable
                 now,
                 isRunning,
                 socket is not null || _replicator.Binary.Version.Generation == LitestreamGeneration.V05,
-                listed.GetValueOrDefault(tracker.Plan.Path),
+                _listed.GetValueOrDefault(tracker.Plan.Path),
                 txid,
-                files,
-                TallyOf(tracker.Plan));
+                files[i],
+                tallies[i]);
         }
 
         _latest = new Observation(now, databases);

@@ -38,13 +38,38 @@ public sealed class SamplerSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task While_nothing_is_written_it_asks_Litestream_every_ten_seconds()
+    {
+        await StartAsync();
+        Touch();
+        await _sampler!.LatestAsync().InTimeAsync();
+
+        // A change that was just seen is looked at for a while.
+        for (var look = 0; look < 5; look++)
+        {
+            await PassToNextLookAsync();
+        }
+
+        var asked = Requests("/list");
+        for (var look = 0; look < 15; look++)
+        {
+            await PassToNextLookAsync();
+        }
+
+        Assert.AreEqual(asked + 3, Requests("/list"));
+        Assert.AreEqual(DatabaseState.Replicating, (await _sampler.LatestAsync()).Databases.Single().State);
+        Touch();
+        await PassToNextLookAsync();
+        Assert.AreEqual(asked + 4, Requests("/list"));
+    }
+
+    [TestMethod]
     public async Task It_looks_also_when_nobody_asks()
     {
         await StartAsync();
         Assert.AreEqual(0, Requests("/list"));
 
-        // The supervisor waits as long for its next question whether Litestream is there.
-        await _clock.IsAwaitedAsync(TimeSpan.FromSeconds(2), by: 2);
+        await _clock.IsAwaitedAsync(TimeSpan.FromSeconds(2));
         await PassToNextLookAsync();
         Assert.AreEqual(1, Requests("/list"));
     }
@@ -130,6 +155,8 @@ public sealed class SamplerSpecs : IDisposable
         await _clock.PassAsync(seconds: 2);
         await Eventually.HoldsAsync(() => _sampler!.LastLookAt == _clock.Now, "the next look");
     }
+
+    private void Touch() => File.SetLastWriteTimeUtc(_site.Folder["parks.db"], _clock.Now.UtcDateTime);
 
     private int Requests(string path) =>
         File.Exists(_site.Folder["requests"]) ? File.ReadLines(_site.Folder["requests"]).Count(line => line == path) : 0;
