@@ -86,7 +86,8 @@ def begin_loading() -> Future[Assembly]:
 
 
 def load() -> Assembly:
-    root = root_of_loaded_runtime() or Path(os.environ.get(ROOT_VARIABLE) or PRIVATE_ROOT)
+    # Absolute: the host looks for some of its files in the working directory, and for others beside itself.
+    root = root_of_loaded_runtime() or Path(os.environ.get(ROOT_VARIABLE) or PRIVATE_ROOT).absolute()
     errors: list[str] = []
     try:
         load_function = start_runtime(root, errors)

@@ -40,6 +40,10 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     /// <summary>Where a browser is made root, once.</summary>
     public string SignInPath => SignInLine().Match(Output).Value;
 
+    /// <summary>The files that it has in its memory: programs and libraries.</summary>
+    public IReadOnlySet<string> MappedFiles =>
+        File.ReadLines($"/proc/{Id}/maps").Select(line => line.Split(' ', 6)[5].TrimStart()).Where(Path.IsPathRooted).ToHashSet();
+
     /// <summary>With the permissions of root.</summary>
     public HttpClient Http { get; } = new();
 
@@ -143,6 +147,14 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
             new JsonObject { ["row"] = new JsonObject { ["text"] = text } }.ToJsonString(), Encoding.UTF8, "application/json");
         using var answer = await Http.PostAsync($"/{database}/rows/-/insert", body);
         Assert.AreEqual(201, (int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
+    }
+
+    /// <summary>Stops right after a row that it has taken, and looks for it, and all others, in what is restored.</summary>
+    public async Task AssertReplicatesAsync(string database, string? litestream = null)
+    {
+        await InsertAsync(database, "through Datasette");
+        await StopAsync();
+        await Workspace.AssertRestoredAsync(database, litestream: litestream);
     }
 
     public async ValueTask DisposeAsync()

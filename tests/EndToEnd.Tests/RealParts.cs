@@ -49,6 +49,15 @@ internal static class RealParts
         new[] { FoundPython.Value, Find("python3") }.OfType<string>().FirstOrDefault(python => CanImport(python, "moto.server"))
             ?? Skip("no Python has moto; pip install 'moto[server]'");
 
+    /// <summary>Skips the test where Datasette's Python has no Python.NET.</summary>
+    public static void RequirePythonNet()
+    {
+        if (!CanImport(DatasettePython, "pythonnet"))
+        {
+            Skip("the Python of datasette on PATH lacks Python.NET; pip install pythonnet");
+        }
+    }
+
     public static string? Find(string program) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "")
             .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)

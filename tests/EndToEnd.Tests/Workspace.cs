@@ -43,12 +43,13 @@ internal sealed class Workspace : IDisposable
     /// <c>NAME.db</c> where it is not given. It is read where it lies: Litestream may leave its last rows in the write-ahead
     /// log beside it.
     /// </param>
-    public async Task AssertRestoredAsync(string name, string? file = null)
+    /// <param name="litestream">The binary; the one on PATH where it is not given.</param>
+    public async Task AssertRestoredAsync(string name, string? file = null, string? litestream = null)
     {
         using var original = Open(file ?? $"{name}.db");
         var expected = original.Dump();
         StringAssert.Contains(expected, $"row 0 of {name}");
-        Assert.AreEqual(expected, await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [ReplicaUrl(name)]));
+        Assert.AreEqual(expected, await LitestreamProgram.RestoreAsync(litestream ?? RealParts.Litestream05, [ReplicaUrl(name)]));
     }
 
     /// <summary>

@@ -38,7 +38,7 @@ What is printed, for each number of databases, medians over the rounds:
 Litestream's process is counted by itself; "Datasette" is every other process of the command. What is over Datasette
 alone or bare Litestream is the difference and the ratio of the medians.
 
-`datasette` (with hatchling, and what the plugin depends on) and `litestream` must be on PATH.
+`datasette` (with hatchling) and `litestream` must be on PATH.
 """
 
 from __future__ import annotations

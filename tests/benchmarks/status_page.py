@@ -2,8 +2,7 @@
 
     python tests/benchmarks/status_page.py [--requests 20] [--databases 1 100 1000]
 
-Loopback, with Litestream's metrics on. `datasette` (with hatchling, and what the plugin depends on) and `litestream`
-must be on PATH.
+Loopback, with Litestream's metrics on. `datasette` (with hatchling) and `litestream` must be on PATH.
 """
 
 from __future__ import annotations

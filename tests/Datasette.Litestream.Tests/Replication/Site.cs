@@ -42,6 +42,32 @@ internal sealed class Site : IDisposable
 
     public string RecordPath(string database = "parks") => Folder[$".{database}.db-litestream/datasette-litestream.json"];
 
+    /// <summary>What a bridge is started with.</summary>
+    public string Request()
+    {
+        var environment = Stage.Variables($"starts={Folder["starts"]} {Words}");
+        environment["XDG_RUNTIME_DIR"] = Folder["run"];
+        foreach (var (name, value) in Variables)
+        {
+            environment[name] = value;
+        }
+
+        return new JsonObject
+        {
+            ["workingDirectory"] = Folder.Path,
+            ["settings"] = Settings.DeepClone(),
+            ["databaseSettings"] = new JsonObject(),
+            ["databases"] = new JsonArray([.. Databases.Select(name => (JsonNode)new JsonObject
+            {
+                ["name"] = name,
+                ["path"] = name.StartsWith(':') ? null : Folder[$"{name}.db"],
+                ["isMutable"] = true,
+            })]),
+            ["bundledBinary"] = Stage.FakeLitestream,
+            ["environment"] = JsonSerializer.SerializeToNode(environment, TestJson.Default.DictionaryStringString),
+        }.ToJsonString();
+    }
+
     /// <summary>Starts a bridge, and returns it with its warnings.</summary>
     public (Bridge Bridge, string Warnings) Start()
     {
@@ -71,32 +97,8 @@ internal sealed class Site : IDisposable
         Assert.IsEmpty(left, "process ids that still run");
         Assert.IsEmpty(folders, "socket folders");
     }
-
-    private string Request()
-    {
-        var environment = Stage.Variables($"starts={Folder["starts"]} {Words}");
-        environment["XDG_RUNTIME_DIR"] = Folder["run"];
-        foreach (var (name, value) in Variables)
-        {
-            environment[name] = value;
-        }
-
-        return new JsonObject
-        {
-            ["workingDirectory"] = Folder.Path,
-            ["settings"] = Settings.DeepClone(),
-            ["databaseSettings"] = new JsonObject(),
-            ["databases"] = new JsonArray([.. Databases.Select(name => (JsonNode)new JsonObject
-            {
-                ["name"] = name,
-                ["path"] = name.StartsWith(':') ? null : Folder[$"{name}.db"],
-                ["isMutable"] = true,
-            })]),
-            ["bundledBinary"] = Stage.FakeLitestream,
-            ["environment"] = JsonSerializer.SerializeToNode(environment, TestJson.Default.DictionaryStringString),
-        }.ToJsonString();
-    }
 }
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(Dictionary<string, string>))]
+[System.Text.Json.Serialization.JsonSerializable(typeof(string[]))]
 internal sealed partial class TestJson : System.Text.Json.Serialization.JsonSerializerContext;
