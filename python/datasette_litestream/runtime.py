@@ -141,10 +141,11 @@ def version(text: str) -> tuple[int, ...]:
 
 def root_of_loaded_runtime() -> Path | None:
     """Where the runtime is from that Python.NET has loaded for somebody else: a process can have but one."""
+    # One that was chosen, and not loaded yet, holds up everybody else who uses its host.
     pythonnet = sys.modules.get("pythonnet")
-    info = pythonnet and pythonnet.get_runtime_info()
-    if not info:
+    if not getattr(pythonnet, "_LOADED", False):
         return None
+    info = pythonnet.get_runtime_info()
     if info.kind != "CoreCLR":
         raise StartupError(
             f"datasette-litestream needs .NET 10 or later, and something else in this process has loaded {info.kind} "

@@ -49,7 +49,7 @@ public sealed class RuntimeSpecs
             workspace,
             """
             import sys, types
-            sys.modules["pythonnet"] = types.SimpleNamespace(get_runtime_info=lambda: types.SimpleNamespace(kind="Mono"))
+            sys.modules["pythonnet"] = types.SimpleNamespace(_LOADED=True, get_runtime_info=lambda: types.SimpleNamespace(kind="Mono"))
             """));
         Assert.AreEqual(
             "datasette-litestream needs .NET 10 or later, and something else in this process has loaded Mono through Python.NET. "

@@ -5,14 +5,18 @@ namespace Datasette.Litestream.Daemon;
 /// <summary>Notices a Litestream that is there but does not answer, such as one that was stopped or hangs.</summary>
 internal static class Heartbeat
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(3);
-    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2.5);
 
-    /// <summary>How many questions in a row may stay without an answer: 9 s in all, at the most.</summary>
+    /// <summary>How many questions in a row may stay without an answer: 9 s in all, at the most, from its last sign of life.</summary>
     private const int Tries = 2;
 
     /// <summary>Returns when Litestream stops answering; never for a generation without a control socket.</summary>
-    public static async Task WatchAsync(ControlSocket? socket, TimeProvider time, CancellationToken cancellation)
+    /// <param name="socket">Where it is asked; null for such a generation.</param>
+    /// <param name="countOutputs">How often it has written to its outputs; one that writes need not be asked.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellation">Ends the watch.</param>
+    public static async Task WatchAsync(ControlSocket? socket, Func<long> countOutputs, TimeProvider time, CancellationToken cancellation)
     {
         if (socket is null)
         {
@@ -20,6 +24,7 @@ internal static class Heartbeat
             return;
         }
 
+        var outputs = countOutputs();
         for (var unanswered = 0; unanswered < Tries;)
         {
             if (unanswered == 0)
@@ -27,7 +32,9 @@ internal static class Heartbeat
                 await Task.Delay(Interval, time, cancellation).ConfigureAwait(false);
             }
 
-            unanswered = await AnswersAsync(socket, time, cancellation).ConfigureAwait(false) ? 0 : unanswered + 1;
+            var outputsBefore = outputs;
+            outputs = countOutputs();
+            unanswered = outputs != outputsBefore || await AnswersAsync(socket, time, cancellation).ConfigureAwait(false) ? 0 : unanswered + 1;
         }
     }
 

@@ -24,6 +24,7 @@ internal sealed class LitestreamProcess : IDisposable
     private readonly CancellationTokenSource _stoppingFirstSync = new();
     private Task _firstSync = Task.CompletedTask;
     private volatile LogEntry? _firstError;
+    private long _outputCount;
     private DateTimeOffset _readyAt;
 
     private LitestreamProcess(DaemonSettings settings, LitestreamLog log, TimeProvider time)
@@ -36,8 +37,8 @@ internal sealed class LitestreamProcess : IDisposable
             ["replicate", "-no-expand-env", "-config", "/dev/stdin"],
             settings.Environment,
             Encoding.UTF8.GetBytes(settings.Configuration),
-            log.OpenSink(Note),
-            log.OpenSink(Note));
+            Counted(log.OpenSink(Note)),
+            Counted(log.OpenSink(Note)));
         StartedAt = time.GetUtcNow();
     }
 
@@ -47,6 +48,9 @@ internal sealed class LitestreamProcess : IDisposable
 
     /// <summary>Null for a generation that has none.</summary>
     public ControlSocket? Socket { get; }
+
+    /// <summary>How often it has written to its outputs, which 0.5 does every second or two of every database.</summary>
+    public long OutputCount => Interlocked.Read(ref _outputCount);
 
     public Task<ProcessExit> Exited => _process.Exited;
 
@@ -193,6 +197,12 @@ internal sealed class LitestreamProcess : IDisposable
             return _initialized.IsSupersetOf(_settings.DatabasePaths);
         }
     }
+
+    private Action<ReadOnlyMemory<byte>> Counted(Action<ReadOnlyMemory<byte>> sink) => piece =>
+    {
+        Interlocked.Increment(ref _outputCount);
+        sink(piece);
+    };
 
     // On the threads that read its output.
     private void Note(LogEntry entry)

@@ -28,6 +28,16 @@ internal sealed class TestClock : FakeTimeProvider
 
     public Task PassAsync(double seconds) => PassAsync(TimeSpan.FromSeconds(seconds));
 
+    /// <summary>Waits until something waits for either of two times, and lets that one pass.</summary>
+    /// <returns>Which it was.</returns>
+    public async Task<double> PassEitherAsync(double seconds, double or)
+    {
+        double? found = null;
+        await Eventually.HoldsAsync(() => (found = new[] { or, seconds }.Cast<double?>().FirstOrDefault(wait => _armed.Values.Contains(TimeSpan.FromSeconds(wait!.Value)))) is not null);
+        Advance(TimeSpan.FromSeconds(found!.Value));
+        return found.Value;
+    }
+
     /// <summary>Lets time pass, whatever waits for it, until a task is done.</summary>
     public async Task PassUntilAsync(Task done)
     {
