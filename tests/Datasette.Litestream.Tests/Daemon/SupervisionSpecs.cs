@@ -82,6 +82,7 @@ public sealed class SupervisionSpecs
     {
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings(isStopped ? "" : "mute-after=0"));
+        await Eventually.HoldsAsync(() => stage.Log.Entries.Any(entry => entry.Message == "initialized db"), "its last words");
         var begin = stage.Clock.Now;
         var mute = ProcessIdentity.Of(supervisor.Status.ProcessId!.Value)!;
         if (isStopped)
@@ -92,7 +93,7 @@ public sealed class SupervisionSpecs
                 .All(thread => File.ReadAllText($"{thread}/status").Contains("State:\tT", StringComparison.Ordinal)));
         }
 
-        // What it wrote at its start may count as a sign of life.
+        // What it wrote at its start may have counted as a sign of life.
         while (await stage.Clock.PassEitherAsync(seconds: 2, or: 2.5) == 2)
         {
         }
