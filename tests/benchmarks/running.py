@@ -42,7 +42,7 @@ def datasette_python() -> str:
 def create_databases(folder: Path, count: int) -> list[Path]:
     """Small SQLite files of one table, db0.db and so on, in a new folder.
 
-    With a write-ahead log, as any that Litestream has ever replicated has: what that costs Datasette is not the plugin's.
+    With a write-ahead log, as any that Litestream has ever replicated has.
     """
     folder.mkdir()
     files = [folder / f"db{i}.db" for i in range(count)]
