@@ -1,4 +1,4 @@
-"""Datasette's side of the bridge: what it tells the assembly, and one ``Bridge`` object for each Datasette."""
+"""Datasette's side of the bridge: what it tells the assembly, and the number of each Datasette's bridge there."""
 
 from __future__ import annotations
 
