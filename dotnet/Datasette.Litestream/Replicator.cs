@@ -231,15 +231,11 @@ internal sealed class Replicator
 
             SocketFolder.Remove(record.SocketFolder);
         }
-
-        WriteRecords(litestream: null);
     }
 
-    private void Record(int litestreamProcessId) => WriteRecords(ProcessIdentity.Of(litestreamProcessId));
-
-    private void WriteRecords(ProcessIdentity? litestream)
+    private void Record(int litestreamProcessId)
     {
-        var record = new LockRecord(_self, litestream, _socketFolder.Path);
+        var record = new LockRecord(_self, ProcessIdentity.Of(litestreamProcessId), _socketFolder.Path).ToJson();
         foreach (var held in _locks)
         {
             try

@@ -55,9 +55,14 @@ internal sealed class LitestreamProcess : IDisposable
     public Task<ProcessExit> Exited => _process.Exited;
 
     /// <summary>Starts Litestream and waits until it replicates.</summary>
+    /// <param name="settings">What it is started with.</param>
+    /// <param name="log">Gets what it writes.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="onStarted">Told of its process id at once: whoever survives this process has to know of it.</param>
+    /// <param name="cancellation">Ends the wait, and Litestream.</param>
     /// <exception cref="ReplicationException">It ended instead; its own words are in the message.</exception>
     public static async Task<LitestreamProcess> StartAsync(
-        DaemonSettings settings, LitestreamLog log, TimeProvider time, CancellationToken cancellation)
+        DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, CancellationToken cancellation)
     {
         LitestreamProcess process;
         try
@@ -71,6 +76,7 @@ internal sealed class LitestreamProcess : IDisposable
 
         try
         {
+            onStarted(process.Id);
             await process.BecomeReadyAsync(cancellation).ConfigureAwait(false);
             process._readyAt = time.GetUtcNow();
             process.StartFirstSync();

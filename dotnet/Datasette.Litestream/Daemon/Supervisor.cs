@@ -32,7 +32,7 @@ internal sealed class Supervisor
     /// <param name="log">Gets what Litestream writes.</param>
     /// <param name="time">The clock.</param>
     /// <param name="chance">Where the delays' jitter comes from.</param>
-    /// <param name="onStarted">Told of the process id whenever Litestream has started, on the supervising task.</param>
+    /// <param name="onStarted">Told of the process id whenever Litestream was started, before it is ready, on the supervising task.</param>
     public Supervisor(DaemonSettings settings, LitestreamLog log, TimeProvider time, Random chance, Action<int> onStarted)
     {
         _log = log;
@@ -174,21 +174,7 @@ internal sealed class Supervisor
     {
         _stopping.Token.ThrowIfCancellationRequested();
         _status = _status with { State = DaemonState.Starting, NextStartAt = null };
-        var process = await LitestreamProcess.StartAsync(settings, _log, _time, _stopping.Token).ConfigureAwait(false);
-        try
-        {
-            _onStarted(process.Id);
-        }
-        catch
-        {
-            using (process)
-            {
-                await process.KillAsync().ConfigureAwait(false);
-            }
-
-            throw;
-        }
-
+        var process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, _stopping.Token).ConfigureAwait(false);
         _socket = process.Socket;
         _status = _status with { State = DaemonState.Running, ProcessId = process.Id, StartedAt = process.StartedAt, DownSince = null };
         return process;

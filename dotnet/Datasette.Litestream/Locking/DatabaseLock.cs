@@ -56,9 +56,10 @@ internal sealed class DatabaseLock : IDisposable
     }
 
     /// <summary>Says who holds it.</summary>
-    public void Write(LockRecord record)
+    /// <param name="record">What <see cref="LockRecord.ToJson"/> gives.</param>
+    public void Write(byte[] record)
     {
-        record.Write(_recordPath);
+        LockRecord.Write(_recordPath, record);
         _hasWritten = true;
     }
 

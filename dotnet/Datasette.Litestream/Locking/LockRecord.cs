@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 
 namespace Datasette.Litestream.Locking;
@@ -7,7 +8,7 @@ namespace Datasette.Litestream.Locking;
 /// written by hand: it is written at every start, where a serializer would take longer to get ready than all of it takes.
 /// </summary>
 /// <param name="Holder">The Datasette process.</param>
-/// <param name="Litestream">The Litestream that it started; null before it has.</param>
+/// <param name="Litestream">The Litestream that it started; null where it ended at once.</param>
 /// <param name="SocketFolder">The folder of that Litestream's control socket.</param>
 internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Litestream, string SocketFolder)
 {
@@ -35,21 +36,30 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
         }
     }
 
-    /// <summary>Writes the record so that a reader finds this one or the one before it, never half of one.</summary>
-    public void Write(string path)
+    /// <summary>Writes a record so that a reader finds this one or the one before it, never half of one.</summary>
+    /// <param name="path">Where.</param>
+    /// <param name="json">What <see cref="ToJson"/> gives.</param>
+    public static void Write(string path, byte[] json)
     {
         var draft = path + ".new";
-        using (var file = File.Create(draft))
-        using (var json = new Utf8JsonWriter(file))
+        File.WriteAllBytes(draft, json);
+        File.Move(draft, path, overwrite: true);
+    }
+
+    /// <summary>The record as UTF-8, the same for each of a thousand databases.</summary>
+    public byte[] ToJson()
+    {
+        var json = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(json))
         {
-            json.WriteStartObject();
-            WriteProcess(json, "holder", Holder);
-            WriteProcess(json, "litestream", Litestream);
-            json.WriteString("socketFolder", SocketFolder);
-            json.WriteEndObject();
+            writer.WriteStartObject();
+            WriteProcess(writer, "holder", Holder);
+            WriteProcess(writer, "litestream", Litestream);
+            writer.WriteString("socketFolder", SocketFolder);
+            writer.WriteEndObject();
         }
 
-        File.Move(draft, path, overwrite: true);
+        return json.WrittenSpan.ToArray();
     }
 
     private static ProcessIdentity ReadProcess(JsonElement process) => new(

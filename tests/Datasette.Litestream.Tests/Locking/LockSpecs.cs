@@ -22,7 +22,7 @@ public sealed class LockSpecs : IDisposable
     {
         var taken = Take();
         Assert.IsNull(taken.Previous);
-        taken.Write(RecordOf(Environment.ProcessId));
+        taken.Write(RecordOf(Environment.ProcessId).ToJson());
         Assert.AreEqual(RecordOf(Environment.ProcessId), LockRecord.Read(RecordPath));
         taken.Release();
         CollectionAssert.AreEqual(new[] { Path.Combine(LockFolder, "datasette-litestream.lock") }, Directory.GetFileSystemEntries(LockFolder));
@@ -33,7 +33,7 @@ public sealed class LockSpecs : IDisposable
     public void A_second_one_in_this_process_is_refused_until_the_first_is_given_back()
     {
         var first = Take();
-        first.Write(RecordOf(Environment.ProcessId));
+        first.Write(RecordOf(Environment.ProcessId).ToJson());
         Assert.AreEqual(
             $"parks: another Datasette (process {Environment.ProcessId}) replicates {Database} already, and two would destroy the backup. "
             + "Stop that one first, or take the plugin's settings out of this one.",
@@ -51,7 +51,7 @@ public sealed class LockSpecs : IDisposable
         await holder.SaysAsync("held");
         StringAssert.StartsWith(Assert.ThrowsExactly<ReplicationException>(Take).Message, $"parks: another Datasette replicates {Database} already");
 
-        RecordOf(holder.Process.Id).Write(RecordPath);
+        LockRecord.Write(RecordPath, RecordOf(holder.Process.Id).ToJson());
         StringAssert.StartsWith(Assert.ThrowsExactly<ReplicationException>(Take).Message, $"parks: another Datasette (process {holder.Process.Id}) replicates");
 
         var left = RecordOf(holder.Process.Id);
@@ -65,7 +65,7 @@ public sealed class LockSpecs : IDisposable
     public void The_record_is_gone_before_the_lock_is_given_back_and_only_its_own()
     {
         Directory.CreateDirectory(LockFolder);
-        RecordOf(1234567).Write(RecordPath);
+        LockRecord.Write(RecordPath, RecordOf(1234567).ToJson());
         var unused = Take();
         Assert.IsNotNull(unused.Previous);
         unused.Release();
@@ -77,7 +77,7 @@ public sealed class LockSpecs : IDisposable
     public void Giving_it_back_does_not_mind_a_folder_that_somebody_removed()
     {
         var taken = Take();
-        taken.Write(RecordOf(Environment.ProcessId));
+        taken.Write(RecordOf(Environment.ProcessId).ToJson());
         Directory.Delete(LockFolder, recursive: true);
         taken.Release();
         Take().Release();

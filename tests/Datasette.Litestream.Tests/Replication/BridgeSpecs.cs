@@ -125,6 +125,17 @@ public sealed class BridgeSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task A_Litestream_that_is_not_ready_yet_would_be_found_too()
+    {
+        _site.Words = "never-ready";
+        var starting = Task.Run(_site.FailToStart);
+        await Eventually.HoldsAsync(() => _site.Started is [var started] && LockRecord.Read(_site.RecordPath())?.Litestream?.ProcessId == started);
+        _ = LibC.kill(_site.Started.Single(), LibC.SIGKILL);
+        StringAssert.StartsWith(await starting, "Litestream ended with signal 9 at its start.");
+        AssertNothingIsLeft();
+    }
+
+    [TestMethod]
     public async Task A_process_that_only_has_the_number_of_a_leftover_is_left_alone()
     {
         using var stranger = StartedChild.Shell("echo runs; exec sleep 1000");
@@ -219,7 +230,7 @@ public sealed class BridgeSpecs : IDisposable
     private void WriteRecord(ProcessIdentity litestream)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(_site.RecordPath())!);
-        new LockRecord(litestream with { ProcessId = 7 }, litestream, _site.Folder["run/gone"]).Write(_site.RecordPath());
+        LockRecord.Write(_site.RecordPath(), new LockRecord(litestream with { ProcessId = 7 }, litestream, _site.Folder["run/gone"]).ToJson());
     }
 
     private void AssertNothingIsLeft()
