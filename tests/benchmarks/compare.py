@@ -157,6 +157,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard) if hard > 0 else OPEN_FILES, hard))
 
     runs: dict[int, Runs] = {}
+    # Nothing is deleted before the end: ext4 creates files slowly for minutes after many were deleted.
     with tempfile.TemporaryDirectory() as folder:
         plugin = install_plugin(Path(folder, "plugin"))
         for count in options.databases:
@@ -164,8 +165,8 @@ def main() -> None:
             for round_number in range(1, options.rounds + 1):
                 for variant, samples in runs[count].items():
                     print(f"Databases: {count:,}. Round {round_number}: {variant.name}", file=sys.stderr)
-                    with tempfile.TemporaryDirectory(dir=folder) as place:
-                        samples.append(measure(variant, Path(place, "run"), count, plugin, options.idle))
+                    place = Path(tempfile.mkdtemp(dir=folder), "run")
+                    samples.append(measure(variant, place, count, plugin, options.idle))
             print(f"\nDatabases: {count:,}. Medians of {options.rounds} interleaved rounds.\n")
             print_table(runs[count], count)
     if len(runs) > 1:
