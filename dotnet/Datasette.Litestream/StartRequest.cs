@@ -28,6 +28,7 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
             new HostEnvironment(
                 request.GetProperty("environment").EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value.GetString()!, StringComparer.Ordinal),
                 request.GetProperty("bundledBinary").GetString(),
+                request.TryGetProperty("programFolder", out var programFolder) ? programFolder.GetString() : null,
                 time ?? TimeProvider.System));
     }
 }
