@@ -39,26 +39,23 @@ public sealed class Bridge
         return string.Join('\n', _replicator.Warnings);
     }
 
-    /// <summary>How replication stands, and a page of the databases.</summary>
-    /// <param name="query">A <see cref="StatusQuery"/> as JSON, such as <c>{"search": "parks", "sort": "lag", "page": 2}</c>; all is optional.</param>
-    /// <returns>A <see cref="StatusReport"/> as JSON.</returns>
-    public string Status(string query = "{}")
-    {
-        var parsed = JsonSerializer.Deserialize(query, StatusJson.Default.StatusQuery) ?? new StatusQuery();
-        return JsonSerializer.Serialize(Wait(reporter => reporter.ReportAsync(parsed)), StatusJson.Default.StatusReport);
-    }
+    /// <summary>How replication stands: a page of the databases, or one database in full.</summary>
+    /// <param name="query">What came after the <c>?</c> of the address, as it came; see <see cref="StatusQuery"/>.</param>
+    /// <returns>
+    /// A <see cref="StatusReport"/>, a <see cref="DatabaseDetailReport"/>, or a <see cref="NotReplicatedReport"/>, as JSON.
+    /// </returns>
+    public string Status(string query = "") => Report(
+        query,
+        report => JsonSerializer.Serialize(report, StatusJson.Default.StatusReport),
+        report => JsonSerializer.Serialize(report, StatusJson.Default.DatabaseDetailReport));
 
-    /// <summary>One database in full.</summary>
-    /// <param name="name">Datasette's name for it.</param>
-    /// <param name="range">How far back: <c>hour</c> or <c>day</c>.</param>
-    /// <returns>A <see cref="DatabaseDetailReport"/> as JSON; empty where it is not replicated.</returns>
-    public string Database(string name, string range)
-    {
-        var history = range == HistoryRange.Day.Name ? HistoryRange.Day : HistoryRange.Hour;
-        return Wait(reporter => reporter.ReportDatabaseAsync(name, history)) is { } report
-            ? JsonSerializer.Serialize(report, StatusJson.Default.DatabaseDetailReport)
-            : "";
-    }
+    /// <summary>The same as a page shows it.</summary>
+    /// <param name="query">See <see cref="Status"/>.</param>
+    /// <returns>An <see cref="OverviewText"/>, a <see cref="DatabaseText"/>, or a <see cref="NotReplicatedReport"/>, as JSON.</returns>
+    public string StatusText(string query = "") => Report(
+        query,
+        report => JsonSerializer.Serialize(report.Text, StatusJson.Default.OverviewText),
+        report => JsonSerializer.Serialize(report.Text, StatusJson.Default.DatabaseText));
 
     /// <summary>One database in a line.</summary>
     /// <param name="name">Datasette's name for it.</param>
@@ -90,6 +87,20 @@ public sealed class Bridge
             var timeout = _isFatal ? FatalTimeout * 0.75 : replicator.Plan.ShutdownTimeout;
             return Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() ?? "";
         }
+    }
+
+    private string Report(string query, Func<StatusReport, string> write, Func<DatabaseDetailReport, string> writeDatabase)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        var parsed = StatusQuery.Parse(query);
+        if (parsed.Database is not { Length: > 0 } name)
+        {
+            return write(Wait(reporter => reporter.ReportAsync(parsed)));
+        }
+
+        return Wait(reporter => reporter.ReportDatabaseAsync(name, parsed.Range)) is { } report
+            ? writeDatabase(report)
+            : JsonSerializer.Serialize(new NotReplicatedReport(false, Wording.NotReplicated(name)), StatusJson.Default.NotReplicatedReport);
     }
 
     private T Wait<T>(Func<StatusReporter, Task<T>> ask)

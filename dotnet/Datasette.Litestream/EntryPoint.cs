@@ -27,7 +27,7 @@ public static class EntryPoint
 
     /// <summary>
     /// Carries out one call. <c>["Start", request]</c> gives the new bridge's number, a line feed, and its warnings;
-    /// <c>["Status", number, query]</c>, <c>["Database", number, name, range]</c>, <c>["DatabaseState", number, name]</c>,
+    /// <c>["Status", number, query]</c>, <c>["StatusText", number, query]</c>, <c>["DatabaseState", number, name]</c>,
     /// <c>["Health", number]</c>, <c>["Metrics", number]</c> and <c>["Stop", number]</c> give what the methods of
     /// <see cref="Bridge"/> give.
     /// </summary>
@@ -84,8 +84,8 @@ public static class EntryPoint
         {
             case nameof(Bridge.Status):
                 return bridge.Status(arguments[0]);
-            case nameof(Bridge.Database):
-                return bridge.Database(arguments[0], arguments[1]);
+            case nameof(Bridge.StatusText):
+                return bridge.StatusText(arguments[0]);
             case nameof(Bridge.DatabaseState):
                 return bridge.DatabaseState(arguments[0]);
             case nameof(Bridge.Health):

@@ -61,14 +61,14 @@ def is_configured(datasette: Datasette) -> bool:
     return datasette in _bridges
 
 
-def status(datasette: Datasette, query: dict[str, Any]) -> dict[str, Any] | None:
-    """How replication stands, with the databases that ``query`` asks for, or None where it is not configured."""
-    return decode(ask(datasette, "Status", encode(query)))
+def status(datasette: Datasette, query: str) -> dict[str, Any] | None:
+    """How replication stands, as the address's query string asks for it, or None where it is not configured."""
+    return decode(ask(datasette, "Status", query))
 
 
-def database(datasette: Datasette, name: str, history: str) -> dict[str, Any] | None:
-    """One database with its history over the ``"hour"`` or the ``"day"``, or None where it is not replicated."""
-    return decode(ask(datasette, "Database", name, history))
+def status_text(datasette: Datasette, query: str) -> dict[str, Any] | None:
+    """The same as a page shows it."""
+    return decode(ask(datasette, "StatusText", query))
 
 
 def database_state(datasette: Datasette, name: str) -> dict[str, Any] | None:

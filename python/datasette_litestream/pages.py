@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from datasette import NotFound, Request, Response
 from markupsafe import Markup
 
-from . import bridge, shown
+from . import bridge
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -23,45 +21,34 @@ METRICS_PATH = "/-/litestream/metrics"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 FRESH = {"cache-control": "no-store"}
-# How much of the log the page shows; its JSON has more.
-LOG_LINES = 100
-NUMBER = re.compile("[0-9]{1,9}")
 
 
 async def status(datasette: Datasette, request: Request) -> Response:
-    await datasette.ensure_permission(action=VIEW_STATUS, actor=request.actor)
-    name = request.args.get("database")
-    report = await ask(datasette, request)
-    if report is None and name and bridge.is_configured(datasette):
-        raise NotFound(f"{name} is not replicated")
-    template = "unconfigured" if report is None else "database" if name else "status"
+    await check_permission(datasette, request)
+    text = await asyncio.to_thread(bridge.status_text, datasette, request.query_string)
+    if text and "error" in text:
+        raise NotFound(text["error"])
+    name = text and text.get("name")
     context = {
-        "report": report,
-        "shown": shown,
-        "now": datetime.now(timezone.utc),
+        "text": text,
         "path": datasette.urls.path(PATH),
         "metrics_path": datasette.urls.path(METRICS_PATH),
         "database_path": datasette.urls.database(name) if name in datasette.databases else None,
-        "query_string": request.query_string,
-        "log_lines": LOG_LINES,
-        "link": link,
     }
-    html = await datasette.render_template(f"litestream_{template}.html", context, request=request)
+    view = text["view"] if text else "unconfigured"
+    html = await datasette.render_template(f"litestream_{view}.html", context, request=request)
     return Response.html(html, headers=FRESH)
 
 
 async def status_json(datasette: Datasette, request: Request) -> Response:
-    await datasette.ensure_permission(action=VIEW_STATUS, actor=request.actor)
-    report = await ask(datasette, request)
-    if report is not None:
-        return Response.json(report, headers=FRESH)
-    if bridge.is_configured(datasette):
-        return Response.json({"ok": False, "error": "This database is not replicated"}, status=404)
-    return Response.json({"state": "unconfigured"}, headers=FRESH)
+    await check_permission(datasette, request)
+    report = await asyncio.to_thread(bridge.status, datasette, request.query_string)
+    report = report or {"state": "unconfigured"}
+    return Response.json(report, status=404 if "error" in report else 200, headers=FRESH)
 
 
 async def metrics(datasette: Datasette, request: Request) -> Response:
-    await datasette.ensure_permission(action=VIEW_STATUS, actor=request.actor)
+    await check_permission(datasette, request)
     text = await asyncio.to_thread(bridge.metrics, datasette)
     if text is None:
         return Response.text("not configured\n", status=404)
@@ -96,17 +83,5 @@ def database_line(datasette: Datasette, name: str, state: dict[str, Any]) -> str
     return Markup(html).format(state["state"], database_link(datasette, name), state["sentence"])
 
 
-async def ask(datasette: Datasette, request: Request) -> dict[str, Any] | None:
-    args = request.args
-    if name := args.get("database"):
-        return await asyncio.to_thread(bridge.database, datasette, name, args.get("history") or "hour")
-    query: dict[str, Any] = {key: int(args[key]) for key in ("page", "size") if NUMBER.fullmatch(args.get(key, ""))}
-    query |= {"search": args.get("search", ""), "sort": args.get("sort", ""), "descending": args.get("descending") == "1"}
-    return await asyncio.to_thread(bridge.status, datasette, query)
-
-
-def link(report: dict[str, Any], **changes: Any) -> str:
-    """The query string of the same list with another page or order; what is as by default is left out."""
-    query = {key: report[key] for key in ("search", "sort", "descending", "size", "page")} | changes
-    default = {"search": "", "sort": "name", "descending": False, "size": 50, "page": 1}
-    return "?" + urlencode({key: int(value) if value is True else value for key, value in query.items() if value != default[key]})
+async def check_permission(datasette: Datasette, request: Request) -> None:
+    await datasette.ensure_permission(action=VIEW_STATUS, actor=request.actor)

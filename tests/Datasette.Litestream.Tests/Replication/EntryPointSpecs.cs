@@ -23,8 +23,8 @@ public sealed class EntryPointSpecs : IDisposable
         var (number, warnings) = (started.Split('\n')[0], started.Split('\n')[1]);
         Assert.AreEqual("", warnings);
         Assert.IsTrue((bool?)Answer("Health", number)["healthy"]);
-        Assert.AreEqual("running", (string?)Answer("Status", number, "{}")["state"]);
-        Assert.AreEqual("é😀", (string?)Answer("Database", number, "é😀", "day")["database"]!["name"]);
+        Assert.AreEqual("running", (string?)Answer("Status", number, "")["state"]);
+        Assert.AreEqual("é😀", (string?)Answer("StatusText", number, "database=%C3%A9%F0%9F%98%80&history=day")["name"]);
         Assert.IsNotNull(Answer("DatabaseState", number, "é😀")["sentence"]);
         Assert.AreEqual((Success, ""), Call("DatabaseState", number, "of another's"));
         StringAssert.Contains(Call("Metrics", number).Text, "database=\"é😀\"");
