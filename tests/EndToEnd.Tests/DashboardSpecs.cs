@@ -134,7 +134,7 @@ public sealed partial class DashboardSpecs
         var reading = page.Locator("figure:has([data-chart=sizes]) [data-reading]");
         await page.Locator("[data-chart=sizes]").HoverAsync();
         StringAssert.Matches(await reading.InnerTextAsync(), Reading());
-        Assert.IsTrue(await page.Locator("[data-chart=sizes] [data-cursor]").IsVisibleAsync());
+        Assert.AreEqual(1, await page.Locator("[data-chart=sizes] [data-cursor][visibility=visible]").CountAsync());
         await WaitForUpdateAsync(page);
         StringAssert.Matches(await reading.InnerTextAsync(), Reading());
         await page.Locator("h1").HoverAsync();

@@ -20,6 +20,9 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
     private Reading? _latest, _next;
     private readonly Dictionary<string, string> _names = databases.ToDictionary(database => database.Path, database => database.Name, StringComparer.Ordinal);
 
+    /// <summary>Begins to read them where they are to be read, for somebody who has something else to wait for before.</summary>
+    public void Prepare() => _ = LatestAsync();
+
     /// <summary>Those of some databases, as they were in the last 10 s, and what was done at the replicas in all.</summary>
     public async Task<MetricsReport> ReportAsync(IReadOnlyList<DatabasePlan> shown)
     {

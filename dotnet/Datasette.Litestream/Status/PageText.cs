@@ -69,10 +69,10 @@ internal sealed record DatabaseText(
 /// <param name="Healthy"><c>true</c>, <c>false</c>, or empty where that is yet to be seen.</param>
 internal sealed record SummaryText(string Text, string State, string Healthy);
 
-/// <param name="At">When; null for unknown.</param>
+/// <param name="At">When, as HTML has it; null for unknown.</param>
 /// <param name="Exact">The same in words; null for unknown.</param>
 /// <param name="Words">The same as seen from the moment of the report: <c>3 s ago</c>.</param>
-internal sealed record MomentText(DateTimeOffset? At, string? Exact, string Words);
+internal sealed record MomentText(string? At, string? Exact, string Words);
 
 /// <param name="Value">What was searched for.</param>
 /// <param name="Kept">What else was asked for, by the names of the parameters.</param>

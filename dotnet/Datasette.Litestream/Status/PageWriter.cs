@@ -121,7 +121,7 @@ internal static class PageWriter
     {
         var (litestream, credentials) = (report.Litestream, report.Credentials);
         return new Facts(report.Now)
-            .Add("state", StateLabel, report.State)
+            .Add("process_state", StateLabel, report.State)
             .Add("version", "Version", litestream.Version)
             .Add("binary", "Binary", litestream.Binary, isCode: true)
             .Add("origin", "Found", litestream.Origin)
@@ -280,11 +280,13 @@ internal static class PageWriter
         return $"Uploaded in the last {range}: {Wording.Size(sum)}";
     }
 
-    private static MomentText Ago(DateTimeOffset? at, DateTimeOffset now) => new(at, ExactOrNull(at), Wording.Ago(at, now));
+    private static MomentText Ago(DateTimeOffset? at, DateTimeOffset now) => Moment(at, Wording.Ago(at, now));
 
-    private static MomentText For(DateTimeOffset at, DateTimeOffset now) => new(at, ExactOrNull(at), Wording.For(at, now));
+    private static MomentText For(DateTimeOffset at, DateTimeOffset now) => Moment(at, Wording.For(at, now));
 
-    private static string? ExactOrNull(DateTimeOffset? at) => at is { } known ? Wording.Exact(known) : null;
+    private static MomentText Moment(DateTimeOffset? at, string words) => at is { } known
+        ? new MomentText(known.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture), Wording.Exact(known), words)
+        : new MomentText(null, null, words);
 
     private static string? Digits(ulong? number) => number?.ToString(CultureInfo.InvariantCulture);
 

@@ -29,6 +29,7 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>How all databases stand, and a page of them.</summary>
     public async Task<StatusReport> ReportAsync(StatusQuery query)
     {
+        _metrics?.Prepare();
         var observation = await ObserveAsync().ConfigureAwait(false);
         var daemon = _replicator.Daemon;
         var now = _time.GetUtcNow();

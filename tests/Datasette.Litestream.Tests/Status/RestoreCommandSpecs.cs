@@ -32,8 +32,10 @@ public sealed class RestoreCommandSpecs
         var configuration = Yaml.Write(LitestreamConfiguration.Create(plan, generation, folder["socket"]));
         using (var replicate = new StartedChild(litestream, ["replicate", "-no-expand-env", "-config", "/dev/stdin"], input: configuration))
         {
-            await Eventually.HoldsAsync(() => replicate.Errors.Contains(
-                generation == LitestreamGeneration.V05 ? "ltx file uploaded" : "wal segment written", StringComparison.Ordinal));
+            // Litestream 0.5.17 logs no upload.
+            var uploaded = generation == LitestreamGeneration.V05 ? "*.ltx" : "*.wal.lz4";
+            await Eventually.HoldsAsync(() =>
+                Directory.Exists(folder["replica"]) && Directory.EnumerateFiles(folder["replica"], uploaded, SearchOption.AllDirectories).Any());
             replicate.Process.Send(LibC.SIGTERM);
             await replicate.EndsAsync();
         }
