@@ -57,9 +57,10 @@ def measure(folder: Path, plugin: Path, count: int, requests: int, token: str) -
                 seconds, answer = fetch(address, token)
                 times[name].append(seconds * 1000)
                 sizes[name] = len(answer) / 1024
+        alone = statistics.median(times["/-/versions"])
         for name, values in times.items():
-            more = statistics.median(values) - statistics.median(times["/-/versions"])
-            print(f"{count:5} databases, {name}: median {statistics.median(values):.1f} ms ({more:+.1f}), {sizes[name]:.1f} KiB")
+            median = statistics.median(values)
+            print(f"{count:5} databases, {name}: {median:.1f} ms ({median - alone:+.1f}), {sizes[name]:.1f} KiB")
         run.stop()
 
 
