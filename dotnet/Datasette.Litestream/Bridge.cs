@@ -30,7 +30,7 @@ public sealed class Bridge
     /// "settings": …, "databaseSettings": {"parks": …}}}</c>; settings are Datasette's, as they are, and published ones as a
     /// page of Datasette shows them. <c>programFolder</c>, the folder of Python, and <c>published</c> can be null or left out.
     /// </param>
-    /// <returns>Warnings, one a line; empty for none.</returns>
+    /// <returns>Warnings, one a line, to be printed as they are; empty for none.</returns>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
     public string Start(string request)
     {
@@ -38,37 +38,45 @@ public sealed class Bridge
         var parsed = StartRequest.Parse(request);
         _replicator = Task.Run(() => Replicator.StartAsync(parsed.Configuration, parsed.Host, EndProcess)).GetAwaiter().GetResult();
         _reporter = new StatusReporter(_replicator, parsed.Host.Time);
-        return string.Join('\n', _replicator.Warnings);
+        return string.Concat(_replicator.Warnings.Select(Line));
     }
 
-    /// <summary>How replication stands, and a page of the databases.</summary>
-    /// <param name="query">A <see cref="StatusQuery"/> as JSON, such as <c>{"search": "parks", "sort": "lag", "page": 2}</c>; all is optional.</param>
-    /// <returns>A <see cref="StatusReport"/> as JSON.</returns>
-    public string Status(string query = "{}")
-    {
-        var parsed = JsonSerializer.Deserialize(query, StatusJson.Default.StatusQuery) ?? new StatusQuery();
-        return JsonSerializer.Serialize(Wait(reporter => reporter.ReportAsync(parsed)), StatusJson.Default.StatusReport);
-    }
+    /// <summary>How replication stands: a page of the databases, or one database in full.</summary>
+    /// <param name="query">What came after the <c>?</c> of the address, as it came; see <see cref="StatusQuery"/>.</param>
+    /// <returns>
+    /// A <see cref="StatusReport"/>, a <see cref="DatabaseDetailReport"/>, or a <see cref="NotReplicatedReport"/>, as JSON.
+    /// </returns>
+    public string Status(string query = "") => ReportStatus(query).Json;
 
-    /// <summary>One database in full.</summary>
-    /// <param name="name">Datasette's name for it.</param>
-    /// <param name="range">How far back: <c>hour</c> or <c>day</c>.</param>
-    /// <returns>A <see cref="DatabaseDetailReport"/> as JSON; empty where it is not replicated.</returns>
-    public string Database(string name, string range)
-    {
-        var history = range == HistoryRange.Day.Name ? HistoryRange.Day : HistoryRange.Hour;
-        return Wait(reporter => reporter.ReportDatabaseAsync(name, history)) is { } report
-            ? JsonSerializer.Serialize(report, StatusJson.Default.DatabaseDetailReport)
-            : "";
-    }
+    /// <summary>The same as a page shows it.</summary>
+    /// <param name="query">See <see cref="Status"/>.</param>
+    /// <returns>An <see cref="OverviewText"/>, a <see cref="DatabaseText"/>, or a <see cref="NotReplicatedReport"/>, as JSON.</returns>
+    public string Page(string query = "") => Report(
+        query,
+        report => JsonSerializer.Serialize(report.Text, StatusJson.Default.OverviewText),
+        report => JsonSerializer.Serialize(report.Text, StatusJson.Default.DatabaseText)).Json;
 
     /// <summary>One database in a line.</summary>
     /// <param name="name">Datasette's name for it.</param>
-    /// <returns>A <see cref="DatabaseStateReport"/> as JSON; empty where it is not replicated.</returns>
+    /// <returns>A <see cref="DatabaseStateReport"/> as JSON; <c>null</c> where it is not replicated.</returns>
     public string DatabaseState(string name) =>
-        Wait(reporter => reporter.ReportDatabaseStateAsync(name)) is { } report
-            ? JsonSerializer.Serialize(report, StatusJson.Default.DatabaseStateReport)
-            : "";
+        JsonSerializer.Serialize(Wait(reporter => reporter.ReportDatabaseStateAsync(name)), StatusJson.Default.DatabaseStateReport!);
+
+    /// <summary>What a machine that asks over HTTP is answered.</summary>
+    /// <param name="what"><c>json</c> for <see cref="Status"/>, <c>metrics</c> or <c>health</c>.</param>
+    /// <param name="query">What came after the <c>?</c> of the address, as it came.</param>
+    /// <returns>A <see cref="MachineAnswer"/> as JSON.</returns>
+    public string Answer(string what, string query)
+    {
+        var answer = what switch
+        {
+            "json" => MachineAnswer.Json(ReportStatus(query)),
+            "metrics" => MachineAnswer.Metrics(Metrics()),
+            "health" => MachineAnswer.Health(Wait(reporter => reporter.ReportHealthAsync())),
+            _ => throw new ArgumentException($"There is no {what}.", nameof(what)),
+        };
+        return JsonSerializer.Serialize(answer, StatusJson.Default.MachineAnswer);
+    }
 
     /// <summary>Whether all is safe: a <see cref="HealthReport"/> as JSON.</summary>
     public string Health() => JsonSerializer.Serialize(Wait(reporter => reporter.ReportHealthAsync()), StatusJson.Default.HealthReport);
@@ -77,7 +85,7 @@ public sealed class Bridge
     public string Metrics() => Wait(reporter => reporter.WriteMetricsAsync());
 
     /// <summary>Stops replication: Litestream replicates what it has yet to, and ends. Nothing where it has been called.</summary>
-    /// <returns>What went wrong, in a sentence; empty where nothing did.</returns>
+    /// <returns>What went wrong, as a line to be printed; empty where nothing did.</returns>
     public string Stop()
     {
         lock (_stopping)
@@ -90,8 +98,27 @@ public sealed class Bridge
             _replicator = null;
             _reporter?.Dispose();
             var timeout = _isFatal ? FatalTimeout * 0.75 : replicator.Plan.ShutdownTimeout;
-            return Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() ?? "";
+            return Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() is { } fault ? Line(fault) : "";
         }
+    }
+
+    private (bool IsFound, string Json) ReportStatus(string query) => Report(
+        query,
+        report => JsonSerializer.Serialize(report, StatusJson.Default.StatusReport),
+        report => JsonSerializer.Serialize(report, StatusJson.Default.DatabaseDetailReport));
+
+    private (bool IsFound, string Json) Report(string query, Func<StatusReport, string> write, Func<DatabaseDetailReport, string> writeDatabase)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        var parsed = StatusQuery.Parse(query);
+        if (parsed.Database is not { Length: > 0 } name)
+        {
+            return (true, write(Wait(reporter => reporter.ReportAsync(parsed))));
+        }
+
+        return Wait(reporter => reporter.ReportDatabaseAsync(name, parsed.Range)) is { } report
+            ? (true, writeDatabase(report))
+            : (false, JsonSerializer.Serialize(new NotReplicatedReport(false, Wording.NotReplicated(name)), StatusJson.Default.NotReplicatedReport));
     }
 
     private T Wait<T>(Func<StatusReporter, Task<T>> ask)
@@ -104,7 +131,7 @@ public sealed class Bridge
     private void EndProcess(string message)
     {
         _isFatal = true;
-        WriteError($"datasette-litestream: {message} Datasette ends.\n");
+        WriteError(Line($"{message} Datasette ends."));
         _ = LibC.kill(Environment.ProcessId, LibC.SIGTERM);
         _ = Task.Run(async () =>
         {
@@ -120,6 +147,8 @@ public sealed class Bridge
             }
         });
     }
+
+    private static string Line(string sentence) => $"datasette-litestream: {sentence}\n";
 
     private static void WriteError(string message)
     {

@@ -1,143 +1,104 @@
 """Datasette's side of the bridge: each Datasette's ``Bridge``, and what that is told."""
 
-from __future__ import annotations
-
+import asyncio
 import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .datasette_versions import CATALOG, configuration, published_configuration
+from datasette import hookimpl
+from datasette.utils import resolve_env_secrets
 
-if TYPE_CHECKING:
-    from datasette.app import Datasette
+from .datasette_versions import CATALOG, Datasette, configuration, published_configuration
 
 PLUGIN = "datasette-litestream"
-BUNDLED_BINARY = Path(__file__).parent / "bin" / "litestream"
-
-_bridges: dict[Datasette, Any] = {}
-# Why replication did not start, where Datasette goes on all the same.
-_refusals: dict[Datasette, str] = {}
+# The shim's state: the Bridge of each Datasette, or why there is none. Whoever starts or stops replication changes it.
+bridges: dict[Datasette, Any] = {}
 
 
 class Refused(Exception):
-    """Replication cannot start; the message is for the user."""
+    """Replication cannot start; the message is for the user. Where Datasette goes on, it answers instead of a ``Bridge``."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        report = json.dumps({"view": "failed", "state": "failed", "sentence": "failed", "error": f"failed: {message}"})
+        is_down = {"status": 503, "content_type": "text/plain", "body": "failed: replication did not start\n"}
+        as_json = {"status": 200, "content_type": "application/json", "body": report}
+        self.Page = self.DatabaseState = lambda _: report
+        self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
+        self.Stop = lambda: ""
 
 
-def prepare(datasette: Datasette) -> None:
-    """Begins to load .NET where the plugin is configured, and nothing where it is not."""
-    settings, database_settings = plugin_settings(configuration(datasette))
-    if settings or database_settings:
+@hookimpl
+def prepare_jinja2_environment(datasette: Datasette) -> None:
+    """The first hook that knows the configuration: .NET loads while Datasette goes on with its own start."""
+    if any(plugin_settings(configuration(datasette))):
         from .runtime import begin_loading
 
         begin_loading()
 
 
 def start(datasette: Datasette) -> None:
-    """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, where it is not.
-
-    Raises ``Refused`` where replication cannot start; ``ask`` does so too from then on.
-    """
+    """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, where it is not."""
+    if not any(plugin_settings(configuration(datasette))):
+        return
     try:
-        request = start_request(datasette)
-        if request is None:
-            return
         from .runtime import begin_loading
 
-        assembly = begin_loading().result()
-        bridge = assembly.Bridge()
-        try:
-            warnings = bridge.Start(encode(request))
-        except assembly.ReplicationException as error:
-            raise Refused(error.Message) from None
+        bridge = begin_loading().result().Bridge()
+        print(bridge.Start(start_request(datasette)), end="", file=sys.stderr)
     except Exception as error:
-        _refusals[datasette] = f"{PLUGIN}: {error}"
-        raise Refused(_refusals[datasette]) from error
-    _bridges[datasette] = bridge
-    print_warnings(warnings)
+        # .NET's have their message there, and more than that in their text.
+        bridges[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
+        raise bridges[datasette] from error
+    bridges[datasette] = bridge
 
 
 def stop(datasette: Datasette) -> None:
     """Stops replication; does nothing where it has stopped or never started."""
-    bridge = _bridges.pop(datasette, None)
-    if bridge is not None:
-        print_warnings(bridge.Stop())
+    if bridge := bridges.pop(datasette, None):
+        print(bridge.Stop(), end="", file=sys.stderr)
 
 
-def is_running(datasette: Datasette | None = None) -> bool:
-    """Whether replication runs for ``datasette``, or for any."""
-    return bool(_bridges) if datasette is None else datasette in _bridges
-
-
-def refusal(datasette: Datasette) -> str | None:
-    """Why replication did not start, or None where it did or is not configured."""
-    return _refusals.get(datasette)
-
-
-def ask(datasette: Datasette, method: str, *arguments: str) -> str | None:
+async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
     """What a method of the bridge of ``datasette`` answers, or None where replication is not configured."""
-    if datasette in _refusals:
-        raise Refused(_refusals[datasette])
-    bridge = _bridges.get(datasette)
-    return None if bridge is None else getattr(bridge, method)(*arguments)
+    bridge = bridges.get(datasette)
+    return bridge and json.loads(await asyncio.to_thread(getattr(bridge, method), *arguments))
 
 
-def plugin_settings(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The plugin's settings in a configuration of Datasette's: those for all, and each database's that has any."""
+def plugin_settings(config: dict[str, Any]) -> list[Any]:
+    """The plugin's settings in a configuration of Datasette's: those for all, and by name those of databases."""
 
     def settings(scope: Any) -> Any:
         return (scope.get("plugins") or {}).get(PLUGIN) if isinstance(scope, dict) else None
 
     scopes = (config.get("databases") or {}).items()
-    return settings(config), {name: settings(scope) for name, scope in scopes if settings(scope) is not None}
+    return [settings(config), {name: settings(scope) for name, scope in scopes if settings(scope) is not None}]
 
 
-def start_request(datasette: Datasette) -> dict[str, Any] | None:
-    """What ``Bridge.Start`` is told, or None where the plugin is not configured."""
-    settings, database_settings = plugin_settings(configuration(datasette))
-    if not settings and not database_settings:
-        return None
-    address, published = published_configuration(datasette)
-    published_settings, published_database_settings = plugin_settings(published)
+def start_request(datasette: Datasette) -> str:
+    """What ``Bridge.Start`` is told."""
     try:
-        # As plugins get them: each {"$env": …} and {"$file": …} is replaced by what it names.
-        settings = datasette.plugin_config(PLUGIN)
-        database_settings = {
-            name: datasette.plugin_config(PLUGIN, database=name, fallback=False) for name in database_settings
-        }
+        settings, database_settings = resolve_env_secrets(plugin_settings(configuration(datasette)), os.environ)
     except OSError as error:
         raise Refused(f'a {{"$file": …}} in its settings cannot be read: {error}') from None
-    return {
+    address, configuration_shown = published_configuration(datasette)
+    settings_shown, database_settings_shown = plugin_settings(configuration_shown)
+    request = {
         "workingDirectory": os.getcwd(),
         "settings": settings,
         "databaseSettings": database_settings,
-        "published": {
-            "at": address,
-            "settings": published_settings,
-            "databaseSettings": published_database_settings,
-        },
+        "published": {"at": address, "settings": settings_shown, "databaseSettings": database_settings_shown},
         "databases": [
-            {
-                "name": name,
-                "path": str(Path(database.path).resolve()) if database.path and not database.is_memory else None,
-                "isMutable": database.is_mutable,
-            }
-            for name, database in datasette.databases.items()
+            dict(name=name, isMutable=it.is_mutable, path=None if it.is_memory else it.path and str(Path(it.path).resolve()))
+            for name, it in datasette.databases.items()
             if name != CATALOG
         ],
-        "bundledBinary": str(BUNDLED_BINARY),
+        "bundledBinary": str(Path(__file__).parent / "bin" / "litestream"),
         "programFolder": str(Path(sys.executable).parent),
         "environment": dict(os.environ),
     }
-
-
-def encode(request: dict[str, Any]) -> str:
-    """JSON that .NET can read whatever YAML held: dates and such as text, no NaN, no half characters."""
+    # .NET can read this whatever YAML held: dates and such as text, no NaN, no half characters.
     text = json.dumps(json.loads(json.dumps(request, default=str), parse_constant=str), ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def print_warnings(sentences: str) -> None:
-    for sentence in sentences.splitlines():
-        print(f"{PLUGIN}: {sentence}", file=sys.stderr)
+    return text.encode("utf-8", "replace").decode()

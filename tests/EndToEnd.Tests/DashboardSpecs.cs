@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 
@@ -28,7 +27,7 @@ public sealed partial class DashboardSpecs
         var before = await TxidAsync(txid);
         await datasette.InsertAsync("parks", "through Datasette");
         await Wait.UntilAsync(async () => await TxidAsync(txid) > before, "the replica's transaction moves on");
-        Assert.AreEqual(3, await page.Locator("[data-chart] canvas").CountAsync());
+        Assert.AreEqual(3, await page.Locator("svg[data-chart]").CountAsync());
         Assert.IsTrue(await page.EvaluateAsync<bool>("window.isTheSamePage"));
 
         await page.GotoAsync(Overview);
@@ -42,18 +41,104 @@ public sealed partial class DashboardSpecs
     }
 
     [TestMethod]
-    public async Task The_focus_and_a_selection_stay_when_the_page_updates_itself()
+    public async Task What_somebody_does_with_the_page_stays_when_it_updates_itself()
+    {
+        using var workspace = new Workspace();
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, [.. Enumerable.Range(1, 12).Select(i => $"db{i:00}")]);
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
+        await page.Locator("summary:text('What Litestream was given')").ClickAsync();
+        await page.GetByLabel("Name contains").FillAsync("half a na");
+        await page.GetByRole(AriaRole.Link, new() { Name = "db12" }).FocusAsync();
+        await page.EvaluateAsync("getSelection().selectAllChildren(document.querySelectorAll('[data-field=destinations]')[2])");
+        await page.EvaluateAsync("scrollTo(0, 300)");
+        await page.EvaluateAsync("document.querySelector('[data-log]').scrollTop = 30");
+        await page.EvaluateAsync("window.wasLine = document.querySelector('[data-log]').lastElementChild");
+        for (var i = 0; i < 3; i++)
+        {
+            await datasette.InsertAsync("db03", "something new");
+            await WaitForUpdateAsync(page);
+        }
+
+        Assert.AreEqual("db12", await page.EvaluateAsync<string>("document.activeElement.textContent"));
+        Assert.AreEqual(workspace.Backup("db03"), await page.EvaluateAsync<string>("String(getSelection())"));
+        Assert.AreEqual(300, await page.EvaluateAsync<int>("scrollY"));
+        Assert.AreEqual("half a na", await page.GetByLabel("Name contains").InputValueAsync());
+        Assert.IsTrue(await page.Locator("[data-field=configuration]").IsVisibleAsync());
+        Assert.IsTrue(await page.EvaluateAsync<bool>("wasLine.isConnected && document.querySelector('[data-log]').scrollTop >= 30"));
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task A_line_of_the_log_stays_selected_when_others_come()
+    {
+        using var workspace = new Workspace();
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
+        await page.EvaluateAsync("window.line = document.querySelector('[data-log] span'); getSelection().selectAllChildren(line)");
+        var selected = await page.EvaluateAsync<string>("String(getSelection())");
+        foreach (var litestream in workspace.Litestreams)
+        {
+            _ = Signals.Send(litestream, Signals.SIGKILL);
+        }
+
+        await Wait.UntilAsync(() => page.EvaluateAsync<bool>("document.querySelector('[data-log] span') !== line"), "a newer line is there");
+        Assert.AreEqual(selected, await page.EvaluateAsync<string>("String(getSelection())"));
+        Assert.IsTrue(await page.EvaluateAsync<bool>("line.isConnected"));
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task An_update_without_news_changes_nothing()
     {
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks", "trees");
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
-        await page.GetByRole(AriaRole.Link, new() { Name = "trees" }).FocusAsync();
-        await page.EvaluateAsync("getSelection().selectAllChildren(document.querySelector('[data-field=destinations]'))");
+        var answers = new Dictionary<string, string>();
+        await page.RouteAsync("**/-/litestream-status*", async route =>
+        {
+            if (!answers.TryGetValue(route.Request.Url, out var body))
+            {
+                answers[route.Request.Url] = body = await (await route.FetchAsync()).TextAsync();
+            }
+
+            await route.FulfillAsync(new() { Body = body, ContentType = "text/html; charset=utf-8" });
+        });
+        foreach (var address in new[] { Overview, Details("parks") })
+        {
+            await page.GotoAsync(address);
+            var before = await page.Locator("main").InnerTextAsync();
+            await page.EvaluateAsync("""
+                window.changes = [];
+                new MutationObserver(records => changes.push(...records.map(record => record.attributeName ?? record.type)))
+                    .observe(document.querySelector("main"), { subtree: true, childList: true, characterData: true, attributes: true });
+                """);
+            await page.Locator("[data-summary][aria-live=off]").WaitForAsync();
+            Assert.AreEqual(before, await page.Locator("main").InnerTextAsync());
+            Assert.AreEqual("aria-live", await page.EvaluateAsync<string>("String(changes)"), address);
+        }
+
+        browser.AssertClean();
+    }
+
+    [TestMethod]
+    public async Task A_chart_tells_what_the_pointer_is_at()
+    {
+        using var workspace = new Workspace();
+        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
+        await page.GotoAsync(Details("parks"));
+        var reading = page.Locator("figure:has([data-chart=sizes]) [data-reading]");
+        await page.Locator("[data-chart=sizes]").HoverAsync();
+        StringAssert.Matches(await reading.InnerTextAsync(), Reading());
+        Assert.AreEqual(1, await page.Locator("[data-chart=sizes] [data-cursor][visibility=visible]").CountAsync());
         await WaitForUpdateAsync(page);
-        await WaitForUpdateAsync(page);
-        Assert.AreEqual("trees", await page.EvaluateAsync<string>("document.activeElement.textContent"));
-        Assert.AreEqual(workspace.Backup("parks"), await page.EvaluateAsync<string>("String(getSelection())"));
+        StringAssert.Matches(await reading.InnerTextAsync(), Reading());
+        await page.Locator("h1").HoverAsync();
+        Assert.AreEqual("", await reading.TextContentAsync());
         browser.AssertClean();
     }
 
@@ -64,7 +149,7 @@ public sealed partial class DashboardSpecs
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
-        var summary = page.Locator("[data-field=summary]");
+        var summary = page.Locator("[data-summary]");
         await Wait.UntilAsync(async () => await summary.GetAttributeAsync("data-healthy") == "true", "all is well");
 
         // Killed until the page has seen it: the first restart may be over between two of its updates.
@@ -156,14 +241,14 @@ public sealed partial class DashboardSpecs
         await page.Clock.PauseAtAsync(DateTime.UtcNow.AddMinutes(1));
         await page.GotoAsync(Overview);
         var asked = 0;
-        page.Request += (_, request) => asked += request.Url.Contains(".json", StringComparison.Ordinal) ? 1 : 0;
+        page.Request += (_, request) => asked += IsUpdate(request) ? 1 : 0;
 
         // Chromium without a window hides no tab: what a page sees of it is set here.
         await SetHiddenAsync(page, true);
         await page.Clock.RunForAsync("01:00");
 
         // Of any earlier request, Chromium would have told by then.
-        await page.EvaluateAsync("fetch(location)");
+        await page.EvaluateAsync("fetch('/-/versions.json')");
         Assert.AreEqual(0, asked);
         await SetHiddenAsync(page, false);
         await Wait.UntilAsync(() => asked == 1, "the page asks");
@@ -190,7 +275,7 @@ public sealed partial class DashboardSpecs
 
         await page.GetByRole(AriaRole.Link, new() { Name = "db06" }).ClickAsync();
         StringAssert.Contains(await page.Locator("[data-field=restore_command]").InnerTextAsync(), "litestream restore");
-        Assert.AreEqual(3, await page.Locator("[data-chart] svg").CountAsync());
+        Assert.AreEqual(3, await page.Locator("svg[data-chart]").CountAsync());
         Assert.IsFalse(await page.Locator("[data-copy]").IsVisibleAsync());
         browser.AssertClean();
     }
@@ -255,7 +340,7 @@ public sealed partial class DashboardSpecs
             Assert.IsEmpty(violations.Where(violation => !IsOfDatasette(violation)), string.Join('\n', violations));
         }
 
-        Assert.AreEqual(3, await page.Locator("[data-chart] canvas").CountAsync());
+        Assert.AreEqual(3, await page.Locator("svg[data-chart]").CountAsync());
     }
 
     [TestMethod]
@@ -340,7 +425,7 @@ public sealed partial class DashboardSpecs
     /// <summary>Waits for a state that is not as it should be, in the row and in the first line.</summary>
     private static Task<TimeSpan> WaitForTroubleAsync(IPage page) => Wait.UntilAsync(
         async () => await page.Locator("[data-field=state]").InnerTextAsync() is "failing" or "behind"
-            && await page.Locator("[data-field=summary]").GetAttributeAsync("data-healthy") == "false",
+            && await page.Locator("[data-summary]").GetAttributeAsync("data-healthy") == "false",
         "the page says what is wrong");
 
     /// <summary>Waits until all is well, for as long as Litestream needs, and then until the page says so.</summary>
@@ -348,17 +433,20 @@ public sealed partial class DashboardSpecs
     {
         await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well again");
         await Wait.UntilAsync(
-            async () => await page.Locator("[data-field=summary]").GetAttributeAsync("data-healthy") == "true",
+            async () => await page.Locator("[data-summary]").GetAttributeAsync("data-healthy") == "true",
             "the page says that all is well again");
     }
 
     /// <summary>Waits until the page has asked, and shown the answer.</summary>
     private static async Task WaitForUpdateAsync(IPage page)
     {
-        var answer = await page.WaitForResponseAsync(response => response.Url.Contains("/-/litestream-status.json", StringComparison.Ordinal));
-        var observed = (string?)JsonNode.Parse(await answer.TextAsync())!["updated_at"];
-        await page.Locator($"[data-time=updated_at] time[datetime='{observed}']").WaitForAsync();
+        var answer = await page.WaitForResponseAsync(response => IsUpdate(response.Request));
+        var observed = Observed().Match(await answer.TextAsync()).Groups["at"].Value;
+        await page.Locator($"[data-observed] time[datetime='{observed}']").WaitForAsync();
     }
+
+    private static bool IsUpdate(IRequest request) =>
+        request.ResourceType == "fetch" && request.Url.Contains(Overview, StringComparison.Ordinal);
 
     private static async Task SetHiddenAsync(IPage page, bool isHidden) => await page.EvaluateAsync(
         "isHidden => { Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); }",
@@ -367,8 +455,14 @@ public sealed partial class DashboardSpecs
     /// <summary>Styles that Datasette's own component sets are no concern of the plugin.</summary>
     private static bool IsOfDatasette(string violation) => violation.Contains("/-/static/", StringComparison.Ordinal);
 
-    [GeneratedRegex(@"No answer from Datasette since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; what is shown is from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\.")]
+    [GeneratedRegex(@"No answer from Datasette since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; what is shown is from then\.")]
     private static partial Regex NoAnswer();
+
+    [GeneratedRegex("data-observed><time datetime=\"(?<at>[^\"]*)")]
+    private static partial Regex Observed();
+
+    [GeneratedRegex(@"^\d\d:\d\d:\d\d UTC: Database .+, WAL .+$")]
+    private static partial Regex Reading();
 
     [GeneratedRegex("<script>(?<text>.*?)</script>", RegexOptions.Singleline)]
     private static partial Regex InlineScript();

@@ -6,20 +6,39 @@ using Datasette.Litestream.Metrics;
 namespace Datasette.Litestream.Status;
 
 /// <summary>Litestream's own metrics, told by Datasette's names.</summary>
-internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> databases) : IDisposable
+internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> databases, TimeProvider time) : IDisposable
 {
+    /// <summary>From when on what was read is read again, which nobody waits for; and from when on somebody does.</summary>
+    /// <remarks>Litestream takes 10 ms to tell of a hundred databases.</remarks>
+    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2), Stale = TimeSpan.FromSeconds(10);
+
     private const string MetricPrefix = "litestream_";
     private const string PathLabel = "db", NameLabel = "database";
 
     private readonly MetricsReader _reader = new(url);
+    private readonly Lock _access = new();
+    private Reading? _latest, _next;
     private readonly Dictionary<string, string> _names = databases.ToDictionary(database => database.Path, database => database.Name, StringComparer.Ordinal);
 
-    /// <summary>Those of some databases, and what was done at the replicas in all.</summary>
-    public async Task<MetricsReport> ReportAsync(IReadOnlyList<DatabaseObservation> shown)
+    /// <summary>Begins to read them where they are to be read, for somebody who has something else to wait for before.</summary>
+    public void Prepare() => _ = LatestAsync();
+
+    /// <summary>Those of some databases, as they were in the last 10 s, and what was done at the replicas in all.</summary>
+    public async Task<MetricsReport> ReportAsync(IReadOnlyList<DatabasePlan> shown)
     {
         try
         {
-            return Report(Exposition.Parse(await _reader.ReadAsync().ConfigureAwait(false)).ToList(), shown);
+            var all = await LatestAsync().ConfigureAwait(false);
+            var ofShown = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
+            foreach (var database in shown)
+            {
+                if (all.Databases.TryGetValue(database.Path, out var values))
+                {
+                    ofShown[database.Name] = values;
+                }
+            }
+
+            return all with { Databases = ofShown };
         }
         catch (Exception fault) when (IsNoAnswer(fault))
         {
@@ -73,20 +92,46 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
         return $"{line[..brace]}{NameLabel}=\"{Exposition.Escape(name)}\",{line[brace..]}";
     }
 
-    private MetricsReport Report(List<MetricSample> samples, IReadOnlyList<DatabaseObservation> shown)
+    /// <summary>What was read last, if that is not long ago, while it is read again.</summary>
+    private Task<MetricsReport> LatestAsync()
     {
-        var names = shown.Select(database => database.Plan.Name).ToHashSet(StringComparer.Ordinal);
-        var byDatabase = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
-        var ofDatabases = samples.Where(sample =>
-            sample.Name.StartsWith(MetricPrefix, StringComparison.Ordinal) && sample.Labels.ContainsKey(PathLabel) && double.IsFinite(sample.Value));
-        foreach (var group in ofDatabases.GroupBy(sample => sample.Labels[PathLabel], StringComparer.Ordinal))
+        lock (_access)
         {
-            if (_names.TryGetValue(group.Key, out var name) && names.Contains(name))
+            if (_next is { Answer.IsCompleted: true })
             {
+                _latest = _next;
+            }
+
+            if (_next is null || (_next == _latest && time.GetElapsedTime(_next.StartedAt) >= Fresh))
+            {
+                _next = new Reading(time.GetTimestamp(), ReadAsync());
+            }
+
+            return _latest is not null && time.GetElapsedTime(_latest.StartedAt) < Stale ? _latest.Answer : _next.Answer;
+        }
+    }
+
+    private async Task<MetricsReport> ReadAsync() => Report(Exposition.Parse(await _reader.ReadAsync().ConfigureAwait(false)));
+
+    /// <summary>Those of all databases, by their paths.</summary>
+    private MetricsReport Report(IEnumerable<MetricSample> all)
+    {
+        var samples = all.ToList();
+        var byPath = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
+        foreach (var sample in samples)
+        {
+            if (sample.Name.StartsWith(MetricPrefix, StringComparison.Ordinal)
+                && double.IsFinite(sample.Value)
+                && sample.Labels.TryGetValue(PathLabel, out var path))
+            {
+                if (!byPath.TryGetValue(path, out var values))
+                {
+                    byPath[path] = values = new Dictionary<string, double>(StringComparer.Ordinal);
+                }
+
                 // Checkpoints are counted by mode; the page shows their sum.
-                byDatabase[name] = group
-                    .GroupBy(sample => sample.Name[MetricPrefix.Length..], StringComparer.Ordinal)
-                    .ToDictionary(family => family.Key, family => family.Sum(sample => sample.Value), StringComparer.Ordinal);
+                var family = sample.Name[MetricPrefix.Length..];
+                ((Dictionary<string, double>)values)[family] = values.GetValueOrDefault(family) + sample.Value;
             }
         }
 
@@ -95,7 +140,7 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
         return new MetricsReport(
             url.ToString(),
             null,
-            byDatabase,
+            byPath,
             [
                 .. Operations("litestream_replica_operation_total").Select(sample => new OperationReport(
                     sample.Labels.GetValueOrDefault("replica_type", ""),
@@ -109,6 +154,10 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
         static (string?, string?) OperationKey(MetricSample sample) =>
             (sample.Labels.GetValueOrDefault("replica_type"), sample.Labels.GetValueOrDefault("operation"));
     }
+
+    /// <param name="StartedAt">A timestamp of the clock's.</param>
+    /// <param name="Answer">What was read, or will be.</param>
+    private sealed record Reading(long StartedAt, Task<MetricsReport> Answer);
 
     private static bool IsNoAnswer(Exception fault) => fault is HttpRequestException or OperationCanceledException or ObjectDisposedException;
 }

@@ -2,12 +2,16 @@ using System.Text.Json.Serialization;
 
 namespace Datasette.Litestream.Status;
 
-/// <summary>What the status page shows, and <c>/-/litestream-status.json</c> tells. No secret is in it.</summary>
+/// <summary>
+/// What <c>/-/litestream-status.json</c> tells: figures, and <see cref="Text"/>, which is all that the page gets. No secret is
+/// in it.
+/// </summary>
 /// <param name="State"><c>running</c>, <c>starting</c>, <c>waiting</c> (for the next start), <c>stopping</c>, <c>stopped</c> or <c>idle</c> (nothing to replicate).</param>
 /// <param name="Healthy">Whether every database is replicated, or will be for the first time in a moment.</param>
 /// <param name="Summary">The state in one sentence; what is wrong, and since when.</param>
 /// <param name="WrongSince">Since when something has been wrong; null where nothing is.</param>
 /// <param name="UpdatedAt">When the databases were looked at.</param>
+/// <param name="Now">When this was reported.</param>
 /// <param name="Litestream">The process.</param>
 /// <param name="Credentials">Where S3 credentials come from; null where the configuration says nothing of them.</param>
 /// <param name="Counts">How many databases stand how.</param>
@@ -30,6 +34,7 @@ internal sealed record StatusReport(
     string Summary,
     DateTimeOffset? WrongSince,
     DateTimeOffset UpdatedAt,
+    DateTimeOffset Now,
     LitestreamReport Litestream,
     CredentialReport? Credentials,
     CountReport Counts,
@@ -45,7 +50,11 @@ internal sealed record StatusReport(
     IReadOnlyList<string> Warnings,
     string Configuration,
     IReadOnlyList<LogReport> Log,
-    MetricsReport? Metrics);
+    MetricsReport? Metrics)
+{
+    /// <summary>The same as the page shows it.</summary>
+    public OverviewText Text => PageWriter.Write(this);
+}
 
 /// <param name="Version">Such as <c>0.5.17</c>.</param>
 /// <param name="Binary">Its path.</param>
@@ -120,16 +129,35 @@ internal sealed record DatabaseReport(
 /// <summary>60 minutes, oldest first, null where nobody looked.</summary>
 /// <param name="Lag">The largest lag of each minute, in seconds.</param>
 /// <param name="Bytes">What went to the replica in each minute.</param>
-internal sealed record SparklineReport(IReadOnlyList<float?> Lag, IReadOnlyList<float?> Bytes);
+internal sealed record SparklineReport(float?[] Lag, float?[] Bytes);
 
 /// <summary>One database in full.</summary>
 /// <param name="Database">How it stands.</param>
+/// <param name="Summary">The same in one sentence.</param>
+/// <param name="Healthy">Whether it is as it should be; null where that is yet to be seen.</param>
 /// <param name="RestoreCommand">What to type to get it back.</param>
 /// <param name="History">How it stood.</param>
 /// <param name="Log">Those of the last 500 lines of Litestream's log that are about it, oldest first.</param>
 /// <param name="UpdatedAt">When it was looked at.</param>
+/// <param name="Now">When this was reported.</param>
 internal sealed record DatabaseDetailReport(
-    DatabaseReport Database, string RestoreCommand, HistoryReport History, IReadOnlyList<LogReport> Log, DateTimeOffset UpdatedAt);
+    DatabaseReport Database,
+    string Summary,
+    bool? Healthy,
+    string RestoreCommand,
+    HistoryReport History,
+    IReadOnlyList<LogReport> Log,
+    DateTimeOffset UpdatedAt,
+    DateTimeOffset Now)
+{
+    /// <summary>The same as the page shows it.</summary>
+    public DatabaseText Text => PageWriter.Write(this);
+}
+
+/// <summary>The answer where one database is asked for that is not replicated.</summary>
+/// <param name="Ok">False, as in Datasette's own errors.</param>
+/// <param name="Error">A sentence.</param>
+internal sealed record NotReplicatedReport(bool Ok, string Error);
 
 /// <summary>Equally long series, oldest first, null where nobody looked.</summary>
 /// <param name="Range"><c>hour</c> or <c>day</c>.</param>
@@ -146,13 +174,13 @@ internal sealed record HistoryReport(
     string Range,
     double IntervalSeconds,
     DateTimeOffset End,
-    IReadOnlyList<float?> LagSeconds,
-    IReadOnlyList<float?> UploadedBytes,
-    IReadOnlyList<ulong?> Txid,
-    IReadOnlyList<ulong?> ReplicaTxid,
-    IReadOnlyList<float?> WalBytes,
-    IReadOnlyList<float?> DatabaseBytes,
-    IReadOnlyList<float?> SyncErrors);
+    float?[] LagSeconds,
+    float?[] UploadedBytes,
+    ulong?[] Txid,
+    ulong?[] ReplicaTxid,
+    float?[] WalBytes,
+    float?[] DatabaseBytes,
+    float?[] SyncErrors);
 
 /// <summary>One database in a line, for its own page.</summary>
 /// <param name="State">See <see cref="DatabaseReport.State"/>.</param>
@@ -199,5 +227,6 @@ internal sealed record OperationReport(string ReplicaType, string Operation, dou
 [JsonSerializable(typeof(DatabaseDetailReport))]
 [JsonSerializable(typeof(DatabaseStateReport))]
 [JsonSerializable(typeof(HealthReport))]
-[JsonSerializable(typeof(StatusQuery))]
+[JsonSerializable(typeof(MachineAnswer))]
+[JsonSerializable(typeof(NotReplicatedReport))]
 internal sealed partial class StatusJson : JsonSerializerContext;

@@ -20,7 +20,7 @@ internal sealed class StatusReporter : IDisposable
         _time = time;
         _start = time.GetUtcNow();
         _sampler = new Sampler(replicator, time);
-        _metrics = replicator.Plan.Metrics is { } address ? new MetricsReporter(address.Url, replicator.Plan.Databases) : null;
+        _metrics = replicator.Plan.Metrics is { } address ? new MetricsReporter(address.Url, replicator.Plan.Databases, time) : null;
     }
 
     /// <summary>When the databases were last looked at.</summary>
@@ -29,6 +29,7 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>How all databases stand, and a page of them.</summary>
     public async Task<StatusReport> ReportAsync(StatusQuery query)
     {
+        _metrics?.Prepare();
         var observation = await ObserveAsync().ConfigureAwait(false);
         var daemon = _replicator.Daemon;
         var now = _time.GetUtcNow();
@@ -43,6 +44,7 @@ internal sealed class StatusReporter : IDisposable
             Wording.Summarize(daemon, observation, now),
             WrongSince(daemon, observation),
             observation.At,
+            now,
             new LitestreamReport(
                 binary.Version.ToString(),
                 binary.Path,
@@ -71,7 +73,7 @@ internal sealed class StatusReporter : IDisposable
             _replicator.Warnings,
             _replicator.ShowConfiguration(shown.Select(database => database.Plan.Path).ToHashSet(StringComparer.Ordinal)),
             [.. _replicator.LogEntries.TakeLast(LogTail).Select(Report)],
-            _metrics is null ? null : await _metrics.ReportAsync(shown).ConfigureAwait(false));
+            _metrics is null ? null : await _metrics.ReportAsync([.. shown.Select(database => database.Plan)]).ConfigureAwait(false));
     }
 
     /// <summary>One database in full; null where it is not replicated.</summary>
@@ -84,12 +86,16 @@ internal sealed class StatusReporter : IDisposable
         }
 
         string[] logged = [database.Plan.Path, Path.GetFileName(database.Plan.Path)];
+        var now = _time.GetUtcNow();
         return new DatabaseDetailReport(
             Report(database, sparklines: null),
+            Wording.Summarize(database, Redact(database.Error), now),
+            Wording.IsHealthy(database.State),
             _replicator.Redact(RestoreCommand.For(database.Plan, _replicator.Binary.Version.Generation!.Value)),
             Report(history.Read(range, observation.At), range, observation.At),
             [.. _replicator.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
-            observation.At);
+            observation.At,
+            now);
     }
 
     /// <summary>One database in a line; null where it is not replicated.</summary>
@@ -115,18 +121,18 @@ internal sealed class StatusReporter : IDisposable
         var daemon = _replicator.Daemon;
         if (daemon?.DownSince is { } down && now - down > mostLag)
         {
-            return new HealthReport(true, false, $"bad: Litestream is down for {Wording.Seconds(now - down)}");
+            return new HealthReport(true, false, $"bad: Litestream is down for {Wording.Duration(now - down)}");
         }
 
         var unsafeCount = observation.Databases.Count(database => UnsafeFor(database, now) > mostLag);
         var total = observation.Databases.Count;
         if (unsafeCount > 0)
         {
-            return new HealthReport(true, false, $"bad: {unsafeCount} of {total} databases have changes that are not replicated for more than {Wording.Seconds(mostLag)}");
+            return new HealthReport(true, false, $"bad: {unsafeCount} of {total} databases have changes that are not replicated for more than {Wording.Duration(mostLag)}");
         }
 
         var lag = observation.Databases.Select(database => database.Lag).OfType<TimeSpan>().DefaultIfEmpty().Max();
-        return new HealthReport(true, true, $"ok: {total} {(total == 1 ? "database" : "databases")}, lag at most {Wording.Seconds(lag)}");
+        return new HealthReport(true, true, $"ok: {total} {(total == 1 ? "database" : "databases")}, lag at most {Wording.Duration(lag)}");
     }
 
     /// <summary>All metrics as Prometheus' text exposition.</summary>
@@ -171,15 +177,20 @@ internal sealed class StatusReporter : IDisposable
 
     private static CountReport Count(IReadOnlyList<DatabaseObservation> databases)
     {
-        var counts = databases.CountBy(database => database.State).ToDictionary();
+        var counts = new int[Enum.GetValues<DatabaseState>().Length];
+        foreach (var database in databases)
+        {
+            counts[(int)database.State]++;
+        }
+
         return new CountReport(
             databases.Count,
-            counts.GetValueOrDefault(DatabaseState.Replicating),
-            counts.GetValueOrDefault(DatabaseState.Starting),
-            counts.GetValueOrDefault(DatabaseState.Behind),
-            counts.GetValueOrDefault(DatabaseState.Failing),
-            counts.GetValueOrDefault(DatabaseState.Stopped),
-            counts.GetValueOrDefault(DatabaseState.Unknown));
+            counts[(int)DatabaseState.Replicating],
+            counts[(int)DatabaseState.Starting],
+            counts[(int)DatabaseState.Behind],
+            counts[(int)DatabaseState.Failing],
+            counts[(int)DatabaseState.Stopped],
+            counts[(int)DatabaseState.Unknown]);
     }
 
     private DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines) => new(
@@ -199,27 +210,38 @@ internal sealed class StatusReporter : IDisposable
         database.SyncErrors,
         sparklines);
 
+    // Loops: LINQ over such values is compiled when it first runs, and the first page would wait for that.
     private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)
     {
         const int samplesPerPoint = 6;
-        var points = _sampler.HistoryOf(database.Plan.Name)!.Read(HistoryRange.Hour, now)
-            .Chunk(samplesPerPoint)
-            .Select(minute => minute.Aggregate((earlier, later) => earlier.Then(later)))
-            .ToList();
-        return new SparklineReport([.. points.Select(point => Known(point.Lag))], [.. points.Select(point => Known(point.UploadedBytes))]);
+        var samples = _sampler.HistoryOf(database.Plan.Name)!.Read(HistoryRange.Hour, now);
+        var sparklines = new SparklineReport(new float?[samples.Length / samplesPerPoint], new float?[samples.Length / samplesPerPoint]);
+        for (var i = 0; i < sparklines.Lag.Length; i++)
+        {
+            var minute = Sample.None;
+            for (var j = i * samplesPerPoint; j < (i + 1) * samplesPerPoint; j++)
+            {
+                minute = minute.Then(samples[j]);
+            }
+
+            sparklines.Lag[i] = Known(minute.Lag);
+            sparklines.Bytes[i] = Known(minute.UploadedBytes);
+        }
+
+        return sparklines;
     }
 
     private static HistoryReport Report(Sample[] samples, HistoryRange range, DateTimeOffset now) => new(
         range.Name,
         range.Interval.TotalSeconds,
         range.EndOf(range.IndexOf(now)),
-        [.. samples.Select(sample => Known(sample.Lag))],
-        [.. samples.Select(sample => Known(sample.UploadedBytes))],
-        [.. samples.Select(sample => sample.Txid > 0 ? sample.Txid : (ulong?)null)],
-        [.. samples.Select(sample => sample is { Txid: > 0, Behind: not uint.MaxValue } ? sample.Txid - sample.Behind : (ulong?)null)],
-        [.. samples.Select(sample => Known(sample.WalBytes))],
-        [.. samples.Select(sample => Known(sample.DatabaseBytes))],
-        [.. samples.Select(sample => Known((float)sample.SyncErrors))]);
+        Array.ConvertAll(samples, sample => Known(sample.Lag)),
+        Array.ConvertAll(samples, sample => Known(sample.UploadedBytes)),
+        Array.ConvertAll(samples, sample => sample.Txid > 0 ? sample.Txid : (ulong?)null),
+        Array.ConvertAll(samples, sample => sample is { Txid: > 0, Behind: not uint.MaxValue } ? sample.Txid - sample.Behind : (ulong?)null),
+        Array.ConvertAll(samples, sample => Known(sample.WalBytes)),
+        Array.ConvertAll(samples, sample => Known(sample.DatabaseBytes)),
+        Array.ConvertAll(samples, sample => Known((float)sample.SyncErrors)));
 
     private static float? Known(float value) => float.IsFinite(value) ? value : null;
 

