@@ -78,7 +78,7 @@ public sealed partial class WheelSpecs
     [TestMethod]
     public async Task A_wrong_checksum_ends_the_build_with_one_clear_sentence()
     {
-        _ = RealParts.DatasettePython;
+        _ = RealParts.Builder;
         using var workspace = new Workspace();
         workspace.Write("program", "not what was released");
         var archive = Archive(workspace, workspace.Path("program"));
