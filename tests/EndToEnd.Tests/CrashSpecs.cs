@@ -110,7 +110,7 @@ public sealed class CrashSpecs
         var file = workspace.Create("parks");
         var broken = workspace.Path("broken");
         var wrapper = workspace.Write(
-            "litestream", $"#!/bin/sh\n[ \"$1\" = version ] || [ ! -e '{broken}' ] || {{ echo broken >&2; exit 5; }}\nexec {RealParts.Litestream05} \"$@\"\n");
+            "litestream", $"#!/bin/sh\n[ \"$1\" = version ] || [ ! -e '{broken}' ] || {{ echo broken >&2; exit 5; }}\nexec {RealParts.Litestream} \"$@\"\n");
         File.SetUnixFileMode(workspace.Path(wrapper), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         var environment = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = workspace.Path(wrapper) };
         await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()], environment);

@@ -77,22 +77,20 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? python = null)
     {
         var datasette = await LaunchAsync(workspace, ["--root", "-p", "0", .. arguments], environment, python);
-        try
-        {
-            datasette.Http.BaseAddress = await datasette._serving.Task.WaitAsync(Patience);
-        }
-        catch (Exception fault)
-        {
-            await datasette.DisposeAsync();
-            throw new InvalidOperationException($"{fault.Message}:\n{datasette.Output}", fault);
-        }
-
-        foreach (var (name, value) in await RootHeaders.GetOrAdd(datasette._python, MakeRootHeadersAsync))
-        {
-            datasette.Http.DefaultRequestHeaders.Add(name, value);
-        }
-
+        await datasette.WaitUntilItServesAsync(Patience);
         return datasette;
+    }
+
+    /// <summary>Runs <c>scripts/demo</c>, with the Datasette on PATH, and waits until it serves.</summary>
+    public static async Task<DatasetteProcess> DemoAsync(Workspace workspace)
+    {
+        var python = (DatasetteInstallation.OnPath ?? DatasetteInstallation.Main).Python;
+        var demo = new DatasetteProcess(
+            workspace, python, Start(workspace, "bash", [Path.Combine(PluginEnvironment.RepositoryRoot, "scripts/demo"), "-p", "0"], environment: null));
+
+        // It builds the plugin first.
+        await demo.WaitUntilItServesAsync(Patience * 10);
+        return demo;
     }
 
     /// <summary>Runs Datasette to its end: a start that fails, or <c>--get</c>.</summary>
@@ -186,25 +184,45 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment, string? python)
     {
         python ??= await PluginEnvironment.PythonAsync();
-        var start = new ProcessStartInfo(python)
+        string[] options = [.. arguments];
+        var translated = DatasetteInstallation.Is10In(python) ? options : await StableOptions.FromAsync(workspace, options, python);
+        return new DatasetteProcess(workspace, python, Start(workspace, python, ["-m", "datasette", .. translated], environment));
+    }
+
+    private static Process Start(
+        Workspace workspace, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment)
+    {
+        var start = new ProcessStartInfo(program, arguments)
         {
             WorkingDirectory = workspace.Folder,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        string[] options = [.. arguments];
-        foreach (var argument in (string[])["-m", "datasette", .. DatasetteInstallation.Is10In(python) ? options : await StableOptions.FromAsync(workspace, options, python)])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
         start.Environment["DATASETTE_SECRET"] = Secret;
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
         {
             start.Environment[name] = value;
         }
 
-        return new DatasetteProcess(workspace, python, new Process { StartInfo = start });
+        return new Process { StartInfo = start };
+    }
+
+    private async Task WaitUntilItServesAsync(TimeSpan patience)
+    {
+        try
+        {
+            Http.BaseAddress = await _serving.Task.WaitAsync(patience);
+        }
+        catch (Exception fault)
+        {
+            await DisposeAsync();
+            throw new InvalidOperationException($"{fault.Message}:\n{Output}", fault);
+        }
+
+        foreach (var (name, value) in await RootHeaders.GetOrAdd(_python, MakeRootHeadersAsync))
+        {
+            Http.DefaultRequestHeaders.Add(name, value);
+        }
     }
 
     /// <summary>An API token where there are such, or else a browser's cookie.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Reflection;
+using System.Text.RegularExpressions;
 using CliWrap;
 using CliWrap.Buffered;
 
@@ -9,13 +10,17 @@ namespace Datasette.Litestream.EndToEnd;
 /// A virtual environment with the wheel of this checkout, beside the real Datasette: made once a run for each
 /// <see cref="DatasetteInstallation"/>, whose packages it sees.
 /// </summary>
-internal static class PluginEnvironment
+internal static partial class PluginEnvironment
 {
     private static readonly Lazy<Task<string>> SharedWheel = new(MakeWheelAsync);
     private static readonly ConcurrentDictionary<DatasetteInstallation, Task<string>> WithWheel = new();
 
     public static string RepositoryRoot { get; } = typeof(PluginEnvironment).Assembly
         .GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == "RepositoryRoot").Value!;
+
+    /// <summary>The Litestream that wheels carry.</summary>
+    public static string LitestreamVersion { get; } =
+        LitestreamVersionLine().Match(File.ReadAllText(Path.Combine(RepositoryRoot, "pyproject.toml"))).Groups[1].Value;
 
     /// <summary>The environment's Python: <c>python -m datasette</c> has the plugin.</summary>
     /// <param name="datasette">The Datasette in it; the main one where it is not named.</param>
@@ -95,4 +100,7 @@ internal static class PluginEnvironment
         await InstallAsync(python, wheel);
         return python;
     }
+
+    [GeneratedRegex("""^litestream-version = "(.+)"$""", RegexOptions.Multiline)]
+    private static partial Regex LitestreamVersionLine();
 }

@@ -78,7 +78,7 @@ public sealed class RuntimeSpecs
 
     private static Task<DatasetteProcess> StartAsync(Workspace workspace, Dictionary<string, string?> environment, params string[] options)
     {
-        _ = RealParts.Litestream05;
+        _ = RealParts.Litestream;
         return DatasetteProcess.StartAsync(workspace, [workspace.Create("parks"), .. Settings.ReplicateAll(), .. options], environment);
     }
 

@@ -75,7 +75,7 @@ internal sealed class S3Server : IDisposable
         using var original = workspace.Open($"{name}.db");
         Assert.AreEqual(
             original.Dump(),
-            await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [Url(Uri.EscapeDataString(name))], key.Environment));
+            await LitestreamProgram.RestoreAsync(RealParts.Litestream, [Url(Uri.EscapeDataString(name))], key.Environment));
     }
 
     public void Dispose()

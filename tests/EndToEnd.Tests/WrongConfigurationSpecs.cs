@@ -147,7 +147,7 @@ public sealed class WrongConfigurationSpecs
 
     private static Workspace MakeWorkspace()
     {
-        _ = RealParts.Litestream05;
+        _ = RealParts.Litestream;
         var workspace = new Workspace();
         workspace.Create("parks", rows: 1);
         workspace.Create("trees", rows: 1);
