@@ -60,6 +60,7 @@ public sealed partial class SetUpSpecs
         _ = RealParts.Builder;
         using var workspace = new Workspace();
         var demo = Path.Combine(PluginEnvironment.RepositoryRoot, "demo");
+        Directory.CreateDirectory(demo);
         File.Delete(Path.Combine(demo, "restored.db"));
         await using (var datasette = await DatasetteProcess.DemoAsync(workspace))
         {
