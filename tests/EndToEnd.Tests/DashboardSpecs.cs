@@ -309,7 +309,8 @@ public sealed partial class DashboardSpecs
     public async Task A_database_s_own_page_tells_its_state_to_those_who_may_see_it()
     {
         using var workspace = new Workspace();
-        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        var python = await PluginEnvironment.PythonAsync(DatasetteInstallation.Main10);
+        await using var datasette = await DatasetteProcess.StartAsync(workspace, [workspace.Create("parks"), .. Settings.ReplicateAll()], python: python);
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
         await page.GotoAsync("/parks");

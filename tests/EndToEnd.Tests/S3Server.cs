@@ -63,11 +63,14 @@ internal sealed class S3Server : IDisposable
     /// <param name="workspace">Where they are.</param>
     /// <param name="files">Their files.</param>
     /// <param name="credentials">The settings that name them.</param>
-    public Task<DatasetteProcess> ReplicateAsync(Workspace workspace, string[] files, string[] credentials) =>
+    /// <param name="environment">Variables that those name.</param>
+    public Task<DatasetteProcess> ReplicateAsync(
+        Workspace workspace, string[] files, string[] credentials, params (string Name, string Value)[] environment) =>
         DatasetteProcess.StartAsync(
             workspace,
             [.. files, .. Settings.Set("all-replicate", Url("$DB_NAME")), .. credentials],
-            new Dictionary<string, string?> { ["AWS_CA_BUNDLE"] = null });
+            environment.Select(variable => KeyValuePair.Create(variable.Name, (string?)variable.Value))
+                .Append(new("AWS_CA_BUNDLE", null)).ToDictionary());
 
     /// <summary>Restores <c>NAME</c> and compares it with <c>NAME.db</c>, row by row.</summary>
     public async Task AssertRestoredAsync(Workspace workspace, S3Key key, string name)
