@@ -60,6 +60,7 @@ public sealed class CrashSpecs
     [TestMethod]
     public async Task A_killed_Litestream_is_started_again_and_catches_up()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         var file = workspace.Create("parks");
         var times = new List<TimeSpan>();
@@ -88,6 +89,7 @@ public sealed class CrashSpecs
     [TestMethod]
     public async Task A_Litestream_that_does_not_answer_is_ended_and_started_again()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
         var stopped = workspace.Litestreams.Single();

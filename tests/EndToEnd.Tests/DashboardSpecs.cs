@@ -18,6 +18,7 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task What_is_written_appears_without_a_reload()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
         await using var browser = await Browser.OpenAsync(datasette);
@@ -104,6 +105,7 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_stalled_replica_is_told_in_words_and_then_that_it_goes_on()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         using var disk = await SmallDisk.MountAsync(workspace.Path("backup"));
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");

@@ -28,6 +28,8 @@ internal sealed class S3Server : IDisposable
 
     public static async Task<S3Server> StartAsync()
     {
+        // Litestream 0.3 takes no endpoint in a URL, which these tests have in one.
+        _ = RealParts.Litestream05;
         var start = new ProcessStartInfo(RealParts.MotoPython, [Path.Combine(PluginEnvironment.RepositoryRoot, "tests/EndToEnd.Tests/s3_server.py")])
         {
             RedirectStandardInput = true,
