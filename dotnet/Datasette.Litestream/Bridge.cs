@@ -8,7 +8,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Datasette.Litestream;
 
 /// <summary>
-/// One Datasette's replication, as <see cref="EntryPoint"/> hands it to Python. Methods take and give JSON and plain
+/// One Datasette's replication, as Python holds it, through Python.NET. Methods take and give JSON and plain
 /// scalars, block, and can be called from any thread; <see cref="Start"/> comes first, once.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "Stop is its end, and tells how that went.")]

@@ -5,21 +5,21 @@ This package registers Datasette's hooks and forwards to a .NET assembly; see :m
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from datasette import hookimpl
-from datasette.permissions import Action
 
-from . import bridge, pages
+from . import bridge, hosts, pages
+from .datasette_versions import is_allowed, permission_allowed, register_actions
 
 if TYPE_CHECKING:
     # Datasette loads its plugins while this module of it is still loading.
     from datasette import Request
     from datasette.app import Datasette
 
-VIEW_STATUS = pages.VIEW_STATUS
+__all__ = ["permission_allowed", "register_actions"]
 
 
 @hookimpl
@@ -31,42 +31,20 @@ def prepare_jinja2_environment(datasette: Datasette) -> None:
 @hookimpl(trylast=True)
 def startup(datasette: Datasette) -> Callable[[], Awaitable[None]]:
     """Starts replication; last, so that databases that other plugins attach are replicated too."""
-
-    async def start() -> None:
-        await asyncio.to_thread(bridge.start, datasette)
-
-    return start
+    return partial(hosts.start, datasette)
 
 
-@hookimpl
+@hookimpl(trylast=True)
 def asgi_wrapper(datasette: Datasette) -> Callable[[Any], Any]:
-    """Stops replication when the server has shut down: uvicorn ends the process by a signal, which skips ``atexit``."""
-
-    def wrap(app: Any) -> Any:
-        async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
-            async def send_after_stop(message: dict[str, Any]) -> None:
-                if message["type"].startswith("lifespan.shutdown."):
-                    await asyncio.to_thread(bridge.stop, datasette)
-                await send(message)
-
-            await app(scope, receive, send_after_stop if scope["type"] == "lifespan" else send)
-
-        return wrapped
-
-    return wrap
-
-
-@hookimpl
-def register_actions() -> list[Action]:
-    return [Action(name=VIEW_STATUS, description="See how Litestream replication stands")]
+    """The outermost of all plugins': what others write at the end is written before replication ends."""
+    return partial(hosts.wrap, datasette)
 
 
 @hookimpl
 def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> Callable[[], Awaitable[list[dict[str, str]]]]:
     async def links() -> list[dict[str, str]]:
-        if not await datasette.allowed(action=VIEW_STATUS, actor=actor):
-            return []
-        return [{"href": datasette.urls.path(pages.PATH), "label": "Litestream status"}]
+        link = {"href": datasette.urls.path(pages.PATH), "label": "Litestream status"}
+        return [link] if await is_allowed(datasette, actor) else []
 
     return links
 
@@ -75,28 +53,12 @@ def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> Callable[[
 def database_actions(
     datasette: Datasette, actor: dict[str, Any] | None, database: str
 ) -> Callable[[], Awaitable[list[dict[str, str]]]]:
-    async def actions() -> list[dict[str, str]]:
-        state = await pages.database_state(datasette, actor, database)
-        if state is None:
-            return []
-        return [
-            {
-                "href": pages.database_link(datasette, database),
-                "label": "Litestream status",
-                "description": "How the replication of this database stands",
-            }
-        ]
-
-    return actions
+    return partial(pages.database_actions, datasette, actor, database)
 
 
 @hookimpl
 def top_database(datasette: Datasette, request: Request, database: str) -> Callable[[], Awaitable[str | None]]:
-    async def line() -> str | None:
-        state = await pages.database_state(datasette, request.actor, database)
-        return None if state is None else pages.database_line(datasette, database, state)
-
-    return line
+    return partial(pages.database_line, datasette, request.actor, database)
 
 
 @hookimpl

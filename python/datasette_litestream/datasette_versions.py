@@ -1,0 +1,61 @@
+"""What differs between the Datasettes that the plugin works with, from 0.65 to the alphas of 1.0; nothing else knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from datasette import actor_matches_allow, hookimpl, utils
+
+try:
+    from datasette.permissions import Action
+except ImportError:
+    # Datasette 0.65 asks plugins about permissions, and has no list of them.
+    Action = None
+
+if TYPE_CHECKING:
+    # Datasette loads its plugins while this module of it is still loading.
+    from datasette.app import Datasette
+
+VIEW_STATUS = "litestream-view-status"
+# Datasette 0.65 lists its own catalog among the databases; later ones do not, and leave the name to their users.
+CATALOG = "_internal" if Action is None else None
+
+
+class StartupError(utils.StartupError, click.ClickException):
+    """Datasette prints the message and ends; its own class brings a traceback with it before 1.0a24."""
+
+
+@hookimpl
+def register_actions() -> list[Any]:
+    return [Action(name=VIEW_STATUS, description="See how Litestream replication stands")]
+
+
+@hookimpl
+def permission_allowed(datasette: Datasette, actor: dict[str, Any] | None, action: str) -> bool | None:
+    """For Datasette 0.65: the ``permissions`` block and root, as Datasette 1.0 has them."""
+    if action != VIEW_STATUS:
+        return None
+    if actor is not None and actor.get("id") == "root":
+        return True
+    allow = (datasette.metadata("permissions") or {}).get(VIEW_STATUS)
+    return None if allow is None else actor_matches_allow(actor, allow)
+
+
+async def is_allowed(datasette: Datasette, actor: dict[str, Any] | None) -> bool:
+    """Whether an actor may see how replication stands."""
+    if Action is None:
+        return await datasette.permission_allowed(actor, VIEW_STATUS, default=False)
+    return await datasette.allowed(action=VIEW_STATUS, actor=actor)
+
+
+def configuration(datasette: Datasette) -> dict[str, Any]:
+    """Datasette's configuration, with secrets as they are written there."""
+    return (datasette.metadata() if Action is None else datasette.config) or {}
+
+
+def published_configuration(datasette: Datasette) -> tuple[str, dict[str, Any]]:
+    """Where Datasette itself shows its configuration to everybody, and what it shows."""
+    if Action is None:
+        return "/-/metadata.json", datasette.metadata()
+    return "/-/config.json", datasette._config() or {}
