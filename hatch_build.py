@@ -35,7 +35,7 @@ PLATFORMS = {
 }
 
 NO_SDK = (
-    "datasette-litestream is built with the .NET 10 SDK, and there is no `dotnet` on PATH. "
+    "datasette-litestream is built with the .NET 10 SDK, and there is none behind the `dotnet` on PATH. "
     "Install it from https://dotnet.microsoft.com/download/dotnet/10.0, or install a wheel instead."
 )
 NO_LITESTREAM = (
@@ -70,24 +70,30 @@ class BuildHook(BuildHookInterface):
 
 
 def this_machine() -> str:
-    system = {"Linux": "linux", "Darwin": "osx"}[platform.system()]
+    """This machine's key of PLATFORMS; where it is of another kind, what is told to somebody as not being one."""
+    system = {"Linux": "linux", "Darwin": "osx"}.get(platform.system(), platform.system())
     if system == "linux" and platform.libc_ver()[0] != "glibc":
         system = "linux-musl"
-    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine().lower()]
+    machine = platform.machine().lower()
+    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(machine, machine)
     return f"{system}-{machine}"
 
 
 def publish(root: str, target: str, output: Path) -> None:
-    if shutil.which("dotnet") is None:
+    # The folder's global.json says which SDK; a `dotnet` may have but a runtime.
+    has_sdk = shutil.which("dotnet") and subprocess.run(["dotnet", "--version"], cwd=root, capture_output=True).returncode == 0
+    if not has_sdk:
         raise SystemExit(NO_SDK)
-    subprocess.run(
+    published = subprocess.run(
         [
             "dotnet", "publish", PROJECT, "--verbosity", "quiet",
             "--configuration", "Release", "--runtime", target, f"--property:PublishDir={output}/",
         ],
         cwd=root,
-        check=True,
+        check=False,
     )  # fmt: skip
+    if published.returncode:
+        raise SystemExit("The assembly could not be built; what `dotnet publish` said is above.")
     for file in (output / "dotnet").rglob("*"):
         if file.is_file():
             # Not as NuGet unpacked it: that is another matter on another machine.

@@ -60,6 +60,7 @@ public sealed class CrashSpecs
     [TestMethod]
     public async Task A_killed_Litestream_is_started_again_and_catches_up()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         var file = workspace.Create("parks");
         var times = new List<TimeSpan>();
@@ -88,6 +89,7 @@ public sealed class CrashSpecs
     [TestMethod]
     public async Task A_Litestream_that_does_not_answer_is_ended_and_started_again()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
         var stopped = workspace.Litestreams.Single();
@@ -110,7 +112,7 @@ public sealed class CrashSpecs
         var file = workspace.Create("parks");
         var broken = workspace.Path("broken");
         var wrapper = workspace.Write(
-            "litestream", $"#!/bin/sh\n[ \"$1\" = version ] || [ ! -e '{broken}' ] || {{ echo broken >&2; exit 5; }}\nexec {RealParts.Litestream05} \"$@\"\n");
+            "litestream", $"#!/bin/sh\n[ \"$1\" = version ] || [ ! -e '{broken}' ] || {{ echo broken >&2; exit 5; }}\nexec {RealParts.Litestream} \"$@\"\n");
         File.SetUnixFileMode(workspace.Path(wrapper), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         var environment = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = workspace.Path(wrapper) };
         await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()], environment);

@@ -17,6 +17,7 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task What_is_written_appears_without_a_reload()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
         await using var browser = await Browser.OpenAsync(datasette);
@@ -189,6 +190,7 @@ public sealed partial class DashboardSpecs
     [TestMethod]
     public async Task A_stalled_replica_is_told_in_words_and_then_that_it_goes_on()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         using var disk = await SmallDisk.MountAsync(workspace.Path("backup"));
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
@@ -394,7 +396,8 @@ public sealed partial class DashboardSpecs
     public async Task A_database_s_own_page_tells_its_state_to_those_who_may_see_it()
     {
         using var workspace = new Workspace();
-        await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        var python = await PluginEnvironment.PythonAsync(DatasetteInstallation.Main10);
+        await using var datasette = await DatasetteProcess.StartAsync(workspace, [workspace.Create("parks"), .. Settings.ReplicateAll()], python: python);
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
         await page.GotoAsync("/parks");

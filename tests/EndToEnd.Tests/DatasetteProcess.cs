@@ -1,5 +1,5 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -14,15 +14,17 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
 
     private const string Secret = "end-to-end";
 
-    private static readonly Lazy<Task<string>> RootToken = new(CreateTokenAsync);
+    private static readonly ConcurrentDictionary<string, Task<Dictionary<string, string>>> RootHeaders = new();
 
+    private readonly string _python;
     private readonly Process _process;
     private readonly StringBuilder _errors = new();
     private readonly TaskCompletionSource<Uri> _serving = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private DatasetteProcess(Workspace workspace, Process process)
+    private DatasetteProcess(Workspace workspace, string python, Process process)
     {
         Workspace = workspace;
+        _python = python;
         _process = process;
         process.OutputDataReceived += (_, line) => Note(line.Data);
         process.ErrorDataReceived += (_, line) => Note(line.Data);
@@ -45,7 +47,7 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         File.ReadLines($"/proc/{Id}/maps").Select(line => line.Split(' ', 6)[5].TrimStart()).Where(Path.IsPathRooted).ToHashSet();
 
     /// <summary>With the permissions of root.</summary>
-    public HttpClient Http { get; } = new();
+    public HttpClient Http { get; } = new(new SocketsHttpHandler { UseCookies = false });
 
     /// <summary>All that it wrote.</summary>
     public string Output
@@ -62,7 +64,7 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     /// <summary>Starts Datasette with new databases, each of which is replicated to <c>backup/NAME</c>.</summary>
     public static Task<DatasetteProcess> ReplicateAsync(Workspace workspace, params string[] names)
     {
-        _ = RealParts.Litestream05;
+        _ = RealParts.Litestream;
         return StartAsync(workspace, [.. names.Select(name => workspace.Create(name)), .. Settings.ReplicateAll()]);
     }
 
@@ -75,26 +77,28 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? python = null)
     {
         var datasette = await LaunchAsync(workspace, ["--root", "-p", "0", .. arguments], environment, python);
-        try
-        {
-            datasette.Http.BaseAddress = await datasette._serving.Task.WaitAsync(Patience);
-        }
-        catch (Exception fault)
-        {
-            await datasette.DisposeAsync();
-            throw new InvalidOperationException($"{fault.Message}:\n{datasette.Output}", fault);
-        }
-
-        datasette.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", await RootToken.Value);
+        await datasette.WaitUntilItServesAsync(Patience);
         return datasette;
+    }
+
+    /// <summary>Runs <c>scripts/demo</c>, with the Datasette on PATH, and waits until it serves.</summary>
+    public static async Task<DatasetteProcess> DemoAsync(Workspace workspace)
+    {
+        var python = (DatasetteInstallation.OnPath ?? DatasetteInstallation.Main).Python;
+        var demo = new DatasetteProcess(
+            workspace, python, Start(workspace, "bash", [Path.Combine(PluginEnvironment.RepositoryRoot, "scripts/demo"), "-p", "0"], environment: null));
+
+        // It builds the plugin first.
+        await demo.WaitUntilItServesAsync(Patience * 10);
+        return demo;
     }
 
     /// <summary>Runs Datasette to its end: a start that fails, or <c>--get</c>.</summary>
     /// <returns>Its exit code and all that it wrote.</returns>
     public static async Task<(int ExitCode, string Output)> RunAsync(
-        Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null)
+        Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? python = null)
     {
-        await using var datasette = await LaunchAsync(workspace, ["-p", "0", .. arguments], environment, python: null);
+        await using var datasette = await LaunchAsync(workspace, ["-p", "0", .. arguments], environment, python);
         _ = datasette._serving.Task.ContinueWith(_ => { }, TaskScheduler.Default);
         var served = datasette._serving.Task;
         var ended = datasette._process.WaitForExitAsync();
@@ -140,9 +144,17 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     public Task<TimeSpan> WaitForDatabaseAsync(string state) =>
         Wait.UntilAsync(async () => (string?)(await StatusAsync())["databases"]![0]!["state"] == state, $"the database is {state}");
 
-    /// <summary>Inserts a row through Datasette's write API.</summary>
+    /// <summary>Inserts a row through Datasette: by its write API, or where it has none, by a writable query.</summary>
     public async Task InsertAsync(string database, string text)
     {
+        if (!DatasetteInstallation.Is10In(_python))
+        {
+            using var form = new FormUrlEncodedContent([new("text", text)]);
+            using var done = await Http.PostAsync($"/{database}/{StableOptions.InsertQuery}?_json=1", form);
+            StringAssert.Contains(await done.Content.ReadAsStringAsync(), "\"ok\": true");
+            return;
+        }
+
         using var body = new StringContent(
             new JsonObject { ["row"] = new JsonObject { ["text"] = text } }.ToJsonString(), Encoding.UTF8, "application/json");
         using var answer = await Http.PostAsync($"/{database}/rows/-/insert", body);
@@ -171,28 +183,62 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     private static async Task<DatasetteProcess> LaunchAsync(
         Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment, string? python)
     {
-        var start = new ProcessStartInfo(python ?? await PluginEnvironment.PythonAsync())
+        python ??= await PluginEnvironment.PythonAsync();
+        string[] options = [.. arguments];
+        var translated = DatasetteInstallation.Is10In(python) ? options : await StableOptions.FromAsync(workspace, options, python);
+        return new DatasetteProcess(workspace, python, Start(workspace, python, ["-m", "datasette", .. translated], environment));
+    }
+
+    private static Process Start(
+        Workspace workspace, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment)
+    {
+        var start = new ProcessStartInfo(program, arguments)
         {
             WorkingDirectory = workspace.Folder,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var argument in (string[])["-m", "datasette", .. arguments])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
         start.Environment["DATASETTE_SECRET"] = Secret;
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
         {
             start.Environment[name] = value;
         }
 
-        return new DatasetteProcess(workspace, new Process { StartInfo = start });
+        return new Process { StartInfo = start };
     }
 
-    private static async Task<string> CreateTokenAsync() =>
-        (await PluginEnvironment.RunAsync(await PluginEnvironment.PythonAsync(), "-m", "datasette", "create-token", "root", "--secret", Secret)).Trim();
+    private async Task WaitUntilItServesAsync(TimeSpan patience)
+    {
+        try
+        {
+            Http.BaseAddress = await _serving.Task.WaitAsync(patience);
+        }
+        catch (Exception fault)
+        {
+            await DisposeAsync();
+            throw new InvalidOperationException($"{fault.Message}:\n{Output}", fault);
+        }
+
+        foreach (var (name, value) in await RootHeaders.GetOrAdd(_python, MakeRootHeadersAsync))
+        {
+            Http.DefaultRequestHeaders.Add(name, value);
+        }
+    }
+
+    /// <summary>An API token where there are such, or else a browser's cookie.</summary>
+    private static async Task<Dictionary<string, string>> MakeRootHeadersAsync(string python)
+    {
+        if (DatasetteInstallation.Is10In(python))
+        {
+            var token = await PluginEnvironment.RunAsync(python, "-m", "datasette", "create-token", "root", "--secret", Secret);
+            return new() { ["Authorization"] = $"Bearer {token.Trim()}" };
+        }
+
+        const string sign = "import itsdangerous, sys; print(itsdangerous.URLSafeSerializer(sys.argv[1], 'actor').dumps({'a': {'id': 'root'}}))";
+        var cookie = await PluginEnvironment.RunAsync(python, "-c", sign, Secret);
+        // Who sends a token, whichever, is no page in somebody's browser: Datasette takes a POST without a page's CSRF token.
+        return new() { ["Cookie"] = $"ds_actor={cookie.Trim()}", ["Authorization"] = "Bearer none" };
+    }
 
     private void Note(string? line)
     {

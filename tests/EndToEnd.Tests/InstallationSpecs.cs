@@ -7,7 +7,7 @@ public sealed class InstallationSpecs
     [TestMethod]
     public async Task An_editable_install_works_too()
     {
-        _ = RealParts.Litestream05;
+        _ = RealParts.Litestream;
         using var workspace = new Workspace();
         var python = await PluginEnvironment.MakeAsync(workspace.Path("venv"));
         await PluginEnvironment.InstallAsync(python, "--editable", PluginEnvironment.RepositoryRoot);

@@ -1,32 +1,39 @@
+using System.Collections.Concurrent;
 using System.Reflection;
+using System.Text.RegularExpressions;
 using CliWrap;
 using CliWrap.Buffered;
 
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>
-/// A virtual environment with the wheel of this checkout, beside the real Datasette: made once a run, from the packages of
-/// the Python that <c>datasette</c> on PATH belongs to.
+/// A virtual environment with the wheel of this checkout, beside the real Datasette: made once a run for each
+/// <see cref="DatasetteInstallation"/>, whose packages it sees.
 /// </summary>
-internal static class PluginEnvironment
+internal static partial class PluginEnvironment
 {
     private static readonly Lazy<Task<string>> SharedWheel = new(MakeWheelAsync);
-    private static readonly Lazy<Task<string>> WithWheel = new(MakeWithWheelAsync);
+    private static readonly ConcurrentDictionary<DatasetteInstallation, Task<string>> WithWheel = new();
 
     public static string RepositoryRoot { get; } = typeof(PluginEnvironment).Assembly
         .GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == "RepositoryRoot").Value!;
 
+    /// <summary>The Litestream that wheels carry.</summary>
+    public static string LitestreamVersion { get; } =
+        LitestreamVersionLine().Match(File.ReadAllText(Path.Combine(RepositoryRoot, "pyproject.toml"))).Groups[1].Value;
+
     /// <summary>The environment's Python: <c>python -m datasette</c> has the plugin.</summary>
-    public static Task<string> PythonAsync()
+    /// <param name="datasette">The Datasette in it; the main one where it is not named.</param>
+    public static Task<string> PythonAsync(DatasetteInstallation? datasette = null)
     {
-        _ = RealParts.DatasettePython;
-        return WithWheel.Value;
+        _ = RealParts.Builder;
+        return WithWheel.GetOrAdd(datasette ?? DatasetteInstallation.Main, MakeWithWheelAsync);
     }
 
     /// <summary>The wheel of this checkout, without Litestream.</summary>
     public static Task<string> WheelAsync()
     {
-        _ = RealParts.DatasettePython;
+        _ = RealParts.Builder;
         return SharedWheel.Value;
     }
 
@@ -37,29 +44,30 @@ internal static class PluginEnvironment
     public static async Task<string> BuildWheelAsync(string folder, string? release)
     {
         await RunAsync(
-            RealParts.DatasettePython,
+            RealParts.Builder,
             ["-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, RepositoryRoot],
             new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_RELEASE"] = release, ["DATASETTE_LITESTREAM_TARGET"] = null });
         return Directory.GetFiles(folder, "*.whl").Single();
     }
 
-    /// <summary>Makes a virtual environment that sees the packages of Datasette's Python, and has none of its own.</summary>
+    /// <summary>Makes a virtual environment that sees a Datasette's packages, and has none of its own.</summary>
+    /// <param name="folder">Where to.</param>
+    /// <param name="datasette">The Datasette; the main one where it is not named.</param>
     /// <returns>Its Python.</returns>
-    public static async Task<string> MakeAsync(string folder)
+    public static async Task<string> MakeAsync(string folder, DatasetteInstallation? datasette = null)
     {
-        var python = RealParts.DatasettePython;
-        await RunAsync(python, "-m", "venv", "--without-pip", folder);
+        datasette ??= DatasetteInstallation.Main;
+        await RunAsync(datasette.Python, "-m", "venv", "--without-pip", folder);
         var own = Path.Combine(folder, "bin", "python");
-        var packages = await RunAsync(python, "-c", "import sys; print('\\n'.join(path for path in sys.path if path.endswith('-packages')))");
         var site = (await RunAsync(own, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])")).Trim();
-        await File.WriteAllTextAsync(Path.Combine(site, "datasette.pth"), packages);
+        await File.WriteAllLinesAsync(Path.Combine(site, "datasette.pth"), await datasette.PackageFoldersAsync());
         return own;
     }
 
     /// <summary>Installs the plugin as a user does, without touching any index: what it needs is there.</summary>
     public static Task InstallAsync(string environmentPython, params string[] what) =>
         RunAsync(
-            RealParts.DatasettePython,
+            RealParts.Builder,
             ["-m", "pip", "--python", environmentPython, "install", "--no-index", "--no-deps", "--no-build-isolation", .. what]);
 
     public static Task<string> RunAsync(string program, params string[] arguments) =>
@@ -84,11 +92,15 @@ internal static class PluginEnvironment
         return await BuildWheelAsync(folder, release: null);
     }
 
-    private static async Task<string> MakeWithWheelAsync()
+    private static async Task<string> MakeWithWheelAsync(DatasetteInstallation datasette)
     {
         var wheel = await SharedWheel.Value;
-        var python = await MakeAsync(Path.Combine(Path.GetDirectoryName(wheel)!, "venv"));
+        var name = $"{datasette.Version}-{(datasette.HasPythonNet ? "with" : "without")}-pythonnet";
+        var python = await MakeAsync(Path.Combine(Path.GetDirectoryName(wheel)!, name), datasette);
         await InstallAsync(python, wheel);
         return python;
     }
+
+    [GeneratedRegex("""^litestream-version = "(.+)"$""", RegexOptions.Multiline)]
+    private static partial Regex LitestreamVersionLine();
 }

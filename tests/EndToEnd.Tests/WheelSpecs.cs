@@ -8,7 +8,7 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>What a wheel carries: with it, there is nothing else to install.</summary>
 [TestClass]
-public sealed partial class WheelSpecs
+public sealed class WheelSpecs
 {
     [TestMethod]
     public async Task A_wheel_carries_the_assembly_its_own_runtime_and_the_notices()
@@ -61,7 +61,7 @@ public sealed partial class WheelSpecs
     public async Task With_Litestream_inside_it_needs_nothing_on_PATH()
     {
         using var workspace = new Workspace();
-        var wheel = await BuildAsync(workspace, RealParts.Litestream05);
+        var wheel = await BuildAsync(workspace, RealParts.Litestream);
         var python = await PluginEnvironment.MakeAsync(workspace.Path("venv"));
         await PluginEnvironment.InstallAsync(python, wheel);
         await using var datasette = await DatasetteProcess.StartAsync(
@@ -78,7 +78,7 @@ public sealed partial class WheelSpecs
     [TestMethod]
     public async Task A_wrong_checksum_ends_the_build_with_one_clear_sentence()
     {
-        _ = RealParts.DatasettePython;
+        _ = RealParts.Builder;
         using var workspace = new Workspace();
         workspace.Write("program", "not what was released");
         var archive = Archive(workspace, workspace.Path("program"));
@@ -105,11 +105,9 @@ public sealed partial class WheelSpecs
     /// <summary>Litestream's release archive for this machine, with a program of the test's.</summary>
     private static string Archive(Workspace workspace, string program)
     {
-        var project = File.ReadAllText(Path.Combine(PluginEnvironment.RepositoryRoot, "pyproject.toml"));
-        var version = LitestreamVersion().Match(project).Groups[1].Value;
         var system = OperatingSystem.IsMacOS() ? "darwin" : "linux";
         var machine = RuntimeInformation.OSArchitecture == Architecture.X64 ? "x86_64" : "arm64";
-        var archive = workspace.Path($"litestream-{version}-{system}-{machine}.tar.gz");
+        var archive = workspace.Path($"litestream-{PluginEnvironment.LitestreamVersion}-{system}-{machine}.tar.gz");
         using var compressed = new GZipStream(File.Create(archive), CompressionLevel.Fastest);
         using var tar = new TarWriter(compressed);
         using var content = File.OpenRead(program);
@@ -124,7 +122,4 @@ public sealed partial class WheelSpecs
         var mode = (UnixFileMode)(entry.ExternalAttributes >> 16 & 0x1FF);
         return "-" + string.Concat("rwxrwxrwx".Select((letter, i) => mode.HasFlag((UnixFileMode)(1 << 8 - i)) ? letter : '-'));
     }
-
-    [GeneratedRegex("""^litestream-version = "(.+)"$""", RegexOptions.Multiline)]
-    private static partial Regex LitestreamVersion();
 }

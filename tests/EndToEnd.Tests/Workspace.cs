@@ -49,7 +49,7 @@ internal sealed class Workspace : IDisposable
         using var original = Open(file ?? $"{name}.db");
         var expected = original.Dump();
         StringAssert.Contains(expected, $"row 0 of {name}");
-        Assert.AreEqual(expected, await LitestreamProgram.RestoreAsync(litestream ?? RealParts.Litestream05, [ReplicaUrl(name)]));
+        Assert.AreEqual(expected, await LitestreamProgram.RestoreAsync(litestream ?? RealParts.Litestream, [ReplicaUrl(name)]));
     }
 
     /// <summary>
@@ -58,7 +58,7 @@ internal sealed class Workspace : IDisposable
     /// </summary>
     public async Task AssertLoadRestoredAsync(string name, int committed)
     {
-        var dump = await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [ReplicaUrl(name)]);
+        var dump = await LitestreamProgram.RestoreAsync(RealParts.Litestream, [ReplicaUrl(name)]);
         var rows = dump.Split('\n').Count(line => line.EndsWith("|load " + line.Split('|')[0], StringComparison.Ordinal));
         Assert.IsGreaterThanOrEqualTo(committed, rows);
         StringAssert.Contains(dump, $"\n{rows}|load {rows}\n");

@@ -192,7 +192,7 @@ def measure(variant: Variant, folder: Path, count: int, plugin: Path, idle: floa
             sample.first_request = time.time() - run.started
         if variant.replicates:
             # The clock is the files' own, so it does not matter that they are looked for one after another.
-            first = [run.wait_for(f"file in {it}", lambda: first_file_time(it)) for it in replicas]
+            first = [run.wait_for(f"file in {it}", lambda it=it: first_file_time(it)) for it in replicas]
             sample.first_files = max(first) - run.started
             litestream = min(start_time(process) for process in run.processes() if process.is_litestream)
             sample.first_files_from_litestream = max(first) - litestream
@@ -257,7 +257,7 @@ def write_last_row(database: Path) -> None:
 def keeps_last_row(replica: Path) -> bool:
     restored = replica.with_name(f"{replica.name}-restored")
     command = ["litestream", "restore", "-o", str(restored), f"file://{replica}"]
-    if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+    if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode != 0:
         return False
     with closing(sqlite3.connect(restored)) as connection:
         return connection.execute("select text from rows order by id desc").fetchone() == (LAST_ROW,)

