@@ -218,14 +218,15 @@ internal sealed class StatusReporter : IDisposable
         var sparklines = new SparklineReport(new float?[samples.Length / samplesPerPoint], new float?[samples.Length / samplesPerPoint]);
         for (var i = 0; i < sparklines.Lag.Length; i++)
         {
-            var minute = Sample.None;
+            var (lag, bytes) = (float.NaN, float.NaN);
             for (var j = i * samplesPerPoint; j < (i + 1) * samplesPerPoint; j++)
             {
-                minute = minute.Then(samples[j]);
+                lag = float.MaxNumber(lag, samples[j].Lag);
+                bytes = float.IsNaN(bytes) ? samples[j].UploadedBytes : float.IsNaN(samples[j].UploadedBytes) ? bytes : bytes + samples[j].UploadedBytes;
             }
 
-            sparklines.Lag[i] = Known(minute.Lag);
-            sparklines.Bytes[i] = Known(minute.UploadedBytes);
+            sparklines.Lag[i] = Known(lag);
+            sparklines.Bytes[i] = Known(bytes);
         }
 
         return sparklines;
