@@ -3,6 +3,7 @@
 This package is Datasette's hooks; they forward to a .NET assembly, see :mod:`datasette_litestream.bridge`.
 """
 
+from .bridge import prepare_jinja2_environment
 from .datasette_versions import permission_allowed, register_actions
-from .hosts import asgi_wrapper, prepare_jinja2_environment, startup
+from .hosts import asgi_wrapper, startup
 from .pages import database_actions, extra_css_urls, menu_links, register_routes, top_database
