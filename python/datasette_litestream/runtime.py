@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 from concurrent.futures import Future
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -28,10 +28,6 @@ LoadFunction = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_char_p] * 3, *[ctypes.c
 ComponentFunction = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
 
 
-class InitializeParameters(ctypes.Structure):
-    _fields_ = [("size", ctypes.c_size_t), ("host_path", ctypes.c_char_p), ("dotnet_root", ctypes.c_char_p)]
-
-
 class Runtime:
     """A .NET as ``pythonnet.load`` takes one from clr_loader, with the wheel's compiled twin of Python.NET's library.
 
@@ -39,51 +35,45 @@ class Runtime:
     """
 
     def __init__(self, root: Path) -> None:
-        """Starts it; an OSError tells why it cannot be started."""
+        """Starts the .NET that is installed in a folder; an OSError tells why it cannot be started."""
         hosts = sorted(root.glob("host/fxr/*/libhostfxr.*"), key=lambda path: version(path.parent.name))
         if not hosts:
-            raise FileNotFoundError("There is no host/fxr/VERSION/libhostfxr in it.")
-        host, errors = ctypes.CDLL(str(hosts[-1])), []
+            raise OSError("There is no host/fxr/VERSION/libhostfxr in it.")
+        host, errors, context, self.load = ctypes.CDLL(str(hosts[-1])), [], ctypes.c_void_p(), LoadFunction()
         write_error = ErrorWriter(lambda line: errors.append(os.fsdecode(line)))
         host.hostfxr_set_error_writer(write_error)
-        context, self._load = ctypes.c_void_p(), LoadFunction()
-        parameters = InitializeParameters(ctypes.sizeof(InitializeParameters), None, os.fsencode(root))
         config = os.fsencode(FOLDER / f"{NAMESPACE}.runtimeconfig.json")
-        try:
-            check(host.hostfxr_initialize_for_runtime_config(config, ctypes.byref(parameters), ctypes.byref(context)))
+        code = host.hostfxr_initialize_for_runtime_config(config, None, ctypes.byref(context))
+        # Codes above 0 say that the process had a runtime already.
+        if code >= 0:
             kind = LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER
-            check(host.hostfxr_get_runtime_delegate(context, kind, ctypes.byref(self._load)))
-            check(host.hostfxr_close(context))
-        except OSError as error:
-            raise OSError(" ".join(errors) or str(error)) from None
-        finally:
-            host.hostfxr_set_error_writer(ErrorWriter())
+            code = host.hostfxr_get_runtime_delegate(context, kind, ctypes.byref(self.load))
+        host.hostfxr_set_error_writer(ErrorWriter())
+        if code < 0:
+            raise OSError(" ".join(errors) or f"error 0x{code & 0xFFFFFFFF:08x}")
 
     def get_assembly(self, path: str) -> Any:
-        """Python.NET's library, whose twin it is whatever the path; its functions take bytes and give a number."""
-        return SimpleNamespace(get_function=partial(self._function, FOLDER / Path(path).name))
+        """Python.NET's library: the twin of the one at a path."""
+        library = FOLDER / Path(path).name
 
-    def _function(self, library: Path, name: str) -> Any:
-        owner, _, method = name.rpartition(".")
-        pointer = ctypes.c_void_p()
-        names = os.fsencode(library), f"{owner}, {library.stem}".encode(), method.encode()
-        check(self._load(*names, None, None, ctypes.byref(pointer)))
-        function = ComponentFunction(pointer.value or 0)
-        return lambda buffer: function(buffer, len(buffer))
+        def get_function(name: str) -> Any:
+            owner, _, method = name.rpartition(".")
+            pointer = ctypes.c_void_p()
+            names = os.fsencode(library), f"{owner}, {library.stem}".encode(), method.encode()
+            if (code := self.load(*names, None, None, ctypes.byref(pointer))) < 0:
+                raise OSError(f"{library} cannot be loaded: error 0x{code & 0xFFFFFFFF:08x}")
+            function = ComponentFunction(pointer.value or 0)
+            return lambda buffer: function(buffer, len(buffer))
+
+        return SimpleNamespace(get_function=get_function)
 
     def info(self) -> Any:
         from clr_loader import RuntimeInfo
 
-        return RuntimeInfo("CoreCLR", "", initialized=True, shutdown=False, properties={})
+        return RuntimeInfo("CoreCLR", "10", initialized=True, shutdown=False, properties={})
 
     def shutdown(self) -> None:
-        """A process has but one CoreCLR, which ends with it."""
-
-
-def check(code: int) -> None:
-    """Codes below 0 are errors; 1 and 2 say that the process had a runtime already."""
-    if code < 0:
-        raise OSError(f"error 0x{code & 0xFFFFFFFF:08x}")
+        """Nothing: a process has but one CoreCLR, which ends with it."""
 
 
 def version(text: str) -> list[int]:
@@ -107,15 +97,15 @@ def begin_loading() -> Future[ModuleType]:
 
 def load() -> ModuleType:
     pythonnet = sys.modules.get("pythonnet")
-    # One that somebody has chosen is used, loaded or not: a process can have but one.
+    # One that somebody else has chosen, or loaded, is the only one that this process can have.
     if pythonnet is not None and pythonnet._RUNTIME is not None:
         pythonnet.load()
         from System import Environment
 
         if Environment.Version.Major < 10:
             raise RuntimeError(
-                f"something else in this process has loaded .NET {Environment.Version} through Python.NET, and "
-                "datasette-litestream needs .NET 10 or later. Have it load that, or run it in another process."
+                f"something else in this process has chosen .NET {Environment.Version} for Python.NET, and this plugin needs "
+                ".NET 10 or later. Have it choose that, or run it in another process."
             )
     else:
         # Absolute: the host looks for some of its files in the working directory, and for others beside itself.
@@ -123,9 +113,10 @@ def load() -> ModuleType:
         try:
             load_pythonnet(Runtime(root))
         except OSError as error:
-            raise RuntimeError(f"cannot load .NET 10 or later from {root}: {error}") from None
+            raise RuntimeError(f".NET 10 or later cannot be loaded from {root}: {error}") from None
     import clr
 
+    # Without its suffix it is found at once, instead of after a look into each folder of sys.path.
     clr.AddReference(str(FOLDER / NAMESPACE))
     import Datasette.Litestream
 
@@ -135,10 +126,10 @@ def load() -> ModuleType:
 def load_pythonnet(runtime: Runtime) -> None:
     if find_spec("pythonnet") is None:
         if runtime.get_assembly("Python.Runtime.dll").get_function("Python.Runtime.Loader.Initialize")(b"") != 0:
-            raise OSError("Python.NET could not be initialized; its reason is above.")
+            raise OSError("Python.NET cannot be initialized; it says above why.")
         return
     import pythonnet
 
     pythonnet.load(runtime)
-    # At the end of the process it would collect garbage for half a second, and only then let Python end.
+    # At the end of the process it would collect garbage for half a second.
     atexit.unregister(pythonnet.unload)
