@@ -26,7 +26,9 @@ public sealed class Bridge
     /// <param name="request">
     /// <c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …},
     /// "databases": [{"name": "parks", "path": "/srv/parks.db", "isMutable": true}], "bundledBinary": "/…/litestream",
-    /// "environment": {"PATH": "/usr/bin"}}</c>; settings are Datasette's, as they are.
+    /// "programFolder": "/srv/venv/bin", "environment": {"PATH": "/usr/bin"}, "published": {"at": "/-/metadata.json",
+    /// "settings": …, "databaseSettings": {"parks": …}}}</c>; settings are Datasette's, as they are, and published ones as a
+    /// page of Datasette shows them. <c>programFolder</c>, the folder of Python, and <c>published</c> can be null or left out.
     /// </param>
     /// <returns>Warnings, one a line; empty for none.</returns>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>

@@ -88,7 +88,7 @@ internal sealed class Replicator
     /// <exception cref="ReplicationException">It cannot start; nothing is left running.</exception>
     public static async Task<Replicator> StartAsync(DatasetteConfiguration configuration, HostEnvironment host, Action<string> onFatal)
     {
-        var finding = LitestreamBinary.FindAsync(host.BundledBinary, host.Variables, host.Time);
+        var finding = LitestreamBinary.FindAsync(host.BundledBinary, host.ProgramFolder, host.Variables, host.Time);
         var problems = new List<Problem>();
         var plan = ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems);
         var warnings = plan.Warnings.ToList();
@@ -251,7 +251,7 @@ internal sealed class Replicator
 
     private DaemonSettings Settings(S3Credentials? credentials)
     {
-        // A log level from outside could hide the lines that tell that Litestream is ready.
+        // A log level from outside could hide the lines that tell that Litestream 0.3 is ready, and errors.
         var environment = (credentials?.ApplyTo(_host.Variables) ?? _host.Variables)
             .Where(variable => variable.Key != "LOG_LEVEL")
             .ToDictionary(StringComparer.Ordinal);

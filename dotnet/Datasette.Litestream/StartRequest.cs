@@ -17,17 +17,29 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
         return new StartRequest(
             new DatasetteConfiguration(
                 request.GetProperty("workingDirectory").GetString()!,
-                request.GetProperty("settings") is { ValueKind: not JsonValueKind.Null } settings ? settings : null,
-                request.GetProperty("databaseSettings").EnumerateObject().ToDictionary(database => database.Name, database => database.Value, StringComparer.Ordinal),
+                Settings(request),
+                DatabaseSettings(request),
                 [
                     .. request.GetProperty("databases").EnumerateArray().Select(database => new AttachedDatabase(
                         database.GetProperty("name").GetString()!,
                         database.GetProperty("path").GetString(),
                         database.GetProperty("isMutable").GetBoolean())),
-                ]),
+                ])
+            {
+                Published = request.TryGetProperty("published", out var published) && published.ValueKind != JsonValueKind.Null
+                    ? new PublishedSettings(published.GetProperty("at").GetString()!, Settings(published), DatabaseSettings(published))
+                    : null,
+            },
             new HostEnvironment(
                 request.GetProperty("environment").EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value.GetString()!, StringComparer.Ordinal),
                 request.GetProperty("bundledBinary").GetString(),
+                request.TryGetProperty("programFolder", out var programFolder) ? programFolder.GetString() : null,
                 time ?? TimeProvider.System));
     }
+
+    private static JsonElement? Settings(JsonElement mapping) =>
+        mapping.GetProperty("settings") is { ValueKind: not JsonValueKind.Null } settings ? settings : null;
+
+    private static Dictionary<string, JsonElement> DatabaseSettings(JsonElement mapping) =>
+        mapping.GetProperty("databaseSettings").EnumerateObject().ToDictionary(database => database.Name, database => database.Value, StringComparer.Ordinal);
 }

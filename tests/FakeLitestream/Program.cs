@@ -1,7 +1,7 @@
 // A program that stands in for Litestream where the real one would not fail on demand. It behaves as the words in the
 // environment variable FAKE_LITESTREAM say:
 //
-//   version=0.3.13        what `version` prints; 0.5.16 without it
+//   version=0.3.13        what `version` prints; 0.5.17 without it
 //   starts=FILE           adds a line to FILE at every start of `replicate`
 //   config=FILE           writes what came on standard input to FILE
 //   fail                  says why and ends with exit code 1 instead of becoming ready
@@ -12,12 +12,16 @@
 //   exit-code=N           how it ends on SIGTERM; 0 without it
 //   log=TEXT              logs TEXT at level ERROR before it is ready
 //   db-error=TEXT         logs TEXT at level ERROR about each database before it is ready
-//   upload                logs an upload of each database before it is ready, by its file's name alone as Litestream 0.5 does
-//   never-synced          has synced no database until it is asked to
+//   never-synced          has brought no database to its replica, and never does
+//   slow-replica=N        the first N syncs of a database find nothing at its replica yet
+//   ltx=BYTES             leaves a transaction of this size beside the first database when it syncs it, of twice the size beside the second, …
+//   hold-syncs=FILE       answers no request for a sync while there is FILE
+//   sync-fails=FILE       answers requests for a sync with an error while there is FILE
 //   no-list               lists no databases, as Go writes that
 //   requests=FILE         adds the path of every request on the control socket to FILE
 //   syncs=FILE            adds the body of every request for a sync to FILE
 
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -25,13 +29,14 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
 var words = (Environment.GetEnvironmentVariable("FAKE_LITESTREAM") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
-var version = Value("version") ?? "0.5.16";
+var version = Value("version") ?? "0.5.17";
 if (args is ["version"])
 {
     Console.WriteLine(version);
     return 0;
 }
 
+var syncCounts = new ConcurrentDictionary<string, int>();
 var configuration = await Console.In.ReadToEndAsync();
 if (Value("config") is { } configurationFile)
 {
@@ -70,12 +75,6 @@ var databases = Regex.Matches(configuration, "^- path: \"(.*)\"$", RegexOptions.
 if (Value("db-error") is { } databaseError)
 {
     databases.ForEach(path => Log("ERROR", databaseError, path));
-}
-
-if (words.Contains("upload"))
-{
-    databases.ForEach(path => Console.Error.WriteLine(
-        new JsonObject { ["level"] = "INFO", ["msg"] = "ltx file uploaded", ["db"] = Path.GetFileName(path), ["maxTXID"] = "7", ["size"] = 100 }.ToJsonString()));
 }
 
 if (!words.Contains("never-ready"))
@@ -124,6 +123,39 @@ void Note(string name, string line)
     }
 }
 
+// As Litestream 0.5.17 answers: the replica's position follows a moment after a change was taken.
+JsonObject Sync(string path)
+{
+    const int txid = 7;
+    var count = syncCounts.AddOrUpdate(path, 1, (_, before) => before + 1);
+    if (Value("ltx") is { } bytes)
+    {
+        var folder = Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}-litestream", "ltx", "0");
+        Directory.CreateDirectory(folder);
+        File.WriteAllBytes(Path.Combine(folder, $"{txid:x16}-{txid:x16}.ltx"), new byte[int.Parse(bytes) * (1 + databases.IndexOf(path))]);
+    }
+
+    return new JsonObject
+    {
+        ["status"] = count == 1 ? "synced_local" : "no_change",
+        ["path"] = path,
+        ["txid"] = txid,
+        ["replicated_txid"] = words.Contains("never-synced") || count <= int.Parse(Value("slow-replica") ?? "0") ? 0 : txid,
+    };
+}
+
+JsonObject Listed(string path)
+{
+    // Go leaves out what there is not.
+    var listed = new JsonObject { ["path"] = path, ["status"] = "replicating" };
+    if (!words.Contains("never-synced"))
+    {
+        listed["last_sync_at"] = DateTimeOffset.UtcNow.ToString("O");
+    }
+
+    return listed;
+}
+
 async Task ServeAsync(Socket listener)
 {
     var answersLeft = int.Parse(Value("mute-after") ?? int.MaxValue.ToString());
@@ -166,21 +198,21 @@ async Task ServeAsync(Socket listener)
                 await Task.Delay(Timeout.Infinite);
             }
 
-            var list = new JsonArray([.. databases.Select(path => (JsonNode)new JsonObject
+            while (address == "/sync" && Value("hold-syncs") is { } holding && File.Exists(holding))
             {
-                ["path"] = path,
-                ["status"] = "replicating",
-                ["last_sync_at"] = words.Contains("never-synced") ? null : DateTimeOffset.UtcNow.ToString("O"),
-            })]);
-            var body = address switch
+                await Task.Delay(5);
+            }
+
+            var fails = address == "/sync" && Value("sync-fails") is { } failing && File.Exists(failing);
+            var body = (address switch
             {
-                "/info" => new JsonObject { ["version"] = version, ["pid"] = Environment.ProcessId }.ToJsonString(),
-                "/list" => new JsonObject { ["databases"] = words.Contains("no-list") ? null : list }.ToJsonString(),
-                "/sync" => new JsonObject { ["status"] = "synced" }.ToJsonString(),
-                _ => new JsonObject { ["txid"] = 7 }.ToJsonString(),
-            };
+                "/sync" when fails => new JsonObject { ["error"] = "sync database: database is locked" },
+                "/sync" => Sync((string)JsonNode.Parse(new string(content))!["path"]!),
+                "/list" => new JsonObject { ["databases"] = words.Contains("no-list") ? null : new JsonArray([.. databases.Select(path => (JsonNode)Listed(path))]) },
+                _ => new JsonObject { ["version"] = version, ["pid"] = Environment.ProcessId },
+            }).ToJsonString();
             await stream.WriteAsync(Encoding.UTF8.GetBytes(
-                $"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}"));
+                $"HTTP/1.1 {(fails ? "500 Internal Server Error" : "200 OK")}\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}"));
         }
     }
 }

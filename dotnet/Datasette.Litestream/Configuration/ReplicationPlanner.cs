@@ -79,6 +79,7 @@ internal sealed class ReplicationPlanner
         FindUnattached();
         FindSharedFiles(databases);
         FindSharedDestinations(databases);
+        _problems.AddRange(PublishedSecrets.Find(_configuration.Published));
         return new ReplicationPlan(
             databases, [.. _passedOver], metrics, credentials, shutdownTimeout, health, [.. _secrets], [.. _warnings]);
     }

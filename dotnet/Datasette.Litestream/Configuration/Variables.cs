@@ -45,6 +45,12 @@ internal sealed partial class Variables(
         return value;
     }
 
+    /// <summary>Whether a secret is a variable, and nothing but that.</summary>
+    public static bool IsVariable(string text) => WholeVariable().IsMatch(text);
+
+    /// <summary>What of a text is written out: all but its variables.</summary>
+    public static string RemoveFrom(string text) => Variable().Replace(text, match => match.Value == "$$" ? "$" : "");
+
     private string? Expand(
         string text, string key, ICollection<Problem> problems, Func<string, string> encodeName, Func<string, string> encodePath)
     {

@@ -7,11 +7,12 @@ namespace Datasette.Litestream.Daemon;
 /// <summary>
 /// Litestream's control socket: HTTP over a Unix socket. Every call throws <see cref="HttpRequestException"/>,
 /// <see cref="JsonException"/> or <see cref="OperationCanceledException"/> where Litestream does not answer as it should.
-/// Source: Litestream's server.go, v0.5.16.
+/// Source: Litestream's server.go, v0.5.17.
 /// </summary>
 internal sealed class ControlSocket : IDisposable
 {
     private readonly HttpClient _http;
+    private long _answerCount;
 
     public ControlSocket(string path)
     {
@@ -43,6 +44,9 @@ internal sealed class ControlSocket : IDisposable
     }
 
     public string Path { get; }
+
+    /// <summary>How often Litestream has answered, whatever it said.</summary>
+    public long AnswerCount => Interlocked.Read(ref _answerCount);
 
     /// <summary>
     /// Whether Litestream listens, which it does when it has opened its databases. That is asked at every start, and without
@@ -78,30 +82,23 @@ internal sealed class ControlSocket : IDisposable
     public async Task<IReadOnlyList<ListedDatabase>> ListAsync(CancellationToken cancellation) =>
         (await GetAsync("/list", ControlSocketJson.Default.DatabaseList, cancellation).ConfigureAwait(false)).Databases ?? [];
 
-    /// <summary>The id of the last transaction that Litestream has taken from the database.</summary>
-    /// <param name="databasePath">The database's file, absolute.</param>
-    /// <param name="cancellation">Ends the wait.</param>
-    public async Task<ulong> GetTxidAsync(string databasePath, CancellationToken cancellation) =>
-        (await GetAsync($"/txid?path={Uri.EscapeDataString(databasePath)}", ControlSocketJson.Default.DatabaseTxid, cancellation)
-            .ConfigureAwait(false)).Txid;
-
     /// <summary>
     /// Has Litestream take a database's changes now, and returns when it has; bringing them to the replica is then under way.
     /// </summary>
     /// <remarks>
-    /// Never with <c>"wait"</c> or a timeout: Litestream 0.5.16 begins the read transaction that keeps others from restarting
+    /// Never with <c>"wait"</c> or a timeout: Litestream 0.5 begins the read transaction that keeps others from restarting
     /// the write-ahead log in the request's context, which ends with such a request, and the transaction with it. From then
     /// on a checkpoint by any writer makes Litestream lose what it had not taken, and nothing tells of that.
     /// Source: <c>handleSync</c> in server.go, <c>acquireReadLock</c> in db.go.
     /// </remarks>
     /// <param name="databasePath">The database's file, absolute.</param>
     /// <param name="cancellation">Ends the wait.</param>
-    public async Task SyncAsync(string databasePath, CancellationToken cancellation)
+    public async Task<SyncedDatabase> SyncAsync(string databasePath, CancellationToken cancellation)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/sync", UriKind.Relative));
         request.Content = new StringContent(
             JsonSerializer.Serialize(new SyncRequest(databasePath), ControlSocketJson.Default.SyncRequest));
-        using var response = await SendAsync(request, cancellation).ConfigureAwait(false);
+        return await ReadAsync(request, ControlSocketJson.Default.SyncedDatabase, cancellation).ConfigureAwait(false);
     }
 
     /// <summary>Whether an exception says that Litestream does not answer as it should, or not in time.</summary>
@@ -113,6 +110,12 @@ internal sealed class ControlSocket : IDisposable
         string url, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, CancellationToken cancellation)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(url, UriKind.Relative));
+        return await ReadAsync(request, type, cancellation).ConfigureAwait(false);
+    }
+
+    private async Task<T> ReadAsync<T>(
+        HttpRequestMessage request, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, CancellationToken cancellation)
+    {
         using var response = await SendAsync(request, cancellation).ConfigureAwait(false);
         var body = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
         return await JsonSerializer.DeserializeAsync(body, type, cancellation).ConfigureAwait(false)
@@ -124,6 +127,7 @@ internal sealed class ControlSocket : IDisposable
         try
         {
             var response = await _http.SendAsync(request, cancellation).ConfigureAwait(false);
+            Interlocked.Increment(ref _answerCount);
             return response.EnsureSuccessStatusCode();
         }
         catch (ObjectDisposedException fault)
@@ -146,11 +150,18 @@ internal sealed record ListedDatabase(
 /// <param name="Databases">Null for none, as Go writes an empty list.</param>
 internal sealed record DatabaseList([property: JsonPropertyName("databases")] IReadOnlyList<ListedDatabase>? Databases);
 
-internal sealed record DatabaseTxid([property: JsonPropertyName("txid")] ulong Txid);
+/// <summary>The answer of <c>POST /sync</c>.</summary>
+/// <param name="Txid">The last transaction that Litestream has taken from the database; 0 for none.</param>
+/// <param name="ReplicatedTxid">
+/// The last one that it remembers to have brought to the replica, which follows a moment later; 0 where it does not know,
+/// as before its first upload and after one that failed.
+/// </param>
+internal sealed record SyncedDatabase(
+    [property: JsonPropertyName("txid")] ulong Txid, [property: JsonPropertyName("replicated_txid")] ulong ReplicatedTxid);
 
 internal sealed record SyncRequest([property: JsonPropertyName("path")] string Path);
 
 [JsonSerializable(typeof(SyncRequest))]
 [JsonSerializable(typeof(DatabaseList))]
-[JsonSerializable(typeof(DatabaseTxid))]
+[JsonSerializable(typeof(SyncedDatabase))]
 internal sealed partial class ControlSocketJson : JsonSerializerContext;

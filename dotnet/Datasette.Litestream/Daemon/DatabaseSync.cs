@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -44,9 +45,14 @@ internal static class DatabaseSync
             await socket.SyncAsync(path, cancellation).ConfigureAwait(false);
             return true;
         }
+        catch (JsonException)
+        {
+            // An answer all the same.
+            return true;
+        }
         catch (HttpRequestException fault)
         {
-            // 0.5.8 has no /sync (404); no status at all is a Litestream that has gone.
+            // No status at all is a Litestream that has gone.
             return fault.StatusCode is not (HttpStatusCode.InternalServerError or HttpStatusCode.Conflict);
         }
     }

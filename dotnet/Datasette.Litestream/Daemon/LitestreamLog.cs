@@ -12,12 +12,6 @@ internal sealed class LitestreamLog(TimeProvider time)
     /// <summary>How many lines are kept.</summary>
     public const int Capacity = 500;
 
-    /// <summary>
-    /// In lines of this kind Litestream 0.5 says every second or two, of every database, that it is still there: they would
-    /// push out what matters.
-    /// </summary>
-    private static ReadOnlySpan<byte> Heartbeat => "\"msg\":\"replica sync\""u8;
-
     // A line that never ends would be memory that never ends.
     private const int LongestLine = 16 * 1024;
 
@@ -74,8 +68,7 @@ internal sealed class LitestreamLog(TimeProvider time)
 
         void Finish()
         {
-            var bytes = CollectionsMarshal.AsSpan(line);
-            var text = bytes.IndexOf(Heartbeat) < 0 ? Encoding.UTF8.GetString(bytes).TrimEnd('\r') : "";
+            var text = Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(line)).TrimEnd('\r');
             line.Clear();
             if (text.Length > 0)
             {

@@ -12,6 +12,9 @@ internal sealed class LitestreamProcess : IDisposable
     /// <summary>A Litestream that is neither ready nor gone by then is no use; a thousand databases open in a few seconds.</summary>
     private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(1);
 
+    /// <summary>How often the control socket is looked for, which no line of the log has to tell of.</summary>
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(20);
+
     /// <summary>How long the last lines of a process that has ended may take to arrive.</summary>
     private static readonly TimeSpan OutputTimeout = TimeSpan.FromSeconds(1);
 
@@ -49,8 +52,8 @@ internal sealed class LitestreamProcess : IDisposable
     /// <summary>Null for a generation that has none.</summary>
     public ControlSocket? Socket { get; }
 
-    /// <summary>How often it has written to its outputs, which 0.5 does every second or two of every database.</summary>
-    public long OutputCount => Interlocked.Read(ref _outputCount);
+    /// <summary>How often it has written to its outputs or answered on its socket.</summary>
+    public long SignsOfLife => Interlocked.Read(ref _outputCount) + (Socket?.AnswerCount ?? 0);
 
     public Task<ProcessExit> Exited => _process.Exited;
 
@@ -163,8 +166,8 @@ internal sealed class LitestreamProcess : IDisposable
         {
             while (!IsReady())
             {
-                // Litestream logs each step of its start, so that each line is an occasion to look again.
-                var logged = _logged.WaitAsync(either.Token);
+                // Litestream logs each step of its start, so that each line is an occasion to look again; 0.5 might log less one day.
+                var logged = Socket is null ? _logged.WaitAsync(either.Token) : WaitForLineAsync(either.Token);
                 if (await Task.WhenAny(logged, Exited).ConfigureAwait(false) == Exited)
                 {
                     await _process.OutputEnded.WaitAsync(either.Token).ConfigureAwait(false);
@@ -180,6 +183,15 @@ internal sealed class LitestreamProcess : IDisposable
             throw new ReplicationException(
                 $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start. Its last words:\n{LastWords()}");
         }
+    }
+
+    private async Task WaitForLineAsync(CancellationToken cancellation)
+    {
+        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var logged = _logged.WaitAsync(waiting.Token);
+        await Task.WhenAny(logged, Task.Delay(LookAgain, _time, waiting.Token)).ConfigureAwait(false);
+        await waiting.CancelAsync().ConfigureAwait(false);
+        cancellation.ThrowIfCancellationRequested();
     }
 
     // Litestream would wait for its first tick, and then for the replica's.
@@ -226,7 +238,7 @@ internal sealed class LitestreamProcess : IDisposable
                 _firstError ??= entry;
             }
 
-            if (entry.Message == "initialized db" && entry.Database is { } path)
+            if (entry.IsInitialized && entry.Database is { } path)
             {
                 _initialized.Add(path);
             }

@@ -9,20 +9,22 @@ namespace Datasette.Litestream.Daemon;
 /// <param name="Message">What happened.</param>
 /// <param name="Database">The database it is about, as Litestream names it (its file's name or path); null for none.</param>
 /// <param name="Details">Litestream's other attributes as <c>key=value</c>.</param>
-/// <param name="Upload">What it tells to have brought to a replica; null for nothing.</param>
+/// <param name="UploadedBytes">What Litestream 0.3 tells to have brought to a replica; null for nothing.</param>
 internal sealed record LogEntry(
-    DateTimeOffset Time, string Level, string Message, string? Database, string Details, Upload? Upload = null)
+    DateTimeOffset Time, string Level, string Message, string? Database, string Details, long? UploadedBytes = null)
 {
     /// <summary>What is written is not taken from the database; Litestream tells its replica's health apart from that.</summary>
     private static readonly string[] TakingErrors = ["sync error", "disk full while staging ltx file"];
 
     public bool IsError => Level == "ERROR";
 
-    /// <summary>Whether Litestream has failed to take changes from the database, and will fail until it says otherwise.</summary>
+    /// <summary>Whether Litestream has failed to take changes from the database.</summary>
     public bool IsTakingError => IsError && TakingErrors.Any(start => Message.StartsWith(start, StringComparison.Ordinal));
 
-    /// <summary>Whether Litestream takes changes again: it says so, or has been started anew.</summary>
-    public bool IsTakingAgain => Message is "sync recovered" or "initialized db";
+    /// <summary>
+    /// Whether Litestream has been started anew. Of 0.3, which has no socket to ask, it is all that tells so; 0.5 says it too.
+    /// </summary>
+    public bool IsInitialized => Message == "initialized db";
 
     /// <summary>Reads a line: an object of Go's log/slog, or any text, which Litestream writes where it fails before logging.</summary>
     /// <param name="line">Without its line break.</param>
@@ -52,8 +54,7 @@ internal sealed record LogEntry(
     {
         var time = now;
         string? level = null;
-        ulong? uploadedTxid = null;
-        long uploadedBytes = 0;
+        long bytes = 0;
         var message = "";
         string? database = null;
         var details = new List<string>();
@@ -76,12 +77,7 @@ internal sealed record LogEntry(
                     database ??= value;
                     details.Add($"{attribute.Name}={value}");
                     break;
-                case "maxTXID" when ulong.TryParse(value, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var txid):
-                    uploadedTxid = txid;
-                    details.Add($"{attribute.Name}={value}");
-                    break;
-                case "size" or "sz" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes):
-                    uploadedBytes = bytes;
+                case "sz" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out bytes):
                     details.Add($"{attribute.Name}={value}");
                     break;
                 default:
@@ -96,11 +92,6 @@ internal sealed record LogEntry(
             message,
             database,
             string.Join(' ', details),
-            message switch
-            {
-                "ltx file uploaded" when uploadedTxid is { } last => new Upload(last, uploadedBytes),
-                "wal segment written" or "snapshot written" => new Upload(null, uploadedBytes),
-                _ => null,
-            });
+            message is "wal segment written" or "snapshot written" ? bytes : null);
     }
 }

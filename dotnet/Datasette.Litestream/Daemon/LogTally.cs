@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace Datasette.Litestream.Daemon;
 
 /// <summary>
-/// What Litestream's log has told of each database since Datasette's start, over all restarts of Litestream. Written by the
-/// threads that read its output, read by anybody.
+/// What Litestream's log has told of each database since Datasette's start, over all restarts of Litestream: errors and, of
+/// 0.3 alone, which can't be asked, uploads. Written by the threads that read its output, read by anybody.
 /// </summary>
 internal sealed class LogTally
 {
@@ -17,20 +17,14 @@ internal sealed class LogTally
             return;
         }
 
-        if (entry.Upload is not null || entry.IsError)
+        if (entry.UploadedBytes is not null || entry.IsError)
         {
             _databases.AddOrUpdate(name, _ => DatabaseTally.Nothing.With(entry), (_, tally) => tally.With(entry));
         }
-        else if (entry.IsTakingAgain)
+        else if (entry.IsInitialized && _databases.TryGetValue(name, out var known))
         {
-            // Only "initialized db" has the path in 0.5; what came before has the file's name.
-            foreach (var known in new[] { name, Path.GetFileName(name) })
-            {
-                if (_databases.TryGetValue(known, out var tally) && tally.TakingError is not null)
-                {
-                    _databases.AddOrUpdate(known, tally, (_, latest) => latest with { TakingError = null });
-                }
-            }
+            // 0.5 names a database by its path here alone: what it told before is not found, and not ended by it.
+            _databases.AddOrUpdate(name, known, (_, latest) => latest.TakingAgain());
         }
     }
 
@@ -39,38 +33,35 @@ internal sealed class LogTally
         _databases.GetValueOrDefault(databasePath) ?? _databases.GetValueOrDefault(Path.GetFileName(databasePath)) ?? DatabaseTally.Nothing;
 }
 
-/// <param name="UploadedBytes">What went to the replica.</param>
-/// <param name="ReplicaTxid">The last transaction that did; 0 for none yet.</param>
+/// <param name="UploadedBytes">What 0.3 brought to the replica.</param>
 /// <param name="Errors">How many errors it logged.</param>
 /// <param name="LastError">The last of them; null for none.</param>
-/// <param name="LastUploadAt">When something last went to the replica; null for never.</param>
-/// <param name="TakingError">Since when Litestream has not taken what was written; null where it does.</param>
-internal sealed record DatabaseTally(
-    long UploadedBytes,
-    ulong ReplicaTxid,
-    int Errors,
-    LogEntry? LastError,
-    DateTimeOffset? LastUploadAt = null,
-    LogEntry? TakingError = null)
+/// <param name="LastUploadAt">When 0.3 last brought something to the replica; null for never.</param>
+internal sealed record DatabaseTally(long UploadedBytes, int Errors, LogEntry? LastError, DateTimeOffset? LastUploadAt = null)
 {
-    public static DatabaseTally Nothing { get; } = new(0, 0, 0, null);
+    public static DatabaseTally Nothing { get; } = new(0, 0, null);
+
+    /// <summary>The last error for which what was written has not been taken; null for none.</summary>
+    public LogEntry? LastTakingError { get; init; }
+
+    /// <summary>How many of those there were.</summary>
+    public int TakingErrors { get; init; }
+
+    /// <summary>How many of those are over, as 0.3 has told; 0.5 is asked.</summary>
+    public int TakingErrorsOver { get; init; }
 
     public DatabaseTally With(LogEntry entry)
     {
-        if (entry.Upload is { } upload)
+        if (entry.UploadedBytes is { } bytes)
         {
             // Litestream 0.3 does not say that it takes changes again; what it uploads it has taken.
-            return this with
-            {
-                UploadedBytes = UploadedBytes + upload.Bytes,
-                ReplicaTxid = upload.Txid ?? ReplicaTxid,
-                LastUploadAt = entry.Time,
-                TakingError = upload.Txid is null ? null : TakingError,
-            };
+            return TakingAgain() with { UploadedBytes = UploadedBytes + bytes, LastUploadAt = entry.Time };
         }
 
-        return entry.IsError
-            ? this with { Errors = Errors + 1, LastError = entry, TakingError = TakingError ?? (entry.IsTakingError ? entry : null) }
-            : this;
+        var noted = this with { Errors = Errors + 1, LastError = entry };
+        return entry.IsTakingError ? noted with { TakingErrors = TakingErrors + 1, LastTakingError = entry } : noted;
     }
+
+    /// <summary>The same, after Litestream has taken what was written.</summary>
+    public DatabaseTally TakingAgain() => this with { TakingErrorsOver = TakingErrors };
 }

@@ -163,7 +163,7 @@ internal sealed class Supervisor
         }
         else
         {
-            change = Task.WhenAny(process.Exited, Heartbeat.WatchAsync(process.Socket, () => process.OutputCount, _time, watching.Token));
+            change = Task.WhenAny(process.Exited, Heartbeat.WatchAsync(process.Socket, () => process.SignsOfLife, _time, watching.Token));
         }
 
         await Task.WhenAny(change, _requests.Reader.WaitToReadAsync(watching.Token).AsTask()).ConfigureAwait(false);

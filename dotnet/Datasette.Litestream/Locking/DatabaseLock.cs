@@ -28,7 +28,7 @@ internal sealed class DatabaseLock : IDisposable
     public static DatabaseLock Take(string name, string path)
     {
         var parent = Path.GetDirectoryName(path)!;
-        var folder = Path.Combine(parent, $".{Path.GetFileName(path)}-litestream");
+        var folder = LitestreamFolder.Of(path);
         var recordPath = Path.Combine(folder, "datasette-litestream.json");
         FileStream file;
         try

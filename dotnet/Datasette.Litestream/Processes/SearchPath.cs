@@ -11,11 +11,22 @@ internal static class SearchPath
             return File.Exists(name) ? Path.GetFullPath(name) : null;
         }
 
-        return environment.GetValueOrDefault("PATH", "")
-            .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
-            .Select(folder => Path.GetFullPath(Path.Combine(folder, name)))
-            .FirstOrDefault(IsExecutable);
+        return Folders(environment).Select(folder => FindIn(folder, name)).FirstOrDefault(path => path is not null);
     }
+
+    /// <summary>The absolute path of a program in one folder; null where there is none.</summary>
+    public static string? FindIn(string folder, string name)
+    {
+        var path = Path.GetFullPath(Path.Combine(folder, name));
+        return IsExecutable(path) ? path : null;
+    }
+
+    /// <summary>Whether PATH has a folder.</summary>
+    public static bool Has(string folder, IReadOnlyDictionary<string, string> environment) =>
+        Folders(environment).Any(other => Path.TrimEndingDirectorySeparator(Path.GetFullPath(other)) == Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+
+    private static string[] Folders(IReadOnlyDictionary<string, string> environment) =>
+        environment.GetValueOrDefault("PATH", "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
 
     private static bool IsExecutable(string path) =>
         File.Exists(path)

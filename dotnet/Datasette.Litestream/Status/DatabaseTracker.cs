@@ -3,24 +3,32 @@ using Datasette.Litestream.Daemon;
 
 namespace Datasette.Litestream.Status;
 
-/// <summary>Follows one database from one look to the next. The sampling task owns it; its history is for everybody.</summary>
+/// <summary>
+/// Follows one database from one look to the next. What was seen of it counts as safe where Litestream was asked to take it
+/// after it was seen, and has brought to the replica what it took then. The sampling task owns the tracker; its history is for
+/// everybody.
+/// </summary>
 internal sealed class DatabaseTracker
 {
     /// <summary>Any shorter wait is how Litestream works: it syncs once a second, and a second later again.</summary>
     private static readonly TimeSpan LeastBehind = TimeSpan.FromSeconds(5);
 
-    /// <summary>Litestream takes a change a tick after it was written; for this time the transaction id may still move.</summary>
-    private static readonly TimeSpan TakingTime = TimeSpan.FromSeconds(5);
+    /// <summary>Two writes within a tick of the clock that files are stamped by look like one; kernels tick every 1 to 10 ms.</summary>
+    private static readonly TimeSpan FileClockTick = TimeSpan.FromMilliseconds(50);
 
     private readonly TimeSpan _mostLag;
+    private readonly TimeSpan _askInterval;
     private DatabaseObservation? _last;
-    private DatabaseTally _tallyOfLastSample = DatabaseTally.Nothing;
+    private DatabaseObservation? _lastRecorded;
     private TimeSpan? _mostLagSinceSample;
     private DateTimeOffset _allSafeAt;
-    private DateTimeOffset _txidOf;
-    private DateTimeOffset _changedAt = DateTimeOffset.MinValue;
-    private DateTimeOffset _writtenAt = DateTimeOffset.MinValue;
-    private (ulong Txid, DateTimeOffset SeenAt)? _awaited;
+    private DateTimeOffset? _replicaSyncAt;
+    private DateTimeOffset _nextAskAt = DateTimeOffset.MinValue;
+    private SyncAnswer? _answer;
+    private SyncAnswer? _awaited;
+    private SyncAnswer? _confirmed;
+    private LogEntry? _takingError;
+    private long _uploadedBytes;
 
     /// <param name="plan">The database.</param>
     /// <param name="start">When replication started.</param>
@@ -29,141 +37,166 @@ internal sealed class DatabaseTracker
         Plan = plan;
         _allSafeAt = start;
         var syncIntervals = plan.Replicas.Select(replica => GoDuration.Parse(replica.Settings["sync-interval"]?.GetValue<string>() ?? "0"));
-        _mostLag = syncIntervals.OfType<TimeSpan>().Select(interval => interval * 3).Append(LeastBehind).Max();
+        _askInterval = plan.MonitorInterval ?? TimeSpan.Zero;
+        _mostLag = syncIntervals.OfType<TimeSpan>().Select(interval => interval * 3).Append(LeastBehind).Max() + _askInterval;
     }
 
     public DatabasePlan Plan { get; }
 
     public History History { get; } = new();
 
-    /// <summary>Whether the transaction id that was last read may be out of date.</summary>
-    public bool NeedsTxid(DatabaseFiles files) => _last?.Txid is null || _txidOf - files.ChangedAt < TakingTime;
+    /// <summary>The last transaction that was known to be at the replica; null for unknown.</summary>
+    public ulong? ReplicaTxid { get; private set; }
+
+    /// <summary>
+    /// Whether Litestream has to be asked: something may have happened that no answer covers, or what it took was not at the
+    /// replica yet. What an owner wants to be looked at once an hour is not asked for every 2 s all the same, since asking
+    /// makes Litestream take it.
+    /// </summary>
+    public bool NeedsSync(DateTimeOffset now, DatabaseFiles files, DatabaseTally tally)
+    {
+        if (_answer is not { } answer || IsTakingErrorOpen(tally) || (answer.Txid == 0 && files.DatabaseBytes is not null))
+        {
+            return true;
+        }
+
+        var isDue = now >= _nextAskAt || _nextAskAt - now > _askInterval;
+        return isDue && (_awaited is not null || files != answer.Files || (answer.AskedAt - files.ChangedAt).Duration() < FileClockTick);
+    }
 
     /// <summary>Whether all was at the replica when it was last looked at, and nothing tells of a change since.</summary>
-    public bool IsSettled(DatabaseFiles files, DatabaseTally tally) =>
+    public bool IsSettled(DateTimeOffset now, DatabaseFiles files, DatabaseTally tally) =>
         _last is { State: DatabaseState.Replicating, Lag.Ticks: 0 } last
-        && files.ChangedAt == _writtenAt
+        && files == _confirmed?.Files
         && tally.Errors == last.SyncErrors
-        && !NeedsTxid(files);
+        && !NeedsSync(now, files, tally);
 
     /// <summary>Takes in what was seen.</summary>
     /// <param name="now">When.</param>
     /// <param name="isRunning">Whether Litestream runs.</param>
     /// <param name="hasSocket">Whether it can be asked.</param>
     /// <param name="listed">What it answered of this database; null for nothing.</param>
-    /// <param name="txid">The transaction id, where it was read now.</param>
+    /// <param name="answer">What it answered to a sync since the last look; null for nothing.</param>
     /// <param name="files">The database's files.</param>
     /// <param name="tally">What its log has told.</param>
     public DatabaseObservation Observe(
-        DateTimeOffset now, bool isRunning, bool hasSocket, ListedDatabase? listed, ulong? txid, DatabaseFiles files, DatabaseTally tally)
+        DateTimeOffset now, bool isRunning, bool hasSocket, ListedDatabase? listed, SyncAnswer? answer, DatabaseFiles files, DatabaseTally tally)
     {
-        var lastSyncAt = listed?.LastSyncAt ?? _last?.LastSyncAt;
-        if (txid is not null)
+        _replicaSyncAt = listed?.LastSyncAt ?? _replicaSyncAt;
+        if (answer is not null)
         {
-            _txidOf = now;
+            Take(answer);
         }
 
-        var current = txid ?? _last?.Txid;
-        NoteChange(now, files);
-        var isSafe = Settle(now, current, lastSyncAt, tally);
-
-        // Only a Litestream with a control socket says when it synced.
-        var lag = lastSyncAt is null && !hasSocket ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _allSafeAt;
+        var isSafe = Settle(now, files, tally);
+        var lag = !hasSocket ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _allSafeAt;
         _mostLagSinceSample = lag > (_mostLagSinceSample ?? TimeSpan.MinValue) ? lag : _mostLagSinceSample;
-        var error = tally.TakingError ?? (tally.LastError is { IsTakingError: false } logged && !(lastSyncAt > logged.Time || tally.LastUploadAt > logged.Time) ? logged : null);
-        var replicaTxid = isSafe ? current : tally.ReplicaTxid > 0 ? tally.ReplicaTxid : _last?.ReplicaTxid;
-        var state = StateOf(isRunning, hasSocket, listed, error, lastSyncAt, lag);
+        var error = _takingError ?? (tally.LastError is { IsTakingError: false } logged && !(_replicaSyncAt > logged.Time || tally.LastUploadAt > logged.Time) ? logged : null);
+        var state = StateOf(isRunning, hasSocket, listed, error, lag);
         var since = _last?.State == state ? _last.Since : now;
         return _last = new DatabaseObservation(
             Plan,
             state,
             since,
             error?.ToString(),
-            current,
-            replicaTxid,
+            _answer is { Txid: > 0 } known ? known.Txid : null,
+            ReplicaTxid,
             lag,
-            lastSyncAt,
+            LastSyncAt(isSafe),
             files.DatabaseBytes,
             files.WalBytes,
-            tally.UploadedBytes,
+            _uploadedBytes + tally.UploadedBytes,
             tally.Errors);
     }
 
     /// <summary>Adds the last observation to the history.</summary>
-    public void Record(DateTimeOffset now, DatabaseTally tally)
+    public void Record(DateTimeOffset now)
     {
         if (_last is not { } last)
         {
             return;
         }
 
-        var before = _tallyOfLastSample;
-        _tallyOfLastSample = tally;
         History.Add(now, new Sample(
             last.Txid ?? 0,
             last is { Txid: { } here, ReplicaTxid: { } there } ? (uint)Math.Min(here > there ? here - there : 0, uint.MaxValue - 1) : uint.MaxValue,
             (float?)_mostLagSinceSample?.TotalSeconds ?? float.NaN,
             last.WalBytes ?? float.NaN,
             last.DatabaseBytes ?? float.NaN,
-            tally.UploadedBytes - before.UploadedBytes,
-            (Half)(tally.Errors - before.Errors)));
+            last.UploadedBytes - (_lastRecorded?.UploadedBytes ?? 0),
+            (Half)(last.SyncErrors - (_lastRecorded?.SyncErrors ?? 0))));
+        _lastRecorded = last;
         _mostLagSinceSample = null;
     }
 
-    /// <summary>When the database last changed: a file that is gone has not, and one of the future did when that was first seen.</summary>
-    private void NoteChange(DateTimeOffset now, DatabaseFiles files)
+    private void Take(SyncAnswer answer)
     {
-        if (files.DatabaseBytes is not null && files.ChangedAt != _writtenAt)
+        _answer = answer;
+        _uploadedBytes += answer.UploadedBytes;
+        ReplicaTxid = answer.ReplicatedTxid > 0 ? answer.ReplicatedTxid : ReplicaTxid;
+        if (_awaited is { } awaited && answer.Confirms(awaited))
         {
-            _writtenAt = files.ChangedAt;
-            _changedAt = _writtenAt < now ? _writtenAt : now;
+            Confirm(awaited);
+            _awaited = null;
+        }
+
+        if (answer.IsAllReplicated)
+        {
+            Confirm(answer);
+            _awaited = null;
+        }
+        else if (answer.Txid > 0)
+        {
+            // The oldest one: under a constant load the newest is never there yet.
+            _awaited ??= answer;
         }
     }
 
+    private void Confirm(SyncAnswer answer)
+    {
+        _confirmed = answer;
+        _allSafeAt = answer.AskedAt > _allSafeAt ? answer.AskedAt : _allSafeAt;
+        _nextAskAt = answer.AskedAt + _askInterval;
+    }
+
     /// <summary>Whether all is at the replica; moves the time until which it surely was.</summary>
-    private bool Settle(DateTimeOffset now, ulong? txid, DateTimeOffset? lastSyncAt, DatabaseTally tally)
+    private bool Settle(DateTimeOffset now, DatabaseFiles files, DatabaseTally tally)
     {
         // After a clock was set back.
         _allSafeAt = _allSafeAt > now ? now : _allSafeAt;
-        if (tally.TakingError is { } fault)
+        _takingError = IsTakingErrorOpen(tally) ? _takingError ?? tally.LastTakingError : null;
+        if (_takingError is { } fault)
         {
             // Litestream goes on to report that its replica has all that it has taken, which is not all.
             _allSafeAt = fault.Time < _allSafeAt ? fault.Time : _allSafeAt;
             return false;
         }
 
-        // Litestream reports success also of a sync that was cut off by max-sync-ltx-files.
-        if (_awaited is { } awaited && tally.ReplicaTxid >= awaited.Txid)
+        if (files != _confirmed?.Files)
         {
-            _allSafeAt = awaited.SeenAt > _allSafeAt ? awaited.SeenAt : _allSafeAt;
-            _awaited = null;
-        }
-
-        if (tally.ReplicaTxid > 0 && txid > tally.ReplicaTxid)
-        {
-            _awaited ??= (txid.Value, now);
             return false;
         }
 
-        _awaited = null;
-        if (lastSyncAt >= _changedAt)
-        {
-            _allSafeAt = now;
-            return true;
-        }
-
-        _allSafeAt = lastSyncAt > _allSafeAt && lastSyncAt <= now ? lastSyncAt.Value : _allSafeAt;
-        return false;
+        _allSafeAt = now;
+        return true;
     }
 
-    private DatabaseState StateOf(
-        bool isRunning, bool hasSocket, ListedDatabase? listed, LogEntry? error, DateTimeOffset? lastSyncAt, TimeSpan? lag) =>
+    private bool IsTakingErrorOpen(DatabaseTally tally) => tally.TakingErrors > Math.Max(tally.TakingErrorsOver, _answer?.TakingErrors ?? 0);
+
+    /// <summary>When the replica was last known to have all: where it has, Litestream goes on to tell that its sync succeeds.</summary>
+    private DateTimeOffset? LastSyncAt(bool isSafe) =>
+        _confirmed is not { } confirmed ? null
+        : !isSafe ? _allSafeAt
+        : _replicaSyncAt > confirmed.AskedAt ? _replicaSyncAt
+        : confirmed.AskedAt;
+
+    private DatabaseState StateOf(bool isRunning, bool hasSocket, ListedDatabase? listed, LogEntry? error, TimeSpan? lag) =>
         !isRunning ? DatabaseState.Stopped
         : error is not null ? DatabaseState.Failing
         : !hasSocket ? DatabaseState.Replicating
-        : lag > _mostLag && lastSyncAt is not null ? DatabaseState.Behind
+        : lag > _mostLag && _confirmed is not null ? DatabaseState.Behind
         : listed is null ? DatabaseState.Unknown
         : listed.Status != "replicating" ? DatabaseState.Stopped
-        : lastSyncAt is null ? DatabaseState.Starting
+        : _confirmed is null ? DatabaseState.Starting
         : DatabaseState.Replicating;
 }

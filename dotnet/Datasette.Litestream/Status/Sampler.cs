@@ -1,4 +1,3 @@
-using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 
 namespace Datasette.Litestream.Status;
@@ -17,8 +16,11 @@ internal sealed class Sampler : IDisposable
     /// <summary>How long Litestream's word holds while nothing happens to any database.</summary>
     private static readonly TimeSpan QuietInterval = TimeSpan.FromSeconds(10);
 
-    /// <summary>Each takes a request of its own; of a thousand busy databases some wait for the next look.</summary>
-    private const int MostTxidsPerLook = 100;
+    /// <summary>
+    /// How many databases are asked for at once: each takes a request of its own, and of a thousand busy ones some wait for the
+    /// next look.
+    /// </summary>
+    private const int MostSyncs = 100;
 
     private readonly Replicator _replicator;
     private readonly TimeProvider _time;
@@ -27,9 +29,10 @@ internal sealed class Sampler : IDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _looked = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly HashSet<string> _sharedFileNames;
+    private readonly Task<SyncAnswer?>?[] _syncs;
+    private readonly DateTimeOffset _litestreamStartedAt;
     private volatile Observation _latest;
-    private int _firstTxid;
+    private int _firstSync;
     private Dictionary<string, ListedDatabase> _listed = [];
     private ControlSocket? _listedBy;
     private DateTimeOffset _listedAt;
@@ -41,7 +44,8 @@ internal sealed class Sampler : IDisposable
         var now = time.GetUtcNow();
         _trackers = [.. replicator.Plan.Databases.Select(plan => new DatabaseTracker(plan, now))];
         _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
-        _sharedFileNames = [.. _trackers.CountBy(tracker => Path.GetFileName(tracker.Plan.Path)).Where(count => count.Value > 1).Select(count => count.Key)];
+        _syncs = new Task<SyncAnswer?>?[_trackers.Length];
+        _litestreamStartedAt = replicator.Daemon?.StartedAt ?? now;
         _latest = new Observation(now, []);
         _ = Task.Run(RunAsync);
     }
@@ -101,37 +105,25 @@ internal sealed class Sampler : IDisposable
         var isRunning = _replicator.Daemon?.State == DaemonState.Running;
         var socket = _replicator.Socket;
         var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.LookAt(tracker.Plan.Path));
-        var tallies = Array.ConvertAll(_trackers, tracker => TallyOf(tracker.Plan));
-        var isQuiet = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsSettled(files[i], tallies[i]));
+        var tallies = Array.ConvertAll(_trackers, tracker => _replicator.Tally.Of(tracker.Plan.Path));
+        var isQuiet = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsSettled(now, files[i], tallies[i]));
         if (!isQuiet || socket != _listedBy || now - _listedAt >= QuietInterval)
         {
             _listed = socket is null ? [] : await ListAsync(socket, deadline.Token).ConfigureAwait(false);
             (_listedBy, _listedAt) = (socket, now);
         }
 
-        var databases = new DatabaseObservation[_trackers.Length];
-        var txidsLeft = socket is null ? 0 : MostTxidsPerLook;
-        var first = _firstTxid;
-        for (var n = 0; n < databases.Length; n++)
+        if (socket is not null)
         {
-            var i = (first + n) % databases.Length;
-            var tracker = _trackers[i];
-            ulong? txid = null;
-            if (txidsLeft > 0 && tracker.NeedsTxid(files[i]))
-            {
-                txid = await GetTxidAsync(socket!, tracker.Plan.Path, deadline.Token).ConfigureAwait(false);
-                txidsLeft--;
-                _firstTxid = i + 1;
-            }
+            await SyncAsync(socket, now, files, tallies, deadline.Token).ConfigureAwait(false);
+        }
 
-            databases[i] = tracker.Observe(
-                now,
-                isRunning,
-                socket is not null || _replicator.Binary.Version.Generation == LitestreamGeneration.V05,
-                _listed.GetValueOrDefault(tracker.Plan.Path),
-                txid,
-                files[i],
-                tallies[i]);
+        var hasSocket = socket is not null || _replicator.Binary.Version.Generation == LitestreamGeneration.V05;
+        var databases = new DatabaseObservation[_trackers.Length];
+        for (var i = 0; i < databases.Length; i++)
+        {
+            databases[i] = _trackers[i].Observe(
+                now, isRunning, hasSocket, _listed.GetValueOrDefault(_trackers[i].Plan.Path), TakeAnswer(i), files[i], tallies[i]);
         }
 
         _latest = new Observation(now, databases);
@@ -141,17 +133,64 @@ internal sealed class Sampler : IDisposable
     {
         foreach (var tracker in _trackers)
         {
-            tracker.Record(now, TallyOf(tracker.Plan));
+            tracker.Record(now);
         }
     }
 
-    // Litestream 0.5 logs no more than a file's name: of two by one name it is unknown which had it, and an error is told of both.
-    private DatabaseTally TallyOf(DatabasePlan plan)
+    /// <summary>Has Litestream take the databases of which that has to be known, and returns when it has, or in time.</summary>
+    private async Task SyncAsync(
+        ControlSocket socket, DateTimeOffset now, DatabaseFiles[] files, DatabaseTally[] tallies, CancellationToken cancellation)
     {
-        var tally = _replicator.Tally.Of(plan.Path);
-        return _replicator.Binary.Version.Generation == LitestreamGeneration.V05 && _sharedFileNames.Contains(Path.GetFileName(plan.Path))
-            ? tally with { UploadedBytes = 0, ReplicaTxid = 0, LastUploadAt = null }
-            : tally;
+        var asked = new List<Task>();
+        var most = MostSyncs - _syncs.Count(sync => sync is not null);
+        var first = _firstSync;
+        for (var n = 0; n < _syncs.Length && asked.Count < most; n++)
+        {
+            var i = (first + n) % _syncs.Length;
+            if (_syncs[i] is null && _trackers[i].NeedsSync(now, files[i], tallies[i]))
+            {
+                var sync = AskAsync(socket, _trackers[i], now, files[i], tallies[i]);
+                (_syncs[i], _firstSync) = (sync, i + 1);
+                asked.Add(sync);
+            }
+        }
+
+        try
+        {
+            await Task.WhenAll(asked).WaitAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // One that does not answer yet holds no other look up, and is not asked again: in Litestream each question waits for
+            // its own turn, though nobody waits for its answer any more.
+        }
+    }
+
+    private SyncAnswer? TakeAnswer(int index)
+    {
+        if (_syncs[index] is not { IsCompletedSuccessfully: true } sync)
+        {
+            return null;
+        }
+
+        _syncs[index] = null;
+        return sync.Result;
+    }
+
+    private async Task<SyncAnswer?> AskAsync(
+        ControlSocket socket, DatabaseTracker tracker, DateTimeOffset now, DatabaseFiles files, DatabaseTally tally)
+    {
+        try
+        {
+            var path = tracker.Plan.Path;
+            var synced = await socket.SyncAsync(path, _stopping.Token).ConfigureAwait(false);
+            var uploaded = LtxFiles.Measure(path, tracker.ReplicaTxid ?? 0, synced.ReplicatedTxid, _litestreamStartedAt);
+            return new SyncAnswer(now, files, tally.TakingErrors, synced.Txid, synced.ReplicatedTxid, uploaded);
+        }
+        catch (Exception fault) when (ControlSocket.IsNoAnswer(fault))
+        {
+            return null;
+        }
     }
 
     private static async Task<Dictionary<string, ListedDatabase>> ListAsync(ControlSocket socket, CancellationToken cancellation)
@@ -164,18 +203,6 @@ internal sealed class Sampler : IDisposable
         catch (Exception fault) when (ControlSocket.IsNoAnswer(fault))
         {
             return [];
-        }
-    }
-
-    private static async Task<ulong?> GetTxidAsync(ControlSocket socket, string path, CancellationToken cancellation)
-    {
-        try
-        {
-            return await socket.GetTxidAsync(path, cancellation).ConfigureAwait(false);
-        }
-        catch (Exception fault) when (ControlSocket.IsNoAnswer(fault))
-        {
-            return null;
         }
     }
 }

@@ -47,7 +47,7 @@ internal sealed record StatusReport(
     IReadOnlyList<LogReport> Log,
     MetricsReport? Metrics);
 
-/// <param name="Version">Such as <c>0.5.16</c>.</param>
+/// <param name="Version">Such as <c>0.5.17</c>.</param>
 /// <param name="Binary">Its path.</param>
 /// <param name="Origin">How it was found.</param>
 /// <param name="ProcessId">Null while it does not run.</param>

@@ -18,14 +18,20 @@ public sealed class LitestreamVersionSpecs
 
     [TestMethod]
     [DataRow("0.3.13", "V03")]
-    [DataRow("0.5.8", "V05")]
+    [DataRow("0.3.14", "V03")]
+    [DataRow("0.5.17", "V05")]
     [DataRow("0.5.99", "V05")]
     [DataRow("0.3.12", null)]
-    [DataRow("0.3.14", null)]
+    [DataRow("0.3.15", null)]
     [DataRow("0.4.0", null)]
-    [DataRow("0.5.7", null)]
+    [DataRow("0.5.8", null)]
+    [DataRow("0.5.16", null)]
     [DataRow("0.6.0", null)]
     [DataRow("1.5.8", null)]
-    public void Two_generations_are_supported(string text, string? generation) =>
-        Assert.AreEqual(generation, LitestreamVersion.Parse(text)!.Generation?.ToString());
+    public void Two_generations_are_supported(string text, string? generation)
+    {
+        var version = LitestreamVersion.Parse(text)!;
+        Assert.AreEqual(generation, version.Generation?.ToString());
+        Assert.AreEqual(generation is null, version.Fault is not null);
+    }
 }

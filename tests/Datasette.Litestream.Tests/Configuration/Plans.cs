@@ -82,7 +82,7 @@ internal sealed record Planned(ReplicationPlan Plan, List<Problem> Problems)
 {
     public static LitestreamVersion V03 { get; } = new(0, 3, 13);
 
-    public static LitestreamVersion V05 { get; } = new(0, 5, 16);
+    public static LitestreamVersion V05 { get; } = new(0, 5, 17);
 
     /// <summary>The plan of a configuration that has no problems.</summary>
     public ReplicationPlan Sound

@@ -45,7 +45,7 @@ internal sealed class Stage : IDisposable
     }
 
     /// <summary>FakeLitestream, which behaves as the words say.</summary>
-    public DaemonSettings Settings(string words = "", string version = "0.5.16") => new(
+    public DaemonSettings Settings(string words = "", string version = "0.5.17") => new(
         new LitestreamBinary(FakeLitestream, LitestreamVersion.Parse(version)!, "test"),
         $"socket:\n  enabled: true\n  path: \"{Folder["control"]}\"\ndbs:\n- path: \"{Database}\"\n",
         Folder["control"],

@@ -7,7 +7,7 @@ namespace Datasette.Litestream.Tests.Daemon;
 public sealed class StartSpecs
 {
     [TestMethod]
-    [DataRow("0.5.16")]
+    [DataRow("0.5.17")]
     [DataRow("0.3.13")]
     public async Task Both_generations_become_ready(string version)
     {
@@ -20,7 +20,7 @@ public sealed class StartSpecs
             new DaemonStatus(DaemonState.Running, stage.Started.Single(), stage.Clock.Now), supervisor.Status);
         Assert.AreEqual(stage.Started.Single(), told);
         Assert.AreEqual(stage.Settings().Configuration, File.ReadAllText(config));
-        Assert.AreEqual(version == "0.5.16", supervisor.Socket is not null);
+        Assert.AreEqual(version == "0.5.17", supervisor.Socket is not null);
         await Eventually.HoldsAsync(() => stage.Log.Entries.Any(entry => entry is { Message: "initialized db" } && entry.Database == stage.Database));
     }
 
@@ -34,7 +34,7 @@ public sealed class StartSpecs
     }
 
     [TestMethod]
-    [DataRow("0.5.16")]
+    [DataRow("0.5.17")]
     [DataRow("0.3.13")]
     public async Task One_that_fails_is_quoted(string version)
     {

@@ -190,7 +190,7 @@ public sealed class StopSpecs
     }
 
     /// <summary>
-    /// The path and nothing else: with "wait" or "timeout", Litestream 0.5.16 would give up its read transaction when it has
+    /// The path and nothing else: with "wait" or "timeout", Litestream 0.5.17 would give up its read transaction when it has
     /// answered, and a writer's checkpoint take away what it has not read.
     /// </summary>
     private static void AssertSynced(Stage stage)

@@ -22,7 +22,7 @@ public sealed class BridgeSpecs : IDisposable
         var running = Site.Status(bridge);
         Assert.AreEqual("running", (string?)running["state"]);
         StringAssert.StartsWith((string?)running["summary"], "All 2 databases are replicated; what was written until");
-        Assert.AreEqual("0.5.16", (string?)running["litestream"]!["version"]);
+        Assert.AreEqual("0.5.17", (string?)running["litestream"]!["version"]);
         Assert.AreEqual("the plugin's own", (string?)running["litestream"]!["origin"]);
         Assert.AreEqual(_site.Started.Single(), (int?)running["litestream"]!["process_id"]);
         Assert.IsGreaterThanOrEqualTo(0, (double)running["litestream"]!["uptime_seconds"]!);

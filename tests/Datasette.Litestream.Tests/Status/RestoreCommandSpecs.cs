@@ -32,8 +32,10 @@ public sealed class RestoreCommandSpecs
         var configuration = Yaml.Write(LitestreamConfiguration.Create(plan, generation, folder["socket"]));
         using (var replicate = new StartedChild(litestream, ["replicate", "-no-expand-env", "-config", "/dev/stdin"], input: configuration))
         {
-            await Eventually.HoldsAsync(() => replicate.Errors.Contains(
-                generation == LitestreamGeneration.V05 ? "ltx file uploaded" : "wal segment written", StringComparison.Ordinal));
+            var uploaded = Path.Combine(plan.Databases.Single().Replicas.Single().Destination, "ltx", "0", LtxFiles.NameOf(1));
+            await Eventually.HoldsAsync(() => generation == LitestreamGeneration.V05
+                ? File.Exists(uploaded)
+                : replicate.Errors.Contains("wal segment written", StringComparison.Ordinal));
             replicate.Process.Send(LibC.SIGTERM);
             await replicate.EndsAsync();
         }

@@ -31,6 +31,7 @@ public sealed class SamplerSpecs : IDisposable
         Assert.AreEqual(1, Requests("/list"));
         for (var look = 2; look <= 5; look++)
         {
+            Write();
             await PassToNextLookAsync();
             await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => _sampler!.LatestAsync())).InTimeAsync();
             Assert.AreEqual(look, Requests("/list"));
@@ -44,23 +45,20 @@ public sealed class SamplerSpecs : IDisposable
         Write();
         await _sampler!.LatestAsync().InTimeAsync();
 
-        // A change that was just seen is looked at for a while.
-        for (var look = 0; look < 5; look++)
-        {
-            await PassToNextLookAsync();
-        }
+        // One in the moment of a change is asked once more.
+        await PassToNextLookAsync();
 
-        var asked = Requests("/list");
+        var (asked, synced) = (Requests("/list"), Requests("/sync"));
         for (var look = 0; look < 15; look++)
         {
             await PassToNextLookAsync();
         }
 
-        Assert.AreEqual(asked + 3, Requests("/list"));
+        Assert.AreEqual((asked + 3, synced), (Requests("/list"), Requests("/sync")));
         Assert.AreEqual(DatabaseState.Replicating, (await _sampler.LatestAsync()).Databases.Single().State);
         Write();
         await PassToNextLookAsync();
-        Assert.AreEqual(asked + 4, Requests("/list"));
+        Assert.AreEqual((asked + 4, synced + 1), (Requests("/list"), Requests("/sync")));
     }
 
     [TestMethod]
@@ -93,17 +91,74 @@ public sealed class SamplerSpecs : IDisposable
     }
 
     [TestMethod]
-    public async Task Of_many_databases_a_hundred_transaction_ids_are_asked_for_at_a_look()
+    public async Task Of_many_databases_a_hundred_are_synced_at_a_look()
     {
         _site.Databases = [.. Enumerable.Range(0, 150).Select(i => $"db{i}")];
         await StartAsync();
+        await Eventually.HoldsAsync(() => Requests("/sync") == 150, "the first sync of each, which the start itself asks for");
         var first = await _sampler!.LatestAsync().InTimeAsync();
-        Assert.AreEqual((100, 100), (Requests("/txid"), first.Databases.Count(database => database.Txid == 7)));
+        Assert.AreEqual((250, 100), (Requests("/sync"), first.Databases.Count(database => database.Txid == 7)));
         await PassToNextLookAsync();
-        Assert.AreEqual((150, 150), (Requests("/txid"), (await _sampler.LatestAsync()).Databases.Count(database => database.Txid == 7)));
+        Assert.AreEqual((300, 150), (Requests("/sync"), (await _sampler.LatestAsync()).Databases.Count(database => database.Txid == 7)));
         CollectionAssert.AreEqual(_site.Databases.ToArray(), first.Databases.Select(database => database.Plan.Name).ToArray());
         await PassToNextLookAsync();
-        Assert.AreEqual(150, Requests("/txid"));
+        Assert.AreEqual(300, Requests("/sync"));
+    }
+
+    [TestMethod]
+    public async Task A_sync_that_does_not_answer_is_waited_for_and_not_asked_for_again()
+    {
+        var holding = _site.Folder.Write("holding", "");
+        _site.Words = $"hold-syncs={holding}";
+        await StartAsync();
+        await Eventually.HoldsAsync(() => Requests("/sync") == 1, "the first sync, which the start itself asks for");
+        var asking = _sampler!.LatestAsync();
+
+        // The answer, the look after this one, and the supervisor's question whether Litestream is there.
+        await _clock.IsAwaitedAsync(TimeSpan.FromSeconds(2), by: 3);
+        _clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.IsNull((await asking.InTimeAsync()).Databases.Single().Txid);
+        for (var look = 0; look < 3; look++)
+        {
+            await PassToNextLookAsync();
+        }
+
+        Assert.AreEqual(2, Requests("/sync"));
+        File.Delete(holding);
+        while ((await _sampler.LatestAsync()).Databases.Single() is not { Txid: 7, ReplicaTxid: 7, State: DatabaseState.Replicating })
+        {
+            await PassToNextLookAsync();
+        }
+
+        Assert.AreEqual(2, Requests("/sync"));
+    }
+
+    [TestMethod]
+    public async Task A_sync_that_fails_is_asked_for_again()
+    {
+        var failing = _site.Folder.Write("failing", "");
+        _site.Words = $"sync-fails={failing}";
+        await StartAsync();
+        Assert.AreEqual(DatabaseState.Starting, (await _sampler!.LatestAsync().InTimeAsync()).Databases.Single().State);
+        File.Delete(failing);
+        await PassToNextLookAsync();
+        Assert.AreEqual(DatabaseState.Replicating, (await _sampler.LatestAsync()).Databases.Single().State);
+    }
+
+    [TestMethod]
+    public async Task What_is_not_at_the_replica_yet_is_asked_for_again()
+    {
+        // Once for the start's own sync.
+        _site.Words = "slow-replica=3";
+        await StartAsync();
+        await Eventually.HoldsAsync(() => Requests("/sync") == 1);
+        for (var look = 0; look < 2; look++)
+        {
+            Assert.IsTrue((await _sampler!.LatestAsync().InTimeAsync()).Databases.Single() is { Txid: 7, ReplicaTxid: null, State: DatabaseState.Starting });
+            await PassToNextLookAsync();
+        }
+
+        Assert.IsTrue((await _sampler!.LatestAsync()).Databases.Single() is { Txid: 7, ReplicaTxid: 7, State: DatabaseState.Replicating });
     }
 
     [TestMethod]
@@ -130,18 +185,19 @@ public sealed class SamplerSpecs : IDisposable
     }
 
     [TestMethod]
-    [DataRow("north/parks south/trails", 100L)]
-    [DataRow("north/parks south/parks", 0L)]
-    public async Task What_Litestream_logs_of_a_file_name_that_two_databases_share_is_told_of_neither(string names, long bytes)
+    public async Task What_was_uploaded_of_two_databases_by_one_file_name_is_told_apart()
     {
         Directory.CreateDirectory(_site.Folder["north"]);
         Directory.CreateDirectory(_site.Folder["south"]);
-        _site.Words = "upload";
-        _site.Databases = names.Split(' ');
+        _site.Words = "ltx=100";
+        _site.Databases = ["north/parks", "south/parks"];
         await StartAsync();
-        await Eventually.HoldsAsync(() => _replicator!.Plan.Databases.All(plan => _replicator.Tally.Of(plan.Path).UploadedBytes > 0));
-        var latest = await _sampler!.LatestAsync().InTimeAsync();
-        CollectionAssert.AreEqual(new[] { bytes, bytes }, latest.Databases.Select(database => database.UploadedBytes).ToArray());
+        for (var look = 0; look < 2; look++)
+        {
+            var latest = await _sampler!.LatestAsync().InTimeAsync();
+            CollectionAssert.AreEqual(new[] { 100L, 200L }, latest.Databases.Select(database => database.UploadedBytes).ToArray());
+            await PassToNextLookAsync();
+        }
     }
 
     private async Task StartAsync()

@@ -12,17 +12,19 @@ public sealed class TrackerSpecs
 
     private readonly LogTally _log = new();
     private readonly DatabasePlan _plan;
-    private readonly DatabaseTracker _tracker;
+    private DatabaseTracker _tracker;
     private DateTimeOffset _now = Start, _changedAt = Start.AddDays(-1);
     private DateTimeOffset? _syncedAt;
-    private ulong? _txid = 1;
+    private ulong _txid = 1, _replicated;
+    private long _uploaded;
     private long? _databaseBytes = 4096;
-    private bool _isRunning = true, _hasSocket = true;
+    private bool _isRunning = true, _hasSocket = true, _answers = true;
     private string _listedAs = "replicating";
+    private int _asked;
 
     public TrackerSpecs()
     {
-        _plan = Plan("\"file:///backup/$DB_NAME\"");
+        _plan = Plan("file:///backup/$DB_NAME");
         _tracker = new DatabaseTracker(_plan, Start);
     }
 
@@ -30,14 +32,14 @@ public sealed class TrackerSpecs
     public void Nothing_at_the_replica_yet_is_starting()
     {
         var seen = Look(at: 2);
-        Assert.AreEqual((DatabaseState.Starting, (ulong?)null), (seen.State, seen.ReplicaTxid));
+        Assert.AreEqual((DatabaseState.Starting, (ulong?)null, (DateTimeOffset?)null), (seen.State, seen.ReplicaTxid, seen.LastSyncAt));
         Assert.AreEqual(TimeSpan.FromSeconds(2), seen.Lag);
     }
 
     [TestMethod]
     public void What_is_safe_has_no_lag_however_long_nothing_is_written()
     {
-        Sync(at: 1);
+        Replicate(at: 1);
         Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 2));
         Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 36_000));
         Change(at: 36_001);
@@ -47,7 +49,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void A_stalled_replica_falls_behind_and_catches_up()
     {
-        Sync(at: 1);
+        Replicate(at: 1);
         Look(at: 2);
         Change(at: 3);
         for (var second = 4; second <= 6; second += 2)
@@ -58,45 +60,73 @@ public sealed class TrackerSpecs
         Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(6)), StateAndLag(at: 8));
         Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(98)), StateAndLag(at: 100));
         Assert.AreEqual(Start.AddSeconds(8), Look(at: 102).Since);
-        Sync(at: 103);
+        Replicate(at: 103);
         Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 104));
         Assert.AreEqual(Start.AddSeconds(104), Look(at: 106).Since);
     }
 
     [TestMethod]
-    public void A_sync_before_the_last_change_shortens_the_lag()
+    public void A_replica_that_reports_success_has_no_more_than_was_taken()
     {
-        Sync(at: 1);
+        // Litestream reports success of its replica every second, also in the second before it takes a change.
+        Replicate(at: 1);
         Look(at: 2);
-        Change(at: 20);
-        Sync(at: 19);
-        Assert.AreEqual(TimeSpan.FromSeconds(3), Look(at: 22).Lag);
+        Change(at: 3);
+        _answers = false;
+        _syncedAt = Start.AddSeconds(3.5);
+        var seen = Look(at: 4);
+        Assert.AreEqual((TimeSpan.FromSeconds(2), Start.AddSeconds(2)), (seen.Lag!.Value, seen.LastSyncAt!.Value));
+    }
+
+    [TestMethod]
+    public void A_change_after_the_question_is_not_covered_by_its_answer()
+    {
+        Look(at: 2);
+        var asked = new SyncAnswer(Start.AddSeconds(2), Files, 0, 1, 1, 0);
+        Change(at: 3);
+        var late = _tracker.Observe(Start.AddSeconds(4), true, true, null, asked, Files, Tally);
+        Assert.AreEqual(TimeSpan.FromSeconds(2), late.Lag);
+        Replicate(at: 5);
+        Assert.AreEqual(TimeSpan.Zero, Look(at: 6).Lag);
+    }
+
+    [TestMethod]
+    public void A_replica_that_is_ahead_of_its_database_is_no_safety()
+    {
+        // Litestream brings nothing to it until the database has more transactions than it.
+        (_txid, _replicated) = (3, 50);
+        Assert.AreEqual(TimeSpan.FromSeconds(2), Look(at: 2).Lag);
+        Change(at: 3);
+        Assert.AreEqual(TimeSpan.FromSeconds(4), Look(at: 4).Lag);
+        Assert.IsTrue(NeedsSync);
     }
 
     [TestMethod]
     public void The_lag_goes_on_over_a_restart_of_Litestream()
     {
-        Sync(at: 1);
+        Replicate(at: 1);
         Look(at: 2);
         Change(at: 3);
         Look(at: 4);
         _isRunning = false;
         Assert.AreEqual((DatabaseState.Stopped, TimeSpan.FromSeconds(8)), StateAndLag(at: 10));
-        _isRunning = true;
-        _syncedAt = null;
+
+        // It does not remember yet what is at the replica.
+        (_isRunning, _syncedAt, _replicated) = (true, null, 0);
         Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(18)), StateAndLag(at: 20));
-        Assert.AreEqual(Start.AddSeconds(1), Look(at: 20).LastSyncAt);
+        var seen = Look(at: 20);
+        Assert.AreEqual((Start.AddSeconds(2), 1UL), (seen.LastSyncAt!.Value, seen.ReplicaTxid!.Value));
     }
 
     [TestMethod]
     public void Behind_is_three_sync_intervals_late()
     {
-        var tracker = new DatabaseTracker(Plan("""{"path": "/backup", "sync-interval": "1m"}"""), Start);
-        Sync(at: 0);
-        Look(at: 0, tracker);
+        _tracker = new DatabaseTracker(Plan("""{"path": "/backup", "sync-interval": "1m"}"""), Start);
+        Replicate(at: 0);
+        Look(at: 0);
         Change(at: 1);
-        Assert.AreEqual(DatabaseState.Replicating, Look(at: 180, tracker).State);
-        Assert.AreEqual(DatabaseState.Behind, Look(at: 181, tracker).State);
+        Assert.AreEqual(DatabaseState.Replicating, Look(at: 180).State);
+        Assert.AreEqual(DatabaseState.Behind, Look(at: 181).State);
     }
 
     [TestMethod]
@@ -104,7 +134,7 @@ public sealed class TrackerSpecs
     [DataRow("stopped")]
     public void One_that_Litestream_does_not_replicate_is_stopped(string listedAs)
     {
-        Sync(at: 1);
+        Replicate(at: 1);
         _listedAs = listedAs;
         Assert.AreEqual(DatabaseState.Stopped, Look(at: 2).State);
     }
@@ -119,54 +149,65 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void An_error_lasts_until_the_next_sync()
     {
-        Sync(at: 1);
+        Replicate(at: 1);
         Log("ERROR", "monitor error", at: 2);
         var seen = Look(at: 3);
         Assert.AreEqual((DatabaseState.Failing, 1), (seen.State, seen.SyncErrors));
         Assert.AreEqual("ERROR monitor error db=parks.db", seen.Error);
-        Sync(at: 4);
+        Replicate(at: 4);
         seen = Look(at: 5);
         Assert.AreEqual((DatabaseState.Replicating, 1, (string?)null), (seen.State, seen.SyncErrors, seen.Error));
     }
 
     [TestMethod]
-    [DataRow("sync error", "sync recovered")]
-    [DataRow("disk full while staging ltx file, replication paused until space is freed", "sync recovered")]
-    [DataRow("sync error", "initialized db")]
-    public void Changes_that_Litestream_does_not_take_are_not_safe_whatever_its_replica_reports(string fault, string recovery)
+    [DataRow("sync error")]
+    [DataRow("disk full while staging ltx file, replication paused until space is freed")]
+    public void Changes_that_Litestream_does_not_take_are_not_safe_whatever_its_replica_reports(string fault)
     {
         // Litestream 0.5 goes on to report success of its replica every second, of what it had taken before.
-        Sync(at: 1);
+        Replicate(at: 1);
         Look(at: 2);
         Change(at: 3);
-        Sync(at: 4);
+        _answers = false;
         Log("ERROR", fault, at: 4);
-        Sync(at: 5);
+        Replicate(at: 5);
         Assert.AreEqual(DatabaseState.Failing, Look(at: 6).State);
-        Sync(at: 119);
+        Log("ERROR", fault, at: 34);
+        Replicate(at: 119);
         Assert.AreEqual((DatabaseState.Failing, TimeSpan.FromSeconds(118)), StateAndLag(at: 120));
-        Log("INFO", recovery, at: 121);
-        Sync(at: 122);
-        Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 122));
+
+        // No line of the log tells that it takes them again: it does when it is asked.
+        _answers = true;
+        var seen = Look(at: 122);
+        Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero, 2), (seen.State, seen.Lag!.Value, seen.SyncErrors));
+        Log("ERROR", fault, at: 123);
+        Assert.IsTrue(NeedsSync);
+        _answers = false;
+        Assert.AreEqual((DatabaseState.Failing, TimeSpan.FromSeconds(2)), StateAndLag(at: 124));
     }
 
     [TestMethod]
-    public void A_sync_that_was_cut_off_is_no_safety()
+    public void An_error_after_the_question_is_not_over_by_its_answer()
+    {
+        Look(at: 2);
+        var asked = new SyncAnswer(Start.AddSeconds(2), Files, Tally.TakingErrors, 1, 1, 0);
+        Log("ERROR", "sync error", at: 3);
+        Assert.AreEqual(DatabaseState.Failing, _tracker.Observe(Start.AddSeconds(4), true, true, null, asked, Files, Tally).State);
+    }
+
+    [TestMethod]
+    public void What_takes_several_syncs_is_safe_after_the_last()
     {
         // Litestream 0.5 reports success where it stopped at max-sync-ltx-files.
-        Sync(at: 1);
+        Replicate(at: 1);
         Look(at: 2);
-        Change(at: 3);
-        (_txid, _) = (100, 0);
-        Upload(txid: 10, at: 4);
-        Sync(at: 4);
+        Change(at: 3, txid: 100);
+        _replicated = 10;
         var seen = Look(at: 4);
         Assert.AreEqual((TimeSpan.FromSeconds(2), 100UL, 10UL), (seen.Lag!.Value, seen.Txid!.Value, seen.ReplicaTxid!.Value));
-        Upload(txid: 50, at: 30);
-        Sync(at: 30);
+        _replicated = 50;
         Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(28)), StateAndLag(at: 30));
-        Upload(txid: 100, at: 31);
-        Sync(at: 31);
+        _replicated = 100;
         Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 32));
     }
 
@@ -176,11 +217,9 @@ public sealed class TrackerSpecs
         // At every look the last transaction is on its way.
         for (var second = 2; second < 600; second += 2)
         {
-            Change(at: second);
-            _txid = (ulong)second;
-            Upload(txid: (ulong)second - 1, at: second);
-            Sync(at: second);
-            Assert.AreEqual(DatabaseState.Replicating, Look(second).State);
+            Change(at: second, txid: (ulong)second);
+            _replicated = (ulong)second - 1;
+            Assert.AreEqual(second == 2 ? DatabaseState.Starting : DatabaseState.Replicating, Look(second).State);
         }
 
         Assert.IsLessThanOrEqualTo(TimeSpan.FromSeconds(4), Look(at: 600).Lag!.Value);
@@ -191,18 +230,18 @@ public sealed class TrackerSpecs
     {
         _changedAt = Start.AddYears(1);
         Look(at: 2);
-        Sync(at: 3);
+        Replicate(at: 3);
         Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 4));
+        Assert.IsFalse(NeedsSync);
     }
 
     [TestMethod]
     public void A_clock_that_is_set_back_makes_no_negative_lag()
     {
-        Sync(at: 1000);
+        Replicate(at: 1000);
         Look(at: 1001);
         Change(at: 1002);
         Look(at: 1003);
-        _syncedAt = null;
         Assert.AreEqual(TimeSpan.Zero, Look(at: 10).Lag);
         Assert.AreEqual(TimeSpan.FromSeconds(10), Look(at: 20).Lag);
     }
@@ -210,7 +249,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void A_file_that_is_gone_is_no_safer_than_it_was()
     {
-        Sync(at: 1);
+        Replicate(at: 1);
         Look(at: 2);
         Change(at: 3);
         Look(at: 4);
@@ -221,103 +260,166 @@ public sealed class TrackerSpecs
     }
 
     [TestMethod]
-    public void A_transaction_id_is_asked_for_while_it_may_move()
+    public void It_is_asked_for_after_a_change_until_the_replica_has_it()
     {
-        Assert.IsTrue(_tracker.NeedsTxid(Files));
-        Look(at: 1);
-        Assert.IsFalse(_tracker.NeedsTxid(Files));
-        Change(at: 2);
-        Assert.IsTrue(_tracker.NeedsTxid(Files));
-        Look(at: 6);
-        Assert.IsTrue(_tracker.NeedsTxid(Files));
-        Look(at: 7);
-        Assert.IsFalse(_tracker.NeedsTxid(Files));
-    }
-
-    [TestMethod]
-    public void A_transaction_id_that_is_not_known_is_asked_for_again()
-    {
-        _txid = null;
+        Assert.IsTrue(NeedsSync);
+        Replicate(at: 1);
         Look(at: 2);
-        Assert.IsTrue(_tracker.NeedsTxid(Files));
+        Assert.IsFalse(NeedsSync);
+        Change(at: 3);
+        Assert.IsTrue(NeedsSync);
+        Look(at: 4);
+        Assert.IsTrue(NeedsSync);
+        Replicate(at: 5);
+        Look(at: 6);
+        for (var second = 8; second < 3600; second += 2)
+        {
+            Look(second);
+        }
+
+        Assert.AreEqual(3, _asked);
     }
 
     [TestMethod]
-    public void The_replica_has_all_that_is_safe_and_else_what_was_uploaded()
+    public void A_question_in_the_moment_of_a_change_is_asked_once_more()
+    {
+        // Another change in that moment would leave the same time on the file.
+        Change(at: 2);
+        Replicate(at: 2);
+        Look(at: 2);
+        Assert.IsTrue(NeedsSync);
+        Look(at: 4);
+        Assert.IsFalse(NeedsSync);
+    }
+
+    [TestMethod]
+    public void One_that_is_to_be_looked_at_once_a_minute_is_asked_for_as_rarely()
+    {
+        _tracker = new DatabaseTracker(_plan with { MonitorInterval = TimeSpan.FromMinutes(1) }, Start);
+        for (var second = 2; second < 602; second += 2)
+        {
+            // Written to all the time, and at the replica a moment after it was taken.
+            Change(at: second, txid: (ulong)second);
+            _replicated = (ulong)second - 1;
+            Assert.AreNotEqual(DatabaseState.Behind, Look(second).State);
+        }
+
+        Assert.IsLessThanOrEqualTo(22, _asked);
+    }
+
+    [TestMethod]
+    public void A_question_without_an_answer_is_asked_again()
+    {
+        _answers = false;
+        Look(at: 2);
+        Assert.IsTrue(NeedsSync);
+    }
+
+    [TestMethod]
+    public void A_file_that_is_not_there_is_asked_for_once()
+    {
+        (_databaseBytes, _txid) = (null, 0);
+        Assert.AreEqual(DatabaseState.Starting, Look(at: 2).State);
+        Assert.IsFalse(NeedsSync);
+        _databaseBytes = 4096;
+        Assert.IsTrue(NeedsSync);
+        Look(at: 4);
+        Assert.IsTrue(NeedsSync);
+    }
+
+    [TestMethod]
+    public void The_replica_has_what_Litestream_last_remembered_to_have_brought_there()
     {
         _txid = 9;
         Assert.IsNull(Look(at: 2).ReplicaTxid);
-        Sync(at: 3);
+        Replicate(at: 3);
         Assert.AreEqual(9UL, Look(at: 4).ReplicaTxid);
-        Change(at: 5);
-        _txid = 12;
+        Change(at: 5, txid: 12);
         Assert.AreEqual(9UL, Look(at: 6).ReplicaTxid);
-        Upload(txid: 11, at: 7);
+        _replicated = 11;
         Assert.AreEqual(11UL, Look(at: 8).ReplicaTxid);
+
+        // After an upload that failed it has to look there first.
+        _replicated = 0;
+        Assert.AreEqual(11UL, Look(at: 10).ReplicaTxid);
     }
 
     [TestMethod]
     public void Without_a_control_socket_there_is_no_lag_and_an_upload_ends_an_error()
     {
-        (_hasSocket, _listedAs, _txid) = (false, "", null);
+        (_hasSocket, _listedAs) = (false, "");
         var seen = Look(at: 2);
         Assert.AreEqual((DatabaseState.Replicating, (TimeSpan?)null), (seen.State, seen.Lag));
-        Log("ERROR", "monitor error", at: 3, _plan.Path);
-        Assert.AreEqual(DatabaseState.Failing, Look(at: 4).State);
-        Log("INFO", "wal segment written", at: 5, _plan.Path, ",\"sz\":4120");
-        seen = Look(at: 6);
-        Assert.AreEqual((DatabaseState.Replicating, 4120L), (seen.State, seen.UploadedBytes));
+        foreach (var error in new[] { "monitor error", "sync error" })
+        {
+            Log("ERROR", error, at: 3, _plan.Path);
+            Assert.AreEqual(DatabaseState.Failing, Look(at: 4).State);
+            Log("INFO", "wal segment written", at: 5, _plan.Path, ",\"sz\":4120");
+            Assert.AreEqual(DatabaseState.Replicating, Look(at: 6).State);
+        }
+
+        Assert.AreEqual(8240, Look(at: 6).UploadedBytes);
     }
 
     [TestMethod]
     public void A_sample_has_the_largest_lag_since_the_one_before_and_what_was_uploaded_since()
     {
-        Sync(at: 1);
+        Replicate(at: 1);
         Look(at: 2);
         Change(at: 3);
         Look(at: 9);
-        Upload(txid: 1, at: 9);
-        Sync(at: 9);
+        Replicate(at: 9);
+        _uploaded = 2207;
         Look(at: 10);
-        _tracker.Record(_now, Tally);
+        _tracker.Record(_now);
         Look(at: 20);
-        _tracker.Record(_now, Tally);
+        _tracker.Record(_now);
         var samples = _tracker.History.Read(HistoryRange.Hour, _now);
-        Assert.AreEqual(new Sample(1, 0, 7, 512, 4096, 2207, (Half)0), samples[^2]);
-        Assert.AreEqual(new Sample(1, 0, 0, 512, 4096, 0, (Half)0), samples[^1]);
+        Assert.AreEqual(new Sample(2, 0, 7, 512, 4096, 2207, (Half)0), samples[^2]);
+        Assert.AreEqual(new Sample(2, 0, 0, 512, 4096, 0, (Half)0), samples[^1]);
     }
 
     [TestMethod]
     public void What_is_unknown_is_unknown_in_a_sample_too()
     {
-        (_hasSocket, _listedAs, _txid, _databaseBytes) = (false, "", null, null);
-        _tracker.Record(_now, Tally);
+        (_hasSocket, _listedAs, _databaseBytes) = (false, "", null);
+        _tracker.Record(_now);
         Assert.AreEqual(Sample.None, _tracker.History.Read(HistoryRange.Hour, _now)[^1]);
         Look(at: 2);
-        _tracker.Record(_now, Tally);
+        _tracker.Record(_now);
         Assert.AreEqual(new Sample(0, uint.MaxValue, float.NaN, 512, float.NaN, 0, (Half)0), _tracker.History.Read(HistoryRange.Hour, _now)[^1]);
     }
+
+    private bool NeedsSync => _tracker.NeedsSync(_now, Files, Tally);
 
     private DatabaseFiles Files => new(_databaseBytes, 512, _changedAt);
 
     private DatabaseTally Tally => _log.Of(_plan.Path);
 
-    private static DatabasePlan Plan(string replica) => Plans.FromReplica(replica.Trim('"')).Sound.Databases.Single();
+    private static DatabasePlan Plan(string replica) => Plans.FromReplica(replica).Sound.Databases.Single();
 
-    private void Change(int at) => _changedAt = Start.AddSeconds(at);
+    /// <summary>A writer writes; Litestream will take it when it is asked.</summary>
+    private void Change(int at, ulong? txid = null) => (_changedAt, _txid) = (Start.AddSeconds(at), txid ?? _txid + 1);
 
-    private void Sync(int at) => _syncedAt = Start.AddSeconds(at);
-
-    private void Upload(ulong txid, int at) => Log("INFO", "ltx file uploaded", at, more: $",\"maxTXID\":\"{txid:x16}\",\"size\":2207");
+    /// <summary>All that was taken is brought to the replica.</summary>
+    private void Replicate(int at) => (_syncedAt, _replicated) = (Start.AddSeconds(at), _txid);
 
     private void Log(string level, string message, int at, string database = "parks.db", string more = "") => _log.Note(LogEntry.Parse(
         $$"""{"time":"{{Start.AddSeconds(at):O}}","level":"{{level}}","msg":"{{message}}","db":"{{database}}"{{more}}}""", _now));
 
-    private DatabaseObservation Look(int at, DatabaseTracker? tracker = null)
+    private DatabaseObservation Look(int at)
     {
         _now = Start.AddSeconds(at);
         var listed = _listedAs.Length > 0 && _isRunning ? new ListedDatabase(_plan.Path, _listedAs, _syncedAt) : null;
-        return (tracker ?? _tracker).Observe(_now, _isRunning, _hasSocket, listed, _txid, Files, Tally);
+        SyncAnswer? answer = null;
+        if (_isRunning && _hasSocket && NeedsSync)
+        {
+            _asked++;
+            answer = _answers ? new SyncAnswer(_now, Files, Tally.TakingErrors, _txid, _replicated, _uploaded) : null;
+            _uploaded = 0;
+        }
+
+        return _tracker.Observe(_now, _isRunning, _hasSocket, listed, answer, Files, Tally);
     }
 
     private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)

@@ -1,0 +1,60 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>
+/// Finds secrets that Datasette itself would show to others: literal ones in the settings that it publishes. What is read from
+/// a variable or a file, and what Datasette masks, is not shown.
+/// </summary>
+internal static partial class PublishedSecrets
+{
+    private static readonly string[] CredentialKeys = ["access-key-id", "secret-access-key", "session-token"];
+
+    /// <summary>One problem for each; the secret is in none.</summary>
+    public static IEnumerable<Problem> Find(PublishedSettings? published)
+    {
+        if (published is null)
+        {
+            return [];
+        }
+
+        var top = published.Settings is { } settings ? Find(settings, ReplicationPlanner.TopLevelKey, isSecret: false, published.At) : [];
+        return top.Concat(published.DatabaseSettings.SelectMany(database =>
+            Find(database.Value, ReplicationPlanner.DatabaseKey(database.Key), isSecret: false, published.At)));
+    }
+
+    private static IEnumerable<Problem> Find(JsonElement value, string path, bool isSecret, string address) => value.ValueKind switch
+    {
+        // {"$env": …} and {"$file": …} name what they stand for.
+        JsonValueKind.Object => value.EnumerateObject().Where(property => !property.Name.StartsWith('$'))
+            .SelectMany(property => Find(property.Value, $"{path}.{property.Name}", IsSecret(property.Name), address)),
+        JsonValueKind.Array => value.EnumerateArray().SelectMany((item, i) => Find(item, $"{path}[{i}]", isSecret, address)),
+        JsonValueKind.String => FindIn(value.GetString()!, path, isSecret, address),
+        _ => [],
+    };
+
+    private static IEnumerable<Problem> FindIn(string text, string path, bool isSecret, string address)
+    {
+        if (isSecret && text.Trim() is { Length: > 0 } secret && secret != Redactor.Mask && !Variables.IsVariable(secret))
+        {
+            yield return new Problem(
+                path, $$"""is a secret that Datasette shows at {{address}} to whoever may open it; write {"$env": "NAME"} or {"$file": "PATH"} in its place""");
+        }
+        else if (!isSecret && HasPassword(text))
+        {
+            yield return new Problem(
+                path, $"has a password that Datasette shows at {address} to whoever may open it; write $NAME in its place, where NAME is an environment variable");
+        }
+    }
+
+    private static bool IsSecret(string key) =>
+        CredentialKeys.Contains(key) || key == "identities" || (ReplicaSetting.ByKey.TryGetValue(key, out var setting) && setting.Kind == SettingKind.Secret);
+
+    private static bool HasPassword(string text) =>
+        UrlPassword().Matches(text).Any(match => Variables.RemoveFrom(match.Groups["password"].Value).Length > 0);
+
+    // As ReplicaUrl: from the first colon to the last @ before the path.
+    [GeneratedRegex(@"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?:@]*:(?<password>[^\s/?]*)@")]
+    private static partial Regex UrlPassword();
+}
