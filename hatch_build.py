@@ -81,7 +81,8 @@ def this_machine() -> str:
 
 def publish(root: str, target: str, output: Path) -> None:
     # The folder's global.json says which SDK; a `dotnet` may have but a runtime.
-    if shutil.which("dotnet") is None or subprocess.run(["dotnet", "--version"], cwd=root, capture_output=True, check=False).returncode:
+    has_sdk = shutil.which("dotnet") and subprocess.run(["dotnet", "--version"], cwd=root, capture_output=True).returncode == 0
+    if not has_sdk:
         raise SystemExit(NO_SDK)
     published = subprocess.run(
         [

@@ -49,6 +49,11 @@ async def is_allowed(datasette: Datasette, actor: dict[str, Any] | None) -> bool
     return await datasette.allowed(action=VIEW_STATUS, actor=actor)
 
 
+def is_made(datasette: Datasette) -> bool:
+    """Whether a Datasette is whole: older ones make an application for their own client while they are being made."""
+    return hasattr(datasette, "client")
+
+
 def configuration(datasette: Datasette) -> dict[str, Any]:
     """Datasette's configuration, with secrets as they are written there."""
     return (datasette.metadata() if Action is None else datasette.config) or {}

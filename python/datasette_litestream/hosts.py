@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from . import bridge
-from .datasette_versions import StartupError
+from .datasette_versions import StartupError, is_made
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -59,7 +59,8 @@ def wrap(datasette: Datasette, app: Any) -> Any:
 
         await app(scope, receive, send_in_lifespan if scope["type"] == "lifespan" else send)
 
-    _applications.add(datasette)
+    if is_made(datasette):
+        _applications.add(datasette)
     return wrapped
 
 
@@ -78,10 +79,15 @@ async def write_what_waits(datasette: Datasette) -> None:
 def finish(datasette: Datasette) -> None:
     """At exit, for hosts without a lifespan and for ``datasette --get``."""
     if bridge.is_running(datasette):
+        # The host has taken its handlers back: at another thread one more signal would end the process before replication.
+        handlers = {number: signal.signal(number, lambda number, frame: None) for number in _blocked}
         asyncio.run(write_what_waits(datasette))
         bridge.stop(datasette)
-    # A signal that waited until now ends the process as its sender expects.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if not bridge.is_running():
+        # A signal that waited until now ends the process as its sender expects.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
 
 
 def handle_signals() -> None:

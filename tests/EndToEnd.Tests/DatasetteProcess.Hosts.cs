@@ -19,10 +19,11 @@ internal sealed partial class DatasetteProcess
     /// <param name="settings">The plugin's.</param>
     /// <param name="lifespan">auto, on or off.</param>
     /// <param name="hangUp">What SIGHUP does.</param>
+    /// <param name="application">The file, without its <c>.py</c>.</param>
     public static async Task<DatasetteProcess> UvicornAsync(
-        Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp = EndAtHangUp)
+        Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp = EndAtHangUp, string application = "app")
     {
-        var host = LaunchUvicorn(workspace, python, settings, lifespan, hangUp);
+        var host = LaunchUvicorn(workspace, python, settings, lifespan, hangUp, application);
         await host.WaitUntilItServesAsync(Patience);
         return host;
     }
@@ -32,7 +33,7 @@ internal sealed partial class DatasetteProcess
     public static async Task<(int ExitCode, string Output)> RunUvicornAsync(
         Workspace workspace, string python, JsonObject settings, string lifespan)
     {
-        await using var host = LaunchUvicorn(workspace, python, settings, lifespan, EndAtHangUp);
+        await using var host = LaunchUvicorn(workspace, python, settings, lifespan, EndAtHangUp, "app");
         _ = host._serving.Task.ContinueWith(_ => { }, TaskScheduler.Default);
         return (await host.WaitForExitAsync(), host.Output);
     }
@@ -64,9 +65,13 @@ internal sealed partial class DatasetteProcess
         return $"ds_actor={(await PluginEnvironment.RunAsync(python, "-c", sign, Secret, id)).Trim()}";
     }
 
-    private static DatasetteProcess LaunchUvicorn(Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp) =>
-        LaunchApplication(
-            workspace, python, settings, hangUp, "-m", "uvicorn", "--app-dir", Applications, "--port", "0", "--lifespan", lifespan, "app:app");
+    private static DatasetteProcess LaunchUvicorn(
+        Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp, string application) => LaunchApplication(
+            workspace,
+            python,
+            settings,
+            hangUp,
+            ["-m", "uvicorn", "--app-dir", Applications, "--port", "0", "--lifespan", lifespan, $"{application}:app"]);
 
     private static DatasetteProcess LaunchApplication(
         Workspace workspace, string python, JsonObject settings, string hangUp, params string[] arguments)

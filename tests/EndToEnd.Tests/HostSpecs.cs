@@ -14,6 +14,32 @@ public sealed partial class HostSpecs
     /// <summary>What a shell says of a program that SIGTERM has ended.</summary>
     private const int EndedBySigterm = 128 + Signals.SIGTERM;
 
+    /// <summary>The last row that <see cref="QueueWrites"/> writes.</summary>
+    private const string LastQueued = "queued 199";
+
+    /// <summary>A plugin with a page that has Datasette write 200 rows, a second's work, and does not wait for it.</summary>
+    private const string QueueWrites =
+        """
+        import time
+        from datasette import hookimpl, Response
+
+        @hookimpl
+        def register_routes():
+            return [(r"^/queue$", queue)]
+
+        async def queue(datasette):
+            for number in range(200):
+                await datasette.get_database("parks").execute_write_fn(slow_write(number), block=False)
+            return Response.text("queued")
+
+        def slow_write(number):
+            def write(conn):
+                time.sleep(0.005)
+                with conn:
+                    conn.execute("insert into rows (text) values (?)", [f"queued {number}"])
+            return write
+        """;
+
     public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Supported.Select(version => new object[] { version });
 
     public static IEnumerable<(string Datasette, string Lifespan)> Hosts =>
@@ -118,12 +144,10 @@ public sealed partial class HostSpecs
     }
 
     [TestMethod]
-    [DataRow("auto")]
-    [DataRow("off")]
-    public async Task SIGTERM_again_and_again_loses_nothing(string lifespan)
+    public async Task SIGTERM_again_and_again_loses_nothing()
     {
         using var workspace = MakeWorkspace();
-        await using var host = await ServeAsync(workspace, lifespan);
+        await using var host = await ServeAsync(workspace, "auto");
         await host.InsertAsync("parks", "the last row");
         var end = host.WaitForExitAsync();
         await Wait.UntilAsync(() => end.IsCompleted || Signals.Send(host.Id, Signals.SIGTERM) != 0, "Datasette has ended");
@@ -132,37 +156,51 @@ public sealed partial class HostSpecs
     }
 
     [TestMethod]
+    public async Task SIGTERM_once_more_while_replication_ends_without_a_lifespan_loses_nothing()
+    {
+        using var workspace = MakeWorkspace();
+        AddPlugin(workspace, QueueWrites);
+        await using var host = await ServeAsync(workspace, "off");
+        Assert.AreEqual("queued", await host.Http.GetStringAsync("/queue"));
+        host.Send(Signals.SIGTERM);
+
+        // uvicorn has taken its handlers back, and has sent itself the signal that it was sent, which waits.
+        await Wait.UntilAsync(
+            () => IsIn(host, "SigPnd", Signals.SIGTERM) && IsIn(host, "SigCgt", Signals.SIGTERM), "the write queue is waited for");
+        host.Send(Signals.SIGTERM);
+        Assert.AreEqual(EndedBySigterm, await host.WaitForExitAsync(), host.Output);
+        StringAssert.Contains(await AssertAllIsRestoredAsync(workspace), LastQueued);
+    }
+
+    [TestMethod]
+    public async Task Each_of_two_Datasettes_without_a_lifespan_ends_with_its_last_row()
+    {
+        using var workspace = MakeWorkspace();
+        workspace.Create("trees");
+        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PythonAsync(), Right, "off", application: "two");
+        foreach (var name in new[] { "parks", "trees" })
+        {
+            Assert.AreEqual(HttpStatusCode.OK, await StatusOfAsync(host.Http, $"/{name}"));
+            using var outside = workspace.Open($"{name}.db");
+            outside.Insert("the last row");
+        }
+
+        Assert.HasCount(2, workspace.Litestreams);
+        Assert.AreEqual(EndedBySigterm, await EndAsync(host, Signals.SIGTERM), host.Output);
+        await AssertAllIsRestoredAsync(workspace);
+        await workspace.AssertRestoredAsync("trees");
+    }
+
+    [TestMethod]
     [DynamicData(nameof(Hosts))]
     public async Task What_waits_in_the_write_queue_is_written_and_restored(string datasette, string lifespan)
     {
-        const int writes = 200;
         using var workspace = MakeWorkspace();
-        AddPlugin(
-            workspace,
-            $$"""
-            import time
-            from datasette import hookimpl, Response
-
-            @hookimpl
-            def register_routes():
-                return [(r"^/queue$", queue)]
-
-            async def queue(datasette):
-                for number in range({{writes}}):
-                    await datasette.get_database("parks").execute_write_fn(slow_write(number), block=False)
-                return Response.text("queued")
-
-            def slow_write(number):
-                def write(conn):
-                    time.sleep(0.005)
-                    with conn:
-                        conn.execute("insert into rows (text) values (?)", [f"queued {number}"])
-                return write
-            """);
+        AddPlugin(workspace, QueueWrites);
         await using var host = await ServeAsync(workspace, lifespan, await PythonAsync(datasette));
         Assert.AreEqual("queued", await host.Http.GetStringAsync("/queue"));
         Assert.AreEqual(EndedBySigterm, await EndAsync(host, Signals.SIGTERM), host.Output);
-        StringAssert.Contains(await AssertAllIsRestoredAsync(workspace), $"queued {writes - 1}");
+        StringAssert.Contains(await AssertAllIsRestoredAsync(workspace), LastQueued);
     }
 
     [TestMethod]
@@ -263,9 +301,7 @@ public sealed partial class HostSpecs
     {
         using var workspace = MakeWorkspace();
         await using var host = await ServeAsync(workspace, lifespan, hangUp: DatasetteProcess.IgnoreHangUp);
-        var ignored = Convert.ToUInt64(
-            File.ReadLines($"/proc/{host.Id}/status").Single(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))[7..].Trim(), 16);
-        Assert.AreEqual(1ul, ignored & 1ul << Signals.SIGHUP - 1);
+        Assert.IsTrue(IsIn(host, "SigIgn", Signals.SIGHUP));
         host.Send(Signals.SIGHUP);
         await AssertRestoredAfterAsync(host, Signals.SIGTERM);
     }
@@ -313,6 +349,13 @@ public sealed partial class HostSpecs
     {
         host.Send(signal);
         return await host.WaitForExitAsync();
+    }
+
+    /// <summary>Whether a set of signals of its main thread holds one: SigPnd those that wait, SigCgt and SigIgn as they say.</summary>
+    private static bool IsIn(DatasetteProcess host, string set, int signal)
+    {
+        var line = File.ReadLines($"/proc/{host.Id}/status").Single(line => line.StartsWith($"{set}:", StringComparison.Ordinal));
+        return (Convert.ToUInt64(line.Split(':')[1].Trim(), 16) & 1ul << signal - 1) != 0;
     }
 
     /// <returns>What is in the database, and in what is restored.</returns>

@@ -47,7 +47,7 @@ public sealed partial class NeighbourSpecs
             workspace,
             python,
             "-s", "plugins.datasette-auth-passwords.alice_password_hash", """{"$file": "hash"}""",
-            "-s", "permissions.litestream-view-status.id", "alice");
+            "-s", "permissions.litestream-view-status.id", """["alice", "root"]""");
 
         using var browser = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = datasette.Http.BaseAddress };
         Assert.AreEqual(HttpStatusCode.Forbidden, (await browser.GetAsync("/-/litestream-status")).StatusCode);

@@ -10,7 +10,7 @@ public sealed class OneWriterSpecs
         using var workspace = new Workspace();
         await using var first = await DatasetteProcess.ReplicateAsync(workspace, "parks");
         var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, ["parks.db", .. Settings.Set("all-replicate", "file://elsewhere/$DB_NAME")]);
-        Assert.AreEqual(1, exitCode);
+        Assert.AreNotEqual(0, exitCode);
         StringAssert.Contains(output, $"another Datasette (process {first.Id}) replicates {workspace.Path("parks.db")} already");
         Assert.HasCount(1, workspace.Litestreams);
 

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>Who may see how replication stands: root, and whom the <c>permissions</c> block names, on each Datasette.</summary>
+/// <summary>Who may see how replication stands: whom the <c>permissions</c> block names, on each Datasette.</summary>
 [TestClass]
 public sealed class PermissionSpecs
 {
@@ -12,7 +12,7 @@ public sealed class PermissionSpecs
 
     [TestMethod]
     [DynamicData(nameof(Datasettes))]
-    public async Task Root_and_who_is_named_are_let_in_and_nobody_else(string datasette)
+    public async Task Who_is_named_is_let_in_and_nobody_else(string datasette)
     {
         _ = RealParts.Litestream;
         using var workspace = new Workspace();
@@ -27,7 +27,9 @@ public sealed class PermissionSpecs
         await using var process = await DatasetteProcess.StartAsync(workspace, ["parks.db", "-c", "datasette.yaml"], python: python);
         foreach (var page in Pages)
         {
-            Assert.AreEqual(HttpStatusCode.OK, (await process.Http.GetAsync(page)).StatusCode, page);
+            // 1.0 itself keeps even root out where a block names others.
+            var root = datasette.StartsWith("0.", StringComparison.Ordinal) ? HttpStatusCode.OK : HttpStatusCode.Forbidden;
+            Assert.AreEqual(root, await AskAsync(page, await DatasetteProcess.SignCookieAsync(python, "root")), page);
             Assert.AreEqual(HttpStatusCode.OK, await AskAsync(page, await DatasetteProcess.SignCookieAsync(python, "alice")), page);
             Assert.AreEqual(HttpStatusCode.Forbidden, await AskAsync(page, await DatasetteProcess.SignCookieAsync(python, "bob")), page);
             Assert.AreEqual(HttpStatusCode.Forbidden, await AskAsync(page, cookie: null), page);

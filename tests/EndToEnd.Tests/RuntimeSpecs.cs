@@ -71,14 +71,14 @@ public sealed class RuntimeSpecs
 
             @hookimpl
             def register_routes():
-                return [(r"^/version$", version)]
+                return [(r"^/process$", process)]
 
-            def version():
+            def process():
                 import clr
                 from System import Environment
-                return Response.text(f"{Environment.Version.Major} {clr.__name__}")
+                return Response.text(str(Environment.ProcessId))
             """));
-        Assert.AreEqual("10 clr", await datasette.Http.GetStringAsync("/version"));
+        Assert.AreEqual($"{datasette.Id}", await datasette.Http.GetStringAsync("/process"));
         StringAssert.Contains(RootOfRuntime(datasette), "datasette_litestream/dotnet");
         await datasette.AssertReplicatesAsync("parks");
     }
@@ -165,13 +165,9 @@ public sealed class RuntimeSpecs
     private static async Task<string> FailToStartAsync(
         Workspace workspace, bool hasPythonNet, Dictionary<string, string?> environment, params string[] options)
     {
-        const string prefix = "Error: ";
         var (exitCode, output) = await DatasetteProcess.RunAsync(
             workspace, [workspace.Create("parks"), .. Settings.ReplicateAll(), .. options], environment, await PythonAsync(hasPythonNet));
-        Assert.AreEqual(1, exitCode, output);
-        StringAssert.StartsWith(output, prefix);
-        Assert.DoesNotContain("Traceback", output);
-        return output[prefix.Length..].TrimEnd();
+        return Refusal.AssertIn(exitCode, output);
     }
 
     /// <summary>Writes a plugin that Datasette loads beside this one.</summary>

@@ -166,12 +166,10 @@ public sealed class WrongConfigurationSpecs
         Workspace workspace, string[] arguments, string what, string cure, Dictionary<string, string?>? environment = null)
     {
         var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, arguments, environment);
-        Assert.AreEqual(1, exitCode, output);
-        StringAssert.StartsWith(output, "Error: datasette-litestream: ");
-        StringAssert.Contains(output, what);
-        StringAssert.Contains(output, cure);
-        Assert.DoesNotContain("Traceback", output);
+        var message = Refusal.AssertIn(exitCode, output);
+        StringAssert.Contains(message, what);
+        StringAssert.Contains(message, cure);
         Assert.IsEmpty(workspace.Litestreams);
-        return output;
+        return message;
     }
 }
