@@ -1,7 +1,4 @@
-"""A Datasette plugin that keeps every attached SQLite database replicated by Litestream.
-
-This package is Datasette's hooks; they forward to a .NET assembly, see :mod:`datasette_litestream.bridge`.
-"""
+"""A Datasette plugin that keeps every attached SQLite database replicated by Litestream: its hooks."""
 
 from .bridge import prepare_jinja2_environment
 from .datasette_versions import permission_allowed, register_actions

@@ -35,7 +35,6 @@ def prepare_jinja2_environment(datasette: Datasette) -> None:
     """The first hook that knows the configuration: .NET loads while Datasette goes on with its own start."""
     if any(plugin_settings(configuration(datasette))):
         from .runtime import begin_loading
-
         begin_loading()
 
 
@@ -45,7 +44,6 @@ def start(datasette: Datasette) -> None:
         return
     try:
         from .runtime import begin_loading
-
         bridge = begin_loading().result().Bridge()
         print(bridge.Start(start_request(datasette)), end="", file=sys.stderr)
     except Exception as error:

@@ -10,10 +10,8 @@ try:
 except ImportError:
     # Datasette 0.65 asks plugins about permissions, and has no list of them.
     Action = None
-
 # datasette.app.Datasette, which cannot be imported: that module is still loading when it loads its plugins.
 Datasette = Any
-
 VIEW_STATUS = "litestream-view-status"
 # Datasette 0.65 lists its own catalog among the databases; later ones do not, and leave the name to their users.
 CATALOG = "_internal" if Action is None else None
@@ -41,6 +39,11 @@ async def is_allowed(datasette: Datasette, actor: dict[str, Any] | None) -> bool
     if Action is None:
         return await datasette.permission_allowed(actor, VIEW_STATUS, default=False)
     return await datasette.allowed(action=VIEW_STATUS, actor=actor)
+
+
+def is_made(datasette: Datasette) -> bool:
+    """Whether a Datasette is whole: older ones make an application for their own client while they are being made."""
+    return hasattr(datasette, "client")
 
 
 def configuration(datasette: Datasette) -> dict[str, Any]:

@@ -6,14 +6,13 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
 from datasette import hookimpl
 
 from . import bridge
-from .datasette_versions import Datasette, StartupError
+from .datasette_versions import Datasette, StartupError, is_made
 
 # What ends a process that does not handle it, and may reach one that has no lifespan.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -55,8 +54,8 @@ def asgi_wrapper(datasette: Datasette) -> Any:
     def wrap(app: Any) -> Any:
         async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
             async def send_in_lifespan(message: dict[str, Any]) -> None:
-                is_refused = isinstance(bridge.bridges.get(datasette), bridge.Refused)
-                if message["type"] == "lifespan.startup.complete" and is_refused:
+                refused = isinstance(bridge.bridges.get(datasette), bridge.Refused)
+                if refused and message["type"] == "lifespan.startup.complete":
                     message = {"type": "lifespan.startup.failed", "message": f"{bridge.PLUGIN} did not start; see above."}
                 elif message["type"].startswith("lifespan.shutdown."):
                     await write_what_waits(datasette)
@@ -70,7 +69,8 @@ def asgi_wrapper(datasette: Datasette) -> Any:
 
         return wrapped
 
-    _applications.add(datasette)
+    if is_made(datasette):
+        _applications.add(datasette)
     return wrap
 
 
@@ -86,13 +86,17 @@ async def write_what_waits(datasette: Datasette) -> None:
 def finish(datasette: Datasette) -> None:
     """At exit, for hosts without a lifespan and for ``datasette --get``."""
     if datasette in bridge.bridges:
+        # The host has taken its handlers back, and one more signal would end the process before replication.
+        handlers = {number: signal.signal(number, lambda *_: None) for number in _blocked}
         asyncio.run(write_what_waits(datasette))
         bridge.stop(datasette)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     # A signal that waited until now ends the process as its sender expects.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.bridges else _blocked)
 
 
-def on_signal(number: int, frame: FrameType | None) -> None:
+def on_signal(number: int, frame: Any) -> None:
     handler = _handlers[number]
     if callable(handler):
         # The host's, which shuts down when its requests are answered. uvicorn then ends the process by the same signal,

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from . import bridge
 from .datasette_versions import VIEW_STATUS, Datasette, is_allowed
 
-PATH = "/-/litestream-status"
+PATH, FRESH = "/-/litestream-status", {"cache-control": "no-store"}
 TITLE, DESCRIPTION = "Litestream status", "How the replication of this database stands"
 LINE = '<p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
 NOT_CONFIGURED = {"status": 404, "content_type": "application/json", "body": '{"state": "unconfigured"}\n'}
@@ -17,8 +17,8 @@ NOT_CONFIGURED = {"status": 404, "content_type": "application/json", "body": '{"
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    machines = r"^/-/litestream/(?P<what>health|metrics)$"
-    return [(f"^{PATH}$", page), (rf"^{PATH}\.(?P<what>json)$", answer), (machines, answer)]
+    paths = {f"{PATH}": page, rf"{PATH}\.(?P<what>json)": answer, "/-/litestream/(?P<what>health|metrics)": answer}
+    return [(f"^{path}$", view) for path, view in paths.items()]
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
@@ -26,10 +26,10 @@ async def page(datasette: Datasette, request: Request) -> Response:
     text = await bridge.ask(datasette, "Page", request.query_string) or {"view": "unconfigured"}
     if "view" not in text:
         raise NotFound(text["error"])
-    name = text.get("name")
-    context = {"text": text, "database_path": datasette.urls.database(name) if name in datasette.databases else None}
+    is_attached = text.get("name") in datasette.databases
+    context = {"text": text, "database_path": datasette.urls.database(text["name"]) if is_attached else None}
     html = await datasette.render_template(f"litestream_{text['view']}.html", context, request=request)
-    return Response.html(html, headers={"cache-control": "no-store"})
+    return Response.html(html, headers=FRESH)
 
 
 async def answer(datasette: Datasette, request: Request) -> Response:
@@ -38,8 +38,7 @@ async def answer(datasette: Datasette, request: Request) -> Response:
     if what != "health":
         await check_permission(datasette, request)
     told = await bridge.ask(datasette, "Answer", what, request.query_string) or NOT_CONFIGURED
-    headers = {"cache-control": "no-store"}
-    return Response(told["body"], status=told["status"], headers=headers, content_type=told["content_type"])
+    return Response(told["body"], status=told["status"], headers=FRESH, content_type=told["content_type"])
 
 
 async def check_permission(datasette: Datasette, request: Request) -> None:

