@@ -22,7 +22,7 @@ class Refused(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        report = json.dumps({"view": "failed", "state": "failed", "sentence": "failed", "error": f"failed: {message}"})
+        report = json.dumps({"view": "failed", "state": "failed", "sentence": "failed", "error": message})
         is_down = {"status": 503, "content_type": "text/plain", "body": "failed: replication did not start\n"}
         as_json = {"status": 200, "content_type": "application/json", "body": report}
         self.Page = self.DatabaseState = lambda _: report
@@ -57,6 +57,10 @@ def stop(datasette: Datasette) -> None:
     """Stops replication; does nothing where it has stopped or never started."""
     if bridge := bridges.pop(datasette, None):
         print(bridge.Stop(), end="", file=sys.stderr)
+
+
+def is_running() -> bool:
+    return any(not isinstance(bridge, Refused) for bridge in bridges.values())
 
 
 async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:

