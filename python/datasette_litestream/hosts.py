@@ -54,13 +54,12 @@ def asgi_wrapper(datasette: Datasette) -> Any:
     def wrap(app: Any) -> Any:
         async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
             async def send_in_lifespan(message: dict[str, Any]) -> None:
-                refused = isinstance(bridge.bridges.get(datasette), bridge.Refused)
-                if refused and message["type"] == "lifespan.startup.complete":
+                if datasette in bridge.refusals and message["type"] == "lifespan.startup.complete":
                     message = {"type": "lifespan.startup.failed", "message": f"{bridge.PLUGIN} did not start; see above."}
                 elif message["type"].startswith("lifespan.shutdown."):
                     await write_what_waits(datasette)
                     await asyncio.to_thread(bridge.stop, datasette)
-                    for number in () if bridge.is_running() else SIGNALS:
+                    for number in () if bridge.bridges else SIGNALS:
                         if signal.getsignal(number) is on_signal:
                             signal.signal(number, _handlers[number])
                 await send(message)
@@ -93,7 +92,7 @@ def finish(datasette: Datasette) -> None:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     # A signal that waited until now ends the process as its sender expects.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.is_running() else _blocked)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.bridges else _blocked)
 
 
 def on_signal(number: int, frame: Any) -> None:
@@ -104,7 +103,7 @@ def on_signal(number: int, frame: Any) -> None:
         _blocked.add(number)
         signal.pthread_sigmask(signal.SIG_BLOCK, _blocked)
         handler(number, frame)
-    elif not bridge.is_running():
+    elif not bridge.bridges:
         signal.signal(number, handler)
         signal.raise_signal(number)
     elif number != signal.SIGTERM:

@@ -120,7 +120,7 @@ public sealed class RuntimeSpecs
                 def __str__(self):
                     return "4.0.30319.42000"
 
-            sys.modules["pythonnet"] = SimpleNamespace(_RUNTIME="Mono", load=lambda: None)
+            sys.modules["pythonnet"] = SimpleNamespace(_RUNTIME="Mono", load=lambda runtime: None)
             sys.modules["System"] = SimpleNamespace(Environment=SimpleNamespace(Version=Version()))
             """));
         Assert.AreEqual(
