@@ -22,7 +22,7 @@ class Refused(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        report = json.dumps({"view": "failed", "state": "failed", "sentence": "failed", "error": f"failed: {message}"})
+        report = json.dumps({"view": "failed", "state": "failed", "sentence": "failed", "error": message})
         is_down = {"status": 503, "content_type": "text/plain", "body": "failed: replication did not start\n"}
         as_json = {"status": 200, "content_type": "application/json", "body": report}
         self.Page = self.DatabaseState = lambda _: report

@@ -13,7 +13,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 ASSEMBLY = Path(__file__).parent / "assembly" / "Datasette.Litestream"
-
 # hostfxr.h and coreclr_delegates.h, https://learn.microsoft.com/dotnet/core/tutorials/netcore-hosting
 LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER = 5
 ErrorWriter = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
@@ -22,10 +21,9 @@ ComponentFunction = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int
 
 
 def start_runtime(root: Path) -> Any:
-    """Starts the .NET in a folder, and gives it as ``pythonnet.load`` takes one from clr_loader.
+    """Starts the .NET in a folder, and gives it as ``pythonnet.load`` takes one; an OSError tells what is wrong.
 
     Not by clr_loader: reading C declarations at run time, as it does, takes a tenth of Datasette's whole start.
-    Its assembly, whatever the path, is the wheel's compiled twin of Python.NET's library. An OSError tells what is wrong.
     """
     hosts = root.glob("host/fxr/*/libhostfxr.*")
     newest = max(hosts, key=lambda host: [int(part) for part in re.findall("[0-9]+", host.parent.name)], default=None)
@@ -50,6 +48,7 @@ def start_runtime(root: Path) -> Any:
         return lambda buffer: function(buffer, len(buffer))
 
     return SimpleNamespace(
+        # The wheel's compiled twin of Python.NET's library, whatever the path.
         get_assembly=lambda path: SimpleNamespace(get_function=get_function),
         info=lambda: sys.modules["clr_loader"].RuntimeInfo("CoreCLR", "10", True, False, {}),
         # A process has but one CoreCLR, which ends with it.
@@ -70,7 +69,7 @@ def load() -> ModuleType:
     root = Path(os.environ.get("DATASETTE_LITESTREAM_DOTNET_ROOT") or Path(__file__).parent / "dotnet").absolute()
     try:
         runtime = chosen or start_runtime(root)
-        if importlib.util.find_spec("pythonnet") is not None:
+        if chosen is not None or importlib.util.find_spec("pythonnet") is not None:
             import pythonnet
             pythonnet.load(runtime)
             if chosen is None:
@@ -80,10 +79,12 @@ def load() -> ModuleType:
             raise OSError("Python.NET cannot be initialized; it says above why.")
     except OSError as error:
         raise RuntimeError(f".NET 10 or later cannot be loaded from {root}: {error}") from None
-    import clr
     if chosen is not None and (found := importlib.import_module("System").Environment.Version).Major < 10:
-        advice = "Have it choose a later one, or run it in another process."
-        raise RuntimeError(f".NET 10 or later is needed; something else has chosen {found} for Python.NET. {advice}")
+        raise RuntimeError(
+            f"something else in this process has chosen .NET {found} for Python.NET, and this plugin needs .NET 10 or later. "
+            "Have it choose that, or run it in another process."
+        )
+    import clr
     # Without its suffix it is found at once, instead of after a look into each folder of sys.path.
     clr.AddReference(str(ASSEMBLY))
     import Datasette.Litestream
