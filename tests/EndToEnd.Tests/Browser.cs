@@ -76,9 +76,12 @@ internal sealed class Browser : IAsyncDisposable
     public async Task AssertAccessibleAsync()
     {
         var result = await Page.RunAxe();
+
+        // Datasette 0.65 says of none of its pages which language they are in.
+        var violations = result.Violations.Where(violation => violation.Id != "html-has-lang" || DatasetteInstallation.Main.Is10).ToList();
         Assert.IsEmpty(
-            result.Violations,
-            string.Join('\n', result.Violations.Select(violation => $"{violation.Id}: {violation.Help}: {violation.Nodes[0].Html}")));
+            violations,
+            string.Join('\n', violations.Select(violation => $"{violation.Id}: {violation.Help}: {violation.Nodes[0].Html}")));
     }
 
     /// <summary>Fails where there was an error in the console, or a request to another host.</summary>
