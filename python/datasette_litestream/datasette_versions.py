@@ -30,8 +30,9 @@ def permission_allowed(datasette: Datasette, actor: dict[str, Any] | None, actio
     if action != VIEW_STATUS:
         return None
     allow = (datasette.metadata("permissions") or {}).get(VIEW_STATUS)
-    is_root = actor is not None and actor.get("id") == "root"
-    return is_root or (None if allow is None else actor_matches_allow(actor, allow))
+    if allow is None:
+        return True if actor is not None and actor.get("id") == "root" else None
+    return actor_matches_allow(actor, allow)
 
 
 async def is_allowed(datasette: Datasette, actor: dict[str, Any] | None) -> bool:
