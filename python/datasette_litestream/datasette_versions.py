@@ -46,10 +46,8 @@ def is_made(datasette: Datasette) -> bool:
     return hasattr(datasette, "client")
 
 
-def configuration(datasette: Datasette) -> dict[str, Any]:
-    return (datasette.metadata() if Action is None else datasette.config) or {}
-
-
-def published_configuration(datasette: Datasette) -> tuple[str, dict[str, Any]]:
-    """Where Datasette itself shows its configuration to everybody, and what it shows."""
-    return ("/-/metadata.json", datasette.metadata()) if Action is None else ("/-/config.json", datasette._config() or {})
+def configuration(datasette: Datasette) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Datasette's configuration, the address where Datasette itself shows it to everybody, and what it shows there."""
+    if Action is None:
+        return datasette.metadata(), "/-/metadata.json", datasette.metadata()
+    return datasette.config or {}, "/-/config.json", datasette._config() or {}

@@ -12,7 +12,8 @@ from .datasette_versions import VIEW_STATUS, Datasette, is_allowed
 PATH, FRESH = "/-/litestream-status", {"cache-control": "no-store"}
 UNCONFIGURED = '{"state": "unconfigured"}\n'
 TITLE, DESCRIPTION = "Litestream status", "How the replication of this database stands"
-LINE = '<p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
+LINE = '<link rel="stylesheet" href="{}">'
+LINE += '<p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
 
 
 @hookimpl
@@ -61,13 +62,8 @@ async def database_actions(datasette: Datasette, actor: dict[str, Any] | None, d
 @hookimpl
 async def top_database(datasette: Datasette, request: Request, database: str) -> str | None:
     state = await database_state(datasette, request.actor, database)
-    return Markup(LINE).format(state["state"], state["href"], state["sentence"]) if state else None
-
-
-@hookimpl
-def extra_css_urls(datasette: Datasette, view_name: str) -> list[str]:
-    """For the line of ``top_database``."""
-    return [datasette.urls.static_plugins("datasette_litestream", "status.css")] if view_name == "database" else []
+    style = datasette.urls.static_plugins("datasette_litestream", "status.css")
+    return Markup(LINE).format(style, state["state"], state["href"], state["sentence"]) if state else None
 
 
 async def database_state(datasette: Datasette, actor: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
