@@ -30,8 +30,8 @@ def permission_allowed(datasette: Datasette, actor: dict[str, Any] | None, actio
     if action != VIEW_STATUS:
         return None
     allow = (datasette.metadata("permissions") or {}).get(VIEW_STATUS)
-    is_root = actor is not None and actor.get("id") == "root"
-    return is_root or (None if allow is None else actor_matches_allow(actor, allow))
+    default = True if actor is not None and actor.get("id") == "root" else None
+    return default if allow is None else actor_matches_allow(actor, allow)
 
 
 async def is_allowed(datasette: Datasette, actor: dict[str, Any] | None) -> bool:

@@ -10,9 +10,9 @@ from . import bridge
 from .datasette_versions import VIEW_STATUS, Datasette, is_allowed
 
 PATH, FRESH = "/-/litestream-status", {"cache-control": "no-store"}
+UNCONFIGURED = '{"state": "unconfigured"}\n'
 TITLE, DESCRIPTION = "Litestream status", "How the replication of this database stands"
 LINE = '<p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
-NOT_CONFIGURED = {"status": 404, "content_type": "application/json", "body": '{"state": "unconfigured"}\n'}
 
 
 @hookimpl
@@ -37,7 +37,8 @@ async def answer(datasette: Datasette, request: Request) -> Response:
     what = request.url_vars["what"]
     if what != "health":
         await check_permission(datasette, request)
-    told = await bridge.ask(datasette, "Answer", what, request.query_string) or NOT_CONFIGURED
+    not_configured = {"status": 200 if what == "json" else 404, "content_type": "application/json", "body": UNCONFIGURED}
+    told = await bridge.ask(datasette, "Answer", what, request.query_string) or not_configured
     return Response(told["body"], status=told["status"], headers=FRESH, content_type=told["content_type"])
 
 
