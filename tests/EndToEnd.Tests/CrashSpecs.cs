@@ -15,6 +15,8 @@ public sealed class CrashSpecs
     [DataRow(Signals.SIGINT, "SIGINT")]
     public async Task Rows_committed_before_a_signal_are_restored(int signal, string name)
     {
+        // 0.3 opens a database at its first tick, if a writer without a pause lets it: not always in so short a run.
+        _ = RealParts.Litestream05;
         var times = new List<TimeSpan>();
         for (var i = 0; i < Scale.Of(50); i++)
         {

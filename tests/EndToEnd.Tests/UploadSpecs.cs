@@ -9,6 +9,7 @@ public sealed class UploadSpecs
     [TestMethod]
     public async Task What_was_uploaded_to_a_folder_is_what_is_in_it()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks", "trees");
         var first = await WaitForAllAsync(datasette, after: 0);
@@ -49,6 +50,7 @@ public sealed class UploadSpecs
     [TestMethod]
     public async Task Another_start_counts_from_nothing()
     {
+        _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         long before;
         await using (var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks"))

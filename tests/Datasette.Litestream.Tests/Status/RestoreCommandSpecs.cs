@@ -27,7 +27,7 @@ public sealed class RestoreCommandSpecs
             JsonElement.Parse(new Dictionary<string, string> { ["all-replicate"] = $"file://{folder.Path}/replica/$DB_NAME" }.ToJson()),
             new Dictionary<string, JsonElement>(),
             [new AttachedDatabase(name, folder[$"{name}.db"], IsMutable: true)])).Sound;
-        var generation = program == "litestream" ? LitestreamGeneration.V05 : LitestreamGeneration.V03;
+        var generation = (await RunAsync(litestream, "version")).Contains("0.3.", StringComparison.Ordinal) ? LitestreamGeneration.V03 : LitestreamGeneration.V05;
         await RunAsync(sqlite, folder[$"{name}.db"], "pragma journal_mode = wal; create table t (x); insert into t values ('it is back')");
         var configuration = Yaml.Write(LitestreamConfiguration.Create(plan, generation, folder["socket"]));
         using (var replicate = new StartedChild(litestream, ["replicate", "-no-expand-env", "-config", "/dev/stdin"], input: configuration))
