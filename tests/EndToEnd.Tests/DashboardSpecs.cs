@@ -407,7 +407,7 @@ public sealed partial class DashboardSpecs
         await browser.WaitForAddressAsync(Details("parks"));
         await page.GotoAsync("/parks");
         await page.Locator(".actions-menu-links summary").ClickAsync();
-        await page.GetByRole(AriaRole.Menuitem, new() { Name = "Litestream status" }).ClickAsync();
+        await page.Locator(".actions-menu-links a", new() { HasText = "Litestream status" }).ClickAsync();
         await browser.WaitForAddressAsync(Details("parks"));
         using var anonymous = new HttpClient { BaseAddress = datasette.Http.BaseAddress };
         Assert.DoesNotContain("litestream-line", await anonymous.GetStringAsync("/parks"));
