@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
-using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Status;
 using Microsoft.Win32.SafeHandles;
@@ -22,21 +21,6 @@ public sealed class Bridge
     private Replicator? _replicator;
     private StatusReporter? _reporter;
     private volatile bool _isFatal;
-
-    /// <summary>
-    /// Plans the replication of nothing in particular, and throws the plan away: what planning needs is loaded and compiled
-    /// then, while Datasette is still on its way to <see cref="Start"/>.
-    /// </summary>
-    public static void Rehearse()
-    {
-        var request = StartRequest.Parse(
-            """
-            {"workingDirectory": "/", "settings": {"all-replicate": "file:///backup/$DB_NAME"}, "databaseSettings": {},
-             "databases": [{"name": "data", "path": "/data.db", "isMutable": true}], "bundledBinary": null, "environment": {}}
-            """);
-        var plan = ReplicationPlanner.Plan(request.Configuration, _ => null, []);
-        _ = Yaml.Write(LitestreamConfiguration.Create(plan, LitestreamGeneration.V05, socketPath: "/socket"));
-    }
 
     /// <summary>Starts replication, and returns when Litestream replicates.</summary>
     /// <param name="request">

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
 
 from .datasette_versions import CATALOG, Datasette, configuration
@@ -29,11 +30,12 @@ class Refused(Exception):
         self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
 
 
-def is_named(word: str) -> bool:
-    """Whether a word of the command line, or the configuration that it names, says something of this plugin."""
-    path = Path(word)
-    is_configuration = path.suffix in (".json", ".yaml", ".yml") and path.is_file()
-    return PLUGIN in word or is_configuration and PLUGIN in path.read_text(errors="replace")
+@hookimpl
+def prepare_jinja2_environment(datasette: Datasette) -> None:
+    """The first hook after all plugins are loaded that knows the configuration: .NET loads beside Datasette's own start."""
+    if any(plugin_settings(configuration(datasette)[0])):
+        from .runtime import begin_loading
+        begin_loading()
 
 
 def start(datasette: Datasette) -> None:

@@ -19,6 +19,9 @@ ErrorWriter = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
 LoadFunction = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_char_p] * 3, *[ctypes.c_void_p] * 3)
 ComponentFunction = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
 
+# One thread: several Datasettes of a process may start at the same time.
+_loader = ThreadPoolExecutor(1, "datasette-litestream loads .NET")
+
 
 def start_runtime(root: Path) -> Any:
     """Starts the .NET in a folder, and gives it as ``pythonnet.load`` takes one; an OSError tells what is wrong.
@@ -56,12 +59,12 @@ def start_runtime(root: Path) -> Any:
     )
 
 
-@cache
 def begin_loading() -> Future[ModuleType]:
     """Begins to load the assembly, beside whatever else Datasette does at its start; the result is its namespace."""
-    return ThreadPoolExecutor(1, "datasette-litestream loads .NET").submit(load)
+    return _loader.submit(load)
 
 
+@cache
 def load() -> ModuleType:
     # One that somebody else has chosen for Python.NET, loaded or not, is the only one that this process can have.
     chosen = getattr(sys.modules.get("pythonnet"), "_RUNTIME", None)

@@ -49,13 +49,6 @@ public sealed class BridgeSpecs : IDisposable
     }
 
     [TestMethod]
-    public void A_rehearsal_starts_nothing()
-    {
-        Bridge.Rehearse();
-        Assert.IsEmpty(_site.Started);
-    }
-
-    [TestMethod]
     public void Nothing_to_replicate_is_a_warning_and_starts_nothing()
     {
         _site.Databases = [":memory:"];
