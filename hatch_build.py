@@ -39,7 +39,7 @@ NO_SDK = (
     "Install it from https://dotnet.microsoft.com/download/dotnet/10.0, or install a wheel instead."
 )
 NO_LITESTREAM = (
-    f"Litestream is not built in, so the plugin will run the one on PATH; {RELEASE} names a release to build in."
+    f"Litestream is not built in, so the plugin will run the one beside Python or on PATH; {RELEASE} names a release to build in."
 )
 
 

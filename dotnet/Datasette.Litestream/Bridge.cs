@@ -71,18 +71,12 @@ public sealed class Bridge
         var answer = what switch
         {
             "json" => MachineAnswer.Json(ReportStatus(query)),
-            "metrics" => MachineAnswer.Metrics(Metrics()),
+            "metrics" => MachineAnswer.Metrics(Wait(reporter => reporter.WriteMetricsAsync())),
             "health" => MachineAnswer.Health(Wait(reporter => reporter.ReportHealthAsync())),
             _ => throw new ArgumentException($"There is no {what}.", nameof(what)),
         };
         return JsonSerializer.Serialize(answer, StatusJson.Default.MachineAnswer);
     }
-
-    /// <summary>Whether all is safe: a <see cref="HealthReport"/> as JSON.</summary>
-    public string Health() => JsonSerializer.Serialize(Wait(reporter => reporter.ReportHealthAsync()), StatusJson.Default.HealthReport);
-
-    /// <summary>The plugin's metrics and Litestream's, as Prometheus' text exposition.</summary>
-    public string Metrics() => Wait(reporter => reporter.WriteMetricsAsync());
 
     /// <summary>Stops replication: Litestream replicates what it has yet to, and ends. Nothing where it has been called.</summary>
     /// <returns>What went wrong, as a line to be printed; empty where nothing did.</returns>

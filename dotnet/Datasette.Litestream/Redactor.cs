@@ -50,6 +50,6 @@ internal sealed partial class Redactor
     }
 
     // The user name stays: it tells accounts apart. The password runs to the last @ before the path.
-    [GeneratedRegex(@"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@""]*:)[^\s/""]*@")]
+    [GeneratedRegex(@"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:""]*:)[^\s/""]*@")]
     private static partial Regex UrlPassword();
 }

@@ -21,10 +21,10 @@ refusals: dict[Datasette, "Refused"] = {}
 class Refused(Exception):
     """Replication cannot start; the message is for the user. Where Datasette goes on, it answers instead of a ``Bridge``."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, state: str = "failed") -> None:
         super().__init__(message)
-        report = json.dumps({"view": "failed", "state": "failed", "sentence": "failed", "error": message})
-        is_down = {"status": 503, "content_type": "text/plain", "body": "failed: replication did not start\n"}
+        report = json.dumps({"view": "failed", "state": state, "sentence": state, "error": message})
+        is_down = {"status": 503, "content_type": "text/plain", "body": f"{state}: replication has not started\n"}
         as_json = {"status": 200, "content_type": "application/json", "body": report}
         self.Page = self.DatabaseState = lambda _: report
         self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
@@ -33,15 +33,17 @@ class Refused(Exception):
 @hookimpl
 def prepare_jinja2_environment(datasette: Datasette) -> None:
     """The first hook after all plugins are loaded that knows the configuration: .NET loads beside Datasette's own start."""
-    if any(plugin_settings(configuration(datasette)[0])):
+    if plugin_blocks(configuration(datasette)[0]):
         from .runtime import begin_loading
         begin_loading()
 
 
 def start(datasette: Datasette) -> None:
     """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, where it is not."""
-    if not any(plugin_settings(configuration(datasette)[0])):
+    if not plugin_blocks(configuration(datasette)[0]):
         return
+    # Without a lifespan others ask meanwhile.
+    refusals[datasette] = Refused(f"{PLUGIN}: replication is starting", "starting")
     try:
         from .runtime import begin_loading
         bridge = begin_loading().result().Bridge()
@@ -51,6 +53,7 @@ def start(datasette: Datasette) -> None:
         refusals[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
         raise refusals[datasette] from error
     bridges[datasette] = bridge
+    del refusals[datasette]
 
 
 def stop(datasette: Datasette) -> None:
@@ -65,36 +68,33 @@ async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
     return bridge and json.loads(await asyncio.to_thread(getattr(bridge, method), *arguments))
 
 
-def plugin_settings(config: dict[str, Any]) -> list[Any]:
-    """The plugin's settings in a configuration of Datasette's: those for all, and by name those of databases."""
-
-    def settings(scope: Any) -> Any:
-        return (scope.get("plugins") or {}).get(PLUGIN) if isinstance(scope, dict) else None
-
-    scopes = (config.get("databases") or {}).items()
-    return [settings(config), {name: settings(scope) for name, scope in scopes if settings(scope) is not None}]
+def plugin_blocks(config: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
+    """The ``plugins`` blocks in which a configuration of Datasette's sets this plugin: None's for all, and each database's."""
+    scopes = {None: config, **(config.get("databases") or {})}
+    blocks = {name: scope.get("plugins") for name, scope in scopes.items() if isinstance(scope, dict)}
+    return {name: block for name, block in blocks.items() if block and block.get(PLUGIN)}
 
 
 def start_request(datasette: Datasette) -> str:
     """What ``Bridge.Start`` is told."""
     written, address, shown = configuration(datasette)
     try:
-        settings, database_settings = resolve_env_secrets(plugin_settings(written), os.environ)
+        settings = resolve_env_secrets({name: block[PLUGIN] for name, block in plugin_blocks(written).items()}, os.environ)
     except OSError as error:
         raise Refused(f'a {{"$file": …}} in its settings cannot be read: {error}') from None
-    settings_shown, database_settings_shown = plugin_settings(shown)
+    published = {name: block[PLUGIN] for name, block in plugin_blocks(shown).items()}
     request = {
         "workingDirectory": os.getcwd(),
-        "settings": settings,
-        "databaseSettings": database_settings,
-        "published": {"at": address, "settings": settings_shown, "databaseSettings": database_settings_shown},
+        "settings": settings.pop(None, None),
+        "databaseSettings": settings,
+        "published": {"at": address, "settings": published.pop(None, None), "databaseSettings": published},
         "databases": [
             dict(name=name, isMutable=it.is_mutable, path=None if it.is_memory else it.path and str(Path(it.path).resolve()))
             for name, it in datasette.databases.items()
             if name != CATALOG
         ],
         "bundledBinary": str(Path(__file__).parent / "bin" / "litestream"),
-        "programFolder": str(Path(sys.executable).parent),
+        "programFolder": os.path.dirname(sys.executable) or None,
         "environment": dict(os.environ),
     }
     # .NET can read this whatever YAML held: dates and such as text, no NaN, no half characters.

@@ -12,7 +12,7 @@ from weakref import WeakSet
 from datasette import hookimpl
 
 from . import bridge
-from .datasette_versions import Datasette, StartupError, is_made
+from .datasette_versions import Datasette, StartupError, configuration, is_made
 
 # What ends a process that does not handle it, and may reach one that has no lifespan.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -35,6 +35,10 @@ def startup(datasette: Datasette) -> Any:
                 raise StartupError(str(error)) from None
             # A server without a lifespan would answer 500 to every request, and start all plugins again at each.
             print(error, file=sys.stderr)
+            # Nor does Datasette show, as it goes on, what was refused because it would.
+            for block in bridge.plugin_blocks(configuration(datasette)[0]).values():
+                block[bridge.PLUGIN] = "***"
+        if datasette not in bridge.bridges:
             return
         atexit.register(finish, datasette)
         for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
@@ -62,6 +66,7 @@ def asgi_wrapper(datasette: Datasette) -> Any:
                     for number in () if bridge.bridges else SIGNALS:
                         if signal.getsignal(number) is on_signal:
                             signal.signal(number, _handlers[number])
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.bridges else _blocked)
                 await send(message)
 
             await app(scope, receive, send_in_lifespan if scope["type"] == "lifespan" else send)

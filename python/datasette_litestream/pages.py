@@ -12,8 +12,7 @@ from .datasette_versions import VIEW_STATUS, Datasette, is_allowed
 PATH, FRESH = "/-/litestream-status", {"cache-control": "no-store"}
 UNCONFIGURED = '{"state": "unconfigured"}\n'
 TITLE, DESCRIPTION = "Litestream status", "How the replication of this database stands"
-LINE = '<link rel="stylesheet" href="{}">'
-LINE += '<p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
+LINE = '<link rel="stylesheet" href="{}"><p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
 
 
 @hookimpl

@@ -18,7 +18,6 @@ LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER = 5
 ErrorWriter = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
 LoadFunction = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_char_p] * 3, *[ctypes.c_void_p] * 3)
 ComponentFunction = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
-
 # One thread: several Datasettes of a process may start at the same time.
 _loader = ThreadPoolExecutor(1, "datasette-litestream loads .NET")
 

@@ -55,6 +55,6 @@ internal static partial class PublishedSecrets
         UrlPassword().Matches(text).Any(match => Variables.RemoveFrom(match.Groups["password"].Value).Length > 0);
 
     // As ReplicaUrl: from the first colon to the last @ before the path.
-    [GeneratedRegex(@"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?:@]*:(?<password>[^\s/?]*)@")]
+    [GeneratedRegex(@"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?:]*:(?<password>[^\s/?]*)@")]
     private static partial Regex UrlPassword();
 }

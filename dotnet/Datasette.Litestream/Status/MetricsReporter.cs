@@ -107,7 +107,7 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
                 _next = new Reading(time.GetTimestamp(), ReadAsync());
             }
 
-            return _latest is not null && time.GetElapsedTime(_latest.StartedAt) < Stale ? _latest.Answer : _next.Answer;
+            return _latest is { Answer.IsCompletedSuccessfully: true } && time.GetElapsedTime(_latest.StartedAt) < Stale ? _latest.Answer : _next.Answer;
         }
     }
 

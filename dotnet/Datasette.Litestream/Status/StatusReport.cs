@@ -226,7 +226,6 @@ internal sealed record OperationReport(string ReplicaType, string Operation, dou
 [JsonSerializable(typeof(StatusReport))]
 [JsonSerializable(typeof(DatabaseDetailReport))]
 [JsonSerializable(typeof(DatabaseStateReport))]
-[JsonSerializable(typeof(HealthReport))]
 [JsonSerializable(typeof(MachineAnswer))]
 [JsonSerializable(typeof(NotReplicatedReport))]
 internal sealed partial class StatusJson : JsonSerializerContext;
