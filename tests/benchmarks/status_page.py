@@ -42,7 +42,7 @@ def root_token() -> str:
 def measure(folder: Path, plugin: Path, count: int, requests: int, token: str) -> None:
     """Prints the first request, and medians after all databases have been replicated."""
     command = THIS.command_line(create_databases(folder, count), plugin)
-    all_replicate = f'"replicating": {count}'.encode()
+    all_replicate = f'"replicating":{count}'.encode()
     with running([*command, *OPTIONS], folder) as run:
         datasette = run.address()
         page = datasette + THIS.status
