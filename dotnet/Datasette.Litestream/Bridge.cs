@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Status;
 using Microsoft.Win32.SafeHandles;
@@ -9,7 +10,7 @@ namespace Datasette.Litestream;
 
 /// <summary>
 /// One Datasette's replication, as Python holds it, through Python.NET. Methods take and give JSON and plain
-/// scalars, block, and can be called from any thread; <see cref="Start"/> comes first, once.
+/// scalars, block, and can be called from any thread; <see cref="Prepare"/> comes first, then <see cref="Start"/>, each once.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "Stop is its end, and tells how that went.")]
 public sealed class Bridge
@@ -18,11 +19,13 @@ public sealed class Bridge
     private static readonly TimeSpan FatalTimeout = TimeSpan.FromSeconds(4);
 
     private readonly Lock _stopping = new();
+    private TimeProvider _time = TimeProvider.System;
+    private Replicator? _prepared;
     private Replicator? _replicator;
     private StatusReporter? _reporter;
     private volatile bool _isFatal;
 
-    /// <summary>Starts replication, and returns when Litestream replicates.</summary>
+    /// <summary>Checks all that can be checked before anything is started. The first call, once.</summary>
     /// <param name="request">
     /// <c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …},
     /// "databases": [{"name": "parks", "path": "/srv/parks.db", "isMutable": true}], "bundledBinary": "/…/litestream",
@@ -30,15 +33,31 @@ public sealed class Bridge
     /// "settings": …, "databaseSettings": {"parks": …}}}</c>; settings are Datasette's, as they are, and published ones as a
     /// page of Datasette shows them. <c>programFolder</c>, the folder of Python, and <c>published</c> can be null or left out.
     /// </param>
-    /// <returns>Warnings, one a line, to be printed as they are; empty for none.</returns>
+    /// <returns>
+    /// What Python's SQLite is to switch to a write-ahead log before <see cref="Start"/>: files that have none beside them,
+    /// as SQLite's URIs, a JSON array. Litestream would switch them itself; killed meanwhile, it would leave a journal that
+    /// no reader can roll back, and Datasette's pages would fail (https://sqlite.org/rescode.html#readonly_rollback).
+    /// </returns>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
-    public string Start(string request)
+    public string Prepare(string request)
     {
         ArgumentNullException.ThrowIfNull(request);
         var parsed = StartRequest.Parse(request);
-        _replicator = Task.Run(() => Replicator.StartAsync(parsed.Configuration, parsed.Host, EndProcess)).GetAwaiter().GetResult();
-        _reporter = new StatusReporter(_replicator, parsed.Host.Time);
-        return string.Concat(_replicator.Warnings.Select(Line));
+        _time = parsed.Host.Time;
+        _prepared = Task.Run(() => Replicator.PrepareAsync(parsed.Configuration, parsed.Host)).GetAwaiter().GetResult();
+        return new JsonArray([.. _prepared.FilesWithoutLog.Select(path => (JsonNode)$"file:{Uri.EscapeDataString(path)}?mode=rw")]).ToJsonString();
+    }
+
+    /// <summary>Starts replication, and returns when Litestream replicates.</summary>
+    /// <returns>Warnings, one a line, to be printed as they are; empty for none.</returns>
+    /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
+    public string Start()
+    {
+        var replicator = _prepared ?? throw new InvalidOperationException("not prepared");
+        Task.Run(() => replicator.StartAsync(EndProcess)).GetAwaiter().GetResult();
+        _replicator = replicator;
+        _reporter = new StatusReporter(replicator, _time);
+        return string.Concat(replicator.Warnings.Select(Line));
     }
 
     /// <summary>How replication stands: a page of the databases, or one database in full.</summary>

@@ -64,6 +64,9 @@ internal sealed class Replicator
     /// <summary>What Litestream's log has told of each database.</summary>
     public LogTally Tally => _log.Tally;
 
+    /// <summary>The files that are replicated and have no write-ahead log beside them.</summary>
+    public IEnumerable<string> FilesWithoutLog => Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"));
+
     /// <summary>litestream.yml, of some of the databases and without secrets.</summary>
     public string ShowConfiguration(IReadOnlySet<string> databasePaths)
     {
@@ -81,12 +84,11 @@ internal sealed class Replicator
     /// <summary>Takes secrets out of text.</summary>
     public string Redact(string text) => _log.Redactor.Redact(text);
 
-    /// <summary>Starts replication, and returns when Litestream replicates.</summary>
+    /// <summary>Checks all that can be checked before anything is started.</summary>
     /// <param name="configuration">What Datasette says.</param>
     /// <param name="host">What surrounds it.</param>
-    /// <param name="onFatal">Told when replication cannot go on and Datasette is to end; the message is complete.</param>
-    /// <exception cref="ReplicationException">It cannot start; nothing is left running.</exception>
-    public static async Task<Replicator> StartAsync(DatasetteConfiguration configuration, HostEnvironment host, Action<string> onFatal)
+    /// <exception cref="ReplicationException">It cannot start.</exception>
+    public static async Task<Replicator> PrepareAsync(DatasetteConfiguration configuration, HostEnvironment host)
     {
         var finding = LitestreamBinary.FindAsync(host.BundledBinary, host.ProgramFolder, host.Variables, host.Time);
         var problems = new List<Problem>();
@@ -111,18 +113,24 @@ internal sealed class Replicator
             throw new ReplicationException(new Redactor(plan.Secrets).Redact(Join(faults)));
         }
 
-        var replicator = new Replicator(plan, binary!, host, warnings);
+        return new Replicator(plan, binary!, host, warnings);
+    }
+
+    /// <summary>Starts replication, and returns when Litestream replicates.</summary>
+    /// <param name="onFatal">Told when replication cannot go on and Datasette is to end; the message is complete.</param>
+    /// <exception cref="ReplicationException">It cannot start; nothing is left running.</exception>
+    public async Task StartAsync(Action<string> onFatal)
+    {
         try
         {
-            await replicator.StartAsync(onFatal).ConfigureAwait(false);
-            return replicator;
+            await StartLitestreamAsync(onFatal).ConfigureAwait(false);
         }
         catch (Exception fault)
         {
-            await replicator.StopAsync(plan.ShutdownTimeout).ConfigureAwait(false);
+            await StopAsync(Plan.ShutdownTimeout).ConfigureAwait(false);
             if (fault is ReplicationException)
             {
-                throw new ReplicationException(replicator.Redact(fault.Message), fault);
+                throw new ReplicationException(Redact(fault.Message), fault);
             }
 
             throw;
@@ -142,7 +150,7 @@ internal sealed class Replicator
         return fault;
     }
 
-    private async Task StartAsync(Action<string> onFatal)
+    private async Task StartLitestreamAsync(Action<string> onFatal)
     {
         if (Plan.Databases.IsEmpty)
         {

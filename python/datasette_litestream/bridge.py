@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
+from datasette.utils.sqlite import sqlite3
 
 from .datasette_versions import CATALOG, Datasette, configuration
 
@@ -47,7 +49,11 @@ def start(datasette: Datasette) -> None:
     try:
         from .runtime import begin_loading
         bridge = begin_loading().result().Bridge()
-        print(bridge.Start(start_request(datasette)), end="", file=sys.stderr)
+        for file in json.loads(bridge.Prepare(start_request(datasette))):
+            # One that cannot be switched now is Litestream's to switch, or to tell what is wrong with it.
+            with suppress(sqlite3.Error), closing(sqlite3.connect(file, uri=True, timeout=1)) as connection:
+                connection.execute("PRAGMA journal_mode=wal")
+        print(bridge.Start(), end="", file=sys.stderr)
     except Exception as error:
         # .NET's have their message there, and more than that in their text.
         refusals[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
@@ -71,8 +77,7 @@ async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
 def plugin_blocks(config: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
     """The ``plugins`` blocks in which a configuration of Datasette's sets this plugin: None's for all, and each database's."""
     scopes = {None: config, **(config.get("databases") or {})}
-    blocks = {name: scope.get("plugins") for name, scope in scopes.items() if isinstance(scope, dict)}
-    return {name: block for name, block in blocks.items() if block and block.get(PLUGIN)}
+    return {name: block for name, it in scopes.items() if isinstance(it, dict) and (block := it.get("plugins")) and block.get(PLUGIN)}
 
 
 def start_request(datasette: Datasette) -> str:
@@ -85,18 +90,15 @@ def start_request(datasette: Datasette) -> str:
     published = {name: block[PLUGIN] for name, block in plugin_blocks(shown).items()}
     request = {
         "workingDirectory": os.getcwd(),
-        "settings": settings.pop(None, None),
-        "databaseSettings": settings,
+        "settings": settings.pop(None, None), "databaseSettings": settings,
         "published": {"at": address, "settings": published.pop(None, None), "databaseSettings": published},
-        "databases": [
-            dict(name=name, isMutable=it.is_mutable, path=None if it.is_memory else it.path and str(Path(it.path).resolve()))
-            for name, it in datasette.databases.items()
-            if name != CATALOG
+        "databases": [dict(name=name, isMutable=it.is_mutable, path=None if it.is_memory else it.path and str(Path(it.path).resolve()))
+            for name, it in datasette.databases.items() if name != CATALOG
         ],
         "bundledBinary": str(Path(__file__).parent / "bin" / "litestream"),
         "programFolder": os.path.dirname(sys.executable) or None,
         "environment": dict(os.environ),
     }
     # .NET can read this whatever YAML held: dates and such as text, no NaN, no half characters.
-    text = json.dumps(json.loads(json.dumps(request, default=str), parse_constant=str), ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode()
+    plain = json.loads(json.dumps(request, default=str), parse_constant=str)
+    return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace").decode()

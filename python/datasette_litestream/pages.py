@@ -17,8 +17,7 @@ LINE = '<link rel="stylesheet" href="{}"><p class="litestream-line">Litestream: 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    paths = {f"{PATH}": page, rf"{PATH}\.(?P<what>json)": answer, "/-/litestream/(?P<what>health|metrics)": answer}
-    return [(f"^{path}$", view) for path, view in paths.items()]
+    return [(f"^{PATH}$", page), (rf"^{PATH}\.(?P<what>json)$", answer), ("^/-/litestream/(?P<what>health|metrics)$", answer)]
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
@@ -26,9 +25,8 @@ async def page(datasette: Datasette, request: Request) -> Response:
     text = await bridge.ask(datasette, "Page", request.query_string) or {"view": "unconfigured"}
     if "view" not in text:
         raise NotFound(text["error"])
-    is_attached = text.get("name") in datasette.databases
-    context = {"text": text, "database_path": datasette.urls.database(text["name"]) if is_attached else None}
-    html = await datasette.render_template(f"litestream_{text['view']}.html", context, request=request)
+    path = datasette.urls.database(text["name"]) if text.get("name") in datasette.databases else None
+    html = await datasette.render_template(f"litestream_{text['view']}.html", {"text": text, "database_path": path}, request=request)
     return Response.html(html, headers=FRESH)
 
 

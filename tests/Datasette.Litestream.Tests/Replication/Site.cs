@@ -73,14 +73,17 @@ internal sealed class Site : IDisposable
     {
         var bridge = new Bridge();
         _bridges.Add(bridge);
-        return (bridge, bridge.Start(Request()));
+        _ = bridge.Prepare(Request());
+        return (bridge, bridge.Start());
     }
 
     /// <summary>Starts what is behind a bridge, with a clock of the test's.</summary>
     public async Task<Replicator> StartReplicatorAsync(TimeProvider time)
     {
         var request = StartRequest.Parse(Request(), time);
-        return await Replicator.StartAsync(request.Configuration, request.Host, message => Assert.Fail(message));
+        var replicator = await Replicator.PrepareAsync(request.Configuration, request.Host);
+        await replicator.StartAsync(message => Assert.Fail(message));
+        return replicator;
     }
 
     /// <summary>Starts a bridge that cannot start, and returns what it says.</summary>
