@@ -2,8 +2,9 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Processes;
-using Datasette.Litestream.Status;
+using Datasette.Litestream.Reporting;
 using Microsoft.Win32.SafeHandles;
 
 namespace Datasette.Litestream;
@@ -111,7 +112,7 @@ public sealed class Bridge
             _replicator = null;
             _reporter?.Dispose();
             var timeout = _isFatal ? FatalTimeout * 0.75 : replicator.Plan.ShutdownTimeout;
-            return Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() is { } fault ? Line(fault) : "";
+            return Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() is { } error ? Line(error) : "";
         }
     }
 

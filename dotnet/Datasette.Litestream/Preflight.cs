@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream;
 
@@ -10,7 +11,7 @@ internal static class Preflight
     /// <summary>Finds file destinations that cannot be written to.</summary>
     public static IEnumerable<Problem> CheckDestinations(ReplicationPlan plan)
     {
-        var faults = new Dictionary<string, string?>(StringComparer.Ordinal);
+        var errors = new Dictionary<string, string?>(StringComparer.Ordinal);
         foreach (var replica in plan.Databases.SelectMany(database => database.Replicas).Where(replica => replica.Type == "file"))
         {
             // What is there already; Litestream makes the rest. Many databases mostly share it.
@@ -20,15 +21,15 @@ internal static class Preflight
                 existing = Path.GetDirectoryName(existing)!;
             }
 
-            if (!faults.TryGetValue(existing, out var fault))
+            if (!errors.TryGetValue(existing, out var error))
             {
-                fault = faults[existing] = TryWrite(existing);
+                error = errors[existing] = TryWrite(existing);
             }
 
-            if (fault is not null)
+            if (error is not null)
             {
                 yield return new Problem(
-                    replica.Key, $"the destination {replica.Destination} cannot be written to: {fault} Make it writable for Datasette's user, or choose another.");
+                    replica.Key, $"the destination {replica.Destination} cannot be written to: {error} Make it writable for Datasette's user, or choose another.");
             }
         }
     }
@@ -52,9 +53,9 @@ internal static class Preflight
             listener.Start();
             return null;
         }
-        catch (SocketException fault)
+        catch (SocketException ex)
         {
-            var reason = fault.SocketErrorCode == SocketError.AddressAlreadyInUse ? "is in use by another program" : $"cannot be listened on: {fault.Message}";
+            var reason = ex.SocketErrorCode == SocketError.AddressAlreadyInUse ? "is in use by another program" : $"cannot be listened on: {ex.Message}";
             return new Problem(
                 $"{ReplicationPlanner.TopLevelKey}.metrics-addr", $"{address} {reason}; choose another port, or end that program");
         }
@@ -81,9 +82,9 @@ internal static class Preflight
             new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
             return null;
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            return $"in {path}, {fault.Message}";
+            return $"in {path}, {ex.Message}";
         }
     }
 }

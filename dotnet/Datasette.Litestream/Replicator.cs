@@ -3,7 +3,11 @@ using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
+using Datasette.Litestream.Processes;
+using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream;
 
@@ -11,7 +15,7 @@ namespace Datasette.Litestream;
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync ends the refresher, and tells how that went.")]
 internal sealed class Replicator
 {
-    /// <summary>Litestream's, of both generations.</summary>
+    /// <summary>Litestream's, of both release lines.</summary>
     private static readonly TimeSpan DefaultMonitorInterval = TimeSpan.FromSeconds(1);
 
     /// <summary>From Litestream's first tick until it has opened its databases.</summary>
@@ -38,7 +42,7 @@ internal sealed class Replicator
         _secrets = [.. plan.Secrets];
         _log.Redactor = new Redactor(_secrets);
         _socketFolder = SocketFolder.Create(host.Variables);
-        _document = LitestreamConfiguration.Create(plan, binary.Version.Generation!.Value, _socketFolder.SocketPath);
+        _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
         _configuration = Yaml.Write(_document);
     }
 
@@ -62,7 +66,7 @@ internal sealed class Replicator
     public IReadOnlyList<LogEntry> LogEntries => _log.Entries;
 
     /// <summary>What Litestream's log has told of each database.</summary>
-    public LogTally Tally => _log.Tally;
+    public LogStatistics Statistics => _log.Statistics;
 
     /// <summary>The files that are replicated and have no write-ahead log beside them.</summary>
     public IEnumerable<string> FilesWithoutLog => Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"));
@@ -78,7 +82,7 @@ internal sealed class Replicator
                 : value?.DeepClone();
         }
 
-        return Redact(Yaml.Write(Masked(shown)));
+        return Redact(Yaml.Write(MaskSecrets(shown)));
     }
 
     /// <summary>Takes secrets out of text.</summary>
@@ -95,22 +99,22 @@ internal sealed class Replicator
         var plan = ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems);
         var warnings = plan.Warnings.ToList();
         problems.AddRange(Preflight.CheckDestinations(plan));
-        var faults = new List<string>();
+        var errors = new List<string>();
         LitestreamBinary? binary = null;
         try
         {
             binary = await finding.ConfigureAwait(false);
-            warnings.AddRange(GenerationRules.Check(plan, binary.Version, problems));
+            warnings.AddRange(VersionCompatibility.Check(plan, binary.Version, problems));
         }
-        catch (ReplicationException fault)
+        catch (ReplicationException ex)
         {
-            faults.Add(fault.Message);
+            errors.Add(ex.Message);
         }
 
-        faults.AddRange(problems.Select(problem => problem.ToString()));
-        if (faults.Count > 0)
+        errors.AddRange(problems.Select(problem => problem.ToString()));
+        if (errors.Count > 0)
         {
-            throw new ReplicationException(new Redactor(plan.Secrets).Redact(Join(faults)));
+            throw new ReplicationException(new Redactor(plan.Secrets).Redact(Join(errors)));
         }
 
         return new Replicator(plan, binary!, host, warnings);
@@ -125,12 +129,12 @@ internal sealed class Replicator
         {
             await StartLitestreamAsync(onFatal).ConfigureAwait(false);
         }
-        catch (Exception fault)
+        catch (Exception ex)
         {
             await StopAsync(Plan.ShutdownTimeout).ConfigureAwait(false);
-            if (fault is ReplicationException)
+            if (ex is ReplicationException)
             {
-                throw new ReplicationException(Redact(fault.Message), fault);
+                throw new ReplicationException(Redact(ex.Message), ex);
             }
 
             throw;
@@ -143,11 +147,11 @@ internal sealed class Replicator
     public async Task<string?> StopAsync(TimeSpan timeout)
     {
         _refresher?.Dispose();
-        var fault = _supervisor is null ? null : await _supervisor.StopAsync(timeout).ConfigureAwait(false);
+        var error = _supervisor is null ? null : await _supervisor.StopAsync(timeout).ConfigureAwait(false);
         _locks.ForEach(held => held.Release());
         _locks.Clear();
         _socketFolder.Dispose();
-        return fault;
+        return error;
     }
 
     private async Task StartLitestreamAsync(Action<string> onFatal)
@@ -160,7 +164,7 @@ internal sealed class Replicator
 
         var source = CreateSource();
         var credentials = source is null ? null : await source.ReadAsync(CancellationToken.None).ConfigureAwait(false);
-        KeepSecret(credentials);
+        RememberSecrets(credentials);
         await TakeLocksAsync().ConfigureAwait(false);
         if (Preflight.CheckMetricsAddress(Plan.Metrics) is { } problem)
         {
@@ -200,15 +204,15 @@ internal sealed class Replicator
                 keepsOnFailure,
                 changed =>
                 {
-                    KeepSecret(changed);
+                    RememberSecrets(changed);
                     return _supervisor!.RestartAsync(Settings(changed));
                 },
-                fault => onFatal(Redact(fault.Message)));
+                error => onFatal(Redact(error.Message)));
         }
     }
 
     // Old secrets stay secret: a log line may still hold them.
-    private void KeepSecret(S3Credentials? credentials)
+    private void RememberSecrets(S3Credentials? credentials)
     {
         if (credentials is not null)
         {
@@ -229,7 +233,7 @@ internal sealed class Replicator
         {
             if (record.Litestream is { IsRunning: true } litestream)
             {
-                await Leftover.EndAsync(litestream, Plan.ShutdownTimeout, _host.Time).ConfigureAwait(false);
+                await OrphanedProcess.EndAsync(litestream, Plan.ShutdownTimeout, _host.Time).ConfigureAwait(false);
                 Warnings =
                 [
                     .. Warnings,
@@ -250,7 +254,7 @@ internal sealed class Replicator
             {
                 held.Write(record);
             }
-            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+            catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
             {
                 // A full disk, or a folder that somebody removed: the lock itself holds all the same, and replication matters more than the note beside it.
             }
@@ -273,7 +277,7 @@ internal sealed class Replicator
             Plan.ShutdownTimeout);
     }
 
-    private static JsonNode Masked(JsonNode document)
+    private static JsonNode MaskSecrets(JsonNode document)
     {
         if (document is JsonObject mapping)
         {
@@ -285,7 +289,7 @@ internal sealed class Replicator
                 }
                 else if (value is not null)
                 {
-                    Masked(value);
+                    MaskSecrets(value);
                 }
             }
         }
@@ -293,14 +297,14 @@ internal sealed class Replicator
         {
             foreach (var item in list.OfType<JsonNode>())
             {
-                Masked(item);
+                MaskSecrets(item);
             }
         }
 
         return document;
     }
 
-    private static string Join(List<string> faults) => faults.Count == 1
-        ? faults[0]
-        : $"{faults.Count} problems:\n{string.Join('\n', faults.Select(fault => $"  - {fault}"))}";
+    private static string Join(List<string> errors) => errors.Count == 1
+        ? errors[0]
+        : $"{errors.Count} problems:\n{string.Join('\n', errors.Select(problem => $"  - {problem}"))}";
 }

@@ -7,7 +7,7 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed class CrashSpecs
 {
-    /// <summary>Enough for the write-ahead log to be under way when the fault comes: half a second.</summary>
+    /// <summary>Enough for the write-ahead log to be under way when the failure comes: half a second.</summary>
     private const int SomeRows = WriteLoad.Rate / 2;
 
     [TestMethod]

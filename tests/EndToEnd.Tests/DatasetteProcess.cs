@@ -213,10 +213,10 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         {
             Http.BaseAddress = await _serving.Task.WaitAsync(patience);
         }
-        catch (Exception fault)
+        catch (Exception ex)
         {
             await DisposeAsync();
-            throw new InvalidOperationException($"{fault.Message}:\n{Output}", fault);
+            throw new InvalidOperationException($"{ex.Message}:\n{Output}", ex);
         }
 
         foreach (var (name, value) in await RootHeaders.GetOrAdd(_python, MakeRootHeadersAsync))

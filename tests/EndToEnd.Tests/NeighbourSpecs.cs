@@ -153,7 +153,7 @@ public sealed partial class NeighbourSpecs
                 RealParts.Builder,
                 ["-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--retries", "1", "--timeout", "15", .. packages]);
         }
-        catch (InvalidOperationException fault) when (NotToBeHad().Match(fault.Message) is { Success: true } missing)
+        catch (InvalidOperationException ex) when (NotToBeHad().Match(ex.Message) is { Success: true } missing)
         {
             RealParts.Skip($"pip does not give {missing.Groups[1].Value}");
         }

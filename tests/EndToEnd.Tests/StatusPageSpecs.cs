@@ -26,7 +26,7 @@ public sealed class StatusPageSpecs
         Assert.AreEqual(litestream, (string?)status["litestream"]!["binary"]);
         Assert.AreEqual(workspace.Backup("parks"), (string?)status["databases"]![0]!["destinations"]![0]);
         Assert.IsNotNull((string?)status["databases"]![0]!["last_sync_at"]);
-        Assert.AreEqual("_memory", (string?)status["passed_over"]![0]!["name"]);
+        Assert.AreEqual("_memory", (string?)status["skipped"]![0]!["name"]);
         Assert.IsNull((string?)status["metrics"]!["error"]);
 
         await using var browser = await Browser.OpenAsync(datasette);

@@ -5,7 +5,7 @@ namespace Datasette.Litestream.EndToEnd;
 /// <summary>Waits for things that nothing tells of.</summary>
 internal static class Wait
 {
-    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(5);
 
     public static Task<TimeSpan> UntilAsync(Func<bool> isSo, string what, TimeSpan? patience = null) =>
         UntilAsync(() => Task.FromResult(isSo()), what, patience);
@@ -19,7 +19,7 @@ internal static class Wait
         while (!await isSo())
         {
             Assert.IsLessThan(most, Stopwatch.GetElapsedTime(started), $"waited in vain until {what}");
-            await Task.Delay(LookAgain);
+            await Task.Delay(PollInterval);
         }
 
         return Stopwatch.GetElapsedTime(started);

@@ -85,13 +85,13 @@ public sealed class WheelSpecs
         var released = new string('0', 64);
         workspace.Write("checksums.txt", $"{released}  {Path.GetFileName(archive)}\n");
 
-        var fault = await Assert.ThrowsExactlyAsync<InvalidOperationException>(
+        var error = await Assert.ThrowsExactlyAsync<InvalidOperationException>(
             () => PluginEnvironment.BuildWheelAsync(workspace.Path("wheels"), workspace.Folder));
 
         Assert.Contains(
             $"{Path.GetFileName(archive)} in {workspace.Folder} has the SHA-256 {Checksum(archive)}, and its checksums.txt says {released}.",
-            fault.Message);
-        Assert.DoesNotContain("hatch_build.py", fault.Message);
+            error.Message);
+        Assert.DoesNotContain("hatch_build.py", error.Message);
     }
 
     /// <summary>Builds a wheel that carries a program as its Litestream.</summary>

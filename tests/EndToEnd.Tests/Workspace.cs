@@ -97,7 +97,7 @@ internal sealed class Workspace : IDisposable
         {
             return new FileInfo($"/proc/{processId}/{name}").LinkTarget;
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
             return null;
         }

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Configuration;
 

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Configuration;
 
@@ -134,11 +136,11 @@ internal sealed partial class ReplicaPlanner(
             return null;
         }
 
-        var url = ReplicaUrl.Parse(expanded, out var fault);
+        var url = ReplicaUrl.Parse(expanded, out var error);
         if (url is null)
         {
             // Without the URL itself: the secrets of what cannot be read are not known.
-            return Reject(urlPath, fault);
+            return Reject(urlPath, error);
         }
 
         CollectSecrets(url);
@@ -311,7 +313,7 @@ internal sealed partial class ReplicaPlanner(
         var unknown = url.QueryParts.Select(part => part.Key).FirstOrDefault(key => !ReplicaType.S3QueryKeys.Contains(key));
         return unknown is null
             ? null
-            : $"has \"{unknown}\" in its query, which Litestream would pass over{Suggestion.For(unknown, ReplicaType.S3QueryKeys)}";
+            : $"has \"{unknown}\" in its query, which Litestream would ignore{Suggestion.For(unknown, ReplicaType.S3QueryKeys)}";
     }
 
     // How it is reached, and as whom, makes no other server of it.

@@ -1,5 +1,5 @@
+using static Datasette.Litestream.Configuration.ReleaseLine;
 using static Datasette.Litestream.Configuration.SettingKind;
-using static Datasette.Litestream.LitestreamGeneration;
 
 namespace Datasette.Litestream.Configuration;
 
@@ -27,7 +27,7 @@ internal enum SettingKind
 /// stands between a typo and a backup that is not what its owner thinks it is.
 /// Source: <c>ReplicaConfig</c> and <c>ReplicaSettings</c> in Litestream's cmd/litestream/main.go, v0.3.13 and v0.5.17.
 /// </summary>
-internal sealed record ReplicaSetting(string Key, SettingKind Kind, LitestreamGeneration Generations)
+internal sealed record ReplicaSetting(string Key, SettingKind Kind, ReleaseLine ReleaseLines)
 {
     public static IReadOnlyDictionary<string, ReplicaSetting> ByKey { get; } = new ReplicaSetting[]
     {
@@ -102,8 +102,8 @@ internal sealed record ReplicaSetting(string Key, SettingKind Kind, LitestreamGe
 /// <param name="Name">The type's name.</param>
 /// <param name="Schemes">The URL schemes that mean it.</param>
 /// <param name="PlaceKey">What a mapping without a URL must name.</param>
-/// <param name="Generations">Which generations know it.</param>
-internal sealed record ReplicaType(string Name, string[] Schemes, string PlaceKey, LitestreamGeneration Generations)
+/// <param name="ReleaseLines">Which generations know it.</param>
+internal sealed record ReplicaType(string Name, string[] Schemes, string PlaceKey, ReleaseLine ReleaseLines)
 {
     public static IReadOnlyDictionary<string, ReplicaType> ByName { get; } = new ReplicaType[]
     {

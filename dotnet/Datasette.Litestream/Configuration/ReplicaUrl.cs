@@ -14,32 +14,32 @@ namespace Datasette.Litestream.Configuration;
 internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string Host, string Path, string Query)
 {
     /// <summary>Reads a URL after its variables were expanded.</summary>
-    /// <returns>Null, with the reason in <paramref name="fault"/>, where Litestream would not read it as meant.</returns>
-    public static ReplicaUrl? Parse(string text, out string fault)
+    /// <returns>Null, with the reason in <paramref name="error"/>, where Litestream would not read it as meant.</returns>
+    public static ReplicaUrl? Parse(string text, out string error)
     {
-        fault = "";
+        error = "";
         var match = Pattern().Match(text);
         if (!match.Success)
         {
-            fault = "is not a URL; write file:///absolute/path, file://$PWD/path or s3://bucket/path";
+            error = "is not a URL; write file:///absolute/path, file://$PWD/path or s3://bucket/path";
             return null;
         }
 
         if (BadEscape().IsMatch(text))
         {
-            fault = "has a % that starts no %XX; write %25 for a percent sign";
+            error = "has a % that starts no %XX; write %25 for a percent sign";
             return null;
         }
 
         if (text.Contains('#', StringComparison.Ordinal))
         {
-            fault = "has a #, after which Litestream would ignore all; write %23 for a number sign";
+            error = "has a #, after which Litestream would ignore all; write %23 for a number sign";
             return null;
         }
 
         if (text.Any(char.IsControl))
         {
-            fault = "has a control character, which no URL may have";
+            error = "has a control character, which no URL may have";
             return null;
         }
 
@@ -49,7 +49,7 @@ internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string
         var host = authority[(at + 1)..];
         if (scheme != "file" && !HostAndPort().IsMatch(host))
         {
-            fault = "has a port that is no number; in a user name or a password, write %2F for a slash and %3F for a question mark";
+            error = "has a port that is no number; in a user name or a password, write %2F for a slash and %3F for a question mark";
             return null;
         }
 

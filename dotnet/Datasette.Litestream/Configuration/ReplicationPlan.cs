@@ -4,10 +4,10 @@ namespace Datasette.Litestream.Configuration;
 
 /// <summary>
 /// What is to be replicated where: plain data, made from Datasette's configuration without touching the file system, and
-/// the same for both generations of Litestream.
+/// the same for both release lines of Litestream.
 /// </summary>
 /// <param name="Databases">The databases to replicate, each with at least one replica.</param>
-/// <param name="PassedOver">The attached databases that are not replicated, and why.</param>
+/// <param name="Skipped">The attached databases that are not replicated, and why.</param>
 /// <param name="Metrics">Where Litestream is to serve its metrics; null for nowhere.</param>
 /// <param name="Credentials">Null where the configuration says nothing of credentials.</param>
 /// <param name="ShutdownTimeout">How long Litestream may take to end before it is killed.</param>
@@ -16,7 +16,7 @@ namespace Datasette.Litestream.Configuration;
 /// <param name="Warnings">What the person who configured it should know, one sentence each.</param>
 internal sealed record ReplicationPlan(
     ImmutableArray<DatabasePlan> Databases,
-    ImmutableArray<PassedOverDatabase> PassedOver,
+    ImmutableArray<SkippedDatabase> Skipped,
     MetricsAddress? Metrics,
     CredentialSettings? Credentials,
     TimeSpan ShutdownTimeout,
@@ -46,4 +46,4 @@ internal sealed record DatabasePlan(
 /// <summary>An attached database that is not replicated.</summary>
 /// <param name="Name">Datasette's name for it.</param>
 /// <param name="Reason">Why, in a few words.</param>
-internal sealed record PassedOverDatabase(string Name, string Reason);
+internal sealed record SkippedDatabase(string Name, string Reason);

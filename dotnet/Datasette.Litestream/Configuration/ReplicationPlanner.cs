@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Configuration;
 
@@ -32,7 +34,7 @@ internal sealed class ReplicationPlanner
     private readonly List<Problem> _problems = [];
     private readonly List<string> _warnings = [];
     private readonly HashSet<string> _secrets = new(StringComparer.Ordinal);
-    private readonly List<PassedOverDatabase> _passedOver = [];
+    private readonly List<SkippedDatabase> _skipped = [];
 
     private ReplicationPlanner(DatasetteConfiguration configuration, Func<string, string?> environment)
     {
@@ -81,7 +83,7 @@ internal sealed class ReplicationPlanner
         FindSharedDestinations(databases);
         _problems.AddRange(PublishedSecrets.Find(_configuration.Published));
         return new ReplicationPlan(
-            databases, [.. _passedOver], metrics, credentials, shutdownTimeout, health, [.. _secrets], [.. _warnings]);
+            databases, [.. _skipped], metrics, credentials, shutdownTimeout, health, [.. _secrets], [.. _warnings]);
     }
 
     private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<(JsonElement Item, string Path)> templates)
@@ -90,13 +92,13 @@ internal sealed class ReplicationPlanner
         var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value);
         if (!isConfigured && templates.Count == 0)
         {
-            _passedOver.Add(new PassedOverDatabase(database.Name, "it has no replicas"));
+            _skipped.Add(new SkippedDatabase(database.Name, "it has no replicas"));
             return null;
         }
 
         if (database.Path is null)
         {
-            _passedOver.Add(new PassedOverDatabase(database.Name, "it is in memory"));
+            _skipped.Add(new SkippedDatabase(database.Name, "it is in memory"));
             if (isConfigured)
             {
                 _problems.Add(new Problem(key, "the database is in memory, and Litestream replicates files; take these settings out"));
@@ -107,7 +109,7 @@ internal sealed class ReplicationPlanner
 
         if (!database.IsMutable)
         {
-            _passedOver.Add(new PassedOverDatabase(database.Name, "it is immutable"));
+            _skipped.Add(new SkippedDatabase(database.Name, "it is immutable"));
             if (isConfigured)
             {
                 _problems.Add(new Problem(
@@ -139,8 +141,8 @@ internal sealed class ReplicationPlanner
             [.. replicas.OfType<ReplicaPlan>()],
             settings.Duration("monitor-interval"),
             settings.Duration("checkpoint-interval"),
-            settings.Count("min-checkpoint-page-count", least: 1),
-            settings.Count("max-checkpoint-page-count", least: 0));
+            settings.Count("min-checkpoint-page-count", min: 1),
+            settings.Count("max-checkpoint-page-count", min: 0));
     }
 
     private MetricsAddress? ReadMetricsAddress(SettingsReader settings)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Configuration;
 
@@ -60,8 +61,8 @@ internal sealed class SettingsReader
     }
 
     /// <param name="key">The key.</param>
-    /// <param name="least">The smallest number that makes sense.</param>
-    public long? Count(string key, long least) => Read(key, value => ReadCount(value, least, KeyPath(key), _problems));
+    /// <param name="min">The smallest number that makes sense.</param>
+    public long? Count(string key, long min) => Read(key, value => ReadCount(value, min, KeyPath(key), _problems));
 
     public bool? Flag(string key) => Value(key) is { } value ? ReadFlag(value, KeyPath(key), _problems) : null;
 
@@ -120,14 +121,14 @@ internal sealed class SettingsReader
         return duration;
     }
 
-    public static long? ReadCount(JsonElement value, long least, string path, ICollection<Problem> problems)
+    public static long? ReadCount(JsonElement value, long min, string path, ICollection<Problem> problems)
     {
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var count) && count >= least)
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var count) && count >= min)
         {
             return count;
         }
 
-        problems.Add(new Problem(path, $"expected a whole number of at least {least}, got {Describe(value)}"));
+        problems.Add(new Problem(path, $"expected a whole number of at least {min}, got {Describe(value)}"));
         return null;
     }
 

@@ -31,17 +31,17 @@ internal static class Suggestion
 
         for (var i = 0; i < left.Length; i++)
         {
-            var least = current[0] = i + 1;
+            var min = current[0] = i + 1;
             for (var j = 0; j < right.Length; j++)
             {
                 var isSame = char.ToUpperInvariant(left[i]) == char.ToUpperInvariant(right[j]);
                 current[j + 1] = Math.Min(previous[j] + (isSame ? 0 : 1), Math.Min(previous[j + 1], current[j]) + 1);
-                least = Math.Min(least, current[j + 1]);
+                min = Math.Min(min, current[j + 1]);
             }
 
-            if (least > farthest)
+            if (min > farthest)
             {
-                return least;
+                return min;
             }
 
             (previous, current) = (current, previous);

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Configuration;
 

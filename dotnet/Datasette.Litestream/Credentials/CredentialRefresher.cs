@@ -1,3 +1,5 @@
+using Datasette.Litestream.Errors;
+
 namespace Datasette.Litestream.Credentials;
 
 /// <summary>
@@ -43,14 +45,14 @@ internal sealed class CredentialRefresher : IDisposable
                 {
                     await RefreshAsync(onChanged).ConfigureAwait(false);
                 }
-                catch (Exception unknown) when (!_stopping.IsCancellationRequested)
+                catch (Exception ex) when (!_stopping.IsCancellationRequested)
                 {
-                    var fault = unknown as ReplicationException
-                        ?? new ReplicationException($"The credentials of {_source.Description} cannot be refreshed: {unknown.Message}", unknown);
-                    _status = _status with { Failure = fault.Message, Failed = _status.Failed + 1 };
+                    var error = ex as ReplicationException
+                        ?? new ReplicationException($"The credentials of {_source.Description} cannot be refreshed: {ex.Message}", ex);
+                    _status = _status with { Failure = error.Message, Failed = _status.Failed + 1 };
                     if (!keepsOnFailure)
                     {
-                        onFailed(fault);
+                        onFailed(error);
                         return;
                     }
                 }

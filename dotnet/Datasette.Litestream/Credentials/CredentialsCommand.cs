@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Text;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Credentials;
@@ -8,9 +9,9 @@ namespace Datasette.Litestream.Credentials;
 internal sealed class CredentialsCommand : ICredentialSource
 {
     private const string Key = "credentials-command";
-    private const int LargestOutput = 64 * 1024;
-    private const int ShownErrors = 2048;
-    private static readonly TimeSpan LongestRun = TimeSpan.FromSeconds(30);
+    private const int MaxOutputBytes = 64 * 1024;
+    private const int MaxErrorBytes = 2048;
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
 
     private readonly IReadOnlyList<string> _words;
     private readonly IReadOnlyDictionary<string, string> _environment;
@@ -28,9 +29,9 @@ internal sealed class CredentialsCommand : ICredentialSource
         {
             _words = ShellWords.Split(commandLine);
         }
-        catch (FormatException fault)
+        catch (FormatException ex)
         {
-            throw new ReplicationException($"{Key}: the command {fault.Message}; correct it.");
+            throw new ReplicationException($"{Key}: the command {ex.Message}; correct it.");
         }
 
         if (_words.Count == 0)
@@ -42,7 +43,7 @@ internal sealed class CredentialsCommand : ICredentialSource
     // Arguments may hold a secret; the program's name does not.
     public string Description => $"the command {_words[0]}";
 
-    public async Task<S3Credentials> ReadAsync(CancellationToken cancellation)
+    public async Task<S3Credentials> ReadAsync(CancellationToken cancellationToken)
     {
         var path = SearchPath.Find(_words[0], _environment)
             ?? throw new ReplicationException($"{Key}: there is no program {_words[0]} on PATH; correct the command.");
@@ -56,23 +57,23 @@ internal sealed class CredentialsCommand : ICredentialSource
                 [.. _words.Skip(1)],
                 _environment,
                 default,
-                piece => Keep(output, piece, LargestOutput + 1),
-                piece => Keep(errors, piece, ShownErrors),
+                piece => Keep(output, piece, MaxOutputBytes + 1),
+                piece => Keep(errors, piece, MaxErrorBytes),
                 endsWithOutput: true);
         }
-        catch (Win32Exception fault)
+        catch (Win32Exception ex)
         {
-            throw new ReplicationException($"{Key}: {fault.Message}; correct the command.", fault);
+            throw new ReplicationException($"{Key}: {ex.Message}; correct the command.", ex);
         }
 
         try
         {
-            await Task.WhenAll(process.Exited, process.OutputEnded).WaitAsync(LongestRun, _time, cancellation).ConfigureAwait(false);
+            await Task.WhenAll(process.Exited, process.OutputEnded).WaitAsync(Timeout, _time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
             throw new ReplicationException(
-                $"{Key}: {_words[0]} took longer than {LongestRun.TotalSeconds} s and was ended.{Shown(errors)}");
+                $"{Key}: {_words[0]} took longer than {Timeout.TotalSeconds} s and was ended.{Shown(errors)}");
         }
         finally
         {
@@ -85,8 +86,8 @@ internal sealed class CredentialsCommand : ICredentialSource
             throw new ReplicationException($"{Key}: {_words[0]} failed with {exit}.{Shown(errors)}");
         }
 
-        return output.Length > LargestOutput
-            ? throw new ReplicationException($"{Key}: {_words[0]} printed more than {LargestOutput / 1024} KiB; it should print one set of credentials.")
+        return output.Length > MaxOutputBytes
+            ? throw new ReplicationException($"{Key}: {_words[0]} printed more than {MaxOutputBytes / 1024} KiB; it should print one set of credentials.")
             : S3Credentials.Parse(output.ToArray(), $"{Key}: the output of {_words[0]}");
     }
 

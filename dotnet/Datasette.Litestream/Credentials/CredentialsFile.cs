@@ -1,3 +1,5 @@
+using Datasette.Litestream.Errors;
+
 namespace Datasette.Litestream.Credentials;
 
 /// <summary>Credentials as JSON in a file that somebody else writes, perhaps at this moment.</summary>
@@ -12,7 +14,7 @@ internal sealed class CredentialsFile(string path, TimeProvider time) : ICredent
 
     public string Description => $"the file {path}";
 
-    public async Task<S3Credentials> ReadAsync(CancellationToken cancellation)
+    public async Task<S3Credentials> ReadAsync(CancellationToken cancellationToken)
     {
         try
         {
@@ -20,7 +22,7 @@ internal sealed class CredentialsFile(string path, TimeProvider time) : ICredent
         }
         catch (ReplicationException)
         {
-            await Task.Delay(WritingTime, time, cancellation).ConfigureAwait(false);
+            await Task.Delay(WritingTime, time, cancellationToken).ConfigureAwait(false);
             return Read();
         }
     }
@@ -38,9 +40,9 @@ internal sealed class CredentialsFile(string path, TimeProvider time) : ICredent
 
             content = File.ReadAllBytes(path);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            throw new ReplicationException($"{key}: {path} cannot be read: {fault.Message}", fault);
+            throw new ReplicationException($"{key}: {path} cannot be read: {ex.Message}", ex);
         }
 
         return S3Credentials.Parse(content, $"{key}: {path}");

@@ -1,3 +1,5 @@
+using Datasette.Litestream.Errors;
+
 namespace Datasette.Litestream.Credentials;
 
 /// <summary>Where credentials come from.</summary>
@@ -8,5 +10,5 @@ internal interface ICredentialSource
 
     /// <summary>Reads the credentials as they are now.</summary>
     /// <exception cref="ReplicationException">They cannot be had.</exception>
-    Task<S3Credentials> ReadAsync(CancellationToken cancellation);
+    Task<S3Credentials> ReadAsync(CancellationToken cancellationToken);
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Credentials;
 
@@ -31,10 +32,10 @@ internal sealed record S3Credentials(string AccessKeyId, string SecretAccessKey,
         {
             document = JsonDocument.Parse(json.Span.StartsWith("\uFEFF"u8) ? json[3..] : json);
         }
-        catch (JsonException fault)
+        catch (JsonException ex)
         {
             // The exception's own message quotes the text, so it goes no further.
-            throw new ReplicationException($"{source} is not JSON (line {fault.LineNumber + 1}); {Expected}");
+            throw new ReplicationException($"{source} is not JSON (line {ex.LineNumber + 1}); {Expected}");
         }
 
         using (document)

@@ -1,3 +1,5 @@
+using Datasette.Litestream.Litestream;
+
 namespace Datasette.Litestream.Daemon;
 
 /// <summary>All that one run of Litestream needs to know.</summary>

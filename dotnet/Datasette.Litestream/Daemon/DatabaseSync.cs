@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -10,39 +11,39 @@ internal static class DatabaseSync
     private const int Parallelism = 8;
 
     /// <summary>A database that a writer has locked, or that is still being opened, is tried again after this time.</summary>
-    private static readonly TimeSpan TryAgain = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Returns when it has taken those of every database, or on cancellation; Litestream's log tells what went wrong.</summary>
     /// <param name="socket">Litestream's control socket.</param>
     /// <param name="databasePaths">The files, absolute.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="cancellation">Ends the wait; Litestream goes on.</param>
+    /// <param name="cancellationToken">Ends the wait; Litestream goes on.</param>
     public static async Task RunAsync(
-        ControlSocket socket, IEnumerable<string> databasePaths, TimeProvider time, CancellationToken cancellation)
+        ControlSocket socket, IEnumerable<string> databasePaths, TimeProvider time, CancellationToken cancellationToken)
     {
-        var options = new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellation };
+        var options = new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellationToken };
         try
         {
             await Parallel.ForEachAsync(databasePaths, options, async (path, stop) =>
             {
                 while (!await TrySyncAsync(socket, path, stop).ConfigureAwait(false))
                 {
-                    await Task.Delay(TryAgain, time, stop).ConfigureAwait(false);
+                    await Task.Delay(RetryDelay, time, stop).ConfigureAwait(false);
                 }
             }).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // What it has not taken yet comes with its own sync.
         }
     }
 
     /// <returns>False where another try may succeed.</returns>
-    private static async Task<bool> TrySyncAsync(ControlSocket socket, string path, CancellationToken cancellation)
+    private static async Task<bool> TrySyncAsync(ControlSocket socket, string path, CancellationToken cancellationToken)
     {
         try
         {
-            await socket.SyncAsync(path, cancellation).ConfigureAwait(false);
+            await socket.SyncAsync(path, cancellationToken).ConfigureAwait(false);
             return true;
         }
         catch (JsonException)
@@ -50,10 +51,10 @@ internal static class DatabaseSync
             // An answer all the same.
             return true;
         }
-        catch (HttpRequestException fault)
+        catch (HttpRequestException ex)
         {
             // No status at all is a Litestream that has gone.
-            return fault.StatusCode is not (HttpStatusCode.InternalServerError or HttpStatusCode.Conflict);
+            return ex.StatusCode is not (HttpStatusCode.InternalServerError or HttpStatusCode.Conflict);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -11,16 +12,16 @@ internal static class Heartbeat
     /// <summary>How many questions in a row may stay without an answer: 9 s in all, at the most, from its last sign of life.</summary>
     private const int Tries = 2;
 
-    /// <summary>Returns when Litestream stops answering; never for a generation without a control socket.</summary>
-    /// <param name="socket">Where it is asked; null for such a generation.</param>
+    /// <summary>Returns when Litestream stops answering; never for a release line without a control socket.</summary>
+    /// <param name="socket">Where it is asked; null for such a release line.</param>
     /// <param name="countSigns">How often it has written or answered; one that does need not be asked.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="cancellation">Ends the watch.</param>
-    public static async Task WatchAsync(ControlSocket? socket, Func<long> countSigns, TimeProvider time, CancellationToken cancellation)
+    /// <param name="cancellationToken">Ends the watch.</param>
+    public static async Task WatchAsync(ControlSocket? socket, Func<long> countSigns, TimeProvider time, CancellationToken cancellationToken)
     {
         if (socket is null)
         {
-            await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellation).ConfigureAwait(false);
+            await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken).ConfigureAwait(false);
             return;
         }
 
@@ -29,27 +30,27 @@ internal static class Heartbeat
         {
             if (unanswered == 0)
             {
-                await Task.Delay(Interval, time, cancellation).ConfigureAwait(false);
+                await Task.Delay(Interval, time, cancellationToken).ConfigureAwait(false);
             }
 
             var signsBefore = signs;
             signs = countSigns();
-            unanswered = signs != signsBefore || await AnswersAsync(socket, time, cancellation).ConfigureAwait(false) ? 0 : unanswered + 1;
+            unanswered = signs != signsBefore || await AnswersAsync(socket, time, cancellationToken).ConfigureAwait(false) ? 0 : unanswered + 1;
         }
     }
 
-    private static async Task<bool> AnswersAsync(ControlSocket socket, TimeProvider time, CancellationToken cancellation)
+    private static async Task<bool> AnswersAsync(ControlSocket socket, TimeProvider time, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(AnswerTimeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
             await socket.PingAsync(either.Token).ConfigureAwait(false);
             return true;
         }
-        catch (Exception fault) when (fault is HttpRequestException or JsonException or OperationCanceledException)
+        catch (Exception ex) when (ex is HttpRequestException or JsonException or OperationCanceledException)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             return false;
         }
     }

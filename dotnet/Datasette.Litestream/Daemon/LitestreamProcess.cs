@@ -1,5 +1,8 @@
 using System.ComponentModel;
 using System.Text;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Daemon;
@@ -13,7 +16,7 @@ internal sealed class LitestreamProcess : IDisposable
     private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(1);
 
     /// <summary>How often the control socket is looked for, which no line of the log has to tell of.</summary>
-    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
 
     /// <summary>How long the last lines of a process that has ended may take to arrive.</summary>
     private static readonly TimeSpan OutputTimeout = TimeSpan.FromSeconds(1);
@@ -34,14 +37,14 @@ internal sealed class LitestreamProcess : IDisposable
     {
         _settings = settings;
         _time = time;
-        Socket = settings.Binary.Version.Generation == LitestreamGeneration.V05 ? new ControlSocket(settings.SocketPath) : null;
+        Socket = settings.Binary.Version.ReleaseLine == ReleaseLine.V05 ? new ControlSocket(settings.SocketPath) : null;
         _process = ChildProcess.Start(
             settings.Binary.Path,
             ["replicate", "-no-expand-env", "-config", "/dev/stdin"],
             settings.Environment,
             Encoding.UTF8.GetBytes(settings.Configuration),
-            Counted(log.OpenSink(Note)),
-            Counted(log.OpenSink(Note)));
+            Counted(log.CreateSink(Note)),
+            Counted(log.CreateSink(Note)));
         StartedAt = time.GetUtcNow();
     }
 
@@ -49,7 +52,7 @@ internal sealed class LitestreamProcess : IDisposable
 
     public DateTimeOffset StartedAt { get; }
 
-    /// <summary>Null for a generation that has none.</summary>
+    /// <summary>Null for a release line that has none.</summary>
     public ControlSocket? Socket { get; }
 
     /// <summary>How often it has written to its outputs or answered on its socket.</summary>
@@ -62,25 +65,25 @@ internal sealed class LitestreamProcess : IDisposable
     /// <param name="log">Gets what it writes.</param>
     /// <param name="time">The clock.</param>
     /// <param name="onStarted">Told of its process id at once: whoever survives this process has to know of it.</param>
-    /// <param name="cancellation">Ends the wait, and Litestream.</param>
+    /// <param name="cancellationToken">Ends the wait, and Litestream.</param>
     /// <exception cref="ReplicationException">It ended instead; its own words are in the message.</exception>
     public static async Task<LitestreamProcess> StartAsync(
-        DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, CancellationToken cancellation)
+        DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, CancellationToken cancellationToken)
     {
         LitestreamProcess process;
         try
         {
             process = new LitestreamProcess(settings, log, time);
         }
-        catch (Win32Exception fault)
+        catch (Win32Exception ex)
         {
-            throw new ReplicationException($"Litestream could not be started: {fault.Message}.", fault);
+            throw new ReplicationException($"Litestream could not be started: {ex.Message}.", ex);
         }
 
         try
         {
             onStarted(process.Id);
-            await process.BecomeReadyAsync(cancellation).ConfigureAwait(false);
+            await process.WaitUntilReadyAsync(cancellationToken).ConfigureAwait(false);
             process._readyAt = time.GetUtcNow();
             process.StartFirstSync();
             return process;
@@ -136,7 +139,7 @@ internal sealed class LitestreamProcess : IDisposable
         Socket?.Dispose();
     }
 
-    // Both generations sync their databases when they end, but once, which a lock of a moment makes fail, and not one
+    // Both release lines sync their databases when they end, but once, which a lock of a moment makes fail, and not one
     // that they have not opened before, which they do at their first tick.
     private async Task SyncLastChangesAsync(TimeSpan timeout)
     {
@@ -158,10 +161,10 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
-    private async Task BecomeReadyAsync(CancellationToken cancellation)
+    private async Task WaitUntilReadyAsync(CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(StartTimeout, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
             while (!IsReady())
@@ -172,26 +175,26 @@ internal sealed class LitestreamProcess : IDisposable
                 {
                     await _process.OutputEnded.WaitAsync(either.Token).ConfigureAwait(false);
                     throw new ReplicationException(
-                        $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start. Its last words:\n{LastWords()}");
+                        $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start. Its last words:\n{LastLines()}");
                 }
 
                 await logged.ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new ReplicationException(
-                $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start. Its last words:\n{LastWords()}");
+                $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start. Its last words:\n{LastLines()}");
         }
     }
 
-    private async Task WaitForLineAsync(CancellationToken cancellation)
+    private async Task WaitForLineAsync(CancellationToken cancellationToken)
     {
-        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var logged = _logged.WaitAsync(waiting.Token);
-        await Task.WhenAny(logged, Task.Delay(LookAgain, _time, waiting.Token)).ConfigureAwait(false);
+        await Task.WhenAny(logged, Task.Delay(PollInterval, _time, waiting.Token)).ConfigureAwait(false);
         await waiting.CancelAsync().ConfigureAwait(false);
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
     }
 
     // Litestream would wait for its first tick, and then for the replica's.
@@ -251,7 +254,7 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
-    private string LastWords()
+    private string LastLines()
     {
         lock (_lastEntries)
         {

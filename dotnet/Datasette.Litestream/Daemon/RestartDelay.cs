@@ -4,7 +4,7 @@ namespace Datasette.Litestream.Daemon;
 /// How long to wait before Litestream is started again: 0.5 s, doubling to 30 s, and back to 0.5 s after a minute of
 /// health. Up to a fifth is added by chance, so that many Datasettes whose storage comes back do not start as one.
 /// </summary>
-internal sealed class RestartDelay(Random chance)
+internal sealed class RestartDelay(Random random)
 {
     private const double MostJitter = 0.2;
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(0.5);
@@ -19,6 +19,6 @@ internal sealed class RestartDelay(Random chance)
     {
         var delay = run >= Health ? Shortest : _next;
         _next = delay * 2 < Longest ? delay * 2 : Longest;
-        return delay * (1 + (chance.NextDouble() * MostJitter));
+        return delay * (1 + (random.NextDouble() * MostJitter));
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -6,7 +7,7 @@ namespace Datasette.Litestream.Daemon;
 internal sealed class SocketFolder : IDisposable
 {
     // sockaddr_un holds 108 bytes on Linux and 104 on macOS, a NUL among them.
-    private const int LongestSocketPath = 103;
+    private const int MaxSocketPathBytes = 103;
 
     private SocketFolder(string path) => Path = path;
 
@@ -23,7 +24,7 @@ internal sealed class SocketFolder : IDisposable
         foreach (var parent in candidates.Where(System.IO.Path.IsPathRooted))
         {
             var folder = new SocketFolder(System.IO.Path.Combine(parent, name));
-            if (Encoding.UTF8.GetByteCount(folder.SocketPath) <= LongestSocketPath && folder.TryMake(parent))
+            if (Encoding.UTF8.GetByteCount(folder.SocketPath) <= MaxSocketPathBytes && folder.TryMake(parent))
             {
                 return folder;
             }
@@ -31,7 +32,7 @@ internal sealed class SocketFolder : IDisposable
 
         throw new ReplicationException(
             "There is no folder for Litestream's control socket: neither XDG_RUNTIME_DIR nor TMPDIR nor /tmp can be written to "
-            + $"with a path of at most {LongestSocketPath} bytes; set XDG_RUNTIME_DIR to a folder of your own.");
+            + $"with a path of at most {MaxSocketPathBytes} bytes; set XDG_RUNTIME_DIR to a folder of your own.");
     }
 
     public void Dispose() => Remove(Path);
@@ -47,7 +48,7 @@ internal sealed class SocketFolder : IDisposable
             File.Delete(SocketIn(path));
             Directory.Delete(path);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
             // Gone already, or not ours.
         }
@@ -65,7 +66,7 @@ internal sealed class SocketFolder : IDisposable
                 return true;
             }
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
             // The next candidate may do.
         }

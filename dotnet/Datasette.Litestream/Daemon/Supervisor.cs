@@ -1,5 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -31,21 +33,21 @@ internal sealed class Supervisor
     /// <param name="settings">The first run's settings.</param>
     /// <param name="log">Gets what Litestream writes.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="chance">Where the delays' jitter comes from.</param>
+    /// <param name="random">Where the delays' jitter comes from.</param>
     /// <param name="onStarted">Told of the process id whenever Litestream was started, before it is ready, on the supervising task.</param>
-    public Supervisor(DaemonSettings settings, LitestreamLog log, TimeProvider time, Random chance, Action<int> onStarted)
+    public Supervisor(DaemonSettings settings, LitestreamLog log, TimeProvider time, Random random, Action<int> onStarted)
     {
         _log = log;
         _time = time;
         _onStarted = onStarted;
-        _delay = new RestartDelay(chance);
+        _delay = new RestartDelay(random);
         _ = Task.Run(() => RunAsync(settings));
     }
 
     /// <summary>How Litestream stands.</summary>
     public DaemonStatus Status => _status;
 
-    /// <summary>The control socket of the Litestream that runs; null while none does, and for a generation without one.</summary>
+    /// <summary>The control socket of the Litestream that runs; null while none does, and for a release line without one.</summary>
     public ControlSocket? Socket => _socket;
 
     /// <summary>Done when Litestream runs for the first time.</summary>
@@ -83,7 +85,7 @@ internal sealed class Supervisor
     {
         LitestreamProcess? process = null;
         Request? request = null;
-        string? fault = null;
+        string? error = null;
         Exception? failure = null;
         try
         {
@@ -98,15 +100,15 @@ internal sealed class Supervisor
                     process = null;
                     if (request.Settings is null)
                     {
-                        fault = await StopAsync(running, settings, request.Timeout).ConfigureAwait(false);
+                        error = await StopAsync(running, settings, request.Timeout).ConfigureAwait(false);
                         return;
                     }
 
-                    fault = running is null ? null : await EndAsync(running, request.Timeout).ConfigureAwait(false);
+                    error = running is null ? null : await EndAsync(running, request.Timeout).ConfigureAwait(false);
                     _status = _status.With(new Restart(_time.GetUtcNow(), RestartReason.Credentials, "There were new credentials."));
                     settings = request.Settings;
                     process = await TryStartAsync(settings).ConfigureAwait(false);
-                    request.Done.SetResult(fault);
+                    request.Done.SetResult(error);
                 }
                 else if (process is null)
                 {
@@ -114,14 +116,14 @@ internal sealed class Supervisor
                 }
                 else
                 {
-                    await BuryAsync(process).ConfigureAwait(false);
+                    await HandleUnexpectedExitAsync(process).ConfigureAwait(false);
                     process = null;
                 }
             }
         }
-        catch (Exception caught)
+        catch (Exception ex)
         {
-            failure = caught;
+            failure = ex;
             if (process is not null)
             {
                 await process.KillAsync().ConfigureAwait(false);
@@ -143,7 +145,7 @@ internal sealed class Supervisor
 
             // Whoever waits finds all of it done, and the status with it.
             _ = failure is not null && _firstStart.TrySetException(failure);
-            request?.Done.TrySetResult(fault);
+            request?.Done.TrySetResult(error);
             while (_requests.Reader.TryRead(out var late))
             {
                 late.Done.SetResult(null);
@@ -191,10 +193,10 @@ internal sealed class Supervisor
             // The request to stop comes next.
             return null;
         }
-        catch (Exception fault)
+        catch (Exception ex)
         {
             // Whatever it is, it may pass: replication is not given up.
-            Note(RestartReason.FailedStart, fault.Message, TimeSpan.Zero);
+            Note(RestartReason.FailedStart, ex.Message, TimeSpan.Zero);
             return null;
         }
     }
@@ -209,11 +211,11 @@ internal sealed class Supervisor
         var lost = _status.DownSince is { } down ? $"What was written since {down:u}" : "What was written last";
         if (process is not null)
         {
-            var fault = await EndAsync(process, timeout).ConfigureAwait(false);
+            var error = await EndAsync(process, timeout).ConfigureAwait(false);
             var exit = await process.Exited.ConfigureAwait(false);
             if (exit.Signal is null || _time.GetElapsedTime(started) >= timeout)
             {
-                return fault;
+                return error;
             }
         }
 
@@ -234,14 +236,14 @@ internal sealed class Supervisor
     }
 
     /// <summary>Takes note of a process that ended by itself, and ends one that does not answer.</summary>
-    private async Task BuryAsync(LitestreamProcess process)
+    private async Task HandleUnexpectedExitAsync(LitestreamProcess process)
     {
         _socket = null;
         using (process)
         {
             var hasEnded = process.Exited.IsCompleted;
 
-            // One that was stopped (SIGSTOP) or hangs would not heed a gentler signal.
+            // One that was stopped (SIGSTOP) or hangs would ignore a gentler signal.
             await process.KillAsync().ConfigureAwait(false);
             Note(
                 hasEnded ? RestartReason.Crash : RestartReason.Unresponsive,
@@ -273,7 +275,7 @@ internal sealed class Supervisor
     /// <param name="Timeout">How long the stop may take.</param>
     private sealed record Request(DaemonSettings? Settings, TimeSpan Timeout)
     {
-        /// <summary>The fault of the stop, or null.</summary>
+        /// <summary>What went wrong in the stop; null for nothing.</summary>
         public TaskCompletionSource<string?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -1,3 +1,6 @@
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Litestream;
+
 namespace Datasette.Litestream.Locking;
 
 /// <summary>
@@ -37,19 +40,19 @@ internal sealed class DatabaseLock : IDisposable
             file = new FileStream(
                 Path.Combine(folder, "datasette-litestream.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
         }
-        catch (Exception fault) when (fault is UnauthorizedAccessException or IOException && !IsHeldByAnother(fault))
+        catch (Exception ex) when (ex is UnauthorizedAccessException or IOException && !IsHeldByAnother(ex))
         {
             throw new ReplicationException(
-                $"{name}: Litestream must write beside the database, and cannot: {fault.Message} Make {parent} writable for Datasette's user.",
-                fault);
+                $"{name}: Litestream must write beside the database, and cannot: {ex.Message} Make {parent} writable for Datasette's user.",
+                ex);
         }
-        catch (IOException fault)
+        catch (IOException ex)
         {
             var holder = LockRecord.Read(recordPath)?.Holder;
             throw new ReplicationException(
                 $"{name}: another Datasette{(holder is null ? "" : $" (process {holder.ProcessId})")} replicates {path} already, and two "
                 + "would destroy the backup. Stop that one first, or take the plugin's settings out of this one.",
-                fault);
+                ex);
         }
 
         return new DatabaseLock(file, recordPath, LockRecord.Read(recordPath));
@@ -76,7 +79,7 @@ internal sealed class DatabaseLock : IDisposable
                 File.Delete(_recordPath);
             }
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
             // Somebody removed Litestream's folder; the lock goes back all the same.
         }
@@ -88,5 +91,5 @@ internal sealed class DatabaseLock : IDisposable
     public void Dispose() => _file.Dispose();
 
     // EWOULDBLOCK of flock(2), as FileStream reports it; 11 on Linux, 35 on macOS.
-    private static bool IsHeldByAnother(Exception fault) => fault.HResult is 11 or 35;
+    private static bool IsHeldByAnother(Exception error) => error.HResult is 11 or 35;
 }

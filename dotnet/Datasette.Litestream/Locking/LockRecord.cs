@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Locking;
 
@@ -30,7 +31,7 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
                 litestream.ValueKind == JsonValueKind.Null ? null : ReadProcess(litestream),
                 ReadText(record, "socketFolder"));
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException || IsSomethingElse(fault))
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException || IsSomethingElse(ex))
         {
             return null;
         }
@@ -88,6 +89,6 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
     }
 
     // What JsonElement throws where the text is no JSON, lacks a part, or has another kind of value in its place.
-    private static bool IsSomethingElse(Exception fault) =>
-        fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException;
+    private static bool IsSomethingElse(Exception error) =>
+        error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException;
 }

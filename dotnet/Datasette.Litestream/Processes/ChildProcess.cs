@@ -71,15 +71,15 @@ internal sealed class ChildProcess
             stderr = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
             child = new ChildProcess(Spawn(path, arguments, environment, stdin, stdout, stderr));
         }
-        catch (Exception fault)
+        catch (Exception ex)
         {
             stdin?.Dispose();
             stdout?.Dispose();
             stderr?.Dispose();
-            if (fault is IOException)
+            if (ex is IOException)
             {
                 // No file descriptor is left for a pipe: one more way of not starting.
-                throw new Win32Exception(fault.HResult, $"{path}: {fault.Message}");
+                throw new Win32Exception(ex.HResult, $"{path}: {ex.Message}");
             }
 
             throw;

@@ -84,7 +84,7 @@ public sealed class DatabaseSettingSpecs
 
     [TestMethod]
     public void A_database_without_replicas_is_passed_over() =>
-        Assert.AreEqual(new PassedOverDatabase("parks", "it has no replicas"), Plans.From().Sound.PassedOver.Single());
+        Assert.AreEqual(new SkippedDatabase("parks", "it has no replicas"), Plans.From().Sound.Skipped.Single());
 
     [TestMethod]
     public void A_database_in_memory_is_passed_over_in_silence()
@@ -93,7 +93,7 @@ public sealed class DatabaseSettingSpecs
 
         Assert.IsEmpty(plan.Databases);
         Assert.IsEmpty(plan.Warnings);
-        Assert.AreEqual(new PassedOverDatabase("scratch", "it is in memory"), plan.PassedOver.Single());
+        Assert.AreEqual(new SkippedDatabase("scratch", "it is in memory"), plan.Skipped.Single());
     }
 
     [TestMethod]
@@ -107,7 +107,7 @@ public sealed class DatabaseSettingSpecs
         var plan = Plans.From("""{"all-replicate": "file:///x/$DB_NAME"}""", "{}", Plans.Immutable("atlas"), Plans.Attached("parks")).Sound;
 
         Assert.AreEqual("parks", plan.Databases.Single().Name);
-        Assert.AreEqual(new PassedOverDatabase("atlas", "it is immutable"), plan.PassedOver.Single());
+        Assert.AreEqual(new SkippedDatabase("atlas", "it is immutable"), plan.Skipped.Single());
         Assert.AreEqual(
             "The database atlas is not replicated: it is immutable (-i), and Litestream would write to it.", plan.Warnings.Single());
     }

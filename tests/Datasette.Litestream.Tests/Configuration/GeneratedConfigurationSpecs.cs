@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
 using FsCheck;
 using FsCheck.Fluent;
 using Microsoft.FSharp.Core;
@@ -42,8 +43,8 @@ public sealed class GeneratedConfigurationSpecs
                 if (fit.Problems.Count == 0)
                 {
                     written++;
-                    var generation = version.Generation!.Value;
-                    AssertReadsBack(LitestreamConfiguration.Create(fit.Plan, generation, "/run/litestream.sock"), fit.Yaml(generation));
+                    var releaseLine = version.ReleaseLine!.Value;
+                    AssertReadsBack(LitestreamConfiguration.Create(fit.Plan, releaseLine, "/run/litestream.sock"), fit.Yaml(releaseLine));
                 }
             }
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(Count).WithReplay(Seed));

@@ -1,6 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Tests.Configuration;
 
@@ -110,9 +112,9 @@ internal sealed record Planned(ReplicationPlan Plan, List<Problem> Problems)
     }
 
     /// <summary>Warnings after the version's own rules, which add to the problems.</summary>
-    public IReadOnlyList<string> Check(LitestreamVersion version) => GenerationRules.Check(Plan, version, Problems);
+    public IReadOnlyList<string> Check(LitestreamVersion version) => VersionCompatibility.Check(Plan, version, Problems);
 
     /// <summary>What Litestream gets.</summary>
-    public string Yaml(LitestreamGeneration generation) =>
-        Litestream.Configuration.Yaml.Write(LitestreamConfiguration.Create(Plan, generation, "/run/litestream.sock"));
+    public string Yaml(ReleaseLine releaseLine) =>
+        Datasette.Litestream.Litestream.Yaml.Write(LitestreamConfiguration.Create(Plan, releaseLine, "/run/litestream.sock"));
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Tests.Configuration;
 

@@ -83,7 +83,7 @@ public sealed class ReplicaSpecs
     [DataRow("file:///a%00b", "", "has a NUL character, which no path may have")]
     [DataRow("file:///a?b", "", "has a ?, and a URL of type file has no query; write %3F for a question mark, and settings as keys beside url")]
     [DataRow("abs://a@b/p?sig=fake", "", "has a ?, and a URL of type abs has no query; write %3F for a question mark, and settings as keys beside url")]
-    [DataRow("s3://b/p?endpont=minio", "", "has \"endpont\" in its query, which Litestream would pass over; did you mean \"endpoint\"?")]
+    [DataRow("s3://b/p?endpont=minio", "", "has \"endpont\" in its query, which Litestream would ignore; did you mean \"endpoint\"?")]
     [DataRow("s3://b/p#q", "", "has a #, after which Litestream would ignore all; write %23 for a number sign")]
     [DataRow("s3://b/100%", "", "has a % that starts no %XX; write %25 for a percent sign")]
     [DataRow("s3://b/a\nb", "", "has a control character, which no URL may have")]

@@ -33,7 +33,7 @@ public sealed class ScaleSpecs
                 Assert.HasCount(count, planned.Sound.Databases);
                 planned.Check(Planned.V05);
                 planned.AssertProblems();
-                Assert.Contains($"s3://maps/db{count - 1}\"", planned.Yaml(LitestreamGeneration.V05));
+                Assert.Contains($"s3://maps/db{count - 1}\"", planned.Yaml(ReleaseLine.V05));
             }
         }
     }

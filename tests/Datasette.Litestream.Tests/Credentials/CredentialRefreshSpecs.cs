@@ -1,4 +1,5 @@
 using Datasette.Litestream.Credentials;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Credentials;
@@ -120,7 +121,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
             _changes.Add(changed);
             return Task.CompletedTask;
         }),
-        fault => _failures.Add(fault.Message));
+        error => _failures.Add(error.Message));
 
     private async Task RefreshAsync(int times = 1)
     {
@@ -143,7 +144,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
 
         public string Description => "the source";
 
-        public async Task<S3Credentials> ReadAsync(CancellationToken cancellation)
+        public async Task<S3Credentials> ReadAsync(CancellationToken cancellationToken)
         {
             await Task.Yield();
             Interlocked.Increment(ref _reads);

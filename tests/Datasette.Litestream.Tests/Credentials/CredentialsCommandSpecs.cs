@@ -1,6 +1,7 @@
 using System.Globalization;
 using Datasette.Litestream.Credentials;
-using Datasette.Litestream.Locking;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Credentials;
@@ -93,11 +94,11 @@ public sealed class CredentialsCommandSpecs : IDisposable
     public async Task Giving_up_ends_it()
     {
         Script("echo $$ > $0.id; mv $0.id $0.ids; exec sleep 1000");
-        using var cancellation = new CancellationTokenSource();
-        var reading = Command("keys").ReadAsync(cancellation.Token);
+        using var cancellationToken = new CancellationTokenSource();
+        var reading = Command("keys").ReadAsync(cancellationToken.Token);
         await Eventually.HoldsAsync(() => File.Exists(_folder["keys.ids"]));
         var process = ProcessIdentity.Of(int.Parse(File.ReadAllText(_folder["keys.ids"]), CultureInfo.InvariantCulture))!;
-        await cancellation.CancelAsync();
+        await cancellationToken.CancelAsync();
         await Assert.ThrowsAsync<OperationCanceledException>(() => reading.InTimeAsync());
         await Eventually.HoldsAsync(() => !process.IsRunning);
     }

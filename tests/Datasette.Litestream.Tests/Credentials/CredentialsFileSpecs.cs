@@ -1,4 +1,5 @@
 using Datasette.Litestream.Credentials;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Credentials;
@@ -44,17 +45,17 @@ public sealed class CredentialsFileSpecs : IDisposable
         Write(content == "TOO LARGE" ? Json + new string(' ', 64 * 1024) : content);
         var reading = Read();
         await _clock.PassAsync(seconds: 1);
-        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => reading.InTimeAsync());
-        StringAssert.StartsWith(fault.Message, $"credentials-file: {_folder["keys.json"]} {message}");
-        Assert.DoesNotContain("hush", fault.ToString());
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => reading.InTimeAsync());
+        StringAssert.StartsWith(error.Message, $"credentials-file: {_folder["keys.json"]} {message}");
+        Assert.DoesNotContain("hush", error.ToString());
     }
 
     [TestMethod]
     public async Task Waiting_for_it_can_be_given_up()
     {
-        using var cancellation = new CancellationTokenSource();
-        var reading = new CredentialsFile(_folder["keys.json"], _clock).ReadAsync(cancellation.Token);
-        await cancellation.CancelAsync();
+        using var cancellationToken = new CancellationTokenSource();
+        var reading = new CredentialsFile(_folder["keys.json"], _clock).ReadAsync(cancellationToken.Token);
+        await cancellationToken.CancelAsync();
         await Assert.ThrowsAsync<OperationCanceledException>(() => reading.InTimeAsync());
     }
 

@@ -1,5 +1,6 @@
 using System.Text;
 using Datasette.Litestream.Credentials;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Tests.Credentials;
 
@@ -28,11 +29,11 @@ public sealed class S3CredentialsSpecs
     [DataRow("""{"access-key-id":"hush-hush","secret-access-key":"\ud800"}""", "secret-access-key is not text, or empty")]
     public void Anything_else_is_told_without_its_values(string json, string message)
     {
-        var fault = Assert.ThrowsExactly<ReplicationException>(() => Parse(json));
-        StringAssert.StartsWith(fault.Message, "the source");
-        StringAssert.Contains(fault.Message, message);
-        StringAssert.Contains(fault.Message, "expected {\"access-key-id\"");
-        Assert.DoesNotContain("hush", fault.ToString());
+        var error = Assert.ThrowsExactly<ReplicationException>(() => Parse(json));
+        StringAssert.StartsWith(error.Message, "the source");
+        StringAssert.Contains(error.Message, message);
+        StringAssert.Contains(error.Message, "expected {\"access-key-id\"");
+        Assert.DoesNotContain("hush", error.ToString());
     }
 
     [TestMethod]

@@ -9,10 +9,10 @@ public sealed class RestartDelaySpecs
     public void It_doubles_to_thirty_seconds_with_up_to_a_fifth_by_chance()
     {
         var delay = new RestartDelay(new Random(7));
-        var chance = new Random(7);
+        var random = new Random(7);
         foreach (var seconds in new[] { 0.5, 1, 2, 4, 8, 16, 30, 30, 30 })
         {
-            Assert.AreEqual(TimeSpan.FromSeconds(seconds) * (1 + (chance.NextDouble() * 0.2)), delay.After(TimeSpan.Zero));
+            Assert.AreEqual(TimeSpan.FromSeconds(seconds) * (1 + (random.NextDouble() * 0.2)), delay.After(TimeSpan.Zero));
         }
     }
 

@@ -1,4 +1,5 @@
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Processes;
 

@@ -1,4 +1,5 @@
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Daemon;
@@ -56,9 +57,9 @@ public sealed class StartSpecs
     {
         using var stage = new Stage();
         var supervisor = stage.Supervise(stage.Settings("log=no-such-bucket fail", version));
-        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
         Assert.AreEqual(
-            "Litestream ended with exit code 1 at its start. Its last words:\n  ERROR no-such-bucket\n  ERROR Error: told to fail", fault.Message);
+            "Litestream ended with exit code 1 at its start. Its last words:\n  ERROR no-such-bucket\n  ERROR Error: told to fail", error.Message);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }
 
@@ -67,8 +68,8 @@ public sealed class StartSpecs
     {
         using var stage = new Stage();
         var supervisor = stage.Supervise(stage.Script("printf 'Error: cut off' >&2; exit 1"));
-        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        StringAssert.EndsWith(fault.Message, "\n  ERROR Error: cut off");
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        StringAssert.EndsWith(error.Message, "\n  ERROR Error: cut off");
     }
 
     [TestMethod]
@@ -76,8 +77,8 @@ public sealed class StartSpecs
     {
         using var stage = new Stage();
         var supervisor = stage.Supervise(stage.Script("seq 1 30; exit 1"));
-        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        StringAssert.EndsWith(fault.Message, "Its last words:\n" + string.Join('\n', Enumerable.Range(21, 10).Select(i => $"  INFO {i}")));
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        StringAssert.EndsWith(error.Message, "Its last words:\n" + string.Join('\n', Enumerable.Range(21, 10).Select(i => $"  INFO {i}")));
         Assert.HasCount(30, stage.Log.Entries);
     }
 
@@ -86,8 +87,8 @@ public sealed class StartSpecs
     {
         using var stage = new Stage();
         var supervisor = stage.Supervise(stage.Script("exit 127"));
-        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        Assert.AreEqual("Litestream ended with exit code 127 at its start. Its last words:\n  (none)", fault.Message);
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        Assert.AreEqual("Litestream ended with exit code 127 at its start. Its last words:\n  (none)", error.Message);
     }
 
     [TestMethod]
@@ -97,8 +98,8 @@ public sealed class StartSpecs
         var supervisor = stage.Supervise(stage.Settings("never-ready log=thinking"));
         await Eventually.HoldsAsync(() => stage.Log.Entries.Count == 1);
         await stage.Clock.PassAsync(seconds: 60);
-        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        Assert.AreEqual("Litestream was not ready within 60 s of its start. Its last words:\n  ERROR thinking", fault.Message);
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        Assert.AreEqual("Litestream was not ready within 60 s of its start. Its last words:\n  ERROR thinking", error.Message);
     }
 
     [TestMethod]
@@ -107,8 +108,8 @@ public sealed class StartSpecs
         using var stage = new Stage();
         var settings = stage.Script("");
         File.Delete(settings.Binary.Path);
-        var fault = await Assert.ThrowsExactlyAsync<ReplicationException>(() => stage.Supervise(settings).FirstStart.InTimeAsync());
-        StringAssert.StartsWith(fault.Message, $"Litestream could not be started: {settings.Binary.Path}: No such file");
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => stage.Supervise(settings).FirstStart.InTimeAsync());
+        StringAssert.StartsWith(error.Message, $"Litestream could not be started: {settings.Binary.Path}: No such file");
     }
 
     [TestMethod]

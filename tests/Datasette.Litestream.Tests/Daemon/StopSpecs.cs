@@ -129,10 +129,10 @@ public sealed class StopSpecs
         using var stage = new Stage();
         var supervisor = await stage.RunAsync(stage.Settings("fail-from=2"));
         await stage.KillAsync(supervisor);
-        var fault = await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync();
+        var error = await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync();
         StringAssert.StartsWith(
-            fault, $"Litestream was down and could not be started again. What was written since {stage.Clock.Now:u} is not replicated.");
-        StringAssert.Contains(fault, "told to fail");
+            error, $"Litestream was down and could not be started again. What was written since {stage.Clock.Now:u} is not replicated.");
+        StringAssert.Contains(error, "told to fail");
         Assert.HasCount(2, stage.Started);
     }
 

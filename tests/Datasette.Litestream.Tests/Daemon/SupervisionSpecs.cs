@@ -1,5 +1,4 @@
 using Datasette.Litestream.Daemon;
-using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Processes;
 

@@ -1,3 +1,4 @@
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Processes;

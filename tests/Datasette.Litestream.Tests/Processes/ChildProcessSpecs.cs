@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
-using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Tests.Processes;
@@ -135,8 +134,8 @@ public sealed class ChildProcessSpecs
     [TestMethod]
     public void A_missing_program_is_named()
     {
-        var fault = Assert.ThrowsExactly<Win32Exception>(() => new StartedChild("/nowhere/litestream", []));
-        StringAssert.Contains(fault.Message, "/nowhere/litestream: No such file");
+        var error = Assert.ThrowsExactly<Win32Exception>(() => new StartedChild("/nowhere/litestream", []));
+        StringAssert.Contains(error.Message, "/nowhere/litestream: No such file");
     }
 
     [TestMethod]
@@ -167,23 +166,23 @@ public sealed class ChildProcessSpecs
 
         Assert.AreEqual(0, getrlimit(RLIMIT_NOFILE, out var limit));
         var none = limit with { Soft = 3 };
-        Win32Exception? fault = null;
+        Win32Exception? error = null;
         Assert.AreEqual(0, setrlimit(RLIMIT_NOFILE, ref none));
         try
         {
             StartedChild.Shell("exit 0").Dispose();
         }
-        catch (Win32Exception caught)
+        catch (Win32Exception ex)
         {
-            fault = caught;
+            error = ex;
         }
         finally
         {
             _ = setrlimit(RLIMIT_NOFILE, ref limit);
         }
 
-        Assert.IsNotNull(fault);
-        StringAssert.StartsWith(fault.Message, "/bin/sh: ");
+        Assert.IsNotNull(error);
+        StringAssert.StartsWith(error.Message, "/bin/sh: ");
     }
 
     [TestMethod]

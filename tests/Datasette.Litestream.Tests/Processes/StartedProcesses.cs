@@ -1,5 +1,4 @@
 using System.Globalization;
-using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Tests.Processes;

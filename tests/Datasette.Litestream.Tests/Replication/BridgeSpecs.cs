@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
-using Datasette.Litestream.Status;
+using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Replication;
@@ -34,7 +34,7 @@ public sealed class BridgeSpecs : IDisposable
         Assert.AreEqual("replicating", (string?)parks["state"]);
         Assert.AreEqual(7, (int?)parks["txid"]);
         Assert.AreEqual(_site.Folder["replica/parks"], (string?)parks["destinations"]![0]);
-        Assert.AreEqual(":memory:", (string?)running["passed_over"]![0]!["name"]);
+        Assert.AreEqual(":memory:", (string?)running["skipped"]![0]!["name"]);
         StringAssert.Contains((string?)running["configuration"], _site.Folder["parks.db"]);
         Assert.IsTrue(running["log"]!.AsArray().Any(line => (string?)line!["message"] == "initialized db"));
         Assert.AreEqual(_site.Started.Single(), LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Replication;

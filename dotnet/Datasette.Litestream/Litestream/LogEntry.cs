@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace Datasette.Litestream.Litestream;
+
+/// <summary>One line of Litestream's log.</summary>
+/// <param name="Time">When Litestream wrote it, or when it came where the line does not say.</param>
+/// <param name="Level">INFO, WARN, ERROR or DEBUG.</param>
+/// <param name="Message">What happened.</param>
+/// <param name="Database">The database it is about, as Litestream names it (its file's name or path); null for none.</param>
+/// <param name="Details">Litestream's other attributes as <c>key=value</c>.</param>
+/// <param name="UploadedBytes">What Litestream 0.3 tells to have brought to a replica; null for nothing.</param>
+internal sealed record LogEntry(
+    DateTimeOffset Time, string Level, string Message, string? Database, string Details, long? UploadedBytes = null)
+{
+    /// <summary>What is written is not taken from the database; Litestream tells its replica's health apart from that.</summary>
+    private static readonly string[] SyncErrors = ["sync error", "disk full while staging ltx file"];
+
+    public bool IsError => Level == "ERROR";
+
+    /// <summary>Whether Litestream has failed to take changes from the database.</summary>
+    public bool IsSyncError => IsError && SyncErrors.Any(start => Message.StartsWith(start, StringComparison.Ordinal));
+
+    /// <summary>
+    /// Whether Litestream has been started anew. Of 0.3, which has no socket to ask, it is all that tells so; 0.5 says it too.
+    /// </summary>
+    public bool IsInitialized => Message == "initialized db";
+
+    /// <summary>Reads a line: an object of Go's log/slog, or any text, which Litestream writes where it fails before logging.</summary>
+    /// <param name="line">Without its line break.</param>
+    /// <param name="now">The time where the line has none.</param>
+    public static LogEntry Parse(string line, DateTimeOffset now)
+    {
+        if (!line.StartsWith('{'))
+        {
+            return new LogEntry(now, line.StartsWith("Error: ", StringComparison.Ordinal) ? "ERROR" : "INFO", line, null, "");
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(line);
+            return FromJson(document.RootElement, now);
+        }
+        catch (Exception ex) when (ex is JsonException or InvalidOperationException)
+        {
+            // Half a surrogate pair is JSON, but no text.
+            return new LogEntry(now, "INFO", line, null, "");
+        }
+    }
+
+    public override string ToString() => string.Join(' ', new[] { Level, Message, Details }.Where(part => part.Length > 0));
+
+    private static LogEntry FromJson(JsonElement line, DateTimeOffset now)
+    {
+        var time = now;
+        string? level = null;
+        long bytes = 0;
+        var message = "";
+        string? database = null;
+        var details = new List<string>();
+        foreach (var attribute in line.EnumerateObject())
+        {
+            var value = attribute.Value.ValueKind == JsonValueKind.String ? attribute.Value.GetString()! : attribute.Value.GetRawText();
+            switch (attribute.Name)
+            {
+                case "time" when DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, out var written):
+                    time = written;
+                    break;
+                // slog's own comes first; Litestream has a level of its own, a number, in lines about compaction.
+                case "level" when level is null:
+                    level = value;
+                    break;
+                case "msg":
+                    message = value;
+                    break;
+                case "db" or "path":
+                    database ??= value;
+                    details.Add($"{attribute.Name}={value}");
+                    break;
+                case "sz" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out bytes):
+                    details.Add($"{attribute.Name}={value}");
+                    break;
+                default:
+                    details.Add($"{attribute.Name}={value}");
+                    break;
+            }
+        }
+
+        return new LogEntry(
+            time,
+            level ?? "INFO",
+            message,
+            database,
+            string.Join(' ', details),
+            message is "wal segment written" or "snapshot written" ? bytes : null);
+    }
+}

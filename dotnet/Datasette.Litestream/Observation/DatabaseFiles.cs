@@ -1,0 +1,18 @@
+namespace Datasette.Litestream.Observation;
+
+/// <summary>What a database's files tell without being opened.</summary>
+/// <param name="DatabaseBytes">The size of the database file; null where there is none.</param>
+/// <param name="WalBytes">The size of the write-ahead log; null where there is none.</param>
+/// <param name="ChangedAt">When either was last written to.</param>
+internal readonly record struct DatabaseFiles(long? DatabaseBytes, long? WalBytes, DateTimeOffset ChangedAt)
+{
+    public static DatabaseFiles Inspect(string path)
+    {
+        var database = new FileInfo(path);
+        var wal = new FileInfo(path + "-wal");
+        var databaseBytes = database.Exists ? database.Length : (long?)null;
+        var walBytes = wal.Exists ? wal.Length : (long?)null;
+        var changedAt = walBytes > 0 && wal.LastWriteTimeUtc > database.LastWriteTimeUtc ? wal.LastWriteTimeUtc : database.LastWriteTimeUtc;
+        return new DatabaseFiles(databaseBytes, walBytes, changedAt);
+    }
+}

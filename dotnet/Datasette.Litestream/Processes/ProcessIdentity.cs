@@ -1,0 +1,67 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Datasette.Litestream.Processes;
+
+/// <summary>
+/// Which process, beyond its number: numbers are given away again, and the same number means another process in another
+/// container or after a reboot.
+/// </summary>
+/// <param name="ProcessId">Its number.</param>
+/// <param name="StartTime">When it started, in the units of the system that it runs on.</param>
+/// <param name="Boot">The system's boot id; empty where it has none.</param>
+/// <param name="Namespace">The namespace that <paramref name="ProcessId"/> counts in; empty where there are none.</param>
+internal sealed record ProcessIdentity(int ProcessId, long StartTime, string Boot, string Namespace)
+{
+    /// <summary>The process with that number now; null where there is none.</summary>
+    public static ProcessIdentity? Of(int processId) =>
+        ReadStartTime(processId) is { } startTime
+            ? new ProcessIdentity(processId, startTime, ReadBoot(), ReadNamespace())
+            : null;
+
+    /// <summary>
+    /// Whether this very process runs. False also where that cannot be told from here (another boot, another container):
+    /// what cannot be checked is not trusted.
+    /// </summary>
+    public bool IsRunning => Of(ProcessId) == this;
+
+    private static long? ReadStartTime(int processId) =>
+        OperatingSystem.IsLinux() ? ReadLinuxStartTime(processId) : ReadOtherStartTime(processId);
+
+    // proc_pid_stat(5): the name, in brackets, may hold anything; state is the field after it, starttime the 20th after it.
+    private static long? ReadLinuxStartTime(int processId)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{processId}/stat");
+            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            var isDead = fields[0] is "Z" or "X";
+            return isDead ? null : long.Parse(fields[19], CultureInfo.InvariantCulture);
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static long? ReadOtherStartTime(int processId)
+    {
+        try
+        {
+            using var process = Process.GetProcessById(processId);
+            return process.StartTime.ToUniversalTime().Ticks;
+        }
+        catch (Exception ex) when (ex is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            return null;
+        }
+    }
+
+    private static string ReadBoot()
+    {
+        const string file = "/proc/sys/kernel/random/boot_id";
+        return File.Exists(file) ? File.ReadAllText(file).Trim() : "";
+    }
+
+    private static string ReadNamespace() => new FileInfo("/proc/self/ns/pid").LinkTarget ?? "";
+}

@@ -1,0 +1,19 @@
+namespace Datasette.Litestream.Reporting;
+
+/// <summary>What a machine that asks over HTTP is answered.</summary>
+/// <param name="Status">The status code.</param>
+/// <param name="ContentType">What the body is.</param>
+/// <param name="Body">The rest.</param>
+internal sealed record MachineAnswer(int Status, string ContentType, string Body)
+{
+    private const string PlainText = "text/plain; charset=utf-8";
+
+    public static MachineAnswer Json((bool IsFound, string Json) report) =>
+        new(report.IsFound ? 200 : 404, "application/json; charset=utf-8", report.Json);
+
+    /// <summary>Prometheus' text exposition.</summary>
+    public static MachineAnswer Metrics(string text) => new(200, "text/plain; version=0.0.4; charset=utf-8", text);
+
+    public static MachineAnswer Health(HealthReport report) =>
+        report.Enabled ? new(report.Healthy ? 200 : 503, PlainText, $"{report.Line}\n") : new(404, PlainText, "not found\n");
+}

@@ -1,0 +1,163 @@
+using System.Collections.Immutable;
+using System.Text;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
+
+namespace Datasette.Litestream.Reporting;
+
+/// <summary>Litestream's own metrics, told by Datasette's names.</summary>
+internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> databases, TimeProvider time) : IDisposable
+{
+    /// <summary>From when on what was read is read again, which nobody waits for; and from when on somebody does.</summary>
+    /// <remarks>Litestream takes 10 ms to tell of a hundred databases.</remarks>
+    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2), Stale = TimeSpan.FromSeconds(10);
+
+    private const string MetricPrefix = "litestream_";
+    private const string PathLabel = "db", NameLabel = "database";
+
+    private readonly MetricsReader _reader = new(url);
+    private readonly Lock _access = new();
+    private Reading? _latest, _next;
+    private readonly Dictionary<string, string> _names = databases.ToDictionary(database => database.Path, database => database.Name, StringComparer.Ordinal);
+
+    /// <summary>Begins to read them where they are to be read, for somebody who has something else to wait for before.</summary>
+    public void Prepare() => _ = LatestAsync();
+
+    /// <summary>Those of some databases, as they were in the last 10 s, and what was done at the replicas in all.</summary>
+    public async Task<MetricsReport> ReportAsync(IReadOnlyList<DatabasePlan> shown)
+    {
+        try
+        {
+            var all = await LatestAsync().ConfigureAwait(false);
+            var ofShown = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
+            foreach (var database in shown)
+            {
+                if (all.Databases.TryGetValue(database.Path, out var values))
+                {
+                    ofShown[database.Name] = values;
+                }
+            }
+
+            return all with { Databases = ofShown };
+        }
+        catch (Exception ex) when (IsUnavailable(ex))
+        {
+            return new MetricsReport(
+                url.ToString(), "Litestream does not answer there.", new Dictionary<string, IReadOnlyDictionary<string, double>>(), []);
+        }
+    }
+
+    /// <summary>
+    /// The families whose names start with <c>litestream_</c> as Prometheus' text exposition, with Datasette's name for the
+    /// database as a label beside its path; empty where Litestream does not answer.
+    /// </summary>
+    public async Task<string> WriteAsync()
+    {
+        try
+        {
+            var text = new StringBuilder();
+            foreach (var line in (await _reader.ReadAsync().ConfigureAwait(false)).Split('\n'))
+            {
+                if (line.StartsWith(MetricPrefix, StringComparison.Ordinal))
+                {
+                    text.Append(WithName(line)).Append('\n');
+                }
+                else if (line.StartsWith($"# HELP {MetricPrefix}", StringComparison.Ordinal)
+                    || line.StartsWith($"# TYPE {MetricPrefix}", StringComparison.Ordinal))
+                {
+                    text.Append(line).Append('\n');
+                }
+            }
+
+            return text.ToString();
+        }
+        catch (Exception ex) when (IsUnavailable(ex))
+        {
+            return "";
+        }
+    }
+
+    public void Dispose() => _reader.Dispose();
+
+    private string WithName(string line)
+    {
+        if (Exposition.ParseSample(line) is not { } sample
+            || !sample.Labels.TryGetValue(PathLabel, out var path)
+            || !_names.TryGetValue(path, out var name))
+        {
+            return line;
+        }
+
+        var brace = line.IndexOf('{', StringComparison.Ordinal) + 1;
+        return $"{line[..brace]}{NameLabel}=\"{Exposition.Escape(name)}\",{line[brace..]}";
+    }
+
+    /// <summary>What was read last, if that is not long ago, while it is read again.</summary>
+    private Task<MetricsReport> LatestAsync()
+    {
+        lock (_access)
+        {
+            if (_next is { Answer.IsCompleted: true })
+            {
+                _latest = _next;
+            }
+
+            if (_next is null || (_next == _latest && time.GetElapsedTime(_next.StartedAt) >= Fresh))
+            {
+                _next = new Reading(time.GetTimestamp(), ReadAsync());
+            }
+
+            return _latest is { Answer.IsCompletedSuccessfully: true } && time.GetElapsedTime(_latest.StartedAt) < Stale ? _latest.Answer : _next.Answer;
+        }
+    }
+
+    private async Task<MetricsReport> ReadAsync() => Report(Exposition.Parse(await _reader.ReadAsync().ConfigureAwait(false)));
+
+    /// <summary>Those of all databases, by their paths.</summary>
+    private MetricsReport Report(IEnumerable<MetricSample> all)
+    {
+        var samples = all.ToList();
+        var byPath = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
+        foreach (var sample in samples)
+        {
+            if (sample.Name.StartsWith(MetricPrefix, StringComparison.Ordinal)
+                && double.IsFinite(sample.Value)
+                && sample.Labels.TryGetValue(PathLabel, out var path))
+            {
+                if (!byPath.TryGetValue(path, out var values))
+                {
+                    byPath[path] = values = new Dictionary<string, double>(StringComparer.Ordinal);
+                }
+
+                // Checkpoints are counted by mode; the page shows their sum.
+                var family = sample.Name[MetricPrefix.Length..];
+                ((Dictionary<string, double>)values)[family] = values.GetValueOrDefault(family) + sample.Value;
+            }
+        }
+
+        var bytes = Operations("litestream_replica_operation_bytes").Concat(Operations("litestream_replica_operation_bytes_total"))
+            .ToLookup(OperationKey, sample => sample.Value);
+        return new MetricsReport(
+            url.ToString(),
+            null,
+            byPath,
+            [
+                .. Operations("litestream_replica_operation_total").Select(sample => new OperationReport(
+                    sample.Labels.GetValueOrDefault("replica_type", ""),
+                    sample.Labels.GetValueOrDefault("operation", ""),
+                    sample.Value,
+                    bytes.Contains(OperationKey(sample)) ? bytes[OperationKey(sample)].First() : null)),
+            ]);
+
+        IEnumerable<MetricSample> Operations(string family) => samples.Where(sample => sample.Name == family);
+
+        static (string?, string?) OperationKey(MetricSample sample) =>
+            (sample.Labels.GetValueOrDefault("replica_type"), sample.Labels.GetValueOrDefault("operation"));
+    }
+
+    /// <param name="StartedAt">A timestamp of the clock's.</param>
+    /// <param name="Answer">What was read, or will be.</param>
+    private sealed record Reading(long StartedAt, Task<MetricsReport> Answer);
+
+    private static bool IsUnavailable(Exception error) => error is HttpRequestException or OperationCanceledException or ObjectDisposedException;
+}

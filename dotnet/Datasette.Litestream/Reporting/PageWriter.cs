@@ -1,0 +1,319 @@
+using System.Globalization;
+using System.Text;
+using Datasette.Litestream.Observation;
+
+namespace Datasette.Litestream.Reporting;
+
+/// <summary>Puts reports into the texts that the pages show.</summary>
+internal static class PageWriter
+{
+    /// <summary>With fewer databases than these nobody searches.</summary>
+    private const int FewDatabases = 10;
+
+    private const string StateLabel = "State", DestinationsLabel = "Replicated to", LagLabel = "Lag", UploadedLabel = "Uploaded",
+        LastSyncLabel = "Last sync", SizeLabel = "Size";
+
+    /// <summary>The overview.</summary>
+    public static OverviewText Write(StatusReport report)
+    {
+        var query = new StatusQuery(report.Search, report.Sort, report.Descending, report.Page, report.Size);
+        var link = query.Link;
+        return new OverviewText(
+            "status",
+            link.Length > 1 ? link : "",
+            new SummaryText(report.Summary, report.State, report.Healthy ? "true" : "false"),
+            Wording.Lost(report.Now),
+            Ago(report.UpdatedAt, report.Now),
+            report.Counts.Total > FewDatabases || report.Search.Length > 0 ? WriteSearch(query) : null,
+            [
+                Column(query, "Database", "name"),
+                Column(query, StateLabel, "state"),
+                new ColumnText(DestinationsLabel),
+                Column(query, LagLabel, "lag"),
+                new ColumnText(UploadedLabel),
+                Column(query, LastSyncLabel, "last_sync"),
+                Column(query, SizeLabel, "size"),
+            ],
+            Drawing.Box(report.Databases is [{ Sparklines.Lag.Length: var points }, ..] ? points : 0, Drawing.SparklineHeight),
+            report.Counts.Total == 0 ? null : [.. report.Databases.Select(database => WriteRow(database, report.Now))],
+            report.Pages > 1 ? WritePages(query, report) : null,
+            WriteFacts(report),
+            [.. report.Litestream.Restarts.Select(Wording.Line)],
+            [.. report.Skipped.Select(database => $"{database.Name}: {database.Reason}")],
+            report.Warnings,
+            report.Metrics is { } metrics ? Write(metrics) : null,
+            WriteLog(report.Log),
+            report.Configuration);
+    }
+
+    /// <summary>The page of one database.</summary>
+    public static DatabaseText Write(DatabaseDetailReport report)
+    {
+        var (database, history, now) = (report.Database, report.History, report.Now);
+        var query = new StatusQuery(Database: database.Name, History: history.Range);
+        return new DatabaseText(
+            "database",
+            query.Link,
+            database.Name,
+            new SummaryText(report.Summary, database.State, report.Healthy is { } healthy ? healthy ? "true" : "false" : ""),
+            Wording.Lost(now),
+            Ago(report.UpdatedAt, now),
+            For(database.Since, now),
+            new Facts(now)
+                .Add("destinations", DestinationsLabel, string.Join('\n', database.Destinations), isCode: true)
+                .Add("lag", LagLabel, Wording.Duration(database.LagSeconds))
+                .Add("last_sync_at", LastSyncLabel, database.LastSyncAt)
+                .Add("txid", "Transaction here", Digits(database.Txid))
+                .Add("replica_txid", "At the replica", Digits(database.ReplicaTxid))
+                .Add("size", SizeLabel, Wording.Size(database.DatabaseBytes))
+                .Add("wal", "WAL", Wording.Size(database.WalBytes))
+                .Add("uploaded", UploadedLabel, Wording.Size(database.UploadedBytes))
+                .Add("sync_errors", "Sync errors", Wording.Count(database.SyncErrors))
+                .Add("path", "File", database.Path, isCode: true)
+                .All,
+            [.. new[] { HistoryRange.Hour, HistoryRange.Day }.Select(range =>
+                new RangeText($"Last {range.Name}", (query with { History = range.Name }).Link, range == query.Range))],
+            WriteCharts(history),
+            report.RestoreCommand,
+            WriteLog(report.Log));
+    }
+
+    private static SearchText WriteSearch(StatusQuery query)
+    {
+        var all = query with { Search = null, Page = 1 };
+        return new SearchText(query.Search ?? "", all.Parameters, string.IsNullOrEmpty(query.Search) ? null : all.Link);
+    }
+
+    private static ColumnText Column(StatusQuery query, string label, string order)
+    {
+        var isChosen = query.Order == order;
+        return new ColumnText(
+            label,
+            (query with { Sort = order, Descending = isChosen && !query.Descending, Page = 1 }).Link,
+            isChosen ? query.Descending ? "descending" : "ascending" : null);
+    }
+
+    private static PagesText WritePages(StatusQuery query, StatusReport report) => new(
+        report.Page > 1 ? (query with { Page = report.Page - 1 }).Link : null,
+        $"Page {Wording.Count(report.Page)} of {Wording.Count(report.Pages)} ({Wording.Count(report.Matching)} databases)",
+        report.Page < report.Pages ? (query with { Page = report.Page + 1 }).Link : null);
+
+    private static RowText WriteRow(DatabaseReport database, DateTimeOffset now)
+    {
+        var (lag, bytes) = database.Sparklines is { } sparklines ? (sparklines.Lag, sparklines.Bytes) : ([], []);
+        return new RowText(
+            $"database-{Uri.EscapeDataString(database.Name)}",
+            database.Name,
+            new StatusQuery(Database: database.Name).Link,
+            database.State,
+            For(database.Since, now),
+            database.Error,
+            string.Join('\n', database.Destinations),
+            Wording.Duration(database.LagSeconds),
+            new SparklineText(Drawing.Line(lag, Drawing.Highest(lag, Drawing.CalmLag), Drawing.SparklineHeight), DescribeLag(lag, HistoryRange.Hour.Name)),
+            Wording.Size(database.UploadedBytes),
+            new SparklineText(
+                Drawing.Bars(bytes, Drawing.Highest(bytes, Drawing.CalmBytes), Drawing.SparklineHeight), DescribeUploads(bytes, HistoryRange.Hour.Name)),
+            Ago(database.LastSyncAt, now),
+            Wording.Size(database.DatabaseBytes));
+    }
+
+    private static List<FactText> WriteFacts(StatusReport report)
+    {
+        var (litestream, credentials) = (report.Litestream, report.Credentials);
+        return new Facts(report.Now)
+            .Add("process_state", StateLabel, report.State)
+            .Add("version", "Version", litestream.Version)
+            .Add("binary", "Binary", litestream.Binary, isCode: true)
+            .Add("origin", "Found", litestream.Origin)
+            .Add("process_id", "Process", litestream.ProcessId?.ToString(CultureInfo.InvariantCulture))
+            .Add("started_at", "Started", litestream.StartedAt)
+            .Add("failures", "Failures", litestream.Failures > 0 ? Wording.Count(litestream.Failures) : null)
+            .Add("last_failure_at", "Last failure", litestream.LastFailureAt)
+            .Add("last_failure", "It was", litestream.LastFailure)
+            .Add("next_start_at", "Next start", litestream.NextStartAt)
+            .Add("credentials", "Credentials", credentials?.Source)
+            .Add("credentials_read_at", "Credentials read", credentials?.ReadAt)
+            .Add("credentials_changed_at", "Credentials changed", credentials?.ChangedAt)
+            .Add("credentials_failure", "Refresh failed", credentials?.Failure)
+            .All;
+    }
+
+    private static MetricsText Write(MetricsReport metrics) => new(
+        metrics.Address,
+        metrics.Error,
+        [.. metrics.Databases.Keys.Order(StringComparer.Ordinal).Select(name => WriteMetrics(name, metrics.Databases[name]))],
+        [.. metrics.Operations.Select(operation => (string[])[operation.ReplicaType, operation.Operation, Wording.Count(operation.Count), Wording.Size(operation.Bytes)])]);
+
+    private static string[] WriteMetrics(string name, IReadOnlyDictionary<string, double> values)
+    {
+        return
+        [
+            name,
+            Wording.Size(Value("db_size")),
+            Wording.Size(Value("wal_size")),
+            Wording.Size(Value("total_wal_bytes")),
+            Wording.Count(Value("sync_count")),
+            Wording.Count(Value("sync_error_count")),
+            Wording.Duration(Value("sync_seconds")),
+            Wording.Count(Value("checkpoint_count")),
+        ];
+
+        double? Value(string metric) => values.TryGetValue(metric, out var value) ? value : null;
+    }
+
+    /// <summary>The newest first; a line has the name of its moment, and a number where it shares it.</summary>
+    private static LogText[] WriteLog(IReadOnlyList<LogReport> log)
+    {
+        var lines = new LogText[log.Count];
+        var (last, shared) = (DateTimeOffset.MinValue, 0);
+        for (var i = 0; i < lines.Length; i++)
+        {
+            var entry = log[i];
+            shared = entry.Time == last ? shared + 1 : 0;
+            last = entry.Time;
+            lines[^(i + 1)] = new LogText(
+                string.Create(CultureInfo.InvariantCulture, $"log-{entry.Time.UtcTicks:x}-{shared}"), entry.Level.ToLowerInvariant(), Wording.Line(entry));
+        }
+
+        return lines;
+    }
+
+    private static ChartText[] WriteCharts(HistoryReport history)
+    {
+        var (lag, uploaded, sizes, wals) = (history.LagSeconds, history.UploadedBytes, history.DatabaseBytes, history.WalBytes);
+        return
+        [
+            WriteChart(
+                "lag", LagLabel, DescribeLag(lag, history.Range), history, [("", lag)], Drawing.Line,
+                Drawing.Highest(lag, Drawing.CalmLag), Drawing.StepOfSeconds, value => Wording.Duration(value)),
+            WriteChart(
+                "bytes", UploadedLabel, DescribeUploads(uploaded, history.Range), history, [("", uploaded)], Drawing.Bars,
+                Drawing.Highest(uploaded, Drawing.CalmBytes), Drawing.StepOfBytes, Wording.Size),
+            WriteChart(
+                "sizes", "Size of database and WAL",
+                $"Size in the last {history.Range}: database at most {Wording.Size(Drawing.Highest(sizes))}, WAL at most {Wording.Size(Drawing.Highest(wals))}",
+                history, [("Database", sizes), ("WAL", wals)], Drawing.Line,
+                Drawing.Highest(sizes, Drawing.Highest(wals, Drawing.CalmBytes)), Drawing.StepOfBytes, Wording.Size),
+        ];
+    }
+
+    private static ChartText WriteChart(
+        string key,
+        string title,
+        string label,
+        HistoryReport history,
+        (string Name, float?[] Values)[] series,
+        Func<float?[], double, int, string> draw,
+        double highest,
+        Func<double, double> stepOf,
+        Func<double?, string> inWords)
+    {
+        var points = history.Txid.Length;
+        var step = stepOf(highest);
+        var marks = (int)Math.Ceiling(highest / step);
+        var top = marks * step;
+        return new ChartText(
+            key,
+            title,
+            label,
+            Drawing.Box(points, Drawing.ChartHeight),
+            [.. series.Select(one => new SeriesText(one.Name, draw(one.Values, top, Drawing.ChartHeight)))],
+            [.. Enumerable.Range(0, marks + 1).Select(mark =>
+                new MarkText(Drawing.Percent(1 - ((double)mark / marks)), mark == 0 ? "0" : inWords(mark * step).Replace(".0 ", " ", StringComparison.Ordinal)))],
+            WriteTimes(history, points),
+            WriteReadings(history, points, series, inWords));
+    }
+
+    /// <summary>Marks at every full quarter of an hour, or every six hours.</summary>
+    private static List<MarkText> WriteTimes(HistoryReport history, int points)
+    {
+        var step = history.Range == HistoryRange.Day.Name ? TimeSpan.FromHours(6) : TimeSpan.FromMinutes(15);
+        var length = TimeSpan.FromSeconds(history.IntervalSeconds * (points - 1));
+        var start = history.End - length;
+        var marks = new List<MarkText>();
+        for (var mark = start + (step - TimeSpan.FromTicks(start.UtcTicks % step.Ticks)); mark <= history.End; mark += step)
+        {
+            marks.Add(new MarkText(Drawing.Percent((mark - start) / length), $"{mark.UtcDateTime:HH:mm}"));
+        }
+
+        return marks;
+    }
+
+    private static string WriteReadings(
+        HistoryReport history, int points, (string Name, float?[] Values)[] series, Func<double?, string> inWords)
+    {
+        var readings = new StringBuilder();
+        for (var i = 0; i < points; i++)
+        {
+            var at = history.End - TimeSpan.FromSeconds(history.IntervalSeconds * (points - 1 - i));
+            readings.Append(i == 0 ? "" : "\n").Append(CultureInfo.InvariantCulture, $"{at.UtcDateTime:HH:mm:ss} UTC: ");
+            for (var j = 0; j < series.Length; j++)
+            {
+                readings.Append(j == 0 ? "" : ", ").Append(series[j].Name).Append(series[j].Name.Length > 0 ? " " : "").Append(inWords(series[j].Values[i]));
+            }
+        }
+
+        return readings.ToString();
+    }
+
+    private static string DescribeLag(float?[] values, string range)
+    {
+        float? last = null;
+        for (var i = 0; i < values.Length; i++)
+        {
+            last = values[i] ?? last;
+        }
+
+        return last is null
+            ? $"Lag in the last {range}: not known"
+            : $"Lag in the last {range}: at most {Wording.Duration(Drawing.Highest(values))}, last {Wording.Duration(last)}";
+    }
+
+    private static string DescribeUploads(float?[] values, string range)
+    {
+        double sum = 0;
+        for (var i = 0; i < values.Length; i++)
+        {
+            sum += values[i] ?? 0;
+        }
+
+        return $"Uploaded in the last {range}: {Wording.Size(sum)}";
+    }
+
+    private static MomentText Ago(DateTimeOffset? at, DateTimeOffset now) => Moment(at, Wording.Ago(at, now));
+
+    private static MomentText For(DateTimeOffset at, DateTimeOffset now) => Moment(at, Wording.For(at, now));
+
+    private static MomentText Moment(DateTimeOffset? at, string words) => at is { } known
+        ? new MomentText(known.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture), Wording.Exact(known), words)
+        : new MomentText(null, null, words);
+
+    private static string? Digits(ulong? number) => number?.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>A list of facts, without those of which nothing is known.</summary>
+    private sealed class Facts(DateTimeOffset now)
+    {
+        public List<FactText> All { get; } = [];
+
+        public Facts Add(string key, string label, string? text, bool isCode = false)
+        {
+            if (!string.IsNullOrEmpty(text))
+            {
+                All.Add(new FactText(key, label, text, IsCode: isCode));
+            }
+
+            return this;
+        }
+
+        public Facts Add(string key, string label, DateTimeOffset? moment)
+        {
+            if (moment is { } at)
+            {
+                All.Add(new FactText(key, label, Wording.Exact(at), Ago(at, now)));
+            }
+
+            return this;
+        }
+    }
+}

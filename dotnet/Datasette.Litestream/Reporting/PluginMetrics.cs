@@ -1,0 +1,64 @@
+using System.Text;
+using Datasette.Litestream.Credentials;
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Observation;
+using Prometheus;
+
+namespace Datasette.Litestream.Reporting;
+
+/// <summary>The plugin's own metrics.</summary>
+internal static class PluginMetrics
+{
+    private const string Prefix = "datasette_litestream_";
+    private const string DatabaseLabel = "database";
+
+    /// <summary>How everything stands as Prometheus' text exposition; what is unknown is left out.</summary>
+    public static async Task<string> WriteAsync(DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation)
+    {
+        // What is told is state that others keep, so that nothing is kept here from one scrape to the next.
+        var registry = Prometheus.Metrics.NewCustomRegistry();
+        var factory = Prometheus.Metrics.WithCustomRegistry(registry);
+        factory.CreateGauge($"{Prefix}up", "Whether Litestream runs.").Set(daemon?.State == DaemonState.Running ? 1 : 0);
+
+        var restarts = factory.CreateCounter($"{Prefix}daemon_restarts_total", "Restarts of Litestream.", "reason");
+        foreach (var reason in Enum.GetValues<RestartReason>())
+        {
+            restarts.WithLabels(Wording.Word(reason)).IncTo(daemon?.RestartCounts.GetValueOrDefault(reason) ?? 0);
+        }
+
+        if (credentials is not null)
+        {
+            var refreshes = factory.CreateCounter($"{Prefix}credential_refreshes_total", "Times that credentials were read again.", "result");
+            refreshes.WithLabels("unchanged").IncTo(credentials.Unchanged);
+            refreshes.WithLabels("changed").IncTo(credentials.Changed);
+            refreshes.WithLabels("failed").IncTo(credentials.Failed);
+        }
+
+        var lag = factory.CreateGauge(
+            $"{Prefix}database_replica_lag_seconds", "How long the oldest change that is not at the replica has waited.", DatabaseLabel);
+        var txid = factory.CreateGauge($"{Prefix}database_txid", "The last transaction that Litestream has taken.", DatabaseLabel);
+        var lastSync = factory.CreateGauge(
+            $"{Prefix}last_sync_timestamp_seconds", "When the replica was last known to have all, in Unix time.", DatabaseLabel);
+        var errors = factory.CreateCounter($"{Prefix}sync_errors_total", "Errors that Litestream logged of a database.", DatabaseLabel);
+        foreach (var database in observation.Databases)
+        {
+            var name = database.Plan.Name;
+            errors.WithLabels(name).IncTo(database.SyncErrors);
+            Set(lag, name, database.Lag?.TotalSeconds);
+            Set(txid, name, database.Txid);
+            Set(lastSync, name, (database.LastSyncAt - DateTimeOffset.UnixEpoch)?.TotalSeconds);
+        }
+
+        using var text = new MemoryStream();
+        await registry.CollectAndExportAsTextAsync(text).ConfigureAwait(false);
+        return Encoding.UTF8.GetString(text.ToArray());
+    }
+
+    private static void Set(Gauge gauge, string database, double? value)
+    {
+        if (value is { } known)
+        {
+            gauge.WithLabels(database).Set(known);
+        }
+    }
+}

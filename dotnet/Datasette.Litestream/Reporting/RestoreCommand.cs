@@ -1,0 +1,51 @@
+using System.Text.Json.Nodes;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
+
+namespace Datasette.Litestream.Reporting;
+
+/// <summary>What to type into a POSIX shell to get a database back, one command a replica.</summary>
+internal static class RestoreCommand
+{
+    /// <summary>The commands, without secrets: Litestream finds credentials in its environment.</summary>
+    public static string For(DatabasePlan database, ReleaseLine releaseLine) =>
+        string.Join('\n', database.Replicas.Select(replica => For(database, replica, releaseLine)));
+
+    private static string For(DatabasePlan database, ReplicaPlan replica, ReleaseLine releaseLine)
+    {
+        var restore = $"litestream restore -o {Quote($"{Path.GetFileNameWithoutExtension(database.Path)}-restored.db")}";
+        if (UrlOf(replica) is { } url)
+        {
+            return $"{restore} {Quote(url)}";
+        }
+
+        var settings = new JsonObject();
+        foreach (var (key, value) in replica.Settings.Where(setting => ReplicaSetting.ByKey[setting.Key].Kind is not (SettingKind.Secret or SettingKind.Age)))
+        {
+            settings[key] = value?.DeepClone();
+        }
+
+        var (name, replicas) = releaseLine == ReleaseLine.V03 ? ("replicas", (JsonNode)new JsonArray(settings)) : ("replica", settings);
+        var document = new JsonObject { ["dbs"] = new JsonArray(new JsonObject { ["path"] = database.Path, [name] = replicas }) };
+        return $"printf %s {Quote(Yaml.Write(document))} | {restore} -no-expand-env -config /dev/stdin {Quote(database.Path)}";
+    }
+
+    /// <summary>A URL that says all there is to say; null where only a configuration can.</summary>
+    private static string? UrlOf(ReplicaPlan replica)
+    {
+        var settings = replica.Settings;
+        if (replica.Type == "file")
+        {
+            // Litestream escapes the path of a file URL, and then looks for a folder of that name.
+            var path = settings["path"]!.GetValue<string>();
+            return path.All(IsPlain) ? $"file://{path}" : null;
+        }
+
+        return settings["url"]?.GetValue<string>() is { } url && settings.All(setting => setting.Key is "url" or "type" or "name") ? url : null;
+    }
+
+    private static bool IsPlain(char character) => char.IsAsciiLetterOrDigit(character) || character is '/' or '.' or '_' or '-';
+
+    private static string Quote(string word) =>
+        word.All(character => IsPlain(character) || character is ':') ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+}

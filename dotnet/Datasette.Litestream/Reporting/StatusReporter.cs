@@ -1,0 +1,254 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Observation;
+
+namespace Datasette.Litestream.Reporting;
+
+/// <summary>Makes reports of what the <see cref="Sampler"/> saw; asks Litestream for nothing but its metrics.</summary>
+internal sealed class StatusReporter : IDisposable
+{
+    /// <summary>How many lines of the log a page of databases comes with; a database's own page has all that are kept of it.</summary>
+    private const int LogTail = 100;
+
+    private readonly Replicator _replicator;
+    private readonly TimeProvider _time;
+    private readonly Sampler _sampler;
+    private readonly MetricsReporter? _metrics;
+    private readonly DateTimeOffset _start;
+
+    public StatusReporter(Replicator replicator, TimeProvider time)
+    {
+        _replicator = replicator;
+        _time = time;
+        _start = time.GetUtcNow();
+        _sampler = new Sampler(replicator, time);
+        _metrics = replicator.Plan.Metrics is { } address ? new MetricsReporter(address.Url, replicator.Plan.Databases, time) : null;
+    }
+
+    /// <summary>When the databases were last looked at.</summary>
+    public DateTimeOffset UpdatedAt => _sampler.LastSampleAt;
+
+    /// <summary>How all databases stand, and a page of them.</summary>
+    public async Task<StatusReport> ReportAsync(StatusQuery query)
+    {
+        _metrics?.Prepare();
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        var daemon = _replicator.Daemon;
+        var now = _time.GetUtcNow();
+        var matching = query.Select(observation.Databases);
+        var pages = Math.Max(1, (matching.Count + query.PageSize - 1) / query.PageSize);
+        var page = Math.Clamp(query.Page, 1, pages);
+        var shown = matching.Skip((page - 1) * query.PageSize).Take(query.PageSize).ToList();
+        var binary = _replicator.Binary;
+        return new StatusReport(
+            daemon is null ? "idle" : daemon.State.ToString().ToLowerInvariant(),
+            WrongSince(daemon, observation) is null,
+            Wording.Summarize(daemon, observation, now),
+            WrongSince(daemon, observation),
+            observation.At,
+            now,
+            new LitestreamReport(
+                binary.Version.ToString(),
+                binary.Path,
+                binary.Origin,
+                daemon?.ProcessId,
+                daemon?.StartedAt,
+                daemon?.StartedAt is { } started ? (now - started).TotalSeconds : null,
+                daemon?.Failures ?? 0,
+                Redact(daemon?.LastFailure),
+                daemon?.LastFailureAt,
+                daemon?.NextStartAt,
+                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Word(restart.Reason), _replicator.Redact(restart.Message)))]),
+            _replicator.Credentials is { } credentials
+                ? new CredentialReport(credentials.Source, credentials.ReadAt, credentials.ChangedAt, Redact(credentials.Failure))
+                : null,
+            Count(observation.Databases),
+            page,
+            pages,
+            query.PageSize,
+            matching.Count,
+            query.Search ?? "",
+            query.Order,
+            query.Descending,
+            [.. shown.Select(database => Report(database, Sparklines(database, observation.At)))],
+            [.. _replicator.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason))],
+            _replicator.Warnings,
+            _replicator.ShowConfiguration(shown.Select(database => database.Plan.Path).ToHashSet(StringComparer.Ordinal)),
+            [.. _replicator.LogEntries.TakeLast(LogTail).Select(Report)],
+            _metrics is null ? null : await _metrics.ReportAsync([.. shown.Select(database => database.Plan)]).ConfigureAwait(false));
+    }
+
+    /// <summary>One database in full; null where it is not replicated.</summary>
+    public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range)
+    {
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        if (Find(observation, name) is not { } database || _sampler.HistoryOf(name) is not { } history)
+        {
+            return null;
+        }
+
+        string[] logged = [database.Plan.Path, Path.GetFileName(database.Plan.Path)];
+        var now = _time.GetUtcNow();
+        return new DatabaseDetailReport(
+            Report(database, sparklines: null),
+            Wording.Summarize(database, Redact(database.Error), now),
+            Wording.IsHealthy(database.State),
+            _replicator.Redact(RestoreCommand.For(database.Plan, _replicator.Binary.Version.ReleaseLine!.Value)),
+            Report(history.Read(range, observation.At), range, observation.At),
+            [.. _replicator.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
+            observation.At,
+            now);
+    }
+
+    /// <summary>One database in a line; null where it is not replicated.</summary>
+    public async Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name)
+    {
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        return Find(observation, name) is { } database
+            ? new DatabaseStateReport(
+                Wording.Word(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, _time.GetUtcNow()))
+            : null;
+    }
+
+    /// <summary>Whether all is safe, for machines that ask nothing else.</summary>
+    public async Task<HealthReport> ReportHealthAsync()
+    {
+        if (_replicator.Plan.HealthMaxLag is not { } maxLag)
+        {
+            return new HealthReport(false, true, "");
+        }
+
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        var now = _time.GetUtcNow();
+        var daemon = _replicator.Daemon;
+        if (daemon?.DownSince is { } down && now - down > maxLag)
+        {
+            return new HealthReport(true, false, $"bad: Litestream is down for {Wording.Duration(now - down)}");
+        }
+
+        var unsafeCount = observation.Databases.Count(database => UnsafeFor(database, now) > maxLag);
+        var total = observation.Databases.Count;
+        if (unsafeCount > 0)
+        {
+            return new HealthReport(true, false, $"bad: {unsafeCount} of {total} databases have changes that are not replicated for more than {Wording.Duration(maxLag)}");
+        }
+
+        var lag = observation.Databases.Select(database => database.Lag).OfType<TimeSpan>().DefaultIfEmpty().Max();
+        return new HealthReport(true, true, $"ok: {total} {(total == 1 ? "database" : "databases")}, lag at most {Wording.Duration(lag)}");
+    }
+
+    /// <summary>All metrics as Prometheus' text exposition.</summary>
+    public async Task<string> WriteMetricsAsync()
+    {
+        var observation = await ObserveAsync().ConfigureAwait(false);
+        var own = await PluginMetrics.WriteAsync(_replicator.Daemon, _replicator.Credentials, observation).ConfigureAwait(false);
+        return _metrics is null ? own : own + await _metrics.WriteAsync().ConfigureAwait(false);
+    }
+
+    public void Dispose()
+    {
+        _sampler.Dispose();
+        _metrics?.Dispose();
+    }
+
+    /// <summary>What was seen last; of a Litestream that has gone down since, that it has.</summary>
+    private async Task<ObservedDatabases> ObserveAsync()
+    {
+        var observation = await _sampler.LatestAsync().ConfigureAwait(false);
+        return _replicator.Daemon is { State: DaemonState.Waiting or DaemonState.Stopped } daemon
+            ? observation with { Databases = [.. observation.Databases.Select(database => Stopped(database, daemon.DownSince ?? _time.GetUtcNow()))] }
+            : observation;
+    }
+
+    private static DatabaseObservation Stopped(DatabaseObservation database, DateTimeOffset since) =>
+        database.State == DatabaseState.Stopped ? database : database with { State = DatabaseState.Stopped, Since = since };
+
+    private static DateTimeOffset? WrongSince(DaemonStatus? daemon, ObservedDatabases observation) =>
+        daemon is { State: DaemonState.Waiting or DaemonState.Stopped }
+            ? daemon.DownSince ?? observation.At
+            : observation.Databases.Where(database => !Wording.IsFine(database.State)).Min(database => (DateTimeOffset?)database.Since);
+
+    // Without a lag to tell, a database is as safe as it is not failing.
+    private TimeSpan UnsafeFor(DatabaseObservation database, DateTimeOffset now) =>
+        database.Lag ?? (database.State is DatabaseState.Failing or DatabaseState.Stopped ? now - database.Since
+            : database.State == DatabaseState.Replicating ? TimeSpan.Zero
+            : now - _start);
+
+    private static DatabaseObservation? Find(ObservedDatabases observation, string name) =>
+        observation.Databases.FirstOrDefault(database => database.Plan.Name == name);
+
+    private static CountReport Count(IReadOnlyList<DatabaseObservation> databases)
+    {
+        var counts = new int[Enum.GetValues<DatabaseState>().Length];
+        foreach (var database in databases)
+        {
+            counts[(int)database.State]++;
+        }
+
+        return new CountReport(
+            databases.Count,
+            counts[(int)DatabaseState.Replicating],
+            counts[(int)DatabaseState.Starting],
+            counts[(int)DatabaseState.Behind],
+            counts[(int)DatabaseState.Failing],
+            counts[(int)DatabaseState.Stopped],
+            counts[(int)DatabaseState.Unknown]);
+    }
+
+    private DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines) => new(
+        database.Plan.Name,
+        database.Plan.Path,
+        [.. database.Plan.Replicas.Select(replica => _replicator.Redact(replica.Destination))],
+        Wording.Word(database.State),
+        database.Since,
+        Redact(database.Error),
+        database.Txid,
+        database.ReplicaTxid,
+        database.Lag?.TotalSeconds,
+        database.LastSyncAt,
+        database.DatabaseBytes,
+        database.WalBytes,
+        database.UploadedBytes,
+        database.SyncErrors,
+        sparklines);
+
+    // Loops: LINQ over such values is compiled when it first runs, and the first page would wait for that.
+    private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)
+    {
+        const int samplesPerPoint = 6;
+        var samples = _sampler.HistoryOf(database.Plan.Name)!.Read(HistoryRange.Hour, now);
+        var sparklines = new SparklineReport(new float?[samples.Length / samplesPerPoint], new float?[samples.Length / samplesPerPoint]);
+        for (var i = 0; i < sparklines.Lag.Length; i++)
+        {
+            var (lag, bytes) = (float.NaN, float.NaN);
+            for (var j = i * samplesPerPoint; j < (i + 1) * samplesPerPoint; j++)
+            {
+                lag = float.MaxNumber(lag, samples[j].Lag);
+                bytes = float.IsNaN(bytes) ? samples[j].UploadedBytes : float.IsNaN(samples[j].UploadedBytes) ? bytes : bytes + samples[j].UploadedBytes;
+            }
+
+            sparklines.Lag[i] = Known(lag);
+            sparklines.Bytes[i] = Known(bytes);
+        }
+
+        return sparklines;
+    }
+
+    private static HistoryReport Report(Sample[] samples, HistoryRange range, DateTimeOffset now) => new(
+        range.Name,
+        range.Interval.TotalSeconds,
+        range.EndOf(range.IndexOf(now)),
+        Array.ConvertAll(samples, sample => Known(sample.Lag)),
+        Array.ConvertAll(samples, sample => Known(sample.UploadedBytes)),
+        Array.ConvertAll(samples, sample => sample.Txid > 0 ? sample.Txid : (ulong?)null),
+        Array.ConvertAll(samples, sample => sample is { Txid: > 0, Behind: not uint.MaxValue } ? sample.Txid - sample.Behind : (ulong?)null),
+        Array.ConvertAll(samples, sample => Known(sample.WalBytes)),
+        Array.ConvertAll(samples, sample => Known(sample.DatabaseBytes)),
+        Array.ConvertAll(samples, sample => Known((float)sample.SyncErrors)));
+
+    private static float? Known(float value) => float.IsFinite(value) ? value : null;
+
+    private static LogReport Report(LogEntry entry) => new(entry.Time, entry.Level, entry.Message, entry.Details);
+
+    private string? Redact(string? text) => text is null ? null : _replicator.Redact(text);
+}

@@ -1,0 +1,103 @@
+using System.Text;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Secrets;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Litestream;
+
+[TestClass]
+public sealed class LogSpecs
+{
+    private readonly TestClock _clock = new();
+    private readonly LitestreamLog _log;
+    private readonly Action<ReadOnlyMemory<byte>> _sink;
+
+    public LogSpecs()
+    {
+        _log = new LitestreamLog(_clock);
+        _sink = _log.CreateSink(_ => { });
+    }
+
+    [TestMethod]
+    public void A_line_of_JSON_is_read()
+    {
+        Write("""{"time":"2026-05-01T12:00:00.5Z","level":"WARN","msg":"sync","db":"parks.db","n":3,"error":{"code":7}}""" + "\n");
+        Assert.AreEqual(
+            new LogEntry(DateTimeOffset.Parse("2026-05-01T12:00:00.5Z"), "WARN", "sync", "parks.db", "db=parks.db n=3 error={\"code\":7}"), Only);
+        Assert.AreEqual("WARN sync db=parks.db n=3 error={\"code\":7}", Only.ToString());
+    }
+
+    [TestMethod]
+    [DataRow("panic: out of memory", "INFO")]
+    [DataRow("Error: told to fail", "ERROR")]
+    [DataRow("{not JSON", "INFO")]
+    [DataRow("""{"msg":"\ud83d"}""", "INFO")]
+    public void Any_other_line_is_its_own_message(string line, string level)
+    {
+        Write($"{line}\r\n");
+        Assert.AreEqual(new LogEntry(_clock.Now, level, line, null, ""), Only);
+    }
+
+    [TestMethod]
+    public void Lines_span_pieces_and_characters_span_them_too()
+    {
+        foreach (var single in Encoding.UTF8.GetBytes("één\n\ntwee"))
+        {
+            _sink(new[] { single });
+        }
+
+        Assert.AreEqual("één", Only.Message);
+        _sink(default);
+        CollectionAssert.AreEqual(new[] { "één", "twee" }, Messages);
+    }
+
+    [TestMethod]
+    public void Two_streams_do_not_mix_their_lines()
+    {
+        var other = _log.CreateSink(_ => { });
+        Write("one ");
+        other("two\n"u8.ToArray());
+        Write("line\n");
+        CollectionAssert.AreEqual(new[] { "two", "one line" }, Messages);
+    }
+
+    [TestMethod]
+    public void The_last_five_hundred_lines_are_kept()
+    {
+        Write(string.Concat(Enumerable.Range(0, 1234).Select(i => $"{i}\n")));
+        CollectionAssert.AreEqual(Enumerable.Range(734, 500).Select(i => $"{i}").ToArray(), Messages);
+    }
+
+    [TestMethod]
+    public void A_very_long_line_is_cut_and_the_next_one_is_whole()
+    {
+        Write(new string('x', 1 << 20) + "\nnext\n");
+        CollectionAssert.AreEqual(new[] { new string('x', 16 * 1024), "next" }, Messages);
+    }
+
+    [TestMethod]
+    public void Secrets_are_taken_out_before_anybody_is_told()
+    {
+        LogEntry? told = null;
+        _log.Redactor = new Redactor(["s3cr3t/key+1"]);
+        _log.CreateSink(entry => told = entry)(Encoding.UTF8.GetBytes(
+            """{"level":"ERROR","msg":"s3cr3t/key+1","url":"https://x/?k=s3cr3t%2Fkey%2B1","db":"s3cr3t/key+1"}""" + "\n"));
+        Assert.AreEqual("ERROR *** url=https://x/?k=*** db=***", told!.ToString());
+        Assert.AreEqual("***", told.Database);
+        Assert.AreEqual(told, Only);
+    }
+
+    [TestMethod]
+    public void A_secret_that_JSON_escapes_is_taken_out_too()
+    {
+        _log.Redactor = new Redactor(["pass\"word\\1"]);
+        Write("""{"level":"ERROR","msg":"login with pass\"word\\1 failed"}""" + "\n");
+        Assert.AreEqual("login with *** failed", Only.Message);
+    }
+
+    private LogEntry Only => _log.Entries.Single();
+
+    private string[] Messages => [.. _log.Entries.Select(entry => entry.Message)];
+
+    private void Write(string text) => _sink(Encoding.UTF8.GetBytes(text));
+}

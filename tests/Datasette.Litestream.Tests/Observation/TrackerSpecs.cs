@@ -1,0 +1,430 @@
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Observation;
+using Datasette.Litestream.Tests.Configuration;
+
+namespace Datasette.Litestream.Tests.Observation;
+
+[TestClass]
+public sealed class TrackerSpecs
+{
+    private static readonly DateTimeOffset Start = new(2026, 5, 1, 12, 0, 0, TimeSpan.Zero);
+
+    private readonly LogStatistics _log = new();
+    private readonly DatabasePlan _plan;
+    private DatabaseTracker _tracker;
+    private DateTimeOffset _now = Start, _changedAt = Start.AddDays(-1);
+    private DateTimeOffset? _syncedAt;
+    private ulong _txid = 1, _replicated;
+    private long _uploaded;
+    private long? _databaseBytes = 4096;
+    private bool _isRunning = true, _hasSocket = true, _answers = true;
+    private string _listedAs = "replicating";
+    private int _requested;
+
+    public TrackerSpecs()
+    {
+        _plan = Plan("file:///backup/$DB_NAME");
+        _tracker = new DatabaseTracker(_plan, Start);
+    }
+
+    [TestMethod]
+    public void Nothing_at_the_replica_yet_is_starting()
+    {
+        var seen = Look(at: 2);
+        Assert.AreEqual((DatabaseState.Starting, (ulong?)null, (DateTimeOffset?)null), (seen.State, seen.ReplicaTxid, seen.LastSyncAt));
+        Assert.AreEqual(TimeSpan.FromSeconds(2), seen.Lag);
+    }
+
+    [TestMethod]
+    public void What_is_safe_has_no_lag_however_long_nothing_is_written()
+    {
+        Replicate(at: 1);
+        Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 2));
+        Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 36_000));
+        Change(at: 36_001);
+        Assert.AreEqual((DatabaseState.Replicating, TimeSpan.FromSeconds(2)), StateAndLag(at: 36_002));
+    }
+
+    [TestMethod]
+    public void A_stalled_replica_falls_behind_and_catches_up()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        Change(at: 3);
+        for (var second = 4; second <= 6; second += 2)
+        {
+            Assert.AreEqual((DatabaseState.Replicating, TimeSpan.FromSeconds(second - 2)), StateAndLag(second));
+        }
+
+        Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(6)), StateAndLag(at: 8));
+        Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(98)), StateAndLag(at: 100));
+        Assert.AreEqual(Start.AddSeconds(8), Look(at: 102).Since);
+        Replicate(at: 103);
+        Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 104));
+        Assert.AreEqual(Start.AddSeconds(104), Look(at: 106).Since);
+    }
+
+    [TestMethod]
+    public void A_replica_that_reports_success_has_no_more_than_was_taken()
+    {
+        // Litestream reports success of its replica every second, also in the second before it takes a change.
+        Replicate(at: 1);
+        Look(at: 2);
+        Change(at: 3);
+        _answers = false;
+        _syncedAt = Start.AddSeconds(3.5);
+        var seen = Look(at: 4);
+        Assert.AreEqual((TimeSpan.FromSeconds(2), Start.AddSeconds(2)), (seen.Lag!.Value, seen.LastSyncAt!.Value));
+    }
+
+    [TestMethod]
+    public void A_change_after_the_question_is_not_covered_by_its_answer()
+    {
+        Look(at: 2);
+        var asked = new SyncAnswer(Start.AddSeconds(2), Files, 0, 1, 1, 0);
+        Change(at: 3);
+        var late = _tracker.Observe(Start.AddSeconds(4), true, true, null, asked, Files, Statistics);
+        Assert.AreEqual(TimeSpan.FromSeconds(2), late.Lag);
+        Replicate(at: 5);
+        Assert.AreEqual(TimeSpan.Zero, Look(at: 6).Lag);
+    }
+
+    [TestMethod]
+    public void A_replica_that_is_ahead_of_its_database_is_no_safety()
+    {
+        // Litestream brings nothing to it until the database has more transactions than it.
+        (_txid, _replicated) = (3, 50);
+        Assert.AreEqual(TimeSpan.FromSeconds(2), Look(at: 2).Lag);
+        Change(at: 3);
+        Assert.AreEqual(TimeSpan.FromSeconds(4), Look(at: 4).Lag);
+        Assert.IsTrue(NeedsSync);
+    }
+
+    [TestMethod]
+    public void The_lag_goes_on_over_a_restart_of_Litestream()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        Change(at: 3);
+        Look(at: 4);
+        _isRunning = false;
+        Assert.AreEqual((DatabaseState.Stopped, TimeSpan.FromSeconds(8)), StateAndLag(at: 10));
+
+        // It does not remember yet what is at the replica.
+        (_isRunning, _syncedAt, _replicated) = (true, null, 0);
+        Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(18)), StateAndLag(at: 20));
+        var seen = Look(at: 20);
+        Assert.AreEqual((Start.AddSeconds(2), 1UL), (seen.LastSyncAt!.Value, seen.ReplicaTxid!.Value));
+    }
+
+    [TestMethod]
+    public void Behind_is_three_sync_intervals_late()
+    {
+        _tracker = new DatabaseTracker(Plan("""{"path": "/backup", "sync-interval": "1m"}"""), Start);
+        Replicate(at: 0);
+        Look(at: 0);
+        Change(at: 1);
+        Assert.AreEqual(DatabaseState.Replicating, Look(at: 180).State);
+        Assert.AreEqual(DatabaseState.Behind, Look(at: 181).State);
+    }
+
+    [TestMethod]
+    [DataRow("open")]
+    [DataRow("stopped")]
+    public void One_that_Litestream_does_not_replicate_is_stopped(string listedAs)
+    {
+        Replicate(at: 1);
+        _listedAs = listedAs;
+        Assert.AreEqual(DatabaseState.Stopped, Look(at: 2).State);
+    }
+
+    [TestMethod]
+    public void One_that_Litestream_does_not_list_is_unknown()
+    {
+        _listedAs = "";
+        Assert.AreEqual(DatabaseState.Unknown, Look(at: 2).State);
+    }
+
+    [TestMethod]
+    public void An_error_lasts_until_the_next_sync()
+    {
+        Replicate(at: 1);
+        Log("ERROR", "monitor error", at: 2);
+        var seen = Look(at: 3);
+        Assert.AreEqual((DatabaseState.Failing, 1), (seen.State, seen.SyncErrors));
+        Assert.AreEqual("ERROR monitor error db=parks.db", seen.Error);
+        Replicate(at: 4);
+        seen = Look(at: 5);
+        Assert.AreEqual((DatabaseState.Replicating, 1, (string?)null), (seen.State, seen.SyncErrors, seen.Error));
+    }
+
+    [TestMethod]
+    [DataRow("sync error")]
+    [DataRow("disk full while staging ltx file, replication paused until space is freed")]
+    public void Changes_that_Litestream_does_not_take_are_not_safe_whatever_its_replica_reports(string error)
+    {
+        // Litestream 0.5 goes on to report success of its replica every second, of what it had taken before.
+        Replicate(at: 1);
+        Look(at: 2);
+        Change(at: 3);
+        _answers = false;
+        Log("ERROR", error, at: 4);
+        Replicate(at: 5);
+        Assert.AreEqual(DatabaseState.Failing, Look(at: 6).State);
+        Log("ERROR", error, at: 34);
+        Replicate(at: 119);
+        Assert.AreEqual((DatabaseState.Failing, TimeSpan.FromSeconds(118)), StateAndLag(at: 120));
+
+        // No line of the log tells that it takes them again: it does when it is asked.
+        _answers = true;
+        var seen = Look(at: 122);
+        Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero, 2), (seen.State, seen.Lag!.Value, seen.SyncErrors));
+        Log("ERROR", error, at: 123);
+        Assert.IsTrue(NeedsSync);
+        _answers = false;
+        Assert.AreEqual((DatabaseState.Failing, TimeSpan.FromSeconds(2)), StateAndLag(at: 124));
+    }
+
+    [TestMethod]
+    public void An_error_after_the_question_is_not_over_by_its_answer()
+    {
+        Look(at: 2);
+        var asked = new SyncAnswer(Start.AddSeconds(2), Files, Statistics.SyncErrors, 1, 1, 0);
+        Log("ERROR", "sync error", at: 3);
+        Assert.AreEqual(DatabaseState.Failing, _tracker.Observe(Start.AddSeconds(4), true, true, null, asked, Files, Statistics).State);
+    }
+
+    [TestMethod]
+    public void What_takes_several_syncs_is_safe_after_the_last()
+    {
+        // Litestream 0.5 reports success where it stopped at max-sync-ltx-files.
+        Replicate(at: 1);
+        Look(at: 2);
+        Change(at: 3, txid: 100);
+        _replicated = 10;
+        var seen = Look(at: 4);
+        Assert.AreEqual((TimeSpan.FromSeconds(2), 100UL, 10UL), (seen.Lag!.Value, seen.Txid!.Value, seen.ReplicaTxid!.Value));
+        _replicated = 50;
+        Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(28)), StateAndLag(at: 30));
+        _replicated = 100;
+        Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 32));
+    }
+
+    [TestMethod]
+    public void A_database_that_is_always_written_to_and_always_replicated_is_never_behind()
+    {
+        // At every look the last transaction is on its way.
+        for (var second = 2; second < 600; second += 2)
+        {
+            Change(at: second, txid: (ulong)second);
+            _replicated = (ulong)second - 1;
+            Assert.AreEqual(second == 2 ? DatabaseState.Starting : DatabaseState.Replicating, Look(second).State);
+        }
+
+        Assert.IsLessThanOrEqualTo(TimeSpan.FromSeconds(4), Look(at: 600).Lag!.Value);
+    }
+
+    [TestMethod]
+    public void A_file_from_the_future_is_not_behind_for_ever()
+    {
+        _changedAt = Start.AddYears(1);
+        Look(at: 2);
+        Replicate(at: 3);
+        Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero), StateAndLag(at: 4));
+        Assert.IsFalse(NeedsSync);
+    }
+
+    [TestMethod]
+    public void A_clock_that_is_set_back_makes_no_negative_lag()
+    {
+        Replicate(at: 1000);
+        Look(at: 1001);
+        Change(at: 1002);
+        Look(at: 1003);
+        Assert.AreEqual(TimeSpan.Zero, Look(at: 10).Lag);
+        Assert.AreEqual(TimeSpan.FromSeconds(10), Look(at: 20).Lag);
+    }
+
+    [TestMethod]
+    public void A_file_that_is_gone_is_no_safer_than_it_was()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        Change(at: 3);
+        Look(at: 4);
+        var file = DatabaseFiles.Inspect("/not/there.db");
+        Assert.AreEqual(((long?)null, (long?)null), (file.DatabaseBytes, file.WalBytes));
+        (_databaseBytes, _changedAt) = (null, file.ChangedAt);
+        Assert.AreEqual(TimeSpan.FromSeconds(8), Look(at: 10).Lag);
+    }
+
+    [TestMethod]
+    public void It_is_asked_for_after_a_change_until_the_replica_has_it()
+    {
+        Assert.IsTrue(NeedsSync);
+        Replicate(at: 1);
+        Look(at: 2);
+        Assert.IsFalse(NeedsSync);
+        Change(at: 3);
+        Assert.IsTrue(NeedsSync);
+        Look(at: 4);
+        Assert.IsTrue(NeedsSync);
+        Replicate(at: 5);
+        Look(at: 6);
+        for (var second = 8; second < 3600; second += 2)
+        {
+            Look(second);
+        }
+
+        Assert.AreEqual(3, _requested);
+    }
+
+    [TestMethod]
+    public void A_question_in_the_moment_of_a_change_is_asked_once_more()
+    {
+        // Another change in that moment would leave the same time on the file.
+        Change(at: 2);
+        Replicate(at: 2);
+        Look(at: 2);
+        Assert.IsTrue(NeedsSync);
+        Look(at: 4);
+        Assert.IsFalse(NeedsSync);
+    }
+
+    [TestMethod]
+    public void One_that_is_to_be_looked_at_once_a_minute_is_asked_for_as_rarely()
+    {
+        _tracker = new DatabaseTracker(_plan with { MonitorInterval = TimeSpan.FromMinutes(1) }, Start);
+        for (var second = 2; second < 602; second += 2)
+        {
+            // Written to all the time, and at the replica a moment after it was taken.
+            Change(at: second, txid: (ulong)second);
+            _replicated = (ulong)second - 1;
+            Assert.AreNotEqual(DatabaseState.Behind, Look(second).State);
+        }
+
+        Assert.IsLessThanOrEqualTo(22, _requested);
+    }
+
+    [TestMethod]
+    public void A_question_without_an_answer_is_asked_again()
+    {
+        _answers = false;
+        Look(at: 2);
+        Assert.IsTrue(NeedsSync);
+    }
+
+    [TestMethod]
+    public void A_file_that_is_not_there_is_asked_for_once()
+    {
+        (_databaseBytes, _txid) = (null, 0);
+        Assert.AreEqual(DatabaseState.Starting, Look(at: 2).State);
+        Assert.IsFalse(NeedsSync);
+        _databaseBytes = 4096;
+        Assert.IsTrue(NeedsSync);
+        Look(at: 4);
+        Assert.IsTrue(NeedsSync);
+    }
+
+    [TestMethod]
+    public void The_replica_has_what_Litestream_last_remembered_to_have_brought_there()
+    {
+        _txid = 9;
+        Assert.IsNull(Look(at: 2).ReplicaTxid);
+        Replicate(at: 3);
+        Assert.AreEqual(9UL, Look(at: 4).ReplicaTxid);
+        Change(at: 5, txid: 12);
+        Assert.AreEqual(9UL, Look(at: 6).ReplicaTxid);
+        _replicated = 11;
+        Assert.AreEqual(11UL, Look(at: 8).ReplicaTxid);
+
+        // After an upload that failed it has to look there first.
+        _replicated = 0;
+        Assert.AreEqual(11UL, Look(at: 10).ReplicaTxid);
+    }
+
+    [TestMethod]
+    public void Without_a_control_socket_there_is_no_lag_and_an_upload_ends_an_error()
+    {
+        (_hasSocket, _listedAs) = (false, "");
+        var seen = Look(at: 2);
+        Assert.AreEqual((DatabaseState.Replicating, (TimeSpan?)null), (seen.State, seen.Lag));
+        foreach (var error in new[] { "monitor error", "sync error" })
+        {
+            Log("ERROR", error, at: 3, _plan.Path);
+            Assert.AreEqual(DatabaseState.Failing, Look(at: 4).State);
+            Log("INFO", "wal segment written", at: 5, _plan.Path, ",\"sz\":4120");
+            Assert.AreEqual(DatabaseState.Replicating, Look(at: 6).State);
+        }
+
+        Assert.AreEqual(8240, Look(at: 6).UploadedBytes);
+    }
+
+    [TestMethod]
+    public void A_sample_has_the_largest_lag_since_the_one_before_and_what_was_uploaded_since()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        Change(at: 3);
+        Look(at: 9);
+        Replicate(at: 9);
+        _uploaded = 2207;
+        Look(at: 10);
+        _tracker.Record(_now);
+        Look(at: 20);
+        _tracker.Record(_now);
+        var samples = _tracker.History.Read(HistoryRange.Hour, _now);
+        Assert.AreEqual(new Sample(2, 0, 7, 512, 4096, 2207, (Half)0), samples[^2]);
+        Assert.AreEqual(new Sample(2, 0, 0, 512, 4096, 0, (Half)0), samples[^1]);
+    }
+
+    [TestMethod]
+    public void What_is_unknown_is_unknown_in_a_sample_too()
+    {
+        (_hasSocket, _listedAs, _databaseBytes) = (false, "", null);
+        _tracker.Record(_now);
+        Assert.AreEqual(Sample.None, _tracker.History.Read(HistoryRange.Hour, _now)[^1]);
+        Look(at: 2);
+        _tracker.Record(_now);
+        Assert.AreEqual(new Sample(0, uint.MaxValue, float.NaN, 512, float.NaN, 0, (Half)0), _tracker.History.Read(HistoryRange.Hour, _now)[^1]);
+    }
+
+    private bool NeedsSync => _tracker.NeedsSync(_now, Files, Statistics);
+
+    private DatabaseFiles Files => new(_databaseBytes, 512, _changedAt);
+
+    private DatabaseLogStatistics Statistics => _log.Of(_plan.Path);
+
+    private static DatabasePlan Plan(string replica) => Plans.FromReplica(replica).Sound.Databases.Single();
+
+    /// <summary>A writer writes; Litestream will take it when it is asked.</summary>
+    private void Change(int at, ulong? txid = null) => (_changedAt, _txid) = (Start.AddSeconds(at), txid ?? _txid + 1);
+
+    /// <summary>All that was taken is brought to the replica.</summary>
+    private void Replicate(int at) => (_syncedAt, _replicated) = (Start.AddSeconds(at), _txid);
+
+    private void Log(string level, string message, int at, string database = "parks.db", string more = "") => _log.Note(LogEntry.Parse(
+        $$"""{"time":"{{Start.AddSeconds(at):O}}","level":"{{level}}","msg":"{{message}}","db":"{{database}}"{{more}}}""", _now));
+
+    private DatabaseObservation Look(int at)
+    {
+        _now = Start.AddSeconds(at);
+        var listed = _listedAs.Length > 0 && _isRunning ? new ListedDatabase(_plan.Path, _listedAs, _syncedAt) : null;
+        SyncAnswer? answer = null;
+        if (_isRunning && _hasSocket && NeedsSync)
+        {
+            _requested++;
+            answer = _answers ? new SyncAnswer(_now, Files, Statistics.SyncErrors, _txid, _replicated, _uploaded) : null;
+            _uploaded = 0;
+        }
+
+        return _tracker.Observe(_now, _isRunning, _hasSocket, listed, answer, Files, Statistics);
+    }
+
+    private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)
+    {
+        var seen = Look(at);
+        return (seen.State, seen.Lag!.Value);
+    }
+}

@@ -1,0 +1,162 @@
+using Datasette.Litestream.Observation;
+using Datasette.Litestream.Reporting;
+using Datasette.Litestream.Tests.Observation;
+
+namespace Datasette.Litestream.Tests.Reporting;
+
+[TestClass]
+public sealed class PageWriterSpecs
+{
+    private static readonly LitestreamReport Litestream = new("0.5.17", "/bin/litestream", "on PATH", 7, Seen.Now.AddMinutes(-2), 120, 0, null, null, null, []);
+
+    private static readonly StatusReport Report = new(
+        "running", true, "All is well.", null, Seen.Now.AddSeconds(-2), Seen.Now, Litestream, null,
+        new CountReport(120, 120, 0, 0, 0, 0, 0), 2, 3, 50, 120, "", "name", false, [Database("b"), Database("a b<c>")],
+        [new SkippedReport("_memory", "in memory")], ["Watch out."], "dbs: []", [], null);
+
+    [TestMethod]
+    public void Figures_are_told_in_words()
+    {
+        var row = Report.Text.Databases![0];
+        Assert.AreEqual(("b", "replicating", "for 1 min", "1.5 s", "4.0 KiB", "4.0 MiB"), (row.Name, row.State, row.Since.Words, row.Lag, row.Uploaded, row.Size));
+        Assert.AreEqual(new MomentText("2026-05-01T11:59:57Z", "2026-05-01 11:59:57 UTC", "3 s ago"), row.LastSync);
+        Assert.AreEqual("s3://maps/b\ns3://other/b", row.Destinations);
+        Assert.AreEqual(new SparklineText("M2 17h0", "Lag in the last hour: at most 1.5 s, last 1.5 s"), row.LagLine);
+        Assert.AreEqual(new SparklineText("M2 20V19", "Uploaded in the last hour: 10 B"), row.UploadedBars);
+        Assert.AreEqual("0 0 2 20", Report.Text.SparklineBox);
+        Assert.AreEqual("No answer from Datasette since 2026-05-01 12:00:00 UTC; what is shown is from then.", Report.Text.Lost);
+        Assert.AreEqual(new SummaryText("All is well.", "running", "true"), Report.Text.Summary);
+        Assert.AreEqual("_memory: in memory", Report.Text.Skipped.Single());
+    }
+
+    [TestMethod]
+    public void What_is_unknown_is_a_dash()
+    {
+        var row = (Report with { Databases = [Database("a") with { LagSeconds = null, LastSyncAt = null, DatabaseBytes = null }] }).Text.Databases![0];
+        Assert.AreEqual(("–", new MomentText(null, null, "–"), "–"), (row.Lag, row.LastSync, row.Size));
+    }
+
+    [TestMethod]
+    public void A_name_is_safe_in_an_address_and_as_an_id()
+    {
+        var row = Report.Text.Databases![1];
+        Assert.AreEqual(("database-a%20b%3Cc%3E", "?database=a%20b%3Cc%3E"), (row.Id, row.Link));
+    }
+
+    [TestMethod]
+    public void Pages_keep_what_was_asked_for()
+    {
+        var report = Report with { Search = "maps", Sort = "lag", Descending = true };
+        Assert.AreEqual(
+            new PagesText("?search=maps&sort=lag&descending=1", "Page 2 of 3 (120 databases)", "?search=maps&sort=lag&descending=1&page=3"), report.Text.Pages);
+        Assert.AreEqual("?search=maps&sort=lag&descending=1&page=2", report.Text.Query);
+        Assert.AreEqual(("maps", "?sort=lag&descending=1"), (report.Text.Search!.Value, report.Text.Search.All));
+        CollectionAssert.AreEquivalent(
+            new Dictionary<string, string> { ["sort"] = "lag", ["descending"] = "1" }, report.Text.Search.Kept.ToDictionary());
+        Assert.AreEqual(new ColumnText("Lag", "?search=maps&sort=lag", "descending"), report.Text.Columns[3]);
+        Assert.AreEqual(new ColumnText("Size", "?search=maps&sort=size"), report.Text.Columns[6]);
+        Assert.IsNull((Report with { Page = 3 }).Text.Pages!.Next);
+        Assert.IsNull((Report with { Pages = 1 }).Text.Pages);
+    }
+
+    [TestMethod]
+    public void Few_databases_need_no_search()
+    {
+        Assert.IsNull((Report with { Counts = Report.Counts with { Total = 10 } }).Text.Search);
+        Assert.IsNull(Report.Text.Search!.All);
+        Assert.IsNull((Report with { Counts = Report.Counts with { Total = 0 } }).Text.Databases);
+    }
+
+    [TestMethod]
+    public void Facts_are_those_that_are_known()
+    {
+        Assert.AreEqual("process_state version binary origin process_id started_at", Keys(Report));
+        var failed = Litestream with { ProcessId = null, StartedAt = null, Failures = 2, LastFailure = "signal 9", LastFailureAt = Seen.Now, NextStartAt = Seen.Now.AddSeconds(5) };
+        var report = Report with { Litestream = failed, Credentials = new CredentialReport("a file", Seen.Now, null, "no such file") };
+        Assert.AreEqual(
+            "process_state version binary origin failures last_failure_at last_failure next_start_at credentials credentials_read_at credentials_failure", Keys(report));
+        Assert.AreEqual("in 5 s", report.Text.Facts.Single(fact => fact.Key == "next_start_at").Moment!.Words);
+
+        static string Keys(StatusReport report) => string.Join(' ', report.Text.Facts.Select(fact => fact.Key));
+    }
+
+    [TestMethod]
+    public void Lines_of_the_log_are_newest_first_and_each_has_a_name_of_its_own()
+    {
+        var log = (Report with
+        {
+            Log = [new(Seen.Now, "INFO", "a", ""), new(Seen.Now, "ERROR", "b", "db=x"), new(Seen.Now.AddSeconds(1), "WARN", "c", "")],
+        }).Text.Log;
+        CollectionAssert.AreEqual(
+            new[] { "2026-05-01 12:00:01 WARN c", "2026-05-01 12:00:00 ERROR b db=x", "2026-05-01 12:00:00 INFO a" }, log.Select(line => line.Text).ToArray());
+        CollectionAssert.AllItemsAreUnique(log.Select(line => line.Id).ToArray());
+        Assert.AreEqual("error", log[1].Level);
+    }
+
+    [TestMethod]
+    public void Metrics_are_rows_in_the_order_of_names()
+    {
+        var metrics = (Report with
+        {
+            Metrics = new MetricsReport(
+                "http://localhost:9090/metrics",
+                null,
+                new Dictionary<string, IReadOnlyDictionary<string, double>>
+                {
+                    ["b"] = new Dictionary<string, double>(),
+                    ["a"] = new Dictionary<string, double> { ["db_size"] = 4096, ["sync_count"] = 12345, ["sync_seconds"] = 1.5 },
+                },
+                [new OperationReport("s3", "PUT", 5, null)]),
+        }).Text.Metrics!;
+        Assert.AreEqual("a|4.0 KiB|–|–|12,345|–|1.5 s|–\nb|–|–|–|–|–|–|–", Join(metrics.Databases));
+        Assert.AreEqual("s3|PUT|5|–", Join(metrics.Operations));
+
+        static string Join(IReadOnlyList<IReadOnlyList<string>> rows) => string.Join('\n', rows.Select(row => string.Join('|', row)));
+    }
+
+    [TestMethod]
+    public void Charts_have_axes_in_words_and_a_reading_at_each_point()
+    {
+        var text = Detail(HistoryRange.Hour).Text;
+        var lag = text.Charts[0];
+        Assert.AreEqual(("lag", "Lag", "Lag in the last hour: at most 20 s, last 1.5 s", "0 0 718 100"), (lag.Key, lag.Title, lag.Label, lag.Box));
+        Assert.AreEqual("0 5.0 s 10 s 15 s 20 s".Replace(".0 ", " ", StringComparison.Ordinal), string.Join(' ', lag.Values.Select(mark => mark.Text)));
+        Assert.AreEqual(("100%", "0%"), (lag.Values[0].At, lag.Values[^1].At));
+        Assert.AreEqual("11:15 11:30 11:45 12:00", string.Join(' ', lag.Times.Select(mark => mark.Text)));
+        Assert.AreEqual("100%", lag.Times[^1].At);
+        var readings = lag.Readings.Split('\n');
+        Assert.AreEqual((360, "11:00:10 UTC: –", "12:00:00 UTC: 1.5 s"), (readings.Length, readings[0], readings[^1]));
+        Assert.AreEqual("12:00:00 UTC: Database 4.0 KiB, WAL 512 B", text.Charts[2].Readings.Split('\n')[^1]);
+        Assert.AreEqual("Database WAL", string.Join(' ', text.Charts[2].Series.Select(series => series.Name)));
+        Assert.AreEqual("18:00 00:00 06:00 12:00", string.Join(' ', Detail(HistoryRange.Day).Text.Charts[0].Times.Select(mark => mark.Text)));
+    }
+
+    [TestMethod]
+    public void The_page_of_a_database_says_how_it_stands()
+    {
+        var text = Detail(HistoryRange.Day).Text;
+        Assert.AreEqual(new SummaryText("Replicated.", "replicating", "true"), text.Summary);
+        Assert.AreEqual("?database=b&history=day", text.Query);
+        Assert.AreEqual(new RangeText("Last hour", "?database=b&history=hour", false), text.Ranges[0]);
+        Assert.AreEqual(new RangeText("Last day", "?database=b&history=day", true), text.Ranges[1]);
+        Assert.AreEqual("7", text.Facts.Single(fact => fact.Key == "txid").Text);
+        Assert.AreEqual("", (Detail(HistoryRange.Day) with { Healthy = null }).Text.Summary.Healthy);
+    }
+
+    private static DatabaseReport Database(string name) => new(
+        name, $"/srv/{name}.db", [$"s3://maps/{name}", $"s3://other/{name}"], "replicating", Seen.Now.AddMinutes(-1), null, 7, 7, 1.5, Seen.Now.AddSeconds(-3),
+        4 << 20, 512, 4096, 0, new SparklineReport([null, 1.5f], [0, 10]));
+
+    private static DatabaseDetailReport Detail(HistoryRange range)
+    {
+        var values = new float?[range.Length];
+        (values[^2], values[^1]) = (20, 1.5f);
+        var sizes = new float?[range.Length];
+        sizes[^1] = 4096;
+        var wals = new float?[range.Length];
+        wals[^1] = 512;
+        var txids = new ulong?[range.Length];
+        var history = new HistoryReport(range.Name, range.Interval.TotalSeconds, Seen.Now, values, values, txids, txids, wals, sizes, values);
+        return new DatabaseDetailReport(Database("b") with { Sparklines = null }, "Replicated.", true, "litestream restore", history, [], Seen.Now, Seen.Now);
+    }
+}

@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Credentials;
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Observation;
+using Datasette.Litestream.Reporting;
+using Datasette.Litestream.Tests.Litestream;
+using Datasette.Litestream.Tests.Observation;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Reporting;
+
+[TestClass]
+public sealed class PluginMetricsSpecs
+{
+    private const string OddName = "a \"b\" \\ {c}\n, é 😀";
+
+    private static readonly DaemonStatus Daemon = new DaemonStatus(DaemonState.Running)
+        .With(new Restart(Seen.Now, RestartReason.Crash, "")).With(new Restart(Seen.Now, RestartReason.FailedStart, "")).With(new Restart(Seen.Now, RestartReason.Crash, ""));
+
+    private static readonly CredentialStatus Credentials = new("the file", Seen.Now, null, null, Unchanged: 5, Changed: 2, Failed: 1);
+
+    private static readonly ObservedDatabases Databases = new(
+        Seen.Now,
+        [
+            Seen.Database("parks", lag: 1.5),
+            Seen.Database("odd", lag: null) with { Plan = Seen.Database("odd").Plan with { Name = OddName }, Txid = null, LastSyncAt = null },
+        ]);
+
+    [TestMethod]
+    public async Task How_everything_stands_is_told()
+    {
+        var samples = await SamplesAsync();
+        Assert.AreEqual(1, samples["datasette_litestream_up"]);
+        Assert.AreEqual(2, samples["datasette_litestream_daemon_restarts_total crash"]);
+        Assert.AreEqual(1, samples["datasette_litestream_daemon_restarts_total failed start"]);
+        Assert.AreEqual(0, samples["datasette_litestream_daemon_restarts_total unresponsive"]);
+        Assert.AreEqual(0, samples["datasette_litestream_daemon_restarts_total credentials"]);
+        Assert.AreEqual(5, samples["datasette_litestream_credential_refreshes_total unchanged"]);
+        Assert.AreEqual(2, samples["datasette_litestream_credential_refreshes_total changed"]);
+        Assert.AreEqual(1, samples["datasette_litestream_credential_refreshes_total failed"]);
+        Assert.AreEqual(1.5, samples["datasette_litestream_database_replica_lag_seconds parks"]);
+        Assert.AreEqual(7, samples["datasette_litestream_database_txid parks"]);
+        Assert.AreEqual(Seen.Now.ToUnixTimeSeconds() - 1, samples["datasette_litestream_last_sync_timestamp_seconds parks"]);
+        Assert.AreEqual(2, samples["datasette_litestream_sync_errors_total parks"]);
+    }
+
+    [TestMethod]
+    public async Task What_is_unknown_is_left_out_and_any_name_is_a_label()
+    {
+        var samples = await SamplesAsync();
+        CollectionAssert.AreEqual(
+            new[] { $"datasette_litestream_sync_errors_total {OddName}" }, samples.Keys.Where(key => key.EndsWith(OddName, StringComparison.Ordinal)).ToArray());
+    }
+
+    [TestMethod]
+    public async Task Without_a_Litestream_and_credentials_there_is_still_an_answer()
+    {
+        var text = await PluginMetrics.WriteAsync(null, null, new ObservedDatabases(Seen.Now, []));
+        Assert.Contains("\ndatasette_litestream_up 0\n", text);
+        Assert.DoesNotContain("credential_refreshes", text);
+    }
+
+    [TestMethod]
+    public async Task Prometheus_has_nothing_to_say_against_them()
+    {
+        var (isValid, complaints) = await Promtool.CheckAsync(await PluginMetrics.WriteAsync(Daemon, Credentials, Databases));
+        Assert.IsEmpty(complaints);
+        Assert.IsTrue(isValid);
+    }
+
+    [TestMethod]
+    public async Task Those_of_Litestream_get_the_name_of_the_database_and_all_together_are_valid()
+    {
+        var plans = Databases.Databases.Select(database => database.Plan with { Path = $"/data/{database.Plan.Name}.db" }).ToImmutableArray();
+        var merged = await MergedAsync(plans, string.Join('\n', plans.Select(plan => $$"""litestream_db_size{db="{{Exposition.Escape(plan.Path)}}"} 4096""")));
+        var sizes = Exposition.Parse(merged).Where(sample => sample.Name == "litestream_db_size").ToList();
+        CollectionAssert.AreEqual(new[] { "parks", OddName, null }, sizes.Select(sample => sample.Labels.GetValueOrDefault("database")).ToArray());
+        CollectionAssert.AreEqual(
+            new[] { plans[0].Path, plans[1].Path, "/not/ours.db" }, sizes.Select(sample => sample.Labels["db"]).ToArray());
+        Assert.DoesNotContain("go_goroutines", merged);
+        Assert.Contains("litestream_replica_operation_total{operation=\"PUT\",replica_type=\"file\"} 5", merged);
+
+        var (isValid, complaints) = await Promtool.CheckAsync(await PluginMetrics.WriteAsync(Daemon, Credentials, Databases) + merged);
+        Assert.IsTrue(isValid, string.Join('\n', complaints));
+        Assert.IsEmpty(complaints.Where(complaint => !complaint.StartsWith("litestream_", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    public async Task A_Litestream_that_does_not_answer_adds_nothing()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var address = listener.LocalEndpoint;
+        listener.Stop();
+        using var reporter = new MetricsReporter(new Uri($"http://{address}/metrics"), [], TimeProvider.System);
+        Assert.AreEqual("", await reporter.WriteAsync().InTimeAsync());
+    }
+
+    private static async Task<string> MergedAsync(ImmutableArray<DatabasePlan> plans, string sizes)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var reporter = new MetricsReporter(new Uri($"http://{listener.LocalEndpoint}/metrics"), plans, TimeProvider.System);
+        var answering = listener.AnswerAsync($$"""
+            # HELP go_goroutines Number of goroutines that currently exist.
+            # TYPE go_goroutines gauge
+            go_goroutines 12
+            # HELP litestream_db_size The current size of the real DB
+            # TYPE litestream_db_size gauge
+            {{sizes}}
+            litestream_db_size{db="/not/ours.db"} 1
+            # HELP litestream_replica_operation_total The number of replica operations performed
+            # TYPE litestream_replica_operation_total counter
+            litestream_replica_operation_total{operation="PUT",replica_type="file"} 5
+
+            """);
+        var merged = await reporter.WriteAsync().InTimeAsync();
+        await answering.InTimeAsync();
+        return merged;
+    }
+
+    private static async Task<Dictionary<string, double>> SamplesAsync() =>
+        Exposition.Parse(await PluginMetrics.WriteAsync(Daemon, Credentials, Databases))
+            .ToDictionary(sample => $"{sample.Name} {sample.Labels.Values.SingleOrDefault()}".TrimEnd(), sample => sample.Value);
+}
