@@ -57,8 +57,8 @@ public sealed class Bridge
         var replicator = _prepared ?? throw new InvalidOperationException("not prepared");
         Task.Run(() => replicator.StartAsync(EndProcess)).GetAwaiter().GetResult();
         _replicator = replicator;
-        _reporter = new StatusReporter(replicator, _time);
-        return string.Concat(replicator.Warnings.Select(Line));
+        _reporter = new StatusReporter(() => replicator.Snapshot, _time);
+        return string.Concat(replicator.Snapshot.Warnings.Select(Line));
     }
 
     /// <summary>How replication stands: a page of the databases, or one database in full.</summary>

@@ -6,6 +6,7 @@ using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
+using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Secrets;
 
@@ -21,6 +22,7 @@ internal sealed class Replicator
     /// <summary>From Litestream's first tick until it has opened its databases.</summary>
     private static readonly TimeSpan OpeningMargin = TimeSpan.FromMilliseconds(100);
 
+    private readonly LitestreamBinary _binary;
     private readonly HostEnvironment _host;
     private readonly LitestreamLog _log;
     private readonly List<DatabaseLock> _locks = [];
@@ -30,17 +32,18 @@ internal sealed class Replicator
     private readonly string _configuration;
     private Supervisor? _supervisor;
     private CredentialRefresher? _refresher;
-    private HashSet<string> _secrets;
+    private SecretCollection _secrets;
+    private volatile IReadOnlyList<string> _warnings;
 
     private Replicator(ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings)
     {
         Plan = plan;
-        Binary = binary;
-        Warnings = [.. warnings];
+        _binary = binary;
+        _warnings = [.. warnings];
         _host = host;
         _log = new LitestreamLog(host.Time);
-        _secrets = [.. plan.Secrets];
-        _log.Redactor = new Redactor(_secrets);
+        _secrets = new SecretCollection(plan.Secrets);
+        _log.Redactor = _secrets.Redactor;
         _socketFolder = SocketFolder.Create(host.Variables);
         _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
         _configuration = Yaml.Write(_document);
@@ -48,45 +51,12 @@ internal sealed class Replicator
 
     public ReplicationPlan Plan { get; }
 
-    public LitestreamBinary Binary { get; }
-
-    /// <summary>What the person who configured it should know, one sentence each.</summary>
-    public IReadOnlyList<string> Warnings { get; private set; }
-
-    /// <summary>How Litestream stands; null where there is nothing to replicate.</summary>
-    public DaemonStatus? Daemon => _supervisor?.Status;
-
-    /// <summary>Litestream's control socket; null where there is none now.</summary>
-    public ControlSocket? Socket => _supervisor?.Socket;
-
-    /// <summary>How the credentials stand; null where the configuration says nothing of them.</summary>
-    public CredentialStatus? Credentials => _refresher?.Status;
-
-    /// <summary>The last lines of Litestream's log, oldest first, without secrets.</summary>
-    public IReadOnlyList<LogEntry> LogEntries => _log.Entries;
-
-    /// <summary>What Litestream's log has told of each database.</summary>
-    public LogStatistics Statistics => _log.Statistics;
+    /// <summary>How it all stands now.</summary>
+    public ReplicationSnapshot Snapshot => new(
+        Plan, _binary, _document, _warnings, _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor);
 
     /// <summary>The files that are replicated and have no write-ahead log beside them.</summary>
     public IEnumerable<string> FilesWithoutLog => Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"));
-
-    /// <summary>litestream.yml, of some of the databases and without secrets.</summary>
-    public string ShowConfiguration(IReadOnlySet<string> databasePaths)
-    {
-        var shown = new JsonObject();
-        foreach (var (key, value) in _document)
-        {
-            shown[key] = value is JsonArray databases
-                ? new JsonArray([.. databases.Where(database => databasePaths.Contains(database!["path"]!.GetValue<string>())).Select(database => database!.DeepClone())])
-                : value?.DeepClone();
-        }
-
-        return Redact(Yaml.Write(MaskSecrets(shown)));
-    }
-
-    /// <summary>Takes secrets out of text.</summary>
-    public string Redact(string text) => _log.Redactor.Redact(text);
 
     /// <summary>Checks all that can be checked before anything is started.</summary>
     /// <param name="configuration">What Datasette says.</param>
@@ -134,7 +104,7 @@ internal sealed class Replicator
             await StopAsync(Plan.ShutdownTimeout).ConfigureAwait(false);
             if (ex is ReplicationException)
             {
-                throw new ReplicationException(Redact(ex.Message), ex);
+                throw new ReplicationException(_log.Redactor.Redact(ex.Message), ex);
             }
 
             throw;
@@ -158,7 +128,7 @@ internal sealed class Replicator
     {
         if (Plan.Databases.IsEmpty)
         {
-            Warnings = [.. Warnings, "No database is replicated: none that Datasette serves can be, or none is configured to be."];
+            _warnings = [.. _warnings, "No database is replicated: none that Datasette serves can be, or none is configured to be."];
             return;
         }
 
@@ -207,17 +177,17 @@ internal sealed class Replicator
                     RememberSecrets(changed);
                     return _supervisor!.RestartAsync(Settings(changed));
                 },
-                error => onFatal(Redact(error.Message)));
+                error => onFatal(_log.Redactor.Redact(error.Message)));
         }
     }
 
-    // Old secrets stay secret: a log line may still hold them.
+    // Called before the credentials are used: no line can have them that is not redacted.
     private void RememberSecrets(S3Credentials? credentials)
     {
         if (credentials is not null)
         {
-            _secrets = [.. _secrets, .. credentials.Secrets];
-            _log.Redactor = new Redactor(_secrets);
+            _secrets = _secrets.Replace([.. credentials.Secrets], _log.LineCount, LitestreamLog.Capacity);
+            _log.Redactor = _secrets.Redactor;
         }
     }
 
@@ -234,9 +204,9 @@ internal sealed class Replicator
             if (record.Litestream is { IsRunning: true } litestream)
             {
                 await OrphanedProcess.EndAsync(litestream, Plan.ShutdownTimeout, _host.Time).ConfigureAwait(false);
-                Warnings =
+                _warnings =
                 [
-                    .. Warnings,
+                    .. _warnings,
                     $"A Litestream (process {litestream.ProcessId}) was left over from a Datasette that was killed (process {record.Holder.ProcessId}); it was ended.",
                 ];
             }
@@ -268,40 +238,13 @@ internal sealed class Replicator
             .Where(variable => variable.Key != "LOG_LEVEL")
             .ToDictionary(StringComparer.Ordinal);
         return new DaemonSettings(
-            Binary,
+            _binary,
             _configuration,
             _socketFolder.SocketPath,
             [.. Plan.Databases.Select(database => database.Path)],
             environment,
             Plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin,
             Plan.ShutdownTimeout);
-    }
-
-    private static JsonNode MaskSecrets(JsonNode document)
-    {
-        if (document is JsonObject mapping)
-        {
-            foreach (var (key, value) in mapping.ToList())
-            {
-                if (key == "identities" || (ReplicaSetting.ByKey.TryGetValue(key, out var setting) && setting.Kind == SettingKind.Secret))
-                {
-                    mapping[key] = Redactor.Mask;
-                }
-                else if (value is not null)
-                {
-                    MaskSecrets(value);
-                }
-            }
-        }
-        else if (document is JsonArray list)
-        {
-            foreach (var item in list.OfType<JsonNode>())
-            {
-                MaskSecrets(item);
-            }
-        }
-
-        return document;
     }
 
     private static string Join(List<string> errors) => errors.Count == 1

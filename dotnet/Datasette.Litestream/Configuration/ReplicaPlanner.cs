@@ -81,7 +81,7 @@ internal sealed partial class ReplicaPlanner(
 
     private string? ReadSecret(JsonElement value, string path)
     {
-        var secret = SecretText.Read(value, path, environment, problems);
+        var secret = SettingsReader.ReadSecret(value, path, environment, problems);
         if (secret is not null)
         {
             secrets.Add(secret);
@@ -94,7 +94,7 @@ internal sealed partial class ReplicaPlanner(
     {
         if (value.ValueKind != JsonValueKind.Array)
         {
-            problems.Add(new Problem(path, $"expected a list of text, got {SettingsReader.DescribeType(value)}"));
+            problems.Add(new Problem(path, $"expected a list of text, got {SecretText.DescribeType(value)}"));
             return null;
         }
 

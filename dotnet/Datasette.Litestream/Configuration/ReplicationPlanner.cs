@@ -231,7 +231,7 @@ internal sealed class ReplicationPlanner
             return null;
         }
 
-        var secret = SecretText.Read(value, settings.KeyPath(key), _environment, _problems);
+        var secret = SettingsReader.ReadSecret(value, settings.KeyPath(key), _environment, _problems);
         if (secret is not null)
         {
             _secrets.Add(secret);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Configuration;
 
@@ -143,24 +144,24 @@ internal sealed class SettingsReader
         return null;
     }
 
+    /// <summary>Reads a secret, which may come from a variable; no message shows it.</summary>
+    public static string? ReadSecret(JsonElement value, string path, Func<string, string?> environment, ICollection<Problem> problems)
+    {
+        if (SecretText.Of(value) is { } text)
+        {
+            return Variables.ExpandSecret(text, path, environment, problems);
+        }
+
+        problems.Add(new Problem(path, $"expected text, got {SecretText.DescribeType(value)}"));
+        return null;
+    }
+
     /// <summary>What came instead, in words.</summary>
     public static string Describe(JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.Object => "a mapping",
-        JsonValueKind.Array => "a list",
-        JsonValueKind.Null => "nothing (a variable named by $env that is not set reads as nothing)",
-        JsonValueKind.String when value.GetString() is { Length: 0 } => "empty text",
-        JsonValueKind.String => $"\"{value.GetString()}\"",
-        _ => value.GetRawText(),
-    };
-
-    /// <summary>What came instead of a secret: its type alone.</summary>
-    public static string DescribeType(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.String when value.GetString() is { Length: > 0 } => "text",
-        JsonValueKind.Number => "a number",
-        JsonValueKind.True or JsonValueKind.False => "true or false",
-        _ => Describe(value),
+        JsonValueKind.String when value.GetString() is { Length: > 0 } text => $"\"{text}\"",
+        JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
+        _ => SecretText.DescribeType(value),
     };
 
     private T? Read<T>(string key, Func<JsonElement, T?> read) => Value(key) is { } value ? read(value) : default;

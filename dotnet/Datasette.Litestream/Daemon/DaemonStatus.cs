@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -35,6 +36,9 @@ internal sealed record DaemonStatus(
 
     /// <summary>Since when it has not run, over all attempts to start it; null while it runs, and before it first did.</summary>
     public DateTimeOffset? DownSince { get; init; }
+
+    /// <summary>The control socket of the Litestream that runs; null while none does, and for a release line without one.</summary>
+    public ControlSocket? Socket { get; init; }
 
     /// <summary>The last restarts, newest first.</summary>
     public ImmutableList<Restart> Restarts { get; init; } = [];

@@ -26,7 +26,6 @@ internal sealed class Supervisor
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile DaemonStatus _status = new(DaemonState.Starting);
-    private volatile ControlSocket? _socket;
     private ITimer? _givingUp;
 
     /// <summary>Starts Litestream; see <see cref="FirstStart"/> for how that went.</summary>
@@ -46,9 +45,6 @@ internal sealed class Supervisor
 
     /// <summary>How Litestream stands.</summary>
     public DaemonStatus Status => _status;
-
-    /// <summary>The control socket of the Litestream that runs; null while none does, and for a release line without one.</summary>
-    public ControlSocket? Socket => _socket;
 
     /// <summary>Done when Litestream runs for the first time.</summary>
     /// <exception cref="ReplicationException">It did not; nothing is left running.</exception>
@@ -131,7 +127,6 @@ internal sealed class Supervisor
         }
         finally
         {
-            _socket = null;
             _givingUp?.Dispose();
             _status = _status with
             {
@@ -139,6 +134,7 @@ internal sealed class Supervisor
                 ProcessId = null,
                 StartedAt = null,
                 NextStartAt = null,
+                Socket = null,
                 DownSince = _status.DownSince ?? _time.GetUtcNow(),
             };
             _requests.Writer.Complete();
@@ -177,8 +173,14 @@ internal sealed class Supervisor
         _stopping.Token.ThrowIfCancellationRequested();
         _status = _status with { State = DaemonState.Starting, NextStartAt = null };
         var process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, _stopping.Token).ConfigureAwait(false);
-        _socket = process.Socket;
-        _status = _status with { State = DaemonState.Running, ProcessId = process.Id, StartedAt = process.StartedAt, DownSince = null };
+        _status = _status with
+        {
+            State = DaemonState.Running,
+            ProcessId = process.Id,
+            StartedAt = process.StartedAt,
+            DownSince = null,
+            Socket = process.Socket,
+        };
         return process;
     }
 
@@ -227,8 +229,7 @@ internal sealed class Supervisor
 
     private async Task<string?> EndAsync(LitestreamProcess process, TimeSpan timeout)
     {
-        _socket = null;
-        _status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow() };
+        _status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow(), Socket = null };
         using (process)
         {
             return await process.StopAsync(timeout).ConfigureAwait(false);
@@ -238,7 +239,7 @@ internal sealed class Supervisor
     /// <summary>Takes note of a process that ended by itself, and ends one that does not answer.</summary>
     private async Task HandleUnexpectedExitAsync(LitestreamProcess process)
     {
-        _socket = null;
+        _status = _status with { Socket = null };
         using (process)
         {
             var hasEnded = process.Exited.IsCompleted;

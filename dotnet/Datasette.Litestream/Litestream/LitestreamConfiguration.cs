@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Litestream;
 
@@ -32,6 +33,25 @@ internal static class LitestreamConfiguration
 
         document["dbs"] = new JsonArray([.. plan.Databases.Select(database => (JsonNode)Database(database, releaseLine))]);
         return document;
+    }
+
+    /// <summary>litestream.yml as people may see it: of some of the databases, and without secrets.</summary>
+    /// <param name="document">What <see cref="Create"/> made.</param>
+    /// <param name="databasePaths">The files of the databases to show.</param>
+    /// <param name="redactor">Takes secrets out of what is no secret by its key, such as a URL.</param>
+    public static string Show(JsonObject document, IReadOnlySet<string> databasePaths, Redactor redactor)
+    {
+        var shown = new JsonObject();
+        foreach (var (key, value) in document)
+        {
+            shown[key] = value is JsonArray databases
+                ? new JsonArray([.. databases.Where(database => databasePaths.Contains(database!["path"]!.GetValue<string>())).Select(database => database!.DeepClone())])
+                : value?.DeepClone();
+        }
+
+        SecretMask.Apply(
+            shown, key => key == "identities" || (ReplicaSetting.ByKey.TryGetValue(key, out var setting) && setting.Kind == SettingKind.Secret));
+        return redactor.Redact(Yaml.Write(shown));
     }
 
     /// <summary>

@@ -19,9 +19,15 @@ internal sealed class LitestreamLog(TimeProvider time)
     private readonly Lock _writing = new();
     private readonly Queue<LogEntry> _entries = new(Capacity);
     private volatile Redactor _redactor = new([]);
+    private volatile LogStatistics _statistics = LogStatistics.Empty;
+    private IReadOnlyList<LogEntry>? _snapshot;
+    private long _lineCount;
 
     /// <summary>What all lines told of each database, of those too that are not kept any more.</summary>
-    public LogStatistics Statistics { get; } = new();
+    public LogStatistics Statistics => _statistics;
+
+    /// <summary>How many lines there have been.</summary>
+    public long LineCount => Interlocked.Read(ref _lineCount);
 
     /// <summary>What takes secrets out of lines from now on.</summary>
     public Redactor Redactor
@@ -37,7 +43,7 @@ internal sealed class LitestreamLog(TimeProvider time)
         {
             lock (_writing)
             {
-                return [.. _entries];
+                return _snapshot ??= [.. _entries];
             }
         }
     }
@@ -84,9 +90,11 @@ internal sealed class LitestreamLog(TimeProvider time)
         var redactor = _redactor;
         var entry = LogEntry.Parse(redactor.Redact(line), time.GetUtcNow());
         entry = entry with { Message = redactor.Redact(entry.Message), Details = redactor.Redact(entry.Details) };
-        Statistics.Note(entry);
         lock (_writing)
         {
+            _statistics = _statistics.With(entry);
+            _lineCount++;
+            _snapshot = null;
             if (_entries.Count == Capacity)
             {
                 _entries.Dequeue();

@@ -1,31 +1,37 @@
-using System.Collections.Concurrent;
+using System.Collections.Immutable;
 
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
 /// What Litestream's log has told of each database since Datasette's start, over all restarts of Litestream: errors and, of
-/// 0.3 alone, which can't be asked, uploads. Written by the threads that read its output, read by anybody.
+/// 0.3 alone, which can't be asked, uploads.
 /// </summary>
 internal sealed class LogStatistics
 {
-    private readonly ConcurrentDictionary<string, DatabaseLogStatistics> _databases = new(StringComparer.Ordinal);
+    private readonly ImmutableDictionary<string, DatabaseLogStatistics> _databases;
 
-    public void Note(LogEntry entry)
+    private LogStatistics(ImmutableDictionary<string, DatabaseLogStatistics> databases) => _databases = databases;
+
+    public static LogStatistics Empty { get; } = new(ImmutableDictionary.Create<string, DatabaseLogStatistics>(StringComparer.Ordinal));
+
+    /// <summary>The same after one line more.</summary>
+    public LogStatistics With(LogEntry entry)
     {
         if (entry.Database is not { } name)
         {
-            return;
+            return this;
         }
 
+        var known = _databases.GetValueOrDefault(name);
         if (entry.UploadedBytes is not null || entry.IsError)
         {
-            _databases.AddOrUpdate(name, _ => DatabaseLogStatistics.Nothing.With(entry), (_, statistics) => statistics.With(entry));
+            return new LogStatistics(_databases.SetItem(name, (known ?? DatabaseLogStatistics.Nothing).With(entry)));
         }
-        else if (entry.IsInitialized && _databases.TryGetValue(name, out var known))
-        {
-            // 0.5 names a database by its path here alone: what it told before is not found, and not ended by it.
-            _databases.AddOrUpdate(name, known, (_, latest) => latest.WithSyncErrorsResolved());
-        }
+
+        // 0.5 names a database by its path here alone: what it told before is not found, and not ended by it.
+        return entry.IsInitialized && known is not null
+            ? new LogStatistics(_databases.SetItem(name, known.WithSyncErrorsResolved()))
+            : this;
     }
 
     /// <summary>What it told of one database; Litestream 0.5 names it by its file's name, 0.3 by its path.</summary>

@@ -24,7 +24,7 @@ internal sealed class Sampler : IDisposable
     /// </summary>
     private const int MaxConcurrentSyncs = 100;
 
-    private readonly Replicator _replicator;
+    private readonly Func<ReplicationSnapshot> _read;
     private readonly TimeProvider _time;
     private readonly DatabaseTracker[] _trackers;
     private readonly Dictionary<string, DatabaseTracker> _trackersByName;
@@ -39,15 +39,18 @@ internal sealed class Sampler : IDisposable
     private ControlSocket? _listedBy;
     private DateTimeOffset _listedAt;
 
-    public Sampler(Replicator replicator, TimeProvider time)
+    /// <param name="read">How replication stands at the moment.</param>
+    /// <param name="time">The clock.</param>
+    public Sampler(Func<ReplicationSnapshot> read, TimeProvider time)
     {
-        _replicator = replicator;
+        _read = read;
+        var replication = read();
         _time = time;
         var now = time.GetUtcNow();
-        _trackers = [.. replicator.Plan.Databases.Select(plan => new DatabaseTracker(plan, now))];
+        _trackers = [.. replication.Plan.Databases.Select(plan => new DatabaseTracker(plan, now))];
         _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
         _syncs = new Task<SyncAnswer?>?[_trackers.Length];
-        _litestreamStartedAt = replicator.Daemon?.StartedAt ?? now;
+        _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
         _latest = new ObservedDatabases(now, []);
         _ = Task.Run(RunAsync);
     }
@@ -104,10 +107,11 @@ internal sealed class Sampler : IDisposable
     private async Task SampleAsync(DateTimeOffset now)
     {
         using var deadline = new CancellationTokenSource(AnswerTimeout, _time);
-        var isRunning = _replicator.Daemon?.State == DaemonState.Running;
-        var socket = _replicator.Socket;
+        var replication = _read();
+        var isRunning = replication.Daemon?.State == DaemonState.Running;
+        var socket = replication.Daemon?.Socket;
         var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Inspect(tracker.Plan.Path));
-        var statistics = Array.ConvertAll(_trackers, tracker => _replicator.Statistics.Of(tracker.Plan.Path));
+        var statistics = Array.ConvertAll(_trackers, tracker => replication.LogStatistics.Of(tracker.Plan.Path));
         var isQuiet = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsUpToDate(now, files[i], statistics[i]));
         if (!isQuiet || socket != _listedBy || now - _listedAt >= IdleInterval)
         {
@@ -120,7 +124,7 @@ internal sealed class Sampler : IDisposable
             await SyncAsync(socket, now, files, statistics, deadline.Token).ConfigureAwait(false);
         }
 
-        var hasSocket = socket is not null || _replicator.Binary.Version.ReleaseLine == ReleaseLine.V05;
+        var hasSocket = socket is not null || replication.Binary.Version.ReleaseLine == ReleaseLine.V05;
         var databases = new DatabaseObservation[_trackers.Length];
         for (var i = 0; i < databases.Length; i++)
         {

@@ -1,6 +1,7 @@
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -10,19 +11,22 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>How many lines of the log a page of databases comes with; a database's own page has all that are kept of it.</summary>
     private const int LogTail = 100;
 
-    private readonly Replicator _replicator;
+    private readonly Func<ReplicationSnapshot> _read;
     private readonly TimeProvider _time;
     private readonly Sampler _sampler;
     private readonly MetricsReporter? _metrics;
     private readonly DateTimeOffset _start;
 
-    public StatusReporter(Replicator replicator, TimeProvider time)
+    /// <param name="read">How replication stands at the moment.</param>
+    /// <param name="time">The clock.</param>
+    public StatusReporter(Func<ReplicationSnapshot> read, TimeProvider time)
     {
-        _replicator = replicator;
+        _read = read;
+        var plan = read().Plan;
         _time = time;
         _start = time.GetUtcNow();
-        _sampler = new Sampler(replicator, time);
-        _metrics = replicator.Plan.Metrics is { } address ? new MetricsReporter(address.Url, replicator.Plan.Databases, time) : null;
+        _sampler = new Sampler(read, time);
+        _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
     }
 
     /// <summary>When the databases were last looked at.</summary>
@@ -32,14 +36,14 @@ internal sealed class StatusReporter : IDisposable
     public async Task<StatusReport> ReportAsync(StatusQuery query)
     {
         _metrics?.Prepare();
-        var observation = await ObserveAsync().ConfigureAwait(false);
-        var daemon = _replicator.Daemon;
+        var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
+        var daemon = replication.Daemon;
         var now = _time.GetUtcNow();
         var matching = query.Select(observation.Databases);
         var pages = Math.Max(1, (matching.Count + query.PageSize - 1) / query.PageSize);
         var page = Math.Clamp(query.Page, 1, pages);
         var shown = matching.Skip((page - 1) * query.PageSize).Take(query.PageSize).ToList();
-        var binary = _replicator.Binary;
+        var (binary, redactor) = (replication.Binary, replication.Redactor);
         return new StatusReport(
             daemon is null ? "idle" : daemon.State.ToString().ToLowerInvariant(),
             WrongSince(daemon, observation) is null,
@@ -55,12 +59,12 @@ internal sealed class StatusReporter : IDisposable
                 daemon?.StartedAt,
                 daemon?.StartedAt is { } started ? (now - started).TotalSeconds : null,
                 daemon?.Failures ?? 0,
-                Redact(daemon?.LastFailure),
+                redactor.Redact(daemon?.LastFailure),
                 daemon?.LastFailureAt,
                 daemon?.NextStartAt,
-                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Word(restart.Reason), _replicator.Redact(restart.Message)))]),
-            _replicator.Credentials is { } credentials
-                ? new CredentialReport(credentials.Source, credentials.ReadAt, credentials.ChangedAt, Redact(credentials.Failure))
+                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Word(restart.Reason), redactor.Redact(restart.Message)))]),
+            replication.Credentials is { } credentials
+                ? new CredentialReport(credentials.Source, credentials.ReadAt, credentials.ChangedAt, redactor.Redact(credentials.Failure))
                 : null,
             Count(observation.Databases),
             page,
@@ -70,18 +74,19 @@ internal sealed class StatusReporter : IDisposable
             query.Search ?? "",
             query.Order,
             query.Descending,
-            [.. shown.Select(database => Report(database, Sparklines(database, observation.At)))],
-            [.. _replicator.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason))],
-            _replicator.Warnings,
-            _replicator.ShowConfiguration(shown.Select(database => database.Plan.Path).ToHashSet(StringComparer.Ordinal)),
-            [.. _replicator.LogEntries.TakeLast(LogTail).Select(Report)],
+            [.. shown.Select(database => Report(database, Sparklines(database, observation.At), redactor))],
+            [.. replication.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason))],
+            replication.Warnings,
+            LitestreamConfiguration.Show(
+                replication.Document, shown.Select(database => database.Plan.Path).ToHashSet(StringComparer.Ordinal), redactor),
+            [.. replication.LogEntries.TakeLast(LogTail).Select(Report)],
             _metrics is null ? null : await _metrics.ReportAsync([.. shown.Select(database => database.Plan)]).ConfigureAwait(false));
     }
 
     /// <summary>One database in full; null where it is not replicated.</summary>
     public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range)
     {
-        var observation = await ObserveAsync().ConfigureAwait(false);
+        var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
         if (Find(observation, name) is not { } database || _sampler.HistoryOf(name) is not { } history)
         {
             return null;
@@ -90,12 +95,12 @@ internal sealed class StatusReporter : IDisposable
         string[] logged = [database.Plan.Path, Path.GetFileName(database.Plan.Path)];
         var now = _time.GetUtcNow();
         return new DatabaseDetailReport(
-            Report(database, sparklines: null),
-            Wording.Summarize(database, Redact(database.Error), now),
+            Report(database, sparklines: null, replication.Redactor),
+            Wording.Summarize(database, replication.Redactor.Redact(database.Error), now),
             Wording.IsHealthy(database.State),
-            _replicator.Redact(RestoreCommand.For(database.Plan, _replicator.Binary.Version.ReleaseLine!.Value)),
+            replication.Redactor.Redact(RestoreCommand.For(database.Plan, replication.Binary.Version.ReleaseLine!.Value)),
             Report(history.Read(range, observation.At), range, observation.At),
-            [.. _replicator.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
+            [.. replication.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
             observation.At,
             now);
     }
@@ -103,7 +108,7 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>One database in a line; null where it is not replicated.</summary>
     public async Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name)
     {
-        var observation = await ObserveAsync().ConfigureAwait(false);
+        var (_, observation) = await ObserveAsync().ConfigureAwait(false);
         return Find(observation, name) is { } database
             ? new DatabaseStateReport(
                 Wording.Word(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, _time.GetUtcNow()))
@@ -113,14 +118,14 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>Whether all is safe, for machines that ask nothing else.</summary>
     public async Task<HealthReport> ReportHealthAsync()
     {
-        if (_replicator.Plan.HealthMaxLag is not { } maxLag)
+        if (_read().Plan.HealthMaxLag is not { } maxLag)
         {
             return new HealthReport(false, true, "");
         }
 
-        var observation = await ObserveAsync().ConfigureAwait(false);
+        var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
         var now = _time.GetUtcNow();
-        var daemon = _replicator.Daemon;
+        var daemon = replication.Daemon;
         if (daemon?.DownSince is { } down && now - down > maxLag)
         {
             return new HealthReport(true, false, $"bad: Litestream is down for {Wording.Duration(now - down)}");
@@ -140,8 +145,8 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>All metrics as Prometheus' text exposition.</summary>
     public async Task<string> WriteMetricsAsync()
     {
-        var observation = await ObserveAsync().ConfigureAwait(false);
-        var own = await PluginMetrics.WriteAsync(_replicator.Daemon, _replicator.Credentials, observation).ConfigureAwait(false);
+        var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
+        var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation).ConfigureAwait(false);
         return _metrics is null ? own : own + await _metrics.WriteAsync().ConfigureAwait(false);
     }
 
@@ -152,12 +157,15 @@ internal sealed class StatusReporter : IDisposable
     }
 
     /// <summary>What was seen last; of a Litestream that has gone down since, that it has.</summary>
-    private async Task<ObservedDatabases> ObserveAsync()
+    private async Task<(ReplicationSnapshot Replication, ObservedDatabases Observation)> ObserveAsync()
     {
         var observation = await _sampler.LatestAsync().ConfigureAwait(false);
-        return _replicator.Daemon is { State: DaemonState.Waiting or DaemonState.Stopped } daemon
-            ? observation with { Databases = [.. observation.Databases.Select(database => Stopped(database, daemon.DownSince ?? _time.GetUtcNow()))] }
-            : observation;
+        var replication = _read();
+        return (
+            replication,
+            replication.Daemon is { State: DaemonState.Waiting or DaemonState.Stopped } daemon
+                ? observation with { Databases = [.. observation.Databases.Select(database => Stopped(database, daemon.DownSince ?? _time.GetUtcNow()))] }
+                : observation);
     }
 
     private static DatabaseObservation Stopped(DatabaseObservation database, DateTimeOffset since) =>
@@ -195,13 +203,13 @@ internal sealed class StatusReporter : IDisposable
             counts[(int)DatabaseState.Unknown]);
     }
 
-    private DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines) => new(
+    private static DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines, Redactor redactor) => new(
         database.Plan.Name,
         database.Plan.Path,
-        [.. database.Plan.Replicas.Select(replica => _replicator.Redact(replica.Destination))],
+        [.. database.Plan.Replicas.Select(replica => redactor.Redact(replica.Destination))],
         Wording.Word(database.State),
         database.Since,
-        Redact(database.Error),
+        redactor.Redact(database.Error),
         database.Txid,
         database.ReplicaTxid,
         database.Lag?.TotalSeconds,
@@ -249,6 +257,4 @@ internal sealed class StatusReporter : IDisposable
     private static float? Known(float value) => float.IsFinite(value) ? value : null;
 
     private static LogReport Report(LogEntry entry) => new(entry.Time, entry.Level, entry.Message, entry.Details);
-
-    private string? Redact(string? text) => text is null ? null : _replicator.Redact(text);
 }

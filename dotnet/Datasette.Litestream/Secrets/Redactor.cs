@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -39,8 +40,14 @@ internal sealed partial class Redactor
     }
 
     /// <summary>The same text, with <see cref="Mask"/> in place of each secret.</summary>
-    public string Redact(string text)
+    [return: NotNullIfNotNull(nameof(text))]
+    public string? Redact(string? text)
     {
+        if (text is null)
+        {
+            return null;
+        }
+
         foreach (var form in _forms)
         {
             text = text.Replace(form, Mask, StringComparison.OrdinalIgnoreCase);

@@ -1,22 +1,23 @@
 using System.Text.Json;
-using Datasette.Litestream.Configuration;
-using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Secrets;
 
-/// <summary>Reads a setting whose value is a secret: no message ever shows it.</summary>
+/// <summary>A setting whose value is a secret: no message ever shows it.</summary>
 internal static class SecretText
 {
-    /// <summary>The secret; null after telling a problem.</summary>
-    public static string? Read(JsonElement value, string path, Func<string, string?> environment, ICollection<Problem> problems)
-    {
-        if (value.ValueKind == JsonValueKind.String && value.GetString()!.Trim() is { Length: > 0 } text)
-        {
-            // {"$file": …} hands over the file's last line break too.
-            return Variables.ExpandSecret(text, path, environment, problems);
-        }
+    /// <summary>The secret; null where the value is no text, or empty.</summary>
+    public static string? Of(JsonElement value) =>
+        // {"$file": …} hands over the file's last line break too.
+        value.ValueKind == JsonValueKind.String && value.GetString()!.Trim() is { Length: > 0 } text ? text : null;
 
-        problems.Add(new Problem(path, $"expected text, got {SettingsReader.DescribeType(value)}"));
-        return null;
-    }
+    /// <summary>What a value is, without the value.</summary>
+    public static string DescribeType(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => "a mapping",
+        JsonValueKind.Array => "a list",
+        JsonValueKind.Null => "nothing (a variable named by $env that is not set reads as nothing)",
+        JsonValueKind.String => value.GetString() is { Length: 0 } ? "empty text" : "text",
+        JsonValueKind.Number => "a number",
+        _ => "true or false",
+    };
 }

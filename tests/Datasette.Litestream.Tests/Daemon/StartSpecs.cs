@@ -18,10 +18,10 @@ public sealed class StartSpecs
         var supervisor = stage.Supervise(stage.Settings($"config={config}", version), id => told = id);
         await supervisor.FirstStart.InTimeAsync();
         Assert.AreEqual(
-            new DaemonStatus(DaemonState.Running, stage.Started.Single(), stage.Clock.Now), supervisor.Status);
+            new DaemonStatus(DaemonState.Running, stage.Started.Single(), stage.Clock.Now), supervisor.Status with { Socket = null });
         Assert.AreEqual(stage.Started.Single(), told);
         Assert.AreEqual(stage.Settings().Configuration, File.ReadAllText(config));
-        Assert.AreEqual(version == "0.5.17", supervisor.Socket is not null);
+        Assert.AreEqual(version == "0.5.17", supervisor.Status.Socket is not null);
         await Eventually.HoldsAsync(() => stage.Log.Entries.Any(entry => entry is { Message: "initialized db" } && entry.Database == stage.Database));
     }
 

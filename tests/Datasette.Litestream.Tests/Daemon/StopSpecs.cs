@@ -14,7 +14,7 @@ public sealed class StopSpecs
         var supervisor = await stage.RunAsync(stage.Settings());
         Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
         Assert.AreEqual(new DaemonStatus(DaemonState.Stopped) { DownSince = stage.Clock.Now }, supervisor.Status);
-        Assert.IsNull(supervisor.Socket);
+        Assert.IsNull(supervisor.Status.Socket);
     }
 
     [TestMethod]

@@ -20,7 +20,7 @@ public sealed class SupervisionSpecs
         var waiting = supervisor.Status;
         Assert.AreEqual("Litestream ended by itself with signal 9.", waiting.LastFailure);
         Assert.IsNull(waiting.ProcessId);
-        Assert.IsNull(supervisor.Socket);
+        Assert.IsNull(supervisor.Status.Socket);
 
         stage.Clock.Advance(waiting.NextStartAt!.Value - stage.Clock.Now - TimeSpan.FromMilliseconds(1));
         Assert.AreEqual(DaemonState.Waiting, supervisor.Status.State);
@@ -31,7 +31,7 @@ public sealed class SupervisionSpecs
         Assert.AreEqual(waiting.LastFailure, running.LastFailure, "the last failure stays on record");
         Assert.IsNull(running.NextStartAt);
         Assert.AreEqual(running.ProcessId, stage.Started[^1]);
-        await supervisor.Socket!.PingAsync(CancellationToken.None);
+        await supervisor.Status.Socket!.PingAsync(CancellationToken.None);
     }
 
     [TestMethod]

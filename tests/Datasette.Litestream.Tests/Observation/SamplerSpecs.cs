@@ -204,7 +204,7 @@ public sealed class SamplerSpecs : IDisposable
     {
         _site.Words += $" requests={_site.Folder["requests"]}";
         _replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
-        _sampler = new Sampler(_replicator, _clock);
+        _sampler = new Sampler(() => _replicator.Snapshot, _clock);
     }
 
     private async Task PassToNextLookAsync()

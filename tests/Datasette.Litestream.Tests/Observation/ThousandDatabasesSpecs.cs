@@ -19,7 +19,7 @@ public sealed class ThousandDatabasesSpecs
 
         var clock = new TestClock();
         var replicator = await site.StartReplicatorAsync(clock).InTimeAsync();
-        var reporter = new StatusReporter(replicator, clock);
+        var reporter = new StatusReporter(() => replicator.Snapshot, clock);
         try
         {
             await PassLooksAsync(2);

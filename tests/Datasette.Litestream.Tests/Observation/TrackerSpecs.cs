@@ -10,7 +10,7 @@ public sealed class TrackerSpecs
 {
     private static readonly DateTimeOffset Start = new(2026, 5, 1, 12, 0, 0, TimeSpan.Zero);
 
-    private readonly LogStatistics _log = new();
+    private LogStatistics _log = LogStatistics.Empty;
     private readonly DatabasePlan _plan;
     private DatabaseTracker _tracker;
     private DateTimeOffset _now = Start, _changedAt = Start.AddDays(-1);
@@ -404,7 +404,7 @@ public sealed class TrackerSpecs
     /// <summary>All that was taken is brought to the replica.</summary>
     private void Replicate(int at) => (_syncedAt, _replicated) = (Start.AddSeconds(at), _txid);
 
-    private void Log(string level, string message, int at, string database = "parks.db", string more = "") => _log.Note(LogEntry.Parse(
+    private void Log(string level, string message, int at, string database = "parks.db", string more = "") => _log = _log.With(LogEntry.Parse(
         $$"""{"time":"{{Start.AddSeconds(at):O}}","level":"{{level}}","msg":"{{message}}","db":"{{database}}"{{more}}}""", _now));
 
     private DatabaseObservation Look(int at)

@@ -61,12 +61,12 @@ public sealed class HealthSpecs : IDisposable
         await StartAsync();
         Assert.IsTrue((await HealthAsync()).Healthy);
         var down = _clock.Now;
-        _ = LibC.kill(_replicator!.Daemon!.ProcessId!.Value, LibC.SIGKILL);
+        _ = LibC.kill(_replicator!.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
         for (var failures = 1; _clock.Now - down < TimeSpan.FromSeconds(60); failures++)
         {
-            await Eventually.HoldsAsync(() => _replicator.Daemon is { State: DaemonState.Waiting } status && status.Failures >= failures);
+            await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting } status && status.Failures >= failures);
             Assert.IsTrue((await HealthAsync()).Healthy, $"{_clock.Now - down}");
-            var next = _replicator.Daemon.NextStartAt!.Value - _clock.Now;
+            var next = _replicator!.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now;
             await _clock.IsAwaitedAsync(next);
             var toLimit = TimeSpan.FromSeconds(61) - (_clock.Now - down);
             _clock.Advance(next < toLimit ? next : toLimit);
@@ -80,7 +80,7 @@ public sealed class HealthSpecs : IDisposable
     private async Task StartAsync()
     {
         _replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
-        _reporter = new StatusReporter(_replicator, _clock);
+        _reporter = new StatusReporter(() => _replicator.Snapshot, _clock);
     }
 
     private Task<HealthReport> HealthAsync() => _reporter!.ReportHealthAsync().InTimeAsync();

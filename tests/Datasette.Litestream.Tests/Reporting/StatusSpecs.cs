@@ -77,7 +77,7 @@ public sealed class StatusSpecs : IDisposable
     {
         _site.Words = "mute-after=0";
         await StartAsync();
-        using var reporter = new StatusReporter(_replicator!, _clock);
+        using var reporter = new StatusReporter(() => _replicator!.Snapshot, _clock);
         var reporting = reporter.ReportAsync(new StatusQuery());
         await _clock.PassUntilAsync(reporting);
         var report = await reporting;
@@ -88,8 +88,8 @@ public sealed class StatusSpecs : IDisposable
     public async Task While_Litestream_is_down_the_page_says_so_and_when_it_is_back()
     {
         await StartAsync();
-        _ = LibC.kill(_replicator!.Daemon!.ProcessId!.Value, LibC.SIGKILL);
-        await Eventually.HoldsAsync(() => _replicator.Daemon.State == DaemonState.Waiting);
+        _ = LibC.kill(_replicator!.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
+        await Eventually.HoldsAsync(() => _replicator.Snapshot.Daemon!.State == DaemonState.Waiting);
         var report = await ReportAsync();
         Assert.AreEqual("waiting", report.State);
         StringAssert.Matches(report.Summary, new(@"^Litestream is down since \d\d:\d\d:\d\d UTC, and nothing is replicated\. It is started again in 0\.[56] s\.$"));
@@ -131,7 +131,7 @@ public sealed class StatusSpecs : IDisposable
             // Nobody accepts from here on.
         }
 
-        using var reporter = new StatusReporter(_replicator!, _clock);
+        using var reporter = new StatusReporter(() => _replicator!.Snapshot, _clock);
         Assert.AreEqual("Litestream does not answer there.", (await reporter.ReportAsync(new StatusQuery()).InTimeAsync()).Metrics!.Error);
         reporter.Dispose();
         Assert.AreEqual("Litestream does not answer there.", (await reporter.ReportAsync(new StatusQuery()).InTimeAsync()).Metrics!.Error);
@@ -146,7 +146,7 @@ public sealed class StatusSpecs : IDisposable
         _site.Settings["session-token"] = secrets[1];
         _site.Words = $"never-synced db-error={secrets[0]}&{secrets[1]}";
         await StartAsync();
-        using var reporter = new StatusReporter(_replicator!, _clock);
+        using var reporter = new StatusReporter(() => _replicator!.Snapshot, _clock);
         var status = JsonSerializer.Serialize(await reporter.ReportAsync(new StatusQuery()).InTimeAsync(), StatusJson.Default.StatusReport);
         Assert.Contains("***\\u0026***", status);
         StringAssert.Contains((await reporter.ReportAsync(new StatusQuery()).InTimeAsync()).Text.Databases![0].Error, "***&***");
@@ -173,7 +173,7 @@ public sealed class StatusSpecs : IDisposable
     {
         _site.Databases = ["a", "b", "c"];
         await StartAsync();
-        using var reporter = new StatusReporter(_replicator!, _clock);
+        using var reporter = new StatusReporter(() => _replicator!.Snapshot, _clock);
         var report = await reporter.ReportAsync(new StatusQuery(Page: asked, Size: 2)).InTimeAsync();
         Assert.AreEqual((shown, 2, 3, firstName), (report.Page, report.Pages, report.Matching, report.Databases[0].Name));
         report = await reporter.ReportAsync(new StatusQuery("no such", Page: asked)).InTimeAsync();
@@ -190,7 +190,7 @@ public sealed class StatusSpecs : IDisposable
     private async Task<StatusReport> ReportAsync()
     {
         await StartAsync();
-        using var reporter = new StatusReporter(_replicator!, _clock);
+        using var reporter = new StatusReporter(() => _replicator!.Snapshot, _clock);
         return await reporter.ReportAsync(new StatusQuery()).InTimeAsync();
     }
 
