@@ -24,7 +24,7 @@ public sealed partial class DashboardSpecs
         var page = browser.Page;
         await page.GotoAsync(Details("parks"));
         await page.EvaluateAsync("window.isTheSamePage = true");
-        var txid = page.Locator("[data-field=replica_txid]");
+        var txid = page.Locator("[data-field=replicated_txid]");
         var before = await TxidAsync(txid);
         await datasette.InsertAsync("parks", "through Datasette");
         await Wait.UntilAsync(async () => await TxidAsync(txid) > before, "the replica's transaction moves on");

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 
 namespace Datasette.Litestream.Litestream;
 
@@ -83,6 +84,13 @@ internal sealed class ControlSocket : IDisposable
         (await GetAsync("/list", ControlSocketJson.Default.DatabaseList, cancellationToken).ConfigureAwait(false)).Databases ?? [];
 
     /// <summary>
+    /// What Litestream is doing with each database, and how its last sync ended. Unlike <see cref="ListAsync"/> it is answered
+    /// while a first sync is under way.
+    /// </summary>
+    public async Task<IReadOnlyList<SyncActivity>> ActivitiesAsync(CancellationToken cancellationToken) =>
+        (await GetAsync("/debug/sync-status", ControlSocketJson.Default.SyncActivityList, cancellationToken).ConfigureAwait(false)).Databases ?? [];
+
+    /// <summary>
     /// Has Litestream take a database's changes now, and returns when it has; bringing them to the replica is then under way.
     /// </summary>
     /// <remarks>
@@ -107,14 +115,14 @@ internal sealed class ControlSocket : IDisposable
     public void Dispose() => _http.Dispose();
 
     private async Task<T> GetAsync<T>(
-        string url, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, CancellationToken cancellationToken)
+        string url, JsonTypeInfo<T> type, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(url, UriKind.Relative));
         return await ReadAsync(request, type, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<T> ReadAsync<T>(
-        HttpRequestMessage request, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, CancellationToken cancellationToken)
+        HttpRequestMessage request, JsonTypeInfo<T> type, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
         var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
@@ -150,6 +158,24 @@ internal sealed record ListedDatabase(
 /// <param name="Databases">Null for none, as Go writes an empty list.</param>
 internal sealed record DatabaseList([property: JsonPropertyName("databases")] IReadOnlyList<ListedDatabase>? Databases);
 
+/// <summary>One database in the answer of <c>GET /debug/sync-status</c>.</summary>
+/// <param name="Path">Its file, absolute.</param>
+/// <param name="IsActive">Whether the operation is under way; else it was the last one.</param>
+/// <param name="Operation">Such as <c>sync</c>; null or empty before the first.</param>
+/// <param name="Phase">Which step of it, such as <c>starting</c>.</param>
+/// <param name="StartedAt">When it began.</param>
+/// <param name="Error">Why it failed; null where it did not.</param>
+internal sealed record SyncActivity(
+    [property: JsonPropertyName("path")] string Path,
+    [property: JsonPropertyName("active")] bool IsActive,
+    [property: JsonPropertyName("operation")] string? Operation,
+    [property: JsonPropertyName("phase")] string? Phase,
+    [property: JsonPropertyName("started_at")] DateTimeOffset? StartedAt,
+    [property: JsonPropertyName("error")] string? Error);
+
+/// <param name="Databases">Null for none, as Go writes an empty list.</param>
+internal sealed record SyncActivityList([property: JsonPropertyName("databases")] IReadOnlyList<SyncActivity>? Databases);
+
 /// <summary>The answer of <c>POST /sync</c>.</summary>
 /// <param name="Txid">The last transaction that Litestream has taken from the database; 0 for none.</param>
 /// <param name="ReplicatedTxid">
@@ -163,5 +189,6 @@ internal sealed record SyncRequest([property: JsonPropertyName("path")] string P
 
 [JsonSerializable(typeof(SyncRequest))]
 [JsonSerializable(typeof(DatabaseList))]
+[JsonSerializable(typeof(SyncActivityList))]
 [JsonSerializable(typeof(SyncedDatabase))]
 internal sealed partial class ControlSocketJson : JsonSerializerContext;

@@ -60,13 +60,13 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
         if (environment.TryGetValue(Variable, out var named) && named.Length > 0)
         {
             return File.Exists(named)
-                ? (System.IO.Path.GetFullPath(named), Variable)
+                ? (System.IO.Path.GetFullPath(named), $"from {Variable}")
                 : throw new ReplicationException($"{Variable}: there is no file {named}; correct the path or take the variable out.");
         }
 
         if (bundled is not null && File.Exists(bundled))
         {
-            return (bundled, "the plugin's own");
+            return (bundled, "of the plugin");
         }
 
         // Before PATH: whoever installed it there meant it for this Datasette, be its environment activated or not, and not for
@@ -77,7 +77,7 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
         }
 
         return SearchPath.Find(Program, environment) is { } found
-            ? (found, "PATH")
+            ? (found, "from PATH")
             : throw new ReplicationException($"There is no litestream on PATH. {Cure}");
     }
 

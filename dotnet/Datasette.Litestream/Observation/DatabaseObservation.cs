@@ -29,9 +29,8 @@ internal enum DatabaseState
 /// <param name="State">How it stands.</param>
 /// <param name="Since">Since when it has stood so.</param>
 /// <param name="Error">Litestream's last error since the last sync; null for none.</param>
-/// <param name="Txid">The last transaction that Litestream has taken; null for unknown.</param>
-/// <param name="ReplicaTxid">The last transaction at the replica; null for unknown.</param>
-/// <param name="Lag">For how long the oldest change that is not at the replica has waited; zero for none, null for unknown.</param>
+/// <param name="Reason">Why.</param>
+/// <param name="Evidence">The figures that it was concluded from.</param>
 /// <param name="LastSyncAt">When the replica was last known to have all; null for unknown.</param>
 /// <param name="DatabaseBytes">The size of its file; null where there is none.</param>
 /// <param name="WalBytes">The size of its write-ahead log; null where there is none.</param>
@@ -42,14 +41,17 @@ internal sealed record DatabaseObservation(
     DatabaseState State,
     DateTimeOffset Since,
     string? Error,
-    ulong? Txid,
-    ulong? ReplicaTxid,
-    TimeSpan? Lag,
+    StateReason Reason,
+    Evidence Evidence,
     DateTimeOffset? LastSyncAt,
     long? DatabaseBytes,
     long? WalBytes,
     long UploadedBytes,
-    int SyncErrors);
+    int SyncErrors)
+{
+    /// <inheritdoc cref="Evidence.Lag"/>
+    public TimeSpan? Lag => Evidence.Lag;
+}
 
 /// <summary>All databases as they were at one moment.</summary>
 /// <param name="At">When.</param>

@@ -76,11 +76,19 @@ internal sealed class DatabaseTracker
     /// <param name="isRunning">Whether Litestream runs.</param>
     /// <param name="hasSocket">Whether it can be asked.</param>
     /// <param name="listed">What it answered of this database; null for nothing.</param>
+    /// <param name="activity">What it is doing with this database; null where it does not say.</param>
     /// <param name="answer">What it answered to a sync since the last look; null for nothing.</param>
     /// <param name="files">The database's files.</param>
     /// <param name="statistics">What its log has told.</param>
     public DatabaseObservation Observe(
-        DateTimeOffset now, bool isRunning, bool hasSocket, ListedDatabase? listed, SyncAnswer? answer, DatabaseFiles files, DatabaseLogStatistics statistics)
+        DateTimeOffset now,
+        bool isRunning,
+        bool hasSocket,
+        ListedDatabase? listed,
+        SyncActivity? activity,
+        SyncAnswer? answer,
+        DatabaseFiles files,
+        DatabaseLogStatistics statistics)
     {
         _replicaSyncAt = listed?.LastSyncAt ?? _replicaSyncAt;
         if (answer is not null)
@@ -91,17 +99,37 @@ internal sealed class DatabaseTracker
         var isSafe = UpdateReplicatedUntil(now, files, statistics);
         var lag = !hasSocket ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
         _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
-        var error = _syncError ?? (statistics.LastError is { IsSyncError: false } logged && !(_replicaSyncAt > logged.Time || statistics.LastUploadAt > logged.Time) ? logged : null);
-        var state = StateOf(isRunning, hasSocket, listed, error, lag);
+        var logged = statistics.LastError is { IsSyncError: false } last && !(_replicaSyncAt > last.Time || statistics.LastUploadAt > last.Time) ? last : null;
+
+        // What Litestream has taken since then shows that it is over.
+        var reported = activity is { Error.Length: > 0 } && !(_answer?.AskedAt > activity.StartedAt) ? activity.Error : null;
+        var reason = !isRunning ? StateReason.LitestreamDown
+            : _syncError is not null ? StateReason.SyncFailed
+            : logged is not null ? StateReason.ErrorLogged
+            : reported is not null ? StateReason.ErrorReported
+            : !hasSocket ? StateReason.NoErrorLogged
+            : lag > _maxLag && _confirmed is not null ? StateReason.WaitingTooLong
+            : listed is null ? StateReason.NoAnswer
+            : listed.Status != "replicating" ? StateReason.ReplicationStopped
+            : _confirmed is null ? StateReason.NothingReplicatedYet
+            : isSafe ? StateReason.AllReplicated
+            : StateReason.OnTheWay;
+        var state = StateOf(reason);
         var since = _last?.State == state ? _last.Since : now;
         return _last = new DatabaseObservation(
             Plan,
             state,
             since,
-            error?.ToString(),
-            _answer is { Txid: > 0 } known ? known.Txid : null,
-            ReplicaTxid,
-            lag,
+            (_syncError ?? logged)?.ToString() ?? reported,
+            reason,
+            new Evidence(
+                files.DatabaseBytes is null ? null : files.ChangedAt,
+                _answer?.AskedAt,
+                _answer is { Txid: > 0 } known ? known.Txid : null,
+                ReplicaTxid,
+                _confirmed is null ? null : _replicatedUntil,
+                lag,
+                activity),
             LastSyncAt(isSafe),
             files.DatabaseBytes,
             files.WalBytes,
@@ -118,8 +146,8 @@ internal sealed class DatabaseTracker
         }
 
         History.Add(now, new Sample(
-            last.Txid ?? 0,
-            last is { Txid: { } here, ReplicaTxid: { } there } ? (uint)Math.Min(here > there ? here - there : 0, uint.MaxValue - 1) : uint.MaxValue,
+            last.Evidence.TakenTxid ?? 0,
+            last.Evidence is { TakenTxid: { } here, ReplicatedTxid: { } there } ? (uint)Math.Min(here > there ? here - there : 0, uint.MaxValue - 1) : uint.MaxValue,
             (float?)_maxLagSinceSample?.TotalSeconds ?? float.NaN,
             last.WalBytes ?? float.NaN,
             last.DatabaseBytes ?? float.NaN,
@@ -190,13 +218,13 @@ internal sealed class DatabaseTracker
         : _replicaSyncAt > confirmed.AskedAt ? _replicaSyncAt
         : confirmed.AskedAt;
 
-    private DatabaseState StateOf(bool isRunning, bool hasSocket, ListedDatabase? listed, LogEntry? error, TimeSpan? lag) =>
-        !isRunning ? DatabaseState.Stopped
-        : error is not null ? DatabaseState.Failing
-        : !hasSocket ? DatabaseState.Replicating
-        : lag > _maxLag && _confirmed is not null ? DatabaseState.Behind
-        : listed is null ? DatabaseState.Unknown
-        : listed.Status != "replicating" ? DatabaseState.Stopped
-        : _confirmed is null ? DatabaseState.Starting
-        : DatabaseState.Replicating;
+    private static DatabaseState StateOf(StateReason reason) => reason switch
+    {
+        StateReason.AllReplicated or StateReason.OnTheWay or StateReason.NoErrorLogged => DatabaseState.Replicating,
+        StateReason.NothingReplicatedYet => DatabaseState.Starting,
+        StateReason.WaitingTooLong => DatabaseState.Behind,
+        StateReason.SyncFailed or StateReason.ErrorLogged or StateReason.ErrorReported => DatabaseState.Failing,
+        StateReason.LitestreamDown or StateReason.ReplicationStopped => DatabaseState.Stopped,
+        _ => DatabaseState.Unknown,
+    };
 }

@@ -36,6 +36,7 @@ internal sealed class Sampler : IDisposable
     private volatile ObservedDatabases _latest;
     private int _firstSync;
     private Dictionary<string, ListedDatabase> _listed = [];
+    private Dictionary<string, SyncActivity> _activities = [];
     private ControlSocket? _listedBy;
     private DateTimeOffset _listedAt;
 
@@ -115,7 +116,9 @@ internal sealed class Sampler : IDisposable
         var isQuiet = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsUpToDate(now, files[i], statistics[i]));
         if (!isQuiet || socket != _listedBy || now - _listedAt >= IdleInterval)
         {
-            _listed = socket is null ? [] : await ListAsync(socket, deadline.Token).ConfigureAwait(false);
+            var activities = AskAllAsync(socket, (known, token) => known.ActivitiesAsync(token), activity => activity.Path, deadline.Token);
+            _listed = await AskAllAsync(socket, (known, token) => known.ListAsync(token), database => database.Path, deadline.Token).ConfigureAwait(false);
+            _activities = await activities.ConfigureAwait(false);
             (_listedBy, _listedAt) = (socket, now);
         }
 
@@ -129,7 +132,14 @@ internal sealed class Sampler : IDisposable
         for (var i = 0; i < databases.Length; i++)
         {
             databases[i] = _trackers[i].Observe(
-                now, isRunning, hasSocket, _listed.GetValueOrDefault(_trackers[i].Plan.Path), TakeAnswer(i), files[i], statistics[i]);
+                now,
+                isRunning,
+                hasSocket,
+                _listed.GetValueOrDefault(_trackers[i].Plan.Path),
+                _activities.GetValueOrDefault(_trackers[i].Plan.Path),
+                TakeAnswer(i),
+                files[i],
+                statistics[i]);
         }
 
         _latest = new ObservedDatabases(now, databases);
@@ -199,12 +209,22 @@ internal sealed class Sampler : IDisposable
         }
     }
 
-    private static async Task<Dictionary<string, ListedDatabase>> ListAsync(ControlSocket socket, CancellationToken cancellationToken)
+    /// <summary>What Litestream answers of all databases, by their paths; nothing where it does not answer.</summary>
+    private static async Task<Dictionary<string, T>> AskAllAsync<T>(
+        ControlSocket? socket,
+        Func<ControlSocket, CancellationToken, Task<IReadOnlyList<T>>> ask,
+        Func<T, string> pathOf,
+        CancellationToken cancellationToken)
     {
+        if (socket is null)
+        {
+            return [];
+        }
+
         try
         {
-            var databases = await socket.ListAsync(cancellationToken).ConfigureAwait(false);
-            return databases.DistinctBy(database => database.Path).ToDictionary(database => database.Path, StringComparer.Ordinal);
+            var databases = await ask(socket, cancellationToken).ConfigureAwait(false);
+            return databases.DistinctBy(pathOf).ToDictionary(pathOf, StringComparer.Ordinal);
         }
         catch (Exception ex) when (ControlSocket.IsUnavailable(ex))
         {

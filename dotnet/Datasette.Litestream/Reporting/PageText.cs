@@ -46,6 +46,7 @@ internal sealed record OverviewText(
 /// <param name="Observed">When it was looked at.</param>
 /// <param name="Since">Since when it has stood so.</param>
 /// <param name="Facts">How it stands.</param>
+/// <param name="Reason">Why.</param>
 /// <param name="Ranges">How far back the charts can go.</param>
 /// <param name="Charts">How it stood.</param>
 /// <param name="RestoreCommand">What to type to get it back.</param>
@@ -59,10 +60,15 @@ internal sealed record DatabaseText(
     MomentText Observed,
     MomentText Since,
     IReadOnlyList<FactText> Facts,
+    ReasonText Reason,
     IReadOnlyList<RangeText> Ranges,
     IReadOnlyList<ChartText> Charts,
     string RestoreCommand,
     IReadOnlyList<LogText> Log);
+
+/// <param name="Sentence">Why a database is in its state.</param>
+/// <param name="Facts">The figures that it was concluded from.</param>
+internal sealed record ReasonText(string Sentence, IReadOnlyList<FactText> Facts);
 
 /// <param name="Text">One sentence.</param>
 /// <param name="State">The state that it tells of, in a word.</param>
@@ -91,6 +97,7 @@ internal sealed record ColumnText(string Label, string? Link = null, string? Ord
 /// <param name="State">In a word.</param>
 /// <param name="Since">Since when.</param>
 /// <param name="Error">Null for none.</param>
+/// <param name="Reason">Why it is in its state.</param>
 /// <param name="Destinations">A line each.</param>
 /// <param name="Lag">The lag.</param>
 /// <param name="LagLine">It over the last hour.</param>
@@ -105,6 +112,7 @@ internal sealed record RowText(
     string State,
     MomentText Since,
     string? Error,
+    string Reason,
     string Destinations,
     string Lag,
     SparklineText LagLine,

@@ -63,14 +63,23 @@ internal static class PageWriter
                 .Add("destinations", DestinationsLabel, string.Join('\n', database.Destinations), isCode: true)
                 .Add("lag", LagLabel, Wording.Duration(database.LagSeconds))
                 .Add("last_sync_at", LastSyncLabel, database.LastSyncAt)
-                .Add("txid", "Transaction here", Digits(database.Txid))
-                .Add("replica_txid", "At the replica", Digits(database.ReplicaTxid))
                 .Add("size", SizeLabel, Wording.Size(database.DatabaseBytes))
                 .Add("wal", "WAL", Wording.Size(database.WalBytes))
                 .Add("uploaded", UploadedLabel, Wording.Size(database.UploadedBytes))
                 .Add("sync_errors", "Sync errors", Wording.Count(database.SyncErrors))
                 .Add("path", "File", database.Path, isCode: true)
                 .All,
+            new ReasonText(
+                database.Reason.Sentence,
+                new Facts(now)
+                    .Add("changed_at", "File changed", database.Reason.ChangedAt)
+                    .Add("asked_at", "Litestream asked", database.Reason.AskedAt)
+                    .Add("taken_txid", "Taken up to transaction", Digits(database.Reason.TakenTxid))
+                    .Add("replicated_txid", "Replicated up to transaction", Digits(database.Reason.ReplicatedTxid))
+                    .Add("replicated_until", "All replicated that was written until", database.Reason.ReplicatedUntil)
+                    .Add("activity", "Litestream's last activity", database.Reason.Activity)
+                    .Add("activity_started_at", "Began", database.Reason.ActivityStartedAt)
+                    .All),
             [.. new[] { HistoryRange.Hour, HistoryRange.Day }.Select(range =>
                 new RangeText($"Last {range.Name}", (query with { History = range.Name }).Link, range == query.Range))],
             WriteCharts(history),
@@ -108,6 +117,7 @@ internal static class PageWriter
             database.State,
             For(database.Since, now),
             database.Error,
+            database.Reason.Sentence,
             string.Join('\n', database.Destinations),
             Wording.Duration(database.LagSeconds),
             new SparklineText(Drawing.Line(lag, Drawing.Highest(lag, Drawing.CalmLag), Drawing.SparklineHeight), DescribeLag(lag, HistoryRange.Hour.Name)),
@@ -124,13 +134,12 @@ internal static class PageWriter
         return new Facts(report.Now)
             .Add("process_state", StateLabel, report.State)
             .Add("version", "Version", litestream.Version)
-            .Add("binary", "Binary", litestream.Binary, isCode: true)
-            .Add("origin", "Found", litestream.Origin)
+            .Add("binary", $"Binary {litestream.Origin}", litestream.Binary, isCode: true)
             .Add("process_id", "Process", litestream.ProcessId?.ToString(CultureInfo.InvariantCulture))
             .Add("started_at", "Started", litestream.StartedAt)
             .Add("failures", "Failures", litestream.Failures > 0 ? Wording.Count(litestream.Failures) : null)
-            .Add("last_failure_at", "Last failure", litestream.LastFailureAt)
-            .Add("last_failure", "It was", litestream.LastFailure)
+            .Add("last_failure_at", "Last failed", litestream.LastFailureAt)
+            .Add("last_failure", "Last failure", litestream.LastFailure)
             .Add("next_start_at", "Next start", litestream.NextStartAt)
             .Add("credentials", "Credentials", credentials?.Source)
             .Add("credentials_read_at", "Credentials read", credentials?.ReadAt)

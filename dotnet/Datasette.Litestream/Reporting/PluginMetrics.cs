@@ -40,12 +40,15 @@ internal static class PluginMetrics
         var lastSync = factory.CreateGauge(
             $"{Prefix}last_sync_timestamp_seconds", "When the replica was last known to have all, in Unix time.", DatabaseLabel);
         var errors = factory.CreateCounter($"{Prefix}sync_errors_total", "Errors that Litestream logged of a database.", DatabaseLabel);
+        var until = factory.CreateGauge(
+            $"{Prefix}database_replicated_until_timestamp_seconds", "All that was written until then is at the replica, in Unix time.", DatabaseLabel);
         foreach (var database in observation.Databases)
         {
             var name = database.Plan.Name;
+            Set(until, name, (database.Evidence.ReplicatedUntil - DateTimeOffset.UnixEpoch)?.TotalSeconds);
             errors.WithLabels(name).IncTo(database.SyncErrors);
             Set(lag, name, database.Lag?.TotalSeconds);
-            Set(txid, name, database.Txid);
+            Set(txid, name, database.Evidence.TakenTxid);
             Set(lastSync, name, (database.LastSyncAt - DateTimeOffset.UnixEpoch)?.TotalSeconds);
         }
 

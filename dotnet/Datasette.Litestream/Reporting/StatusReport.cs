@@ -108,6 +108,7 @@ internal sealed record CountReport(int Total, int Replicating, int Starting, int
 /// <param name="WalBytes">The size of the write-ahead log; null where there is none.</param>
 /// <param name="UploadedBytes">What went to the replica since Datasette's start.</param>
 /// <param name="SyncErrors">How many errors Litestream logged since Datasette's start.</param>
+/// <param name="Reason">Why it is in its state.</param>
 /// <param name="Sparklines">The last hour; left out where a history is given.</param>
 internal sealed record DatabaseReport(
     string Name,
@@ -124,7 +125,29 @@ internal sealed record DatabaseReport(
     long? WalBytes,
     long UploadedBytes,
     int SyncErrors,
+    ReasonReport Reason,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SparklineReport? Sparklines);
+
+/// <summary>Why a database is in its state, and the figures that this was concluded from.</summary>
+/// <param name="Code">A <see cref="Observation.StateReason"/>, such as <c>all_replicated</c>.</param>
+/// <param name="Sentence">The same in words.</param>
+/// <param name="ChangedAt">When the database was last changed; null where there is no file.</param>
+/// <param name="AskedAt">When Litestream was last asked to take its changes; null for never.</param>
+/// <param name="TakenTxid">The last transaction that it took; null for unknown.</param>
+/// <param name="ReplicatedTxid">The last transaction at the replica; null for unknown.</param>
+/// <param name="ReplicatedUntil">All that was written until then is at the replica; null where that was never seen.</param>
+/// <param name="Activity">What Litestream does with the database, such as <c>sync: starting</c>; null where it does not say.</param>
+/// <param name="ActivityStartedAt">Since when.</param>
+internal sealed record ReasonReport(
+    string Code,
+    string Sentence,
+    DateTimeOffset? ChangedAt,
+    DateTimeOffset? AskedAt,
+    ulong? TakenTxid,
+    ulong? ReplicatedTxid,
+    DateTimeOffset? ReplicatedUntil,
+    string? Activity,
+    DateTimeOffset? ActivityStartedAt);
 
 /// <summary>60 minutes, oldest first, null where nobody looked.</summary>
 /// <param name="Lag">The largest lag of each minute, in seconds.</param>

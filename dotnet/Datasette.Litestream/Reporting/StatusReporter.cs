@@ -169,7 +169,7 @@ internal sealed class StatusReporter : IDisposable
     }
 
     private static DatabaseObservation Stopped(DatabaseObservation database, DateTimeOffset since) =>
-        database.State == DatabaseState.Stopped ? database : database with { State = DatabaseState.Stopped, Since = since };
+        database.State == DatabaseState.Stopped ? database : database with { State = DatabaseState.Stopped, Reason = StateReason.LitestreamDown, Since = since };
 
     private static DateTimeOffset? WrongSince(DaemonStatus? daemon, ObservedDatabases observation) =>
         daemon is { State: DaemonState.Waiting or DaemonState.Stopped }
@@ -210,15 +210,27 @@ internal sealed class StatusReporter : IDisposable
         Wording.Word(database.State),
         database.Since,
         redactor.Redact(database.Error),
-        database.Txid,
-        database.ReplicaTxid,
+        database.Evidence.TakenTxid,
+        database.Evidence.ReplicatedTxid,
         database.Lag?.TotalSeconds,
         database.LastSyncAt,
         database.DatabaseBytes,
         database.WalBytes,
         database.UploadedBytes,
         database.SyncErrors,
+        Report(database.Reason, database.Evidence, redactor),
         sparklines);
+
+    private static ReasonReport Report(StateReason reason, Evidence evidence, Redactor redactor) => new(
+        Wording.Word(reason),
+        redactor.Redact(Wording.Explain(reason, evidence)),
+        evidence.ChangedAt,
+        evidence.AskedAt,
+        evidence.TakenTxid,
+        evidence.ReplicatedTxid,
+        evidence.ReplicatedUntil,
+        evidence.Activity is { Operation.Length: > 0 } activity ? $"{activity.Operation}: {activity.Phase}" : null,
+        evidence.Activity?.StartedAt);
 
     // Loops: LINQ over such values is compiled when it first runs, and the first page would wait for that.
     private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Observation;
 
@@ -25,7 +26,7 @@ internal static class Wording
         {
             null => "No database is replicated.",
             { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
-                $"Litestream is down since {Clock(down)}, and nothing is replicated. It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
+                $"Litestream has been down since {Clock(down)}, and nothing is replicated. It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
             { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
             _ when wrong.Count > 0 => Complain(wrong, databases.Count),
             _ => $"{All(databases.Count)} replicated{Safe(databases, now)}.",
@@ -43,6 +44,28 @@ internal static class Wording
 
     /// <summary>A state as reports and metrics name it.</summary>
     public static string Word(DatabaseState state) => state.ToString().ToLowerInvariant();
+
+    /// <summary>A reason as reports name it, such as <c>all_replicated</c>.</summary>
+    public static string Word(StateReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
+
+    /// <summary>Why a database is in its state, from the figures that it was concluded from.</summary>
+    public static string Explain(StateReason reason, Evidence evidence) => reason switch
+    {
+        StateReason.AllReplicated => "Litestream took the database after its last change, and all that it took is at the replica.",
+        StateReason.OnTheWay => $"What was written after {Moment(evidence.ReplicatedUntil)} is not at the replica yet, which is usual for a few seconds.",
+        StateReason.NoErrorLogged => "Litestream 0.3 cannot be asked what it has replicated. Its log tells of no error.",
+        StateReason.NothingReplicatedYet => "Nothing was seen at the replica yet.",
+        StateReason.WaitingTooLong =>
+            $"What was written after {Moment(evidence.ReplicatedUntil)} is not at the replica, and has waited for longer than is usual.",
+        StateReason.SyncFailed => "Litestream logged that it cannot read the database's changes, and has read none since.",
+        StateReason.ErrorLogged => "Litestream logged an error, and has reported no success since.",
+        StateReason.ErrorReported => "Litestream reports that its last sync of the database failed.",
+        StateReason.LitestreamDown => "Litestream does not run.",
+        StateReason.ReplicationStopped => "Litestream runs, but has stopped replicating this database.",
+        _ => evidence.Activity is { IsActive: true, StartedAt: { } start }
+            ? $"Litestream does not say how the database stands. It has been busy with it since {Clock(start)}."
+            : "Litestream does not say how the database stands.",
+    };
 
     /// <summary>A reason as reports and metrics name it.</summary>
     public static string Word(RestartReason reason) => reason switch
@@ -127,8 +150,8 @@ internal static class Wording
         var more = wrong.Count > MaxNames ? $" and {wrong.Count - MaxNames} more" : "";
         var states = string.Join(" or ", wrong.Select(database => Word(database.State)).Distinct());
         return total == 1
-            ? $"The database {names} is {states} since {Clock(worst.Since)}."
-            : $"{wrong.Count} of {total} databases {(wrong.Count == 1 ? "is" : "are")} {states} since {Clock(worst.Since)}: {names}{more}.";
+            ? $"The database {names} has been {states} since {Clock(worst.Since)}."
+            : $"{wrong.Count} of {total} databases {(wrong.Count == 1 ? "has" : "have")} been {states} since {Clock(worst.Since)}: {names}{more}.";
     }
 
     private static string All(int count) => count == 1 ? "The database is" : $"All {count} databases are";
@@ -165,6 +188,8 @@ internal static class Wording
     }
 
     private static string DateAndTime(DateTimeOffset moment) => moment.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
+
+    private static string Moment(DateTimeOffset? time) => time is { } known ? Clock(known) : "the start";
 
     private static string Clock(DateTimeOffset time) => $"{time.UtcDateTime:HH:mm:ss} UTC";
 }

@@ -23,9 +23,9 @@ public sealed class BinarySpecs : IDisposable
         Directory.CreateDirectory(_folder["bin"]);
         var onPath = Litestream("bin/litestream", "Litestream 0.3.13");
         Assert.AreEqual(
-            new LitestreamBinary(named, new LitestreamVersion(0, 5, 17), LitestreamBinary.Variable), await FindAsync(bundled, named));
-        Assert.AreEqual(new LitestreamBinary(bundled, new LitestreamVersion(0, 5, 18), "the plugin's own"), await FindAsync(bundled));
-        Assert.AreEqual(new LitestreamBinary(onPath, new LitestreamVersion(0, 3, 13), "PATH"), await FindAsync(_folder["no-such-wheel"]));
+            new LitestreamBinary(named, new LitestreamVersion(0, 5, 17), $"from {LitestreamBinary.Variable}"), await FindAsync(bundled, named));
+        Assert.AreEqual(new LitestreamBinary(bundled, new LitestreamVersion(0, 5, 18), "of the plugin"), await FindAsync(bundled));
+        Assert.AreEqual(new LitestreamBinary(onPath, new LitestreamVersion(0, 3, 13), "from PATH"), await FindAsync(_folder["no-such-wheel"]));
     }
 
     [TestMethod]
@@ -34,16 +34,16 @@ public sealed class BinarySpecs : IDisposable
         Directory.CreateDirectory(_folder["bin"]);
         Directory.CreateDirectory(_folder["venv"]);
         var onPath = Litestream("bin/litestream", "0.3.13");
-        Assert.AreEqual((onPath, "PATH"), await LocateAsync(_folder["venv"], _folder["bin"]));
+        Assert.AreEqual((onPath, "from PATH"), await LocateAsync(_folder["venv"], _folder["bin"]));
         var beside = Litestream("venv/litestream", "0.5.17");
         Assert.AreEqual((beside, "beside Python"), await LocateAsync(_folder["venv"], _folder["bin"]));
         Assert.AreEqual((beside, "beside Python"), await LocateAsync(_folder["venv"], ""));
 
         // Where PATH has both, it says which is first.
-        Assert.AreEqual((onPath, "PATH"), await LocateAsync(_folder["venv"], $"{_folder["bin"]}:{_folder["venv"]}/"));
-        Assert.AreEqual((beside, "PATH"), await LocateAsync(_folder["venv"], $"{_folder["venv"]}:{_folder["bin"]}"));
+        Assert.AreEqual((onPath, "from PATH"), await LocateAsync(_folder["venv"], $"{_folder["bin"]}:{_folder["venv"]}/"));
+        Assert.AreEqual((beside, "from PATH"), await LocateAsync(_folder["venv"], $"{_folder["venv"]}:{_folder["bin"]}"));
         File.SetUnixFileMode(beside, UnixFileMode.UserRead);
-        Assert.AreEqual((onPath, "PATH"), await LocateAsync(_folder["venv"], _folder["bin"]));
+        Assert.AreEqual((onPath, "from PATH"), await LocateAsync(_folder["venv"], _folder["bin"]));
 
         async Task<(string, string)> LocateAsync(string programFolder, string path)
         {

@@ -97,9 +97,9 @@ public sealed class SamplerSpecs : IDisposable
         await StartAsync();
         await Eventually.HoldsAsync(() => Requests("/sync") == 150, "the first sync of each, which the start itself asks for");
         var first = await _sampler!.LatestAsync().InTimeAsync();
-        Assert.AreEqual((250, 100), (Requests("/sync"), first.Databases.Count(database => database.Txid == 7)));
+        Assert.AreEqual((250, 100), (Requests("/sync"), first.Databases.Count(database => database.Evidence.TakenTxid == 7)));
         await PassToNextLookAsync();
-        Assert.AreEqual((300, 150), (Requests("/sync"), (await _sampler.LatestAsync()).Databases.Count(database => database.Txid == 7)));
+        Assert.AreEqual((300, 150), (Requests("/sync"), (await _sampler.LatestAsync()).Databases.Count(database => database.Evidence.TakenTxid == 7)));
         CollectionAssert.AreEqual(_site.Databases.ToArray(), first.Databases.Select(database => database.Plan.Name).ToArray());
         await PassToNextLookAsync();
         Assert.AreEqual(300, Requests("/sync"));
@@ -117,7 +117,7 @@ public sealed class SamplerSpecs : IDisposable
         // The answer, the look after this one, and the supervisor's question whether Litestream is there.
         await _clock.IsAwaitedAsync(TimeSpan.FromSeconds(2), by: 3);
         _clock.Advance(TimeSpan.FromSeconds(2));
-        Assert.IsNull((await asking.InTimeAsync()).Databases.Single().Txid);
+        Assert.IsNull((await asking.InTimeAsync()).Databases.Single().Evidence.TakenTxid);
         for (var look = 0; look < 3; look++)
         {
             await PassToNextLookAsync();
@@ -125,7 +125,7 @@ public sealed class SamplerSpecs : IDisposable
 
         Assert.AreEqual(2, Requests("/sync"));
         File.Delete(holding);
-        while ((await _sampler.LatestAsync()).Databases.Single() is not { Txid: 7, ReplicaTxid: 7, State: DatabaseState.Replicating })
+        while ((await _sampler.LatestAsync()).Databases.Single() is not { Evidence: { TakenTxid: 7, ReplicatedTxid: 7 }, State: DatabaseState.Replicating })
         {
             await PassToNextLookAsync();
         }
@@ -154,11 +154,11 @@ public sealed class SamplerSpecs : IDisposable
         await Eventually.HoldsAsync(() => Requests("/sync") == 1);
         for (var look = 0; look < 2; look++)
         {
-            Assert.IsTrue((await _sampler!.LatestAsync().InTimeAsync()).Databases.Single() is { Txid: 7, ReplicaTxid: null, State: DatabaseState.Starting });
+            Assert.IsTrue((await _sampler!.LatestAsync().InTimeAsync()).Databases.Single() is { Evidence: { TakenTxid: 7, ReplicatedTxid: null }, State: DatabaseState.Starting });
             await PassToNextLookAsync();
         }
 
-        Assert.IsTrue((await _sampler!.LatestAsync()).Databases.Single() is { Txid: 7, ReplicaTxid: 7, State: DatabaseState.Replicating });
+        Assert.IsTrue((await _sampler!.LatestAsync()).Databases.Single() is { Evidence: { TakenTxid: 7, ReplicatedTxid: 7 }, State: DatabaseState.Replicating });
     }
 
     [TestMethod]

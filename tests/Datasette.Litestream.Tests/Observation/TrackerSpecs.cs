@@ -11,6 +11,7 @@ public sealed class TrackerSpecs
     private static readonly DateTimeOffset Start = new(2026, 5, 1, 12, 0, 0, TimeSpan.Zero);
 
     private LogStatistics _log = LogStatistics.Empty;
+    private SyncActivity? _activity;
     private readonly DatabasePlan _plan;
     private DatabaseTracker _tracker;
     private DateTimeOffset _now = Start, _changedAt = Start.AddDays(-1);
@@ -32,8 +33,55 @@ public sealed class TrackerSpecs
     public void Nothing_at_the_replica_yet_is_starting()
     {
         var seen = Look(at: 2);
-        Assert.AreEqual((DatabaseState.Starting, (ulong?)null, (DateTimeOffset?)null), (seen.State, seen.ReplicaTxid, seen.LastSyncAt));
+        Assert.AreEqual((DatabaseState.Starting, (ulong?)null, (DateTimeOffset?)null), (seen.State, seen.Evidence.ReplicatedTxid, seen.LastSyncAt));
         Assert.AreEqual(TimeSpan.FromSeconds(2), seen.Lag);
+    }
+
+    [TestMethod]
+    public void A_state_comes_with_its_reason_and_the_figures_that_it_was_concluded_from()
+    {
+        Assert.AreEqual(StateReason.NothingReplicatedYet, Look(at: 2).Reason);
+        Replicate(at: 3);
+        var safe = Look(at: 4);
+        Assert.AreEqual(StateReason.AllReplicated, safe.Reason);
+        Assert.AreEqual(new Evidence(_changedAt, Start.AddSeconds(4), 1, 1, Start.AddSeconds(4), TimeSpan.Zero), safe.Evidence);
+        Change(at: 5);
+        var onTheWay = Look(at: 6);
+        Assert.AreEqual(StateReason.OnTheWay, onTheWay.Reason);
+        Assert.AreEqual(
+            new Evidence(Start.AddSeconds(5), Start.AddSeconds(6), 2, 1, Start.AddSeconds(4), TimeSpan.FromSeconds(2)), onTheWay.Evidence);
+        Assert.AreEqual(StateReason.WaitingTooLong, Look(at: 20).Reason);
+        _answers = false;
+        Log("ERROR", "sync error", at: 21);
+        Assert.AreEqual(StateReason.SyncFailed, Look(at: 21).Reason);
+        _isRunning = false;
+        Assert.AreEqual(StateReason.LitestreamDown, Look(at: 22).Reason);
+    }
+
+    [TestMethod]
+    [DataRow("", StateReason.NoAnswer)]
+    [DataRow("stopped", StateReason.ReplicationStopped)]
+    public void A_state_that_Litestream_tells_has_its_reason(string listedAs, object reason)
+    {
+        _listedAs = listedAs;
+        Assert.AreEqual(reason, Look(at: 2).Reason);
+    }
+
+    [TestMethod]
+    public void An_error_that_Litestream_reports_of_its_last_sync_fails_until_it_has_taken_changes_again()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        Change(at: 3);
+        _answers = false;
+        _activity = new SyncActivity(_plan.Path, false, "sync", "starting", Start.AddSeconds(4), "connection refused");
+        var failing = Look(at: 4);
+        Assert.AreEqual((DatabaseState.Failing, StateReason.ErrorReported, "connection refused"), (failing.State, failing.Reason, failing.Error));
+        Assert.AreEqual(_activity, failing.Evidence.Activity);
+        _answers = true;
+        Replicate(at: 6);
+        var again = Look(at: 6);
+        Assert.AreEqual((DatabaseState.Replicating, null), (again.State, again.Error));
     }
 
     [TestMethod]
@@ -84,7 +132,7 @@ public sealed class TrackerSpecs
         Look(at: 2);
         var asked = new SyncAnswer(Start.AddSeconds(2), Files, 0, 1, 1, 0);
         Change(at: 3);
-        var late = _tracker.Observe(Start.AddSeconds(4), true, true, null, asked, Files, Statistics);
+        var late = _tracker.Observe(Start.AddSeconds(4), true, true, null, null, asked, Files, Statistics);
         Assert.AreEqual(TimeSpan.FromSeconds(2), late.Lag);
         Replicate(at: 5);
         Assert.AreEqual(TimeSpan.Zero, Look(at: 6).Lag);
@@ -115,7 +163,7 @@ public sealed class TrackerSpecs
         (_isRunning, _syncedAt, _replicated) = (true, null, 0);
         Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(18)), StateAndLag(at: 20));
         var seen = Look(at: 20);
-        Assert.AreEqual((Start.AddSeconds(2), 1UL), (seen.LastSyncAt!.Value, seen.ReplicaTxid!.Value));
+        Assert.AreEqual((Start.AddSeconds(2), 1UL), (seen.LastSyncAt!.Value, seen.Evidence.ReplicatedTxid!.Value));
     }
 
     [TestMethod]
@@ -192,7 +240,7 @@ public sealed class TrackerSpecs
         Look(at: 2);
         var asked = new SyncAnswer(Start.AddSeconds(2), Files, Statistics.SyncErrors, 1, 1, 0);
         Log("ERROR", "sync error", at: 3);
-        Assert.AreEqual(DatabaseState.Failing, _tracker.Observe(Start.AddSeconds(4), true, true, null, asked, Files, Statistics).State);
+        Assert.AreEqual(DatabaseState.Failing, _tracker.Observe(Start.AddSeconds(4), true, true, null, null, asked, Files, Statistics).State);
     }
 
     [TestMethod]
@@ -204,7 +252,7 @@ public sealed class TrackerSpecs
         Change(at: 3, txid: 100);
         _replicated = 10;
         var seen = Look(at: 4);
-        Assert.AreEqual((TimeSpan.FromSeconds(2), 100UL, 10UL), (seen.Lag!.Value, seen.Txid!.Value, seen.ReplicaTxid!.Value));
+        Assert.AreEqual((TimeSpan.FromSeconds(2), 100UL, 10UL), (seen.Lag!.Value, seen.Evidence.TakenTxid!.Value, seen.Evidence.ReplicatedTxid!.Value));
         _replicated = 50;
         Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(28)), StateAndLag(at: 30));
         _replicated = 100;
@@ -331,17 +379,17 @@ public sealed class TrackerSpecs
     public void The_replica_has_what_Litestream_last_remembered_to_have_brought_there()
     {
         _txid = 9;
-        Assert.IsNull(Look(at: 2).ReplicaTxid);
+        Assert.IsNull(Look(at: 2).Evidence.ReplicatedTxid);
         Replicate(at: 3);
-        Assert.AreEqual(9UL, Look(at: 4).ReplicaTxid);
+        Assert.AreEqual(9UL, Look(at: 4).Evidence.ReplicatedTxid);
         Change(at: 5, txid: 12);
-        Assert.AreEqual(9UL, Look(at: 6).ReplicaTxid);
+        Assert.AreEqual(9UL, Look(at: 6).Evidence.ReplicatedTxid);
         _replicated = 11;
-        Assert.AreEqual(11UL, Look(at: 8).ReplicaTxid);
+        Assert.AreEqual(11UL, Look(at: 8).Evidence.ReplicatedTxid);
 
         // After an upload that failed it has to look there first.
         _replicated = 0;
-        Assert.AreEqual(11UL, Look(at: 10).ReplicaTxid);
+        Assert.AreEqual(11UL, Look(at: 10).Evidence.ReplicatedTxid);
     }
 
     [TestMethod]
@@ -419,7 +467,7 @@ public sealed class TrackerSpecs
             _uploaded = 0;
         }
 
-        return _tracker.Observe(_now, _isRunning, _hasSocket, listed, answer, Files, Statistics);
+        return _tracker.Observe(_now, _isRunning, _hasSocket, listed, _activity, answer, Files, Statistics);
     }
 
     private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)

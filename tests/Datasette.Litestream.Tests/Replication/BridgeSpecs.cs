@@ -26,7 +26,7 @@ public sealed class BridgeSpecs : IDisposable
         Assert.AreEqual("running", (string?)running["state"]);
         StringAssert.StartsWith((string?)running["summary"], "All 2 databases are replicated; what was written until");
         Assert.AreEqual("0.5.17", (string?)running["litestream"]!["version"]);
-        Assert.AreEqual("the plugin's own", (string?)running["litestream"]!["origin"]);
+        Assert.AreEqual("of the plugin", (string?)running["litestream"]!["origin"]);
         Assert.AreEqual(_site.Started.Single(), (int?)running["litestream"]!["process_id"]);
         Assert.IsGreaterThanOrEqualTo(0, (double)running["litestream"]!["uptime_seconds"]!);
         var parks = running["databases"]![0]!;

@@ -70,7 +70,7 @@ public sealed class PageWriterSpecs
     [TestMethod]
     public void Facts_are_those_that_are_known()
     {
-        Assert.AreEqual("process_state version binary origin process_id started_at", Keys(Report));
+        Assert.AreEqual("process_state version binary process_id started_at", Keys(Report));
         var failed = Litestream with { ProcessId = null, StartedAt = null, Failures = 2, LastFailure = "signal 9", LastFailureAt = Seen.Now, NextStartAt = Seen.Now.AddSeconds(5) };
         var report = Report with { Litestream = failed, Credentials = new CredentialReport("a file", Seen.Now, null, "no such file") };
         Assert.AreEqual(
@@ -139,13 +139,27 @@ public sealed class PageWriterSpecs
         Assert.AreEqual("?database=b&history=day", text.Query);
         Assert.AreEqual(new RangeText("Last hour", "?database=b&history=hour", false), text.Ranges[0]);
         Assert.AreEqual(new RangeText("Last day", "?database=b&history=day", true), text.Ranges[1]);
-        Assert.AreEqual("7", text.Facts.Single(fact => fact.Key == "txid").Text);
+        Assert.AreEqual("It is on its way.", text.Reason.Sentence);
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                "File changed: 2026-05-01 11:59:58 UTC",
+                "Litestream asked: 2026-05-01 11:59:56 UTC",
+                "Taken up to transaction: 7",
+                "Replicated up to transaction: 6",
+                "All replicated that was written until: 2026-05-01 11:59:57 UTC",
+                "Litestream's last activity: sync: starting",
+                "Began: 2026-05-01 12:00:00 UTC",
+            },
+            text.Reason.Facts.Select(fact => $"{fact.Label}: {fact.Text}").ToArray());
         Assert.AreEqual("", (Detail(HistoryRange.Day) with { Healthy = null }).Text.Summary.Healthy);
     }
 
     private static DatabaseReport Database(string name) => new(
         name, $"/srv/{name}.db", [$"s3://maps/{name}", $"s3://other/{name}"], "replicating", Seen.Now.AddMinutes(-1), null, 7, 7, 1.5, Seen.Now.AddSeconds(-3),
-        4 << 20, 512, 4096, 0, new SparklineReport([null, 1.5f], [0, 10]));
+        4 << 20, 512, 4096, 0,
+        new ReasonReport("on_the_way", "It is on its way.", Seen.Now.AddSeconds(-2), Seen.Now.AddSeconds(-4), 7, 6, Seen.Now.AddSeconds(-3), "sync: starting", Seen.Now),
+        new SparklineReport([null, 1.5f], [0, 10]));
 
     private static DatabaseDetailReport Detail(HistoryRange range)
     {

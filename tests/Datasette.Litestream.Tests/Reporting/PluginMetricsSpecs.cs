@@ -27,7 +27,12 @@ public sealed class PluginMetricsSpecs
         Seen.Now,
         [
             Seen.Database("parks", lag: 1.5),
-            Seen.Database("odd", lag: null) with { Plan = Seen.Database("odd").Plan with { Name = OddName }, Txid = null, LastSyncAt = null },
+            Seen.Database("odd", lag: null) with
+            {
+                Plan = Seen.Database("odd").Plan with { Name = OddName },
+                Evidence = new Evidence(null, null, null, null, null, null),
+                LastSyncAt = null,
+            },
         ]);
 
     [TestMethod]

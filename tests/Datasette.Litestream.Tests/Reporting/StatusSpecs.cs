@@ -92,7 +92,7 @@ public sealed class StatusSpecs : IDisposable
         await Eventually.HoldsAsync(() => _replicator.Snapshot.Daemon!.State == DaemonState.Waiting);
         var report = await ReportAsync();
         Assert.AreEqual("waiting", report.State);
-        StringAssert.Matches(report.Summary, new(@"^Litestream is down since \d\d:\d\d:\d\d UTC, and nothing is replicated\. It is started again in 0\.[56] s\.$"));
+        StringAssert.Matches(report.Summary, new(@"^Litestream has been down since \d\d:\d\d:\d\d UTC, and nothing is replicated\. It is started again in 0\.[56] s\.$"));
         Assert.AreEqual((1, "Litestream ended by itself with signal 9."), (report.Litestream.Failures, report.Litestream.LastFailure));
         Assert.IsNull(report.Litestream.UptimeSeconds);
         Assert.AreEqual("stopped", Parks(report).State);

@@ -1,4 +1,5 @@
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Observation;
@@ -30,11 +31,11 @@ public sealed class WordingSpecs
     [TestMethod]
     public void What_is_wrong_is_named_with_the_time_since_when()
     {
-        Assert.AreEqual("The database a is failing since 11:59:00 UTC.", Summarize(Seen.Database("a", DatabaseState.Failing)));
+        Assert.AreEqual("The database a has been failing since 11:59:00 UTC.", Summarize(Seen.Database("a", DatabaseState.Failing)));
         Assert.AreEqual(
-            "1 of 2 databases is behind since 11:59:00 UTC: b.", Summarize(Seen.Database("a"), Seen.Database("b", DatabaseState.Behind)));
+            "1 of 2 databases has been behind since 11:59:00 UTC: b.", Summarize(Seen.Database("a"), Seen.Database("b", DatabaseState.Behind)));
         Assert.AreEqual(
-            "5 of 5 databases are unknown or stopped since 11:00:00 UTC: a, b, c and 2 more.",
+            "5 of 5 databases have been unknown or stopped since 11:00:00 UTC: a, b, c and 2 more.",
             Summarize(
                 Seen.Database("a", DatabaseState.Unknown),
                 Seen.Database("b", DatabaseState.Stopped, since: 3600),
@@ -50,7 +51,7 @@ public sealed class WordingSpecs
     {
         var daemon = new DaemonStatus(DaemonState.Waiting, NextStartAt: Seen.Now.AddSeconds(seconds)) { DownSince = Seen.Now.AddMinutes(-2) };
         Assert.AreEqual(
-            $"Litestream is down since 11:58:00 UTC, and nothing is replicated. It is started again in {until}.",
+            $"Litestream has been down since 11:58:00 UTC, and nothing is replicated. It is started again in {until}.",
             Wording.Summarize(daemon, new ObservedDatabases(Seen.Now, [Seen.Database("a")]), Seen.Now));
     }
 
@@ -131,6 +132,22 @@ public sealed class WordingSpecs
     public void Reasons_are_words() =>
         CollectionAssert.AreEqual(
             new[] { "crash", "unresponsive", "failed start", "credentials" }, Enum.GetValues<RestartReason>().Select(Wording.Word).ToArray());
+
+    [TestMethod]
+    public void Every_reason_has_a_word_and_a_sentence_of_its_own()
+    {
+        var reasons = Enum.GetValues<StateReason>();
+        var evidence = Seen.Database("a").Evidence;
+        Assert.AreEqual("all_replicated", Wording.Word(StateReason.AllReplicated));
+        Assert.HasCount(reasons.Length, reasons.Select(reason => Wording.Explain(reason, evidence)).Distinct());
+        StringAssert.Contains(Wording.Explain(StateReason.OnTheWay, evidence), "after 11:59:59 UTC");
+        StringAssert.Contains(Wording.Explain(StateReason.OnTheWay, evidence with { ReplicatedUntil = null }), "after the start");
+        Assert.AreEqual(
+            "Litestream does not say how the database stands. It has been busy with it since 11:58:00 UTC.",
+            Wording.Explain(
+                StateReason.NoAnswer,
+                evidence with { Activity = new SyncActivity("/srv/a.db", true, "sync", "starting", Seen.Now.AddMinutes(-2), null) }));
+    }
 
     [TestMethod]
     public void A_restart_and_a_line_of_the_log_are_a_line_each()
