@@ -70,7 +70,7 @@ class BuildHook(BuildHookInterface):
 
 
 def this_machine() -> str:
-    """This machine's key of PLATFORMS; where it is of another kind, what is told to somebody as not being one."""
+    """Names this machine's platform as PLATFORMS does; it may be one that is not in there."""
     system = {"Linux": "linux", "Darwin": "osx"}.get(platform.system(), platform.system())
     if system == "linux" and platform.libc_ver()[0] != "glibc":
         system = "linux-musl"
@@ -112,4 +112,6 @@ def litestream(release: str, archive: str) -> bytes:
     if actual != listed:
         raise SystemExit(f"{archive} in {release} has the SHA-256 {actual}, and its checksums.txt says {listed}.")
     with tarfile.open(fileobj=io.BytesIO(content)) as files:
-        return files.extractfile("litestream").read()
+        if (program := files.extractfile("litestream")) is None:
+            raise SystemExit(f"{archive} in {release} has no file named litestream.")
+        return program.read()

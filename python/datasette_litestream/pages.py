@@ -1,4 +1,4 @@
-"""The pages, and what stands on Datasette's own: each shows what the assembly says."""
+"""The plugin's pages, and its parts of Datasette's own pages: each shows what the assembly reports."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -31,13 +31,13 @@ async def page(datasette: Datasette, request: Request) -> Response:
 
 
 async def answer(datasette: Datasette, request: Request) -> Response:
-    """The same for machines. Load balancers have no permission: the line for them tells no names."""
+    """The same for machines. Load balancers have no permission, so the health line has no names in it."""
     what = request.url_vars["what"]
     if what != "health":
         await check_permission(datasette, request)
     not_configured = {"status": 200 if what == "json" else 404, "content_type": "application/json", "body": UNCONFIGURED}
-    told = await bridge.ask(datasette, "Answer", what, request.query_string) or not_configured
-    return Response(told["body"], status=told["status"], headers=FRESH, content_type=told["content_type"])
+    reply = await bridge.ask(datasette, "Answer", what, request.query_string) or not_configured
+    return Response(reply["body"], status=reply["status"], headers=FRESH, content_type=reply["content_type"])
 
 
 async def check_permission(datasette: Datasette, request: Request) -> None:
@@ -63,13 +63,13 @@ async def top_database(datasette: Datasette, request: Request, database: str) ->
     return Markup(LINE).format(style, state["state"], state["href"], state["sentence"]) if state else None
 
 
-async def database_state(datasette: Datasette, actor: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
+async def database_state(datasette: Datasette, actor: dict[str, Any] | None, name: str) -> Any:
     """The state of a database as a page of Datasette's own may show it to this actor, or None."""
     if not await is_allowed(datasette, actor):
         return None
     try:
         state = await bridge.ask(datasette, "DatabaseState", name)
     except Exception:
-        # Whatever is wrong with replication, the database's page is shown; the status page tells what it is.
+        # Whatever is wrong with replication, the database's page is shown; the status page reports the fault.
         return None
     return state and state | {"href": f"{datasette.urls.path(PATH)}?{urlencode({'database': name})}"}

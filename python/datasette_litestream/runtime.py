@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 ASSEMBLY = Path(__file__).parent / "assembly" / "Datasette.Litestream"
@@ -23,7 +23,7 @@ _loader = ThreadPoolExecutor(1, "datasette-litestream loads .NET")
 
 
 def start_runtime(root: Path) -> Any:
-    """Starts the .NET in a folder, and gives it as ``pythonnet.load`` takes one; an OSError tells what is wrong.
+    """Starts the .NET in a folder, and returns it as ``pythonnet.load`` takes one; raises OSError where it cannot.
 
     Not by clr_loader: reading C declarations at run time, as it does, takes a tenth of Datasette's whole start.
     """
@@ -35,7 +35,7 @@ def start_runtime(root: Path) -> Any:
     write_error = ErrorWriter(lambda line: errors.append(os.fsdecode(line)))
     host.hostfxr_set_error_writer(write_error)
     config = os.fsencode(f"{ASSEMBLY}.runtimeconfig.json")
-    # Codes above 0 say that the process had a runtime already.
+    # A code above 0 means that the process had a runtime already.
     if (code := host.hostfxr_initialize_for_runtime_config(config, None, ctypes.byref(context))) >= 0:
         code = host.hostfxr_get_runtime_delegate(context, LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER, ctypes.byref(load_function))
     host.hostfxr_set_error_writer(ErrorWriter())
@@ -58,13 +58,13 @@ def start_runtime(root: Path) -> Any:
     )
 
 
-def begin_loading() -> Future[ModuleType]:
+def begin_loading() -> Future[Any]:
     """Begins to load the assembly, beside whatever else Datasette does at its start; the result is its namespace."""
     return _loader.submit(load)
 
 
 @cache
-def load() -> ModuleType:
+def load() -> Any:
     # One that somebody else has chosen for Python.NET, loaded or not, is the only one that this process can have.
     chosen = getattr(sys.modules.get("pythonnet"), "_RUNTIME", None)
     # The wheel carries a folder like that of an installed .NET. Absolute: the host also looks in the working directory.

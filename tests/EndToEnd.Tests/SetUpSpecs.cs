@@ -4,7 +4,7 @@ using CliWrap.Buffered;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>The README's first command, on a machine that has it all, and on machines that lack something.</summary>
+/// <summary>The first command of CONTRIBUTING.md, on a machine that has it all, and on machines that lack something.</summary>
 [TestClass]
 public sealed partial class SetUpSpecs
 {

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from two import parks, trees
 
@@ -13,7 +15,7 @@ def own(number: int, frame: object) -> None:
 
 
 class Lifespan:
-    def __init__(self, app: object) -> None:
+    def __init__(self, app: Callable[..., Coroutine[Any, Any, None]]) -> None:
         self.requests: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self.answers: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}}

@@ -26,7 +26,7 @@ check_signature = S3IAMRequest.check_signature
 
 
 def check_signature_as_sent(request: S3IAMRequest) -> None:
-    """moto has the URL decoded, and what a client signs is the encoded one."""
+    """Clients sign the encoded URL, and moto has only the decoded one."""
     request._path = flask.request.environ["REQUEST_URI"]
     check_signature(request)
 

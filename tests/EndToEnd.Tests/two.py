@@ -5,6 +5,8 @@ from typing import Any
 from app import app as parks
 from app import make
 
+__all__ = ["app", "parks", "trees"]
+
 trees = make("trees.db").app()
 
 

@@ -1,8 +1,8 @@
-"""What replication costs: Datasette alone, with this plugin, with whatever else you name, and Litestream by itself.
+r"""What replication costs: Datasette alone, with this plugin, with whatever else you name, and Litestream by itself.
 
     python tests/benchmarks/compare.py
-    python tests/benchmarks/compare.py --rounds 10 --databases 1 1000 \\
-        --command 'other=env REPLICA={replica} /venv/bin/datasette {databases} -p 0 -c /path/other.yaml' \\
+    python tests/benchmarks/compare.py --rounds 10 --databases 1 1000 \
+        --command 'other=env REPLICA={replica} /venv/bin/datasette {databases} -p 0 -c /path/other.yaml' \
         --status other=/-/its-status-page
 
 For each number of databases and each round, every command in turn is started on databases and a replica of its own,
@@ -55,6 +55,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from processes import Process, cpu_seconds, start_time
@@ -192,7 +193,7 @@ def measure(variant: Variant, folder: Path, count: int, plugin: Path, idle: floa
             sample.first_request = time.time() - run.started
         if variant.replicates:
             # The clock is the files' own, so it does not matter that they are looked for one after another.
-            first = [run.wait_for(f"file in {it}", lambda it=it: first_file_time(it)) for it in replicas]
+            first = [run.wait_for(f"file in {it}", partial(first_file_time, it)) for it in replicas]
             sample.first_files = max(first) - run.started
             litestream = min(start_time(process) for process in run.processes() if process.is_litestream)
             sample.first_files_from_litestream = max(first) - litestream
@@ -260,7 +261,7 @@ def keeps_last_row(replica: Path) -> bool:
     if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode != 0:
         return False
     with closing(sqlite3.connect(restored)) as connection:
-        return connection.execute("select text from rows order by id desc").fetchone() == (LAST_ROW,)
+        return bool(connection.execute("select text from rows order by id desc").fetchone() == (LAST_ROW,))
 
 
 def print_table(runs: Runs, count: int) -> None:
@@ -290,8 +291,15 @@ def print_memory_per_database(runs: dict[int, Runs]) -> None:
     print(f"\nMemory of Datasette for each further database, from {fewest:,} to {most:,}, over {ALONE.name}:\n")
     for variant in runs[most]:
         if variant.serves and variant is not ALONE:
-            few, many = (MEMORY.median(it[variant]) - MEMORY.median(it[ALONE]) for it in (runs[fewest], runs[most]))
+            few, many = (memory_over_alone(it, variant) for it in (runs[fewest], runs[most]))
             print(f"  {variant.name}: {(many - few) * 1024 / (most - fewest):+.1f} KiB")
+
+
+def memory_over_alone(runs: Runs, variant: Variant) -> float:
+    memory, alone = MEMORY.median(runs[variant]), MEMORY.median(runs[ALONE])
+    if memory is None or alone is None:
+        raise SystemExit(f"The memory of {variant.name} was not measured.")
+    return memory - alone
 
 
 if __name__ == "__main__":

@@ -103,9 +103,9 @@ class Run:
         deadline = time.monotonic() + LIMIT
         while (answer := condition()) is None:
             if self._process.poll() is not None:
-                raise SystemExit(f"{self._process.args} ended while waiting for {what}:\n{self._log.read_text()}")
+                raise SystemExit(f"{self._process.args!r} ended while waiting for {what}:\n{self._log.read_text()}")
             if time.monotonic() > deadline:
-                raise SystemExit(f"No {what} from {self._process.args} in {LIMIT} s:\n{self._log.read_text()}")
+                raise SystemExit(f"No {what} from {self._process.args!r} in {LIMIT} s:\n{self._log.read_text()}")
             time.sleep(0.005)
         return answer
 

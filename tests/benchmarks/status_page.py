@@ -45,7 +45,7 @@ def measure(folder: Path, plugin: Path, count: int, requests: int, token: str) -
     all_replicate = f'"replicating":{count}'.encode()
     with running([*command, *OPTIONS], folder) as run:
         datasette = run.address()
-        page = datasette + THIS.status
+        page = f"{datasette}{THIS.status}"
         addresses = {"/-/versions": f"{datasette}/-/versions", "page": page, "JSON": f"{page}.json"}
         fetch(addresses["/-/versions"], token)
         print(f"{count:5} databases, first page: {fetch(page, token)[0] * 1000:.1f} ms")

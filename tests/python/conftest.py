@@ -1,0 +1,122 @@
+"""What the tests share: real Datasettes with the plugin, and what stands in for the assembly, which is not built here."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from datasette.app import Datasette
+from datasette.plugins import pm
+
+import datasette_litestream
+from datasette_litestream import bridge
+
+T = TypeVar("T")
+# Datasette 1.0 has plugins' settings in its configuration, 0.65 in its metadata.
+KEYWORD = "config" if "config" in inspect.signature(Datasette.__init__).parameters else "metadata"
+REPLICATE_ALL = {"plugins": {"datasette-litestream": {"all-replicate": "file://$PWD/backup/$DB_NAME"}}}
+
+
+class StandInBridge:
+    """Answers as the assembly does, with fixed texts; ``broken`` has every answer fail."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.asked: list[tuple[str, ...]] = []
+        self.stopped = 0
+        self.on_stop: Callable[[], None] = lambda: None
+
+    def Page(self, query: str) -> str:
+        return self._answer("Page", query, reply={"error": "no such database"})
+
+    def DatabaseState(self, name: str) -> str:
+        return self._answer("DatabaseState", name, reply={"state": "behind", "sentence": "behind: <5 s>"} if name == "parks" else None)
+
+    def Answer(self, what: str, query: str) -> str:
+        return self._answer("Answer", what, query, reply={"status": 200, "content_type": "text/plain", "body": f"{what} {query}"})
+
+    def Stop(self) -> str:
+        self.stopped += 1
+        self.on_stop()
+        return ""
+
+    def _answer(self, *asked: str, reply: Any) -> str:
+        self.asked.append(asked)
+        if self.broken:
+            raise RuntimeError("the bridge is broken")
+        return json.dumps(reply)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_runtime(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """An empty folder for .NET: whatever starts replication is refused by the plugin's own code."""
+    os.environ["DATASETTE_LITESTREAM_DOTNET_ROOT"] = str(tmp_path_factory.mktemp("no-dotnet"))
+
+
+@pytest.fixture(autouse=True)
+def clean_state() -> Iterator[None]:
+    yield
+    bridge.bridges.clear()
+    bridge.refusals.clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plugin() -> None:
+    if not pm.has_plugin("datasette_litestream") and datasette_litestream not in pm.get_plugins():
+        pm.register(datasette_litestream, "datasette_litestream")
+
+
+@pytest.fixture
+def make_datasette(tmp_path: Path) -> Callable[..., Any]:
+    """Makes a Datasette with a configuration, and with an empty database for each name."""
+
+    def make(configuration: Any = None, *names: str, **options: Any) -> Any:
+        files = [tmp_path / f"{name}.db" for name in names]
+        for file in files:
+            with closing(sqlite3.connect(file)) as connection:
+                connection.execute("create table if not exists rows (text text)")
+        options[KEYWORD] = configuration or {}
+        datasette = Datasette([str(file) for file in files], **options)
+        datasette.root_enabled = True
+        return datasette
+
+    return make
+
+
+@pytest.fixture
+def replicated(make_datasette: Callable[..., Any]) -> tuple[Any, StandInBridge]:
+    """A Datasette with the database ``parks``, and its bridge."""
+    # Without a configuration, its start leaves the bridge alone.
+    datasette, stand_in = make_datasette(None, "parks"), StandInBridge()
+    bridge.bridges[datasette] = stand_in
+    return datasette, stand_in
+
+
+@pytest.fixture
+def replicate_all() -> dict[str, Any]:
+    configuration: dict[str, Any] = json.loads(json.dumps(REPLICATE_ALL))
+    return configuration
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, T]], T]:
+    return asyncio.run
+
+
+@pytest.fixture
+def get() -> Callable[..., Any]:
+    """Asks a Datasette for a path, as root or as nobody."""
+
+    def get(datasette: Any, path: str, as_root: bool = True) -> Any:
+        cookies = {"ds_actor": datasette.sign({"a": {"id": "root"}}, "actor")} if as_root else {}
+        return asyncio.run(datasette.client.get(path, cookies=cookies))
+
+    return get
