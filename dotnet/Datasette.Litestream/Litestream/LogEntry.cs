@@ -13,18 +13,15 @@ namespace Datasette.Litestream.Litestream;
 internal sealed record LogEntry(
     DateTimeOffset Time, string Level, string Message, string? Database, string Details, long? UploadedBytes = null)
 {
-    /// <summary>What is written is not taken from the database; Litestream tells its replica's health apart from that.</summary>
-    private static readonly string[] SyncErrors = ["sync error", "disk full while staging ltx file"];
+    private readonly LogMeaning _meaning = LogText.MeaningOf(Message);
 
     public bool IsError => Level == "ERROR";
 
     /// <summary>Whether Litestream has failed to take changes from the database.</summary>
-    public bool IsSyncError => IsError && SyncErrors.Any(start => Message.StartsWith(start, StringComparison.Ordinal));
+    public bool IsSyncError => IsError && _meaning == LogMeaning.SyncFailed;
 
-    /// <summary>
-    /// Whether Litestream has been started anew. Of 0.3, which has no socket to ask, it is all that tells so; 0.5 says it too.
-    /// </summary>
-    public bool IsInitialized => Message == "initialized db";
+    /// <inheritdoc cref="LogMeaning.Initialized"/>
+    public bool IsInitialized => _meaning == LogMeaning.Initialized;
 
     /// <summary>Reads a line: an object of Go's log/slog, or any text, which Litestream writes where it fails before logging.</summary>
     /// <param name="line">Without its line break.</param>
@@ -92,6 +89,6 @@ internal sealed record LogEntry(
             message,
             database,
             string.Join(' ', details),
-            message is "wal segment written" or "snapshot written" ? bytes : null);
+            LogText.MeaningOf(message) == LogMeaning.Uploaded ? bytes : null);
     }
 }

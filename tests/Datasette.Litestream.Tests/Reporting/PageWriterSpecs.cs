@@ -74,7 +74,7 @@ public sealed class PageWriterSpecs
         var failed = Litestream with { ProcessId = null, StartedAt = null, Failures = 2, LastFailure = "signal 9", LastFailureAt = Seen.Now, NextStartAt = Seen.Now.AddSeconds(5) };
         var report = Report with { Litestream = failed, Credentials = new CredentialReport("a file", Seen.Now, null, "no such file") };
         Assert.AreEqual(
-            "process_state version binary origin failures last_failure_at last_failure next_start_at credentials credentials_read_at credentials_failure", Keys(report));
+            "process_state version binary failures last_failure_at last_failure next_start_at credentials credentials_read_at credentials_failure", Keys(report));
         Assert.AreEqual("in 5 s", report.Text.Facts.Single(fact => fact.Key == "next_start_at").Moment!.Words);
 
         static string Keys(StatusReport report) => string.Join(' ', report.Text.Facts.Select(fact => fact.Key));

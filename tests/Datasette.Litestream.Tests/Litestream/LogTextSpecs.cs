@@ -1,0 +1,104 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Processes;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Litestream;
+
+/// <summary>The table of Litestream's texts against each Litestream at hand.</summary>
+[TestClass]
+public sealed class LogTextSpecs
+{
+    [TestMethod]
+    [DataRow("litestream")]
+    [DataRow("litestream-0.3.13")]
+    public async Task Each_Litestream_has_the_texts_that_were_seen_in_it(string program)
+    {
+        var (binary, version) = await FindAsync(program);
+        var texts = LogText.All.Where(text => text.SeenIn.Contains(version)).ToList();
+        Assert.IsNotEmpty(texts, $"no text was seen in {version}: try it, and add it to LogText.All");
+        var image = await File.ReadAllBytesAsync(binary);
+        foreach (var text in LogText.All)
+        {
+            Assert.AreEqual(texts.Contains(text), image.AsSpan().IndexOf(Encoding.UTF8.GetBytes(text.Start)) >= 0, $"{version}: {text.Start}");
+        }
+    }
+
+    /// <summary>One database is replicated, the other one cannot be: its destination is below a file.</summary>
+    [TestMethod]
+    [DataRow("litestream", "initialized db, sync error")]
+    [DataRow("litestream-0.3.13", "initialized db, snapshot written, wal segment written")]
+    public async Task Each_Litestream_logs_them(string program, string expected)
+    {
+        var (binary, version) = await FindAsync(program);
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(folder["file"], "");
+        foreach (var name in new[] { "good", "bad" })
+        {
+            await File.WriteAllBytesAsync(folder[$"{name}.db"], []);
+        }
+
+        var (key, open, close) = version.StartsWith("0.3", StringComparison.Ordinal) ? ("replicas", "[", "]") : ("replica", "", "");
+        var configuration =
+            $$"""
+            logging: {level: info, type: json, stderr: true}
+            dbs:
+              - {path: '{{folder["good.db"]}}', {{key}}: {{open}}{path: '{{folder["backup"]}}'}{{close}}}
+              - {path: '{{folder["bad.db"]}}', {{key}}: {{open}}{path: '{{folder["file"]}}/below'}{{close}}}
+            """;
+        var missing = new ConcurrentDictionary<string, bool>(expected.Split(", ").Select(text => KeyValuePair.Create(text, true)));
+        var all = new TaskCompletionSource();
+        var log = new LitestreamLog(TimeProvider.System);
+        var process = ChildProcess.Start(
+            binary,
+            ["replicate", "-config", "/dev/stdin"],
+            new Dictionary<string, string>(),
+            Encoding.UTF8.GetBytes(configuration),
+            log.CreateSink(Look),
+            log.CreateSink(Look));
+        try
+        {
+            await all.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        }
+        catch (TimeoutException)
+        {
+            Assert.Fail($"{version} did not log {string.Join(", ", missing.Keys)}, but:\n{string.Join('\n', log.Entries)}");
+        }
+        finally
+        {
+            process.SendToGroup(LibC.SIGKILL);
+            await process.Exited;
+        }
+
+        void Look(LogEntry entry)
+        {
+            missing.TryRemove(entry.Message, out _);
+            if (missing.IsEmpty)
+            {
+                all.TrySetResult();
+            }
+        }
+    }
+
+    [TestMethod]
+    public void A_text_is_known_by_its_beginning()
+    {
+        Assert.AreEqual(LogMeaning.SyncFailed, LogText.MeaningOf("sync error: database is locked"));
+        Assert.AreEqual(LogMeaning.None, LogText.MeaningOf("no sync error"));
+    }
+
+    private static async Task<(string Path, string Version)> FindAsync(string program)
+    {
+        var environment = new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "" };
+        if (SearchPath.Find(program, environment) is not { } path)
+        {
+            Assert.Inconclusive($"skipped: no {program} on PATH; scripts/setup gets it");
+            return default;
+        }
+
+        environment[LitestreamBinary.Variable] = path;
+        var binary = await LitestreamBinary.FindAsync(null, null, environment, TimeProvider.System);
+        return (new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? path, binary.Version.ToString());
+    }
+}
