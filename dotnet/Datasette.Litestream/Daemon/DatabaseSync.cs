@@ -10,25 +10,34 @@ internal static class DatabaseSync
     /// <summary>How many databases at a time: enough to hide a disk's latency, few enough not to storm it.</summary>
     private const int Parallelism = 8;
 
-    /// <summary>A database that a writer has locked, or that is still being opened, is tried again after this time.</summary>
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(50);
+    /// <summary>
+    /// A database that a writer has locked, or that is still being opened, is tried again after this time, and then after
+    /// twice as long each time: each try asks the destination too, which may have refused the key.
+    /// </summary>
+    private static readonly TimeSpan MinRetryDelay = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Returns when it has taken those of every database, or on cancellation; Litestream's log tells what went wrong.</summary>
     /// <param name="socket">Litestream's control socket.</param>
     /// <param name="databasePaths">The files, absolute.</param>
+    /// <param name="maxRetryDelay">The longest pause between two tries.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancellationToken">Ends the wait; Litestream goes on.</param>
     public static async Task RunAsync(
-        ControlSocket socket, IEnumerable<string> databasePaths, TimeProvider time, CancellationToken cancellationToken)
+        ControlSocket socket,
+        IEnumerable<string> databasePaths,
+        TimeSpan maxRetryDelay,
+        TimeProvider time,
+        CancellationToken cancellationToken)
     {
         var options = new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellationToken };
         try
         {
             await Parallel.ForEachAsync(databasePaths, options, async (path, stop) =>
             {
-                while (!await TrySyncAsync(socket, path, stop).ConfigureAwait(false))
+                for (var delay = MinRetryDelay; !await TrySyncAsync(socket, path, stop).ConfigureAwait(false); delay *= 2)
                 {
-                    await Task.Delay(RetryDelay, time, stop).ConfigureAwait(false);
+                    delay = delay < maxRetryDelay ? delay : maxRetryDelay;
+                    await Task.Delay(delay, time, stop).ConfigureAwait(false);
                 }
             }).ConfigureAwait(false);
         }

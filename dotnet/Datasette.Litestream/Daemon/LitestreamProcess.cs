@@ -18,6 +18,12 @@ internal sealed class LitestreamProcess : IDisposable
     /// <summary>How often the control socket is looked for, which no line of the log has to tell of.</summary>
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>How long the first sync of a database that fails may be put off; Litestream itself tries again meanwhile.</summary>
+    private static readonly TimeSpan MaxFirstSyncDelay = TimeSpan.FromSeconds(30);
+
+    /// <summary>The same for the last sync, for which there is little time.</summary>
+    private static readonly TimeSpan MaxLastSyncDelay = TimeSpan.FromMilliseconds(250);
+
     /// <summary>How long the last lines of a process that has ended may take to arrive.</summary>
     private static readonly TimeSpan OutputTimeout = TimeSpan.FromSeconds(1);
 
@@ -148,7 +154,7 @@ internal sealed class LitestreamProcess : IDisposable
         using var deadline = new CancellationTokenSource(timeout, _time);
         if (Socket is not null)
         {
-            await DatabaseSync.RunAsync(Socket, _settings.DatabasePaths, _time, deadline.Token).ConfigureAwait(false);
+            await DatabaseSync.RunAsync(Socket, _settings.DatabasePaths, MaxLastSyncDelay, _time, deadline.Token).ConfigureAwait(false);
             return;
         }
 
@@ -202,7 +208,7 @@ internal sealed class LitestreamProcess : IDisposable
     {
         if (Socket is not null)
         {
-            _firstSync = Task.Run(() => DatabaseSync.RunAsync(Socket, _settings.DatabasePaths, _time, _stoppingFirstSync.Token));
+            _firstSync = Task.Run(() => DatabaseSync.RunAsync(Socket, _settings.DatabasePaths, MaxFirstSyncDelay, _time, _stoppingFirstSync.Token));
         }
     }
 

@@ -12,12 +12,6 @@ namespace Datasette.Litestream.Daemon;
 [SuppressMessage("Design", "CA1001", Justification = "A CancellationTokenSource without a timer or a link holds nothing.")]
 internal sealed class Supervisor
 {
-    /// <summary>
-    /// How long a stop before another start may take. Credentials that are refused would hold it up for all of the shutdown
-    /// timeout, and what is not replicated by then the next Litestream replicates.
-    /// </summary>
-    private static readonly TimeSpan RestartTimeout = TimeSpan.FromSeconds(3);
-
     private readonly LitestreamLog _log;
     private readonly TimeProvider _time;
     private readonly Action<int> _onStarted;
@@ -53,7 +47,7 @@ internal sealed class Supervisor
     /// <summary>Stops Litestream gracefully and starts it with other settings; nothing where it was stopped for good.</summary>
     /// <returns>Done when it runs again, or could not be started and will be tried again.</returns>
     public Task RestartAsync(DaemonSettings settings) =>
-        SendAsync(new Request(settings, settings.ShutdownTimeout < RestartTimeout ? settings.ShutdownTimeout : RestartTimeout));
+        SendAsync(new Request(settings, settings.ShutdownTimeout));
 
     /// <summary>Stops Litestream for good.</summary>
     /// <param name="timeout">How long it may take before it is killed.</param>
@@ -101,7 +95,7 @@ internal sealed class Supervisor
                     }
 
                     error = running is null ? null : await EndAsync(running, request.Timeout).ConfigureAwait(false);
-                    _status = _status.With(new Restart(_time.GetUtcNow(), RestartReason.Credentials, "There were new credentials."));
+                    _status = _status.With(new Restart(_time.GetUtcNow(), RestartReason.Credentials, $"There were new credentials. {error}".TrimEnd()));
                     settings = request.Settings;
                     process = await TryStartAsync(settings).ConfigureAwait(false);
                     request.Done.SetResult(error);

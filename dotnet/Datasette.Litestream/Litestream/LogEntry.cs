@@ -13,7 +13,7 @@ namespace Datasette.Litestream.Litestream;
 internal sealed record LogEntry(
     DateTimeOffset Time, string Level, string Message, string? Database, string Details, long? UploadedBytes = null)
 {
-    private readonly LogMeaning _meaning = LogText.MeaningOf(Message);
+    private readonly LogMeaning _meaning = LogMessage.MeaningOf(Message);
 
     public bool IsError => Level == "ERROR";
 
@@ -89,6 +89,6 @@ internal sealed record LogEntry(
             message,
             database,
             string.Join(' ', details),
-            LogText.MeaningOf(message) == LogMeaning.Uploaded ? bytes : null);
+            LogMessage.MeaningOf(message) == LogMeaning.Uploaded ? bytes : null);
     }
 }

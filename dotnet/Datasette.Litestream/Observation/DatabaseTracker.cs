@@ -16,6 +16,9 @@ internal sealed class DatabaseTracker
     /// <summary>Two writes within a tick of the clock that files are stamped by look like one; kernels tick every 1 to 10 ms.</summary>
     private static readonly TimeSpan FileClockTick = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>How long a question that was not answered is put off: the first time at all, and at most.</summary>
+    private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(2), MaxRetryDelay = TimeSpan.FromSeconds(16);
+
     private readonly TimeSpan _maxLag;
     private readonly TimeSpan _askInterval;
     private DatabaseObservation? _last;
@@ -24,6 +27,8 @@ internal sealed class DatabaseTracker
     private DateTimeOffset _replicatedUntil;
     private DateTimeOffset? _replicaSyncAt;
     private DateTimeOffset _nextAskAt = DateTimeOffset.MinValue;
+    private DateTimeOffset _retryAt = DateTimeOffset.MinValue;
+    private TimeSpan _retryDelay = TimeSpan.Zero;
     private SyncAnswer? _answer;
     private SyncAnswer? _pending;
     private SyncAnswer? _confirmed;
@@ -55,6 +60,11 @@ internal sealed class DatabaseTracker
     /// </summary>
     public bool NeedsSync(DateTimeOffset now, DatabaseFiles files, DatabaseLogStatistics statistics)
     {
+        if (now < _retryAt && _retryAt - now <= MaxRetryDelay)
+        {
+            return false;
+        }
+
         if (_answer is not { } answer || HasOpenSyncError(statistics) || (answer.Txid == 0 && files.DatabaseBytes is not null))
         {
             return true;
@@ -62,6 +72,16 @@ internal sealed class DatabaseTracker
 
         var isDue = now >= _nextAskAt || _nextAskAt - now > _askInterval;
         return isDue && (_pending is not null || files != answer.Files || (answer.AskedAt - files.ChangedAt).Duration() < FileClockTick);
+    }
+
+    /// <summary>
+    /// Takes note of a question that Litestream did not answer: the next one is put off, longer each time, since each makes
+    /// Litestream ask the destination, which may have refused the key.
+    /// </summary>
+    public void PutOffSync(DateTimeOffset now)
+    {
+        _retryDelay = _retryDelay == TimeSpan.Zero ? MinRetryDelay : _retryDelay * 2 < MaxRetryDelay ? _retryDelay * 2 : MaxRetryDelay;
+        _retryAt = now + _retryDelay;
     }
 
     /// <summary>Whether all was at the replica when it was last looked at, and nothing tells of a change since.</summary>
@@ -160,6 +180,7 @@ internal sealed class DatabaseTracker
     private void Take(SyncAnswer answer)
     {
         _answer = answer;
+        (_retryAt, _retryDelay) = (DateTimeOffset.MinValue, TimeSpan.Zero);
         _uploadedBytes += answer.UploadedBytes;
         ReplicaTxid = answer.ReplicatedTxid > 0 ? answer.ReplicatedTxid : ReplicaTxid;
         if (_pending is { } awaited && answer.Confirms(awaited))

@@ -137,7 +137,7 @@ internal sealed class Sampler : IDisposable
                 hasSocket,
                 _listed.GetValueOrDefault(_trackers[i].Plan.Path),
                 _activities.GetValueOrDefault(_trackers[i].Plan.Path),
-                TakeAnswer(i),
+                TakeAnswer(i, now),
                 files[i],
                 statistics[i]);
         }
@@ -182,7 +182,7 @@ internal sealed class Sampler : IDisposable
         }
     }
 
-    private SyncAnswer? TakeAnswer(int index)
+    private SyncAnswer? TakeAnswer(int index, DateTimeOffset now)
     {
         if (_syncs[index] is not { IsCompletedSuccessfully: true } sync)
         {
@@ -190,6 +190,11 @@ internal sealed class Sampler : IDisposable
         }
 
         _syncs[index] = null;
+        if (sync.Result is null)
+        {
+            _trackers[index].PutOffSync(now);
+        }
+
         return sync.Result;
     }
 

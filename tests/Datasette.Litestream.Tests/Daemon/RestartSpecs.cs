@@ -1,4 +1,5 @@
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Daemon;
@@ -27,6 +28,24 @@ public sealed class RestartSpecs
         Assert.AreEqual("There were new credentials.", restarts[1].Message);
         Assert.AreEqual("Litestream ended by itself with signal 9.", restarts[2].Message);
         Assert.AreEqual(refused, supervisor.Status.DownSince);
+    }
+
+    /// <summary>As long as the shutdown timeout, and no shorter: what was written last is to be replicated with the old credentials.</summary>
+    [TestMethod]
+    public async Task New_credentials_end_Litestream_as_a_stop_does_and_tell_what_went_wrong()
+    {
+        using var stage = new Stage();
+        var supervisor = await stage.RunAsync(stage.Settings("ignore-sigterm"));
+        var first = stage.Started.Single();
+        var restarted = supervisor.RestartAsync(stage.Settings("ignore-sigterm"));
+        await stage.Clock.IsAwaitedAsync(Stage.ShutdownTimeout);
+        stage.Clock.Advance(Stage.ShutdownTimeout - TimeSpan.FromMilliseconds(1));
+        Assert.IsTrue(ProcessIdentity.Of(first) is { IsRunning: true });
+        stage.Clock.Advance(TimeSpan.FromMilliseconds(1));
+        await restarted.InTimeAsync();
+        StringAssert.StartsWith(
+            supervisor.Status.Restarts.Single().Message,
+            $"There were new credentials. Litestream did not end within {Stage.ShutdownTimeout.TotalSeconds} s and was killed");
     }
 
     [TestMethod]

@@ -7,6 +7,18 @@ namespace Datasette.Litestream.Tests.Daemon;
 [TestClass]
 public sealed class StartSpecs
 {
+    /// <summary>Each try asks the destination, which may have refused the key.</summary>
+    [TestMethod]
+    public async Task A_first_sync_that_fails_is_tried_again_after_growing_pauses()
+    {
+        using var stage = new Stage();
+        await stage.RunAsync(stage.Settings($"sync-fails={stage.Folder.Write("failing", "")}"));
+        foreach (var pause in new[] { 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30 })
+        {
+            await stage.Clock.PassAsync(pause);
+        }
+    }
+
     [TestMethod]
     [DataRow("0.5.17")]
     [DataRow("0.3.13")]

@@ -85,6 +85,31 @@ public sealed class TrackerSpecs
     }
 
     [TestMethod]
+    public void What_Litestream_does_not_answer_is_asked_again_after_growing_pauses()
+    {
+        var asked = new List<int>();
+        _answers = false;
+        for (var second = 2; second <= 70; second += 2)
+        {
+            var before = _requested;
+            Look(second);
+            if (_requested > before)
+            {
+                asked.Add(second);
+                _tracker.PutOffSync(_now);
+            }
+        }
+
+        CollectionAssert.AreEqual(new[] { 2, 4, 8, 16, 32, 48, 64 }, asked);
+        _answers = true;
+        Look(at: 80);
+        Change(at: 81);
+        var requested = _requested;
+        Look(at: 82);
+        Assert.AreEqual(requested + 1, _requested);
+    }
+
+    [TestMethod]
     public void What_is_safe_has_no_lag_however_long_nothing_is_written()
     {
         Replicate(at: 1);

@@ -23,9 +23,9 @@ internal enum LogMeaning
 /// <param name="Start">The beginning of the line's message.</param>
 /// <param name="Meaning">What follows from it.</param>
 /// <param name="SeenIn">The releases of Litestream that were seen to log it.</param>
-internal sealed record LogText(string Start, LogMeaning Meaning, string[] SeenIn)
+internal sealed record LogMessage(string Start, LogMeaning Meaning, string[] SeenIn)
 {
-    public static IReadOnlyList<LogText> All { get; } =
+    public static IReadOnlyList<LogMessage> All { get; } =
     [
         new("initialized db", LogMeaning.Initialized, ["0.3.13", "0.5.17"]),
         new("snapshot written", LogMeaning.Uploaded, ["0.3.13"]),

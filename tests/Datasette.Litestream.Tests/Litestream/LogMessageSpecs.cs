@@ -8,7 +8,7 @@ namespace Datasette.Litestream.Tests.Litestream;
 
 /// <summary>The table of Litestream's texts against each Litestream at hand.</summary>
 [TestClass]
-public sealed class LogTextSpecs
+public sealed class LogMessageSpecs
 {
     [TestMethod]
     [DataRow("litestream")]
@@ -16,10 +16,10 @@ public sealed class LogTextSpecs
     public async Task Each_Litestream_has_the_texts_that_were_seen_in_it(string program)
     {
         var (binary, version) = await FindAsync(program);
-        var texts = LogText.All.Where(text => text.SeenIn.Contains(version)).ToList();
-        Assert.IsNotEmpty(texts, $"no text was seen in {version}: try it, and add it to LogText.All");
+        var texts = LogMessage.All.Where(text => text.SeenIn.Contains(version)).ToList();
+        Assert.IsNotEmpty(texts, $"no text was seen in {version}: try it, and add it to LogMessage.All");
         var image = await File.ReadAllBytesAsync(binary);
-        foreach (var text in LogText.All)
+        foreach (var text in LogMessage.All)
         {
             Assert.AreEqual(texts.Contains(text), image.AsSpan().IndexOf(Encoding.UTF8.GetBytes(text.Start)) >= 0, $"{version}: {text.Start}");
         }
@@ -84,8 +84,8 @@ public sealed class LogTextSpecs
     [TestMethod]
     public void A_text_is_known_by_its_beginning()
     {
-        Assert.AreEqual(LogMeaning.SyncFailed, LogText.MeaningOf("sync error: database is locked"));
-        Assert.AreEqual(LogMeaning.None, LogText.MeaningOf("no sync error"));
+        Assert.AreEqual(LogMeaning.SyncFailed, LogMessage.MeaningOf("sync error: database is locked"));
+        Assert.AreEqual(LogMeaning.None, LogMessage.MeaningOf("no sync error"));
     }
 
     private static async Task<(string Path, string Version)> FindAsync(string program)
