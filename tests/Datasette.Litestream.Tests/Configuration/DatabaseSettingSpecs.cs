@@ -47,9 +47,9 @@ public sealed class DatabaseSettingSpecs
             """).Sound.Databases.Single();
 
         Assert.AreEqual(TimeSpan.FromSeconds(0.5), database.MonitorInterval);
-        Assert.AreEqual(TimeSpan.FromMinutes(90), database.CheckpointInterval);
-        Assert.AreEqual(500, database.MinCheckpointPageCount);
-        Assert.AreEqual(0, database.MaxCheckpointPageCount);
+        Assert.AreEqual(
+            """{"monitor-interval":"0.5s","checkpoint-interval":"1h30m","min-checkpoint-page-count":500,"max-checkpoint-page-count":0}""",
+            database.Settings.ToJsonString());
     }
 
     [TestMethod]
