@@ -38,6 +38,7 @@ internal static class SettingsTable
         new("replicas", Replicas, None, "Replicas of this database, besides those of `all-replicate`."),
         new("monitor-interval", Duration, Both, "How often Litestream looks for changes.") { Default = TimeSpan.FromSeconds(1) },
         new("checkpoint-interval", Duration, Both, "How often it checkpoints a WAL that is below `min-checkpoint-page-count`.") { Default = TimeSpan.FromMinutes(1) },
+        new("busy-timeout", Duration, V05, "How long it waits for a lock on the database that another process holds.") { Default = TimeSpan.FromSeconds(1) },
         new("min-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints, without making writers wait.") { Default = 1000L, Min = 1 },
         new("max-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints even though writers then wait. The default is 10000 in 0.3 and 121359 in 0.5; `0` means no maximum in 0.3 and the default in 0.5.") { KeyIn05 = "truncate-page-n" }));
 

@@ -53,6 +53,18 @@ public sealed class DatabaseSettingSpecs
     }
 
     [TestMethod]
+    public void A_busy_timeout_reaches_Litestream_0_5_and_is_refused_by_0_3()
+    {
+        var planned = Plans.From(databaseSettings: """{"parks": {"replicas": "file:///x", "busy-timeout": "1m30s"}}""");
+
+        planned.Check(Planned.V05);
+        planned.AssertProblems();
+        Assert.Contains("\n  busy-timeout: \"1m30s\"\n", planned.Yaml(ReleaseLine.V05));
+        planned.Check(Planned.V03);
+        planned.AssertProblems($"{Key}.busy-timeout: Litestream 0.3.13 has no such setting and would ignore it; take it out, or run Litestream 0.5");
+    }
+
+    [TestMethod]
     [DataRow("monitor-interval", "\"soon\"", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got \"soon\"")]
     [DataRow("checkpoint-interval", "0", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got 0")]
     [DataRow("checkpoint-interval", "null", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got nothing (a variable named by $env that is not set reads as nothing)")]
