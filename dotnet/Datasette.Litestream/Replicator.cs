@@ -16,8 +16,7 @@ namespace Datasette.Litestream;
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync ends the refresher, and tells how that went.")]
 internal sealed class Replicator
 {
-    /// <summary>Litestream's, of both release lines.</summary>
-    private static readonly TimeSpan DefaultMonitorInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
     /// <summary>From Litestream's first tick until it has opened its databases.</summary>
     private static readonly TimeSpan OpeningMargin = TimeSpan.FromMilliseconds(100);

@@ -11,8 +11,6 @@ namespace Datasette.Litestream.Configuration;
 /// </summary>
 internal static partial class PublishedSecrets
 {
-    private static readonly string[] CredentialKeys = ["access-key-id", "secret-access-key", "session-token"];
-
     /// <summary>One problem for each; the secret is in none.</summary>
     public static IEnumerable<Problem> Find(PublishedSettings? published)
     {
@@ -30,7 +28,7 @@ internal static partial class PublishedSecrets
     {
         // {"$env": …} and {"$file": …} name what they stand for.
         JsonValueKind.Object => value.EnumerateObject().Where(property => !property.Name.StartsWith('$'))
-            .SelectMany(property => Find(property.Value, $"{path}.{property.Name}", IsSecret(property.Name), address)),
+            .SelectMany(property => Find(property.Value, $"{path}.{property.Name}", SettingsTable.IsSecret(property.Name), address)),
         JsonValueKind.Array => value.EnumerateArray().SelectMany((item, i) => Find(item, $"{path}[{i}]", isSecret, address)),
         JsonValueKind.String => FindIn(value.GetString()!, path, isSecret, address),
         _ => [],
@@ -49,9 +47,6 @@ internal static partial class PublishedSecrets
                 path, $"has a password that Datasette shows at {address} to whoever may open it; write $NAME in its place, where NAME is an environment variable");
         }
     }
-
-    private static bool IsSecret(string key) =>
-        CredentialKeys.Contains(key) || key == "identities" || (ReplicaSetting.ByKey.TryGetValue(key, out var setting) && setting.Kind == SettingKind.Secret);
 
     private static bool HasPassword(string text) =>
         UrlPassword().Matches(text).Any(match => Variables.RemoveFrom(match.Groups["password"].Value).Length > 0);

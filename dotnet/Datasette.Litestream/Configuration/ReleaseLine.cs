@@ -4,6 +4,8 @@ namespace Datasette.Litestream.Configuration;
 [Flags]
 internal enum ReleaseLine
 {
+    None = 0,
+
     /// <summary>0.3.x: shadow WAL in <c>generations/</c>, many replicas a database, no control socket.</summary>
     V03 = 1,
 

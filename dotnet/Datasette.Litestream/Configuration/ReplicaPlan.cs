@@ -8,4 +8,8 @@ namespace Datasette.Litestream.Configuration;
 /// <param name="Settings">Litestream's settings of it: scalars, lists of text and, for <c>age</c>, a mapping of lists.</param>
 /// <param name="Destination">For people: a path or a URL, without secrets.</param>
 /// <param name="Identity">Equal for two replicas that would write to one place, however each is spelled.</param>
-internal sealed record ReplicaPlan(string Key, string Type, JsonObject Settings, string Destination, string Identity);
+internal sealed record ReplicaPlan(string Key, string Type, JsonObject Settings, string Destination, string Identity)
+{
+    /// <summary>How often changes are sent; null for Litestream's default.</summary>
+    public TimeSpan? SyncInterval { get; init; }
+}

@@ -1,136 +1,51 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Datasette.Litestream.Errors;
-using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Configuration;
 
 /// <summary>Makes the <see cref="ReplicaPlan"/>s of one database, each from a URL or a mapping of Litestream's settings.</summary>
-internal sealed partial class ReplicaPlanner(
-    AttachedDatabase database,
-    string workingDirectory,
-    Func<string, string?> environment,
-    ICollection<string> secrets,
-    ICollection<Problem> problems)
+internal sealed partial class ReplicaPlanner(AttachedDatabase database, string workingDirectory, PlanningContext context)
 {
     private static readonly string[] PlaceKeys = ["path", "bucket", "host", "webdav-url"];
 
     private static readonly string[] SecretWords = ["secret", "password", "token", "sig", "key"];
 
-    private readonly Variables _variables = new(database, workingDirectory, environment);
+    private readonly Variables _variables = new(database, workingDirectory, context.Environment);
 
     /// <summary>The plan for one item of <c>replicas</c> or <c>all-replicate</c>; null after telling a problem.</summary>
-    public ReplicaPlan? Plan(JsonElement item, string path)
+    public ReplicaPlan? Plan(ListItem item)
     {
-        if (item.ValueKind == JsonValueKind.String)
+        var (value, path) = (item.Value, item.Path);
+        if (value.ValueKind == JsonValueKind.String)
         {
-            return FromUrl(item.GetString()!, path, path, []);
+            return FromUrl(value.GetString()!, path, path, []);
         }
 
-        if (item.ValueKind != JsonValueKind.Object)
+        if (value.ValueKind != JsonValueKind.Object)
         {
-            problems.Add(new Problem(
+            return Reject(
                 path,
-                $"expected a URL such as s3://bucket/path, or a mapping of Litestream's replica settings, got {SettingsReader.Describe(item)}"));
-            return null;
+                $"expected a URL such as s3://bucket/path, or a mapping of Litestream's replica settings, got {SettingsReader.Describe(value)}");
         }
 
-        var known = problems.Count;
-        var reader = new SettingsReader(item, path, [.. ReplicaSetting.ByKey.Keys], problems);
-        var settings = new JsonObject();
-        foreach (var setting in ReplicaSetting.ByKey.Values)
-        {
-            if (reader.Value(setting.Key) is { } value && Read(setting, value, reader.KeyPath(setting.Key)) is { } node)
-            {
-                settings[setting.Key] = node;
-            }
-        }
-
-        if (problems.Count > known)
+        var known = context.Problems.Count;
+        var reader = new SettingsReader(value, path, SettingsTable.Replica, context, _variables);
+        var settings = reader.LitestreamSettings();
+        if (context.Problems.Count > known)
         {
             return null;
         }
 
-        return settings["url"]?.GetValue<string>() is { } url
+        var plan = reader.Text("url") is { } url
             ? FromUrl(url, path, reader.KeyPath("url"), settings, isExpanded: true)
-            : FromParts(path, settings);
-    }
-
-    private JsonNode? Read(ReplicaSetting setting, JsonElement value, string path) => setting.Kind switch
-    {
-        SettingKind.Duration => SettingsReader.ReadDuration(value, path, problems) is { } duration ? GoDuration.Format(duration) : null,
-        SettingKind.Count => SettingsReader.ReadCount(value, 0, path, problems),
-        SettingKind.Flag => SettingsReader.ReadFlag(value, path, problems),
-        SettingKind.Size when value.ValueKind == JsonValueKind.Number => SettingsReader.ReadCount(value, 1, path, problems),
-        SettingKind.Secret => ReadSecret(value, path),
-        SettingKind.TextList => ReadTexts(value, path, isSecret: false),
-        SettingKind.Age => ReadAge(value, path),
-        _ => ReadText(setting.Key, value, path),
-    };
-
-    private string? ReadText(string key, JsonElement value, string path)
-    {
-        if (SettingsReader.ReadText(value, path, problems) is not { } text)
-        {
-            return null;
-        }
-
-        return key == "url" ? _variables.ExpandUrl(text, path, problems) : _variables.ExpandText(text, path, problems);
-    }
-
-    private string? ReadSecret(JsonElement value, string path)
-    {
-        var secret = SettingsReader.ReadSecret(value, path, environment, problems);
-        if (secret is not null)
-        {
-            secrets.Add(secret);
-        }
-
-        return secret;
-    }
-
-    private JsonArray? ReadTexts(JsonElement value, string path, bool isSecret)
-    {
-        if (value.ValueKind != JsonValueKind.Array)
-        {
-            problems.Add(new Problem(path, $"expected a list of text, got {SecretText.DescribeType(value)}"));
-            return null;
-        }
-
-        var texts = new JsonArray();
-        foreach (var (item, i) in value.EnumerateArray().Select((item, i) => (item, i)))
-        {
-            var itemPath = $"{path}[{i}]";
-            var text = isSecret ? ReadSecret(item, itemPath) : ReadText("", item, itemPath);
-            if (text is not null)
-            {
-                texts.Add((JsonNode)text);
-            }
-        }
-
-        return texts;
-    }
-
-    private JsonObject ReadAge(JsonElement value, string path)
-    {
-        string[] keys = ["identities", "recipients"];
-        var reader = new SettingsReader(value, path, keys, problems);
-        var age = new JsonObject();
-        foreach (var key in keys)
-        {
-            if (reader.Value(key) is { } list && ReadTexts(list, reader.KeyPath(key), isSecret: key == "identities") is { } texts)
-            {
-                age[key] = texts;
-            }
-        }
-
-        return age;
+            : FromParts(path, reader.TextOrDefault("type"), settings);
+        return plan is null ? null : plan with { SyncInterval = reader.Duration("sync-interval") };
     }
 
     private ReplicaPlan? FromUrl(string text, string path, string urlPath, JsonObject settings, bool isExpanded = false)
     {
-        var expanded = isExpanded ? text : _variables.ExpandUrl(text, urlPath, problems);
+        var expanded = isExpanded ? text : _variables.ExpandUrl(text, urlPath, context.Problems);
         if (expanded is null)
         {
             return null;
@@ -197,9 +112,8 @@ internal sealed partial class ReplicaPlanner(
             url.QueryParts.FirstOrDefault(part => part.Key == "endpoint").Value ?? service);
     }
 
-    private ReplicaPlan? FromParts(string path, JsonObject settings)
+    private ReplicaPlan? FromParts(string path, string name, JsonObject settings)
     {
-        var name = settings["type"]?.GetValue<string>() ?? "file";
         if (!ReplicaType.ByName.TryGetValue(name, out var type))
         {
             return Reject(
@@ -268,7 +182,7 @@ internal sealed partial class ReplicaPlanner(
 
         if (place == "~" || place.StartsWith("~/", StringComparison.Ordinal))
         {
-            if (environment("HOME") is not { Length: > 0 } home)
+            if (context.Environment("HOME") is not { Length: > 0 } home)
             {
                 return Reject(placePath, "starts with ~, but the environment variable HOME is not set");
             }
@@ -286,14 +200,14 @@ internal sealed partial class ReplicaPlanner(
     {
         if (url.Password is { } password)
         {
-            secrets.Add(password);
+            context.Secrets.Add(password);
         }
 
         foreach (var (key, value) in url.QueryParts)
         {
             if (SecretWords.Any(word => key.Contains(word, StringComparison.OrdinalIgnoreCase)))
             {
-                secrets.Add(value);
+                context.Secrets.Add(value);
             }
         }
     }
@@ -322,7 +236,7 @@ internal sealed partial class ReplicaPlanner(
 
     private ReplicaPlan? Reject(string path, string message)
     {
-        problems.Add(new Problem(path, message));
+        context.Report(path, message);
         return null;
     }
 

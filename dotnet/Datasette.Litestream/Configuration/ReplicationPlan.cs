@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.Configuration;
 
@@ -24,24 +25,20 @@ internal sealed record ReplicationPlan(
     ImmutableArray<string> Secrets,
     ImmutableArray<string> Warnings);
 
-/// <summary>One database and its replicas; settings that are null are Litestream's to choose.</summary>
+/// <summary>One database and its replicas.</summary>
 /// <param name="Name">Datasette's name for it.</param>
 /// <param name="Path">Its file, absolute.</param>
 /// <param name="Key">The key path of its own settings, there or not.</param>
 /// <param name="Replicas">At least one.</param>
-/// <param name="MonitorInterval">How often Litestream looks for changes.</param>
-/// <param name="CheckpointInterval">How often Litestream checkpoints.</param>
-/// <param name="MinCheckpointPageCount">Pages in the WAL before a passive checkpoint.</param>
-/// <param name="MaxCheckpointPageCount">Pages in the WAL before a checkpoint that blocks writers.</param>
+/// <param name="Settings">Litestream's settings of it, by their keys in the <see cref="SettingsTable"/>.</param>
+/// <param name="MonitorInterval">How often Litestream looks for changes; null for its default.</param>
 internal sealed record DatabasePlan(
     string Name,
     string Path,
     string Key,
     ImmutableArray<ReplicaPlan> Replicas,
-    TimeSpan? MonitorInterval,
-    TimeSpan? CheckpointInterval,
-    long? MinCheckpointPageCount,
-    long? MaxCheckpointPageCount);
+    JsonObject Settings,
+    TimeSpan? MonitorInterval);
 
 /// <summary>An attached database that is not replicated.</summary>
 /// <param name="Name">Datasette's name for it.</param>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.Json;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Secrets;
 
@@ -14,32 +13,17 @@ internal sealed class ReplicationPlanner
     /// <summary>The key path of the top-level settings.</summary>
     public const string TopLevelKey = $"plugins.{Plugin}";
 
-    private static readonly TimeSpan DefaultShutdownTimeout = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan DefaultHealthMaxLag = TimeSpan.FromSeconds(60);
-
-    private static readonly string[] TopLevelKeys =
-    [
-        "all-replicate", "metrics-addr", "access-key-id", "secret-access-key", "session-token", "credentials-file",
-        "credentials-command", "credentials-refresh-interval", "on-refresh-failure", "shutdown-timeout",
-        "health", "health-max-lag",
-    ];
-
-    private static readonly string[] DatabaseKeys =
-        ["replicas", "monitor-interval", "checkpoint-interval", "min-checkpoint-page-count", "max-checkpoint-page-count"];
-
     private static readonly string[] NeededKeys = ["access-key-id", "secret-access-key"];
 
     private readonly DatasetteConfiguration _configuration;
-    private readonly Func<string, string?> _environment;
-    private readonly List<Problem> _problems = [];
+    private readonly PlanningContext _context;
     private readonly List<string> _warnings = [];
-    private readonly HashSet<string> _secrets = new(StringComparer.Ordinal);
     private readonly List<SkippedDatabase> _skipped = [];
 
     private ReplicationPlanner(DatasetteConfiguration configuration, Func<string, string?> environment)
     {
         _configuration = configuration;
-        _environment = environment;
+        _context = new PlanningContext(environment);
     }
 
     /// <summary>Plans, and adds all that is wrong to <paramref name="problems"/>, without secrets.</summary>
@@ -52,7 +36,7 @@ internal sealed class ReplicationPlanner
         var planner = new ReplicationPlanner(configuration, environment);
         var plan = planner.Plan();
         var redactor = new Redactor(plan.Secrets);
-        foreach (var problem in planner._problems.Distinct())
+        foreach (var problem in planner._context.Problems.Distinct())
         {
             problems.Add(problem with { Message = redactor.Redact(problem.Message) });
         }
@@ -65,14 +49,13 @@ internal sealed class ReplicationPlanner
 
     private ReplicationPlan Plan()
     {
-        var settings = new SettingsReader(
-            _configuration.Settings ?? JsonElement.Parse("{}"), TopLevelKey, TopLevelKeys, _problems);
-        var templates = settings.List("all-replicate");
+        var settings = new SettingsReader(_configuration.Settings, TopLevelKey, SettingsTable.Plugin, _context);
+        var templates = settings.Items("all-replicate");
         var credentials = ReadCredentials(settings);
         var metrics = ReadMetricsAddress(settings);
-        var shutdownTimeout = settings.Wait("shutdown-timeout") ?? DefaultShutdownTimeout;
-        var healthMaxLag = settings.Duration("health-max-lag") ?? DefaultHealthMaxLag;
-        TimeSpan? health = settings.Flag("health") ?? true ? healthMaxLag : null;
+        var shutdownTimeout = settings.DurationOrDefault("shutdown-timeout");
+        var healthMaxLag = settings.DurationOrDefault("health-max-lag");
+        TimeSpan? health = settings.FlagOrDefault("health") ? healthMaxLag : null;
 
         var databases = _configuration.Databases
             .Select(database => PlanDatabase(database, templates))
@@ -81,12 +64,12 @@ internal sealed class ReplicationPlanner
         FindUnattached();
         FindSharedFiles(databases);
         FindSharedDestinations(databases);
-        _problems.AddRange(PublishedSecrets.Find(_configuration.Published));
+        _context.Problems.AddRange(PublishedSecrets.Find(_configuration.Published));
         return new ReplicationPlan(
-            databases, [.. _skipped], metrics, credentials, shutdownTimeout, health, [.. _secrets], [.. _warnings]);
+            databases, [.. _skipped], metrics, credentials, shutdownTimeout, health, [.. _context.Secrets], [.. _warnings]);
     }
 
-    private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<(JsonElement Item, string Path)> templates)
+    private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<ListItem> templates)
     {
         var key = DatabaseKey(database.Name);
         var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value);
@@ -101,7 +84,7 @@ internal sealed class ReplicationPlanner
             _skipped.Add(new SkippedDatabase(database.Name, "it is in memory"));
             if (isConfigured)
             {
-                _problems.Add(new Problem(key, "the database is in memory, and Litestream replicates files; take these settings out"));
+                _context.Report(key, "the database is in memory, and Litestream replicates files; take these settings out");
             }
 
             return null;
@@ -112,8 +95,8 @@ internal sealed class ReplicationPlanner
             _skipped.Add(new SkippedDatabase(database.Name, "it is immutable"));
             if (isConfigured)
             {
-                _problems.Add(new Problem(
-                    key, "the database is immutable (-i), and Litestream would write to it; take these settings out or open it without -i"));
+                _context.Report(
+                    key, "the database is immutable (-i), and Litestream would write to it; take these settings out or open it without -i");
             }
             else
             {
@@ -123,43 +106,29 @@ internal sealed class ReplicationPlanner
             return null;
         }
 
-        var settings = new SettingsReader(isConfigured ? value : JsonElement.Parse("{}"), key, DatabaseKeys, _problems);
-        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, _environment, _secrets, _problems);
-        var items = settings.List("replicas").Concat(templates).ToList();
+        var settings = new SettingsReader(isConfigured ? value : null, key, SettingsTable.Database, _context);
+        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, _context);
+        var items = settings.Items("replicas").Concat(templates).ToList();
         if (items.Count == 0)
         {
-            _problems.Add(new Problem(
-                key, $"the database has settings but no replicas; add replicas here, or all-replicate to {TopLevelKey}"));
+            _context.Report(key, $"the database has settings but no replicas; add replicas here, or all-replicate to {TopLevelKey}");
         }
 
         // Every item is planned before nulls are dropped, so that every problem is found.
-        var replicas = items.Select(item => planner.Plan(item.Item, item.Path)).ToList();
+        var replicas = items.Select(planner.Plan).ToList();
         return new DatabasePlan(
             database.Name,
             database.Path,
             key,
             [.. replicas.OfType<ReplicaPlan>()],
-            settings.Duration("monitor-interval"),
-            settings.Duration("checkpoint-interval"),
-            settings.Count("min-checkpoint-page-count", min: 1),
-            settings.Count("max-checkpoint-page-count", min: 0));
+            settings.LitestreamSettings(),
+            settings.Duration("monitor-interval"));
     }
 
     private MetricsAddress? ReadMetricsAddress(SettingsReader settings)
     {
-        if (settings.Value("metrics-addr") is not { } value)
-        {
-            return null;
-        }
-
-        var address = value.ValueKind == JsonValueKind.String ? MetricsAddress.Parse(value.GetString()!) : null;
-        if (address is null)
-        {
-            _problems.Add(new Problem(
-                settings.KeyPath("metrics-addr"),
-                $"expected HOST:PORT such as 127.0.0.1:9090, got {SettingsReader.Describe(value)}"));
-        }
-        else if (address.IsEveryInterface)
+        var address = settings.Address("metrics-addr");
+        if (address is { IsEveryInterface: true })
         {
             _warnings.Add(
                 $"Litestream's metrics on {address} can be read from other machines; metrics-addr: 127.0.0.1:{address.Port} keeps them on this one.");
@@ -170,13 +139,13 @@ internal sealed class ReplicationPlanner
 
     private CredentialSettings? ReadCredentials(SettingsReader settings)
     {
-        var accessKeyId = ReadSecret(settings, "access-key-id");
-        var secretAccessKey = ReadSecret(settings, "secret-access-key");
-        var sessionToken = ReadSecret(settings, "session-token");
+        var accessKeyId = settings.Text("access-key-id");
+        var secretAccessKey = settings.Text("secret-access-key");
+        var sessionToken = settings.Text("session-token");
         var file = settings.Text("credentials-file");
         var command = settings.Text("credentials-command");
-        var interval = settings.Wait("credentials-refresh-interval");
-        var onFailure = settings.Choice("on-refresh-failure", "stop", "keep");
+        var interval = settings.Duration("credentials-refresh-interval");
+        var onFailure = settings.TextOrDefault("on-refresh-failure");
 
         string[] statics = [.. Present("access-key-id", "secret-access-key", "session-token")];
         string[] sources = [.. statics.Take(1), .. Present("credentials-file", "credentials-command")];
@@ -189,7 +158,7 @@ internal sealed class ReplicationPlanner
         var isRefreshed = file is not null || command is not null;
         if (Present("credentials-file", "credentials-command").Any())
         {
-            if (settings.Value("credentials-refresh-interval") is null)
+            if (!settings.Has("credentials-refresh-interval"))
             {
                 Report("credentials-refresh-interval", $"{sources[0]} needs it: the number of seconds after which credentials are read again");
             }
@@ -219,25 +188,9 @@ internal sealed class ReplicationPlanner
             ? new CredentialSettings.Static(accessKeyId, secretAccessKey, sessionToken)
             : null;
 
-        IEnumerable<string> Present(params string[] keys) => keys.Where(key => settings.Value(key) is not null);
+        IEnumerable<string> Present(params string[] keys) => keys.Where(settings.Has);
 
-        void Report(string key, string message) => _problems.Add(new Problem(settings.KeyPath(key), message));
-    }
-
-    private string? ReadSecret(SettingsReader settings, string key)
-    {
-        if (settings.Value(key) is not { } value)
-        {
-            return null;
-        }
-
-        var secret = SettingsReader.ReadSecret(value, settings.KeyPath(key), _environment, _problems);
-        if (secret is not null)
-        {
-            _secrets.Add(secret);
-        }
-
-        return secret;
+        void Report(string key, string message) => _context.Report(settings.KeyPath(key), message);
     }
 
     private void FindUnattached()
@@ -245,8 +198,7 @@ internal sealed class ReplicationPlanner
         var attached = _configuration.Databases.Select(database => database.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var name in _configuration.DatabaseSettings.Keys.Where(name => !attached.Contains(name)))
         {
-            _problems.Add(new Problem(
-                DatabaseKey(name), $"no database \"{name}\" is attached{Suggestion.For(name, attached)}"));
+            _context.Report(DatabaseKey(name), $"no database \"{name}\" is attached{Suggestion.For(name, attached)}");
         }
     }
 
@@ -254,8 +206,8 @@ internal sealed class ReplicationPlanner
     {
         foreach (var group in databases.GroupBy(database => database.Path, StringComparer.Ordinal).Where(group => group.Count() > 1))
         {
-            _problems.Add(new Problem(
-                group.Last().Key, $"{Names(group)} are one file, {group.Key}, and Litestream replicates a file once; attach it once"));
+            _context.Report(
+                group.Last().Key, $"{Names(group)} are one file, {group.Key}, and Litestream replicates a file once; attach it once");
         }
     }
 
@@ -269,12 +221,12 @@ internal sealed class ReplicationPlanner
         {
             var (_, replica) = group.Last();
             var owners = group.Select(pair => pair.Database).Distinct().ToList();
-            _problems.Add(new Problem(
+            _context.Report(
                 replica.Key,
                 owners.Count == 1
                     ? $"{owners[0].Name} would be replicated to {replica.Destination} twice; keep one of the two"
                     : $"{Names(owners)} would all be written to {replica.Destination}, which would destroy each other's backup; "
-                        + "put $DB_NAME into the destination"));
+                        + "put $DB_NAME into the destination");
         }
     }
 

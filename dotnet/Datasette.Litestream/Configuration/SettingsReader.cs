@@ -1,159 +1,105 @@
 using System.Text.Json;
-using Datasette.Litestream.Errors;
+using System.Text.Json.Nodes;
 using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Configuration;
 
 /// <summary>
-/// Reads one mapping of the configuration key by key. Whatever is wrong becomes a <see cref="Problem"/>, and the value
-/// reads as null, so that all problems are found in one pass. No message shows the value of a secret.
+/// Reads one mapping of the configuration by its part of the <see cref="SettingsTable"/>, each value once. Whatever is wrong
+/// becomes a problem, and the value reads as null, so that all problems are found in one pass. No message shows the value of a
+/// secret.
 /// </summary>
 internal sealed class SettingsReader
 {
     private readonly JsonElement _mapping;
-    private readonly ICollection<Problem> _problems;
+    private readonly string _path;
+    private readonly SettingsScope _scope;
+    private readonly PlanningContext _context;
+    private readonly Variables? _variables;
+    private readonly Dictionary<string, object?> _values = new(StringComparer.Ordinal);
 
-    /// <param name="value">The mapping; anything else is a problem, and reads as an empty one.</param>
+    /// <param name="value">The mapping; anything else is a problem, and reads as an empty one, and so does null.</param>
     /// <param name="path">Its key path.</param>
-    /// <param name="knownKeys">Every other key is a problem.</param>
-    /// <param name="problems">Where problems go.</param>
-    public SettingsReader(
-        JsonElement value, string path, IReadOnlyCollection<string> knownKeys, ICollection<Problem> problems)
+    /// <param name="scope">Every other key is a problem.</param>
+    /// <param name="context">Where problems and secrets go.</param>
+    /// <param name="variables">What is expanded in text; null for nothing.</param>
+    public SettingsReader(JsonElement? value, string path, SettingsScope scope, PlanningContext context, Variables? variables = null)
     {
-        _mapping = value;
-        _problems = problems;
-        Path = path;
-        if (value.ValueKind != JsonValueKind.Object)
+        _path = path;
+        _scope = scope;
+        _context = context;
+        _variables = variables;
+        if (value is not { } mapping)
         {
-            problems.Add(new Problem(path, $"expected a mapping of settings, got {Describe(value)}"));
             return;
         }
 
-        foreach (var name in value.EnumerateObject().Select(property => property.Name).Where(name => !knownKeys.Contains(name)))
+        if (mapping.ValueKind != JsonValueKind.Object)
         {
-            problems.Add(new Problem($"{path}.{name}", $"unknown key{Suggestion.For(name, knownKeys)}"));
-        }
-    }
-
-    public string Path { get; }
-
-    public string KeyPath(string key) => $"{Path}.{key}";
-
-    /// <summary>The value as it is; null where the key is not there.</summary>
-    public JsonElement? Value(string key) =>
-        _mapping.ValueKind == JsonValueKind.Object && _mapping.TryGetProperty(key, out var value) ? value : null;
-
-    public string? Text(string key) => Read(key, value => ReadText(value, KeyPath(key), _problems));
-
-    public TimeSpan? Duration(string key) => Read(key, value => ReadDuration(value, KeyPath(key), _problems));
-
-    /// <summary>A duration that the plugin itself waits, which no timer does for longer than seven weeks.</summary>
-    public TimeSpan? Wait(string key)
-    {
-        var longest = TimeSpan.FromDays(30);
-        var duration = Duration(key);
-        if (duration is null || duration <= longest)
-        {
-            return duration;
+            context.Report(path, $"expected a mapping of settings, got {Describe(mapping)}");
+            return;
         }
 
-        _problems.Add(new Problem(KeyPath(key), $"expected {GoDuration.Format(longest)} at the most, got {GoDuration.Format(duration.Value)}"));
-        return null;
-    }
-
-    /// <param name="key">The key.</param>
-    /// <param name="min">The smallest number that makes sense.</param>
-    public long? Count(string key, long min) => Read(key, value => ReadCount(value, min, KeyPath(key), _problems));
-
-    public bool? Flag(string key) => Value(key) is { } value ? ReadFlag(value, KeyPath(key), _problems) : null;
-
-    /// <summary>One of a few words.</summary>
-    public string? Choice(string key, params string[] choices)
-    {
-        var word = Text(key);
-        if (word is null || choices.Contains(word))
+        _mapping = mapping;
+        foreach (var property in mapping.EnumerateObject())
         {
-            return word;
-        }
-
-        _problems.Add(new Problem(KeyPath(key), $"expected {string.Join(" or ", choices)}, got \"{word}\"{Suggestion.For(word, choices)}"));
-        return null;
-    }
-
-    /// <summary>The items of a list; one item alone is a list of one.</summary>
-    public IReadOnlyList<(JsonElement Item, string Path)> List(string key) => Value(key) switch
-    {
-        null => [],
-        { ValueKind: JsonValueKind.Array } list => [.. list.EnumerateArray().Select((item, i) => (item, $"{KeyPath(key)}[{i}]"))],
-        { } single => [(single, KeyPath(key))],
-    };
-
-    public static string? ReadText(JsonElement value, string path, ICollection<Problem> problems)
-    {
-        if (value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text)
-        {
-            if (!text.Contains('\0', StringComparison.Ordinal))
+            if (!scope.Has(property.Name))
             {
-                return text;
+                context.Report($"{path}.{property.Name}", $"unknown key{Suggestion.For(property.Name, scope.Keys)}");
             }
-
-            problems.Add(new Problem(path, "has a NUL character, which no setting may have"));
-            return null;
         }
-
-        problems.Add(new Problem(path, $"expected text, got {Describe(value)}"));
-        return null;
     }
 
-    public static TimeSpan? ReadDuration(JsonElement value, string path, ICollection<Problem> problems)
+    public string KeyPath(string key) => $"{_path}.{key}";
+
+    /// <summary>Whether the key is there, whatever its value.</summary>
+    public bool Has(string key) => Value(_scope[key]) is not null;
+
+    /// <summary>Text, a secret or a choice.</summary>
+    public string? Text(string key) => (string?)Read(_scope[key]);
+
+    public string TextOrDefault(string key) => Text(key) ?? (string)_scope[key].Default!;
+
+    public TimeSpan? Duration(string key) => (TimeSpan?)Read(_scope[key]);
+
+    public TimeSpan DurationOrDefault(string key) => Duration(key) ?? (TimeSpan)_scope[key].Default!;
+
+    public bool FlagOrDefault(string key) => (bool)(Read(_scope[key]) ?? _scope[key].Default!);
+
+    public MetricsAddress? Address(string key) => (MetricsAddress?)Read(_scope[key]);
+
+    /// <summary>The items of a list, to be read elsewhere; one item alone is a list of one.</summary>
+    public IReadOnlyList<ListItem> Items(string key)
     {
-        var duration = value.ValueKind switch
+        if (Value(_scope[key]) is not { } value)
         {
-            JsonValueKind.Number when value.TryGetDecimal(out var seconds) => GoDuration.FromSeconds(seconds),
-            JsonValueKind.String => GoDuration.Parse(value.GetString()!),
-            _ => null,
-        };
-        if (duration is null)
-        {
-            problems.Add(new Problem(
-                path, $"expected a duration above zero such as 10s, 1m30s or a number of seconds, got {Describe(value)}"));
+            return [];
         }
 
-        return duration;
+        var path = KeyPath(key);
+        return value.ValueKind == JsonValueKind.Array ? ListItem.Of(value, path) : [new ListItem(value, path)];
     }
 
-    public static long? ReadCount(JsonElement value, long min, string path, ICollection<Problem> problems)
+    /// <summary>All that Litestream gets: text, whole numbers, true and false, lists of text, and mappings of those.</summary>
+    public JsonObject LitestreamSettings()
     {
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var count) && count >= min)
+        var settings = new JsonObject();
+        foreach (var setting in _scope.All)
         {
-            return count;
+            if (setting.ReleaseLines != ReleaseLine.None && Read(setting) is { } value)
+            {
+                settings[setting.Key] = value switch
+                {
+                    TimeSpan duration => GoDuration.Format(duration),
+                    long number => number,
+                    bool flag => flag,
+                    string text => text,
+                    _ => (JsonNode)value,
+                };
+            }
         }
 
-        problems.Add(new Problem(path, $"expected a whole number of at least {min}, got {Describe(value)}"));
-        return null;
-    }
-
-    public static bool? ReadFlag(JsonElement value, string path, ICollection<Problem> problems)
-    {
-        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False)
-        {
-            return value.GetBoolean();
-        }
-
-        problems.Add(new Problem(path, $"expected true or false, got {Describe(value)}"));
-        return null;
-    }
-
-    /// <summary>Reads a secret, which may come from a variable; no message shows it.</summary>
-    public static string? ReadSecret(JsonElement value, string path, Func<string, string?> environment, ICollection<Problem> problems)
-    {
-        if (SecretText.Of(value) is { } text)
-        {
-            return Variables.ExpandSecret(text, path, environment, problems);
-        }
-
-        problems.Add(new Problem(path, $"expected text, got {SecretText.DescribeType(value)}"));
-        return null;
+        return settings;
     }
 
     /// <summary>What came instead, in words.</summary>
@@ -164,5 +110,147 @@ internal sealed class SettingsReader
         _ => SecretText.DescribeType(value),
     };
 
-    private T? Read<T>(string key, Func<JsonElement, T?> read) => Value(key) is { } value ? read(value) : default;
+    private JsonElement? Value(Setting setting) =>
+        _mapping.ValueKind == JsonValueKind.Object && _mapping.TryGetProperty(setting.Key, out var value) ? value : null;
+
+    private object? Read(Setting setting) =>
+        _values.TryGetValue(setting.Key, out var known) || Value(setting) is not { } value
+            ? known
+            : _values[setting.Key] = Read(setting, value, KeyPath(setting.Key));
+
+    private object? Read(Setting setting, JsonElement value, string path) => setting.Kind switch
+    {
+        SettingKind.Text => ReadText(value, path),
+        SettingKind.Url => ReadPlainText(value, path) is { } url ? _variables!.ExpandUrl(url, path, _context.Problems) : null,
+        SettingKind.Secret => ReadSecret(value, path),
+        SettingKind.Choice => ReadChoice(value, setting.Choices, path),
+        SettingKind.Duration => ReadDuration(value, setting.Max, path),
+        SettingKind.Count => ReadCount(value, setting.Min, path),
+        SettingKind.Flag => ReadFlag(value, path),
+        SettingKind.Size => value.ValueKind == JsonValueKind.Number ? ReadCount(value, setting.Min, path) : ReadText(value, path),
+        SettingKind.Address => ReadAddress(value, path),
+        SettingKind.TextList => ReadList(value, isSecret: false, path),
+        SettingKind.SecretList => ReadList(value, isSecret: true, path),
+        SettingKind.Mapping => new SettingsReader(value, path, setting.Members!, _context, _variables).LitestreamSettings(),
+        _ => throw new InvalidOperationException($"{setting.Key} is read item by item"),
+    };
+
+    private string? ReadText(JsonElement value, string path) =>
+        ReadPlainText(value, path) is not { } text ? null
+        : _variables is null ? text
+        : _variables.ExpandText(text, path, _context.Problems);
+
+    private string? ReadPlainText(JsonElement value, string path)
+    {
+        if (value.ValueKind != JsonValueKind.String || value.GetString() is not { Length: > 0 } text)
+        {
+            return Reject(path, $"expected text, got {Describe(value)}");
+        }
+
+        return text.Contains('\0', StringComparison.Ordinal) ? Reject(path, "has a NUL character, which no setting may have") : text;
+    }
+
+    private string? ReadSecret(JsonElement value, string path)
+    {
+        if (SecretText.Of(value) is not { } text)
+        {
+            return Reject(path, $"expected text, got {SecretText.DescribeType(value)}");
+        }
+
+        var secret = Variables.ExpandSecret(text, path, _context.Environment, _context.Problems);
+        if (secret is not null)
+        {
+            _context.Secrets.Add(secret);
+        }
+
+        return secret;
+    }
+
+    private string? ReadChoice(JsonElement value, string[] choices, string path)
+    {
+        var word = ReadPlainText(value, path);
+        return word is null || Array.IndexOf(choices, word) >= 0
+            ? word
+            : Reject(path, $"expected {string.Join(" or ", choices)}, got \"{word}\"{Suggestion.For(word, choices)}");
+    }
+
+    private object? ReadDuration(JsonElement value, TimeSpan? max, string path)
+    {
+        var duration = value.ValueKind switch
+        {
+            JsonValueKind.Number when value.TryGetDecimal(out var seconds) => GoDuration.FromSeconds(seconds),
+            JsonValueKind.String => GoDuration.Parse(value.GetString()!),
+            _ => null,
+        };
+        if (duration is null)
+        {
+            return Reject(path, $"expected a duration above zero such as 10s, 1m30s or a number of seconds, got {Describe(value)}");
+        }
+
+        return duration > max
+            ? Reject(path, $"expected {GoDuration.Format(max.Value)} at the most, got {GoDuration.Format(duration.Value)}")
+            : duration;
+    }
+
+    private object? ReadCount(JsonElement value, long min, string path) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var count) && count >= min
+            ? count
+            : Reject(path, $"expected a whole number of at least {min}, got {Describe(value)}");
+
+    private object? ReadFlag(JsonElement value, string path) =>
+        value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : Reject(path, $"expected true or false, got {Describe(value)}");
+
+    private object? ReadAddress(JsonElement value, string path) =>
+        value.ValueKind == JsonValueKind.String && MetricsAddress.Parse(value.GetString()!) is { } address
+            ? address
+            : Reject(path, $"expected HOST:PORT such as 127.0.0.1:9090, got {Describe(value)}");
+
+    private object? ReadList(JsonElement value, bool isSecret, string path)
+    {
+        if (value.ValueKind != JsonValueKind.Array)
+        {
+            return Reject(path, $"expected a list of text, got {SecretText.DescribeType(value)}");
+        }
+
+        var texts = new JsonArray();
+        foreach (var item in ListItem.Of(value, path))
+        {
+            if ((isSecret ? ReadSecret(item.Value, item.Path) : ReadText(item.Value, item.Path)) is { } text)
+            {
+                texts.Add((JsonNode)text);
+            }
+        }
+
+        return texts;
+    }
+
+    private string? Reject(string path, string message)
+    {
+        _context.Report(path, message);
+        return null;
+    }
+}
+
+/// <summary>One item of a list in the configuration.</summary>
+/// <param name="value">As it is there.</param>
+/// <param name="path">Its key path.</param>
+/// <remarks>No record, whose own ToString would print secrets.</remarks>
+internal sealed class ListItem(JsonElement value, string path)
+{
+    public JsonElement Value => value;
+
+    public string Path => path;
+
+    public static IReadOnlyList<ListItem> Of(JsonElement list, string path)
+    {
+        var items = new List<ListItem>();
+        foreach (var value in list.EnumerateArray())
+        {
+            items.Add(new ListItem(value, $"{path}[{items.Count}]"));
+        }
+
+        return items;
+    }
 }

@@ -49,8 +49,7 @@ internal static class LitestreamConfiguration
                 : value?.DeepClone();
         }
 
-        SecretMask.Apply(
-            shown, key => key == "identities" || (ReplicaSetting.ByKey.TryGetValue(key, out var setting) && setting.Kind == SettingKind.Secret));
+        SecretMask.Apply(shown, SettingsTable.IsSecret);
         return redactor.Redact(Yaml.Write(shown));
     }
 
@@ -64,12 +63,11 @@ internal static class LitestreamConfiguration
     private static JsonObject Database(DatabasePlan database, ReleaseLine releaseLine)
     {
         var mapping = new JsonObject { ["path"] = database.Path };
-        Add("monitor-interval", Text(database.MonitorInterval));
-        Add("checkpoint-interval", Text(database.CheckpointInterval));
-        Add("min-checkpoint-page-count", database.MinCheckpointPageCount);
-        Add(
-            releaseLine == ReleaseLine.V03 ? "max-checkpoint-page-count" : "truncate-page-n",
-            database.MaxCheckpointPageCount);
+        foreach (var (key, value) in database.Settings)
+        {
+            mapping[SettingsTable.Database[key].KeyIn(releaseLine)] = value!.DeepClone();
+        }
+
         if (releaseLine == ReleaseLine.V03)
         {
             mapping["replicas"] = new JsonArray([.. database.Replicas.Select((replica, i) => (JsonNode)NamedReplica(replica, i))]);
@@ -82,14 +80,6 @@ internal static class LitestreamConfiguration
         }
 
         return mapping;
-
-        void Add(string key, JsonNode? value)
-        {
-            if (value is not null)
-            {
-                mapping[key] = value;
-            }
-        }
     }
 
     private static JsonObject NamedReplica(ReplicaPlan replica, int index)
@@ -98,6 +88,4 @@ internal static class LitestreamConfiguration
         settings["name"] = ReplicaName(replica, index);
         return settings;
     }
-
-    private static JsonNode? Text(TimeSpan? duration) => duration is { } value ? GoDuration.Format(value) : null;
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
 
@@ -21,17 +22,34 @@ internal static class VersionCompatibility
         }
 
         FindExtraReplicas(plan, version, problems);
-        return
-        [
-            .. plan.Databases.Where(database => database.MaxCheckpointPageCount is not null).Select(database =>
-                $"Litestream {version} has no max-checkpoint-page-count; the {database.MaxCheckpointPageCount} pages of "
-                + $"{database.Name} were handed over as its nearest, truncate-page-n."),
-        ];
+        return FindTranslated(plan, version);
+    }
+
+    private static List<string> FindTranslated(ReplicationPlan plan, LitestreamVersion version)
+    {
+        var warnings = new List<string>();
+        foreach (var database in plan.Databases)
+        {
+            foreach (var (key, value) in database.Settings)
+            {
+                if (SettingsTable.Database[key].KeyIn05 is { } nearest)
+                {
+                    warnings.Add($"Litestream {version} has no {key}; the {value} of {database.Name} is handed over as its nearest, {nearest}.");
+                }
+            }
+        }
+
+        return warnings;
     }
 
     private static void FindUnsupported(
         ReplicationPlan plan, LitestreamVersion version, ReleaseLine releaseLine, ICollection<Problem> problems)
     {
+        foreach (var database in plan.Databases)
+        {
+            FindUnknownSettings(database.Key, database.Settings, SettingsTable.Database, version, releaseLine, problems);
+        }
+
         foreach (var replica in plan.Databases.SelectMany(database => database.Replicas))
         {
             var type = ReplicaType.ByName[replica.Type];
@@ -51,17 +69,23 @@ internal static class VersionCompatibility
                     $"Litestream {version} would ignore what stands behind the ? of the URL; give it as keys beside url, or run Litestream 0.5"));
             }
 
-            foreach (var (key, _) in replica.Settings)
+            FindUnknownSettings(replica.Key, replica.Settings, SettingsTable.Replica, version, releaseLine, problems);
+        }
+    }
+
+    private static void FindUnknownSettings(
+        string path, JsonObject settings, SettingsScope scope, LitestreamVersion version, ReleaseLine releaseLine, ICollection<Problem> problems)
+    {
+        foreach (var (key, _) in settings)
+        {
+            if (!scope[key].ReleaseLines.HasFlag(releaseLine))
             {
-                if (!ReplicaSetting.ByKey[key].ReleaseLines.HasFlag(releaseLine))
-                {
-                    problems.Add(new Problem(
-                        $"{replica.Key}.{key}",
-                        key == "age"
-                            ? $"Litestream {version} cannot encrypt; take age out, or run Litestream 0.3.13"
-                            : $"Litestream {version} has no such setting and would ignore it; take it out, or run "
-                                + (releaseLine == ReleaseLine.V03 ? "Litestream 0.5" : "Litestream 0.3.13")));
-                }
+                problems.Add(new Problem(
+                    $"{path}.{key}",
+                    key == "age"
+                        ? $"Litestream {version} cannot encrypt; take age out, or run Litestream 0.3.13"
+                        : $"Litestream {version} has no such setting and would ignore it; take it out, or run "
+                            + (releaseLine == ReleaseLine.V03 ? "Litestream 0.5" : "Litestream 0.3.13")));
             }
         }
     }

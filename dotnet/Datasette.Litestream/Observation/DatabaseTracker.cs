@@ -41,9 +41,8 @@ internal sealed class DatabaseTracker
     {
         Plan = plan;
         _replicatedUntil = start;
-        var syncIntervals = plan.Replicas.Select(replica => GoDuration.Parse(replica.Settings["sync-interval"]?.GetValue<string>() ?? "0"));
         _askInterval = plan.MonitorInterval ?? TimeSpan.Zero;
-        _maxLag = syncIntervals.OfType<TimeSpan>().Select(interval => interval * 3).Append(MinBehind).Max() + _askInterval;
+        _maxLag = plan.Replicas.Select(replica => replica.SyncInterval * 3 ?? MinBehind).Append(MinBehind).Max() + _askInterval;
     }
 
     public DatabasePlan Plan { get; }

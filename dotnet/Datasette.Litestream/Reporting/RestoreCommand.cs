@@ -20,7 +20,7 @@ internal static class RestoreCommand
         }
 
         var settings = new JsonObject();
-        foreach (var (key, value) in replica.Settings.Where(setting => ReplicaSetting.ByKey[setting.Key].Kind is not (SettingKind.Secret or SettingKind.Age)))
+        foreach (var (key, value) in replica.Settings.Where(setting => !SettingsTable.Replica[setting.Key].HoldsSecret))
         {
             settings[key] = value?.DeepClone();
         }

@@ -47,9 +47,21 @@ public sealed class DatabaseSettingSpecs
             """).Sound.Databases.Single();
 
         Assert.AreEqual(TimeSpan.FromSeconds(0.5), database.MonitorInterval);
-        Assert.AreEqual(TimeSpan.FromMinutes(90), database.CheckpointInterval);
-        Assert.AreEqual(500, database.MinCheckpointPageCount);
-        Assert.AreEqual(0, database.MaxCheckpointPageCount);
+        Assert.AreEqual(
+            """{"monitor-interval":"0.5s","checkpoint-interval":"1h30m","min-checkpoint-page-count":500,"max-checkpoint-page-count":0}""",
+            database.Settings.ToJsonString());
+    }
+
+    [TestMethod]
+    public void A_busy_timeout_reaches_Litestream_0_5_and_is_refused_by_0_3()
+    {
+        var planned = Plans.From(databaseSettings: """{"parks": {"replicas": "file:///x", "busy-timeout": "1m30s"}}""");
+
+        planned.Check(Planned.V05);
+        planned.AssertProblems();
+        Assert.Contains("\n  busy-timeout: \"1m30s\"\n", planned.Yaml(ReleaseLine.V05));
+        planned.Check(Planned.V03);
+        planned.AssertProblems($"{Key}.busy-timeout: Litestream 0.3.13 has no such setting and would ignore it; take it out, or run Litestream 0.5");
     }
 
     [TestMethod]

@@ -125,28 +125,38 @@ public sealed class GeneratedConfigurationSpecs
             from tail in Gen.Frequency((14, Gen.Constant("")), (1, Gen.Elements("%", "#x", "?sig=x", "/$", "/$NOWHERE", "/../..", "\t", "@")))
             select (JsonNode?)JsonValue.Create(url + tail);
 
-        private static readonly Gen<JsonNode?> Mapping = Gen.OneOf(
-            Members(("path", Of("/backup/$DB_NAME", "mapped/$DB_NAME")), ("sync-interval", Duration), ("name", Of("one", "two"))),
-            Members(("url", Url), ("validation-interval", Duration), ("retention", Duration)),
-            Members(
-                ("type", Of("s3")), ("bucket", Of("maps", "$BUCKET")), ("path", Of("m/$DB_NAME")), ("region", Of("eu-west-1")),
-                ("access-key-id", SecretValue), ("secret-access-key", SecretValue), ("force-path-style", Of(true, false)), ("part-size", Of<object>(5, "5MiB"))),
-            Members(
-                ("type", Of("sftp")), ("host", Of("h", "h:22")), ("user", Json(Text.Where(text => !text.Contains('$', StringComparison.Ordinal)))),
-                ("password", SecretValue), ("path", Of("/m/$DB_NAME"))),
-            Members(("path", Of("/aged/$DB_NAME")), ("age", Members(("identities", Items(SecretValue)), ("recipients", Items(Of("age1fake")))))));
+        // What says where a replica is; of all other settings, any will do.
+        private static readonly HashSet<string> PlaceKeys = ["url", "type", "path", .. ReplicaType.ByName.Values.Select(type => type.PlaceKey)];
+
+        // A source of credentials goes with none but its own settings.
+        private static readonly string[][] CredentialKeys =
+        [
+            ["access-key-id", "secret-access-key", "session-token"],
+            ["credentials-file", "credentials-refresh-interval", "on-refresh-failure"],
+            ["credentials-command", "credentials-refresh-interval"],
+        ];
+
+        private static readonly Gen<JsonNode?> Mapping =
+            from releaseLine in Gen.Elements(ReleaseLine.V03, ReleaseLine.V05)
+            from mapping in Join(
+                Gen.OneOf(
+                    Members(("path", Of("/backup/$DB_NAME", "mapped/$DB_NAME"))),
+                    Members(("url", Url)),
+                    Members(("type", Of("s3")), ("bucket", Of("maps", "$BUCKET")), ("path", Of("m/$DB_NAME"))),
+                    Members(("type", Of("sftp")), ("host", Of("h", "h:22")), ("path", Of("/m/$DB_NAME")))),
+                Some(SettingsTable.Replica.All.Where(setting => !PlaceKeys.Contains(setting.Key) && setting.ReleaseLines.HasFlag(releaseLine))))
+            select mapping;
 
         private static readonly Gen<JsonNode?> Replicas = Gen.OneOf(Url, Mapping, Items(Gen.OneOf(Url, Mapping)));
 
-        private static readonly Gen<JsonNode?> Settings = Gen.OneOf(
-            Members(("all-replicate", Url), ("metrics-addr", Of(":9090", "127.0.0.1:9090", "[::1]:80"))),
-            Members(("all-replicate", Replicas), ("shutdown-timeout", Duration)),
-            Members(("all-replicate", Mapping), ("access-key-id", SecretValue), ("secret-access-key", SecretValue), ("session-token", SecretValue)),
-            Members(("credentials-file", Of("keys.json")), ("credentials-refresh-interval", Duration), ("on-refresh-failure", Of("stop", "keep"))));
+        private static readonly Gen<JsonNode?> Settings = Join(
+            Join(
+                Members(("all-replicate", Replicas)),
+                Some(SettingsTable.Plugin.All.Where(setting => setting.Key != "all-replicate" && !CredentialKeys.Any(keys => keys.Contains(setting.Key))))),
+            Gen.OneOf([Members(), .. CredentialKeys.Select(keys => Members([.. keys.Select(key => (key, Value(SettingsTable.Plugin[key])))]))]));
 
-        private static readonly Gen<JsonNode?> DatabaseSettings = Members(
-            ("replicas", Gen.OneOf(Url, Mapping)), ("monitor-interval", Duration), ("checkpoint-interval", Duration),
-            ("min-checkpoint-page-count", Of(1, 500)), ("max-checkpoint-page-count", Of(0, 9000)));
+        private static readonly Gen<JsonNode?> DatabaseSettings = Join(
+            Members(("replicas", Gen.OneOf(Url, Mapping))), Some(SettingsTable.Database.All.Where(setting => setting.Key != "replicas")));
 
         private static readonly Gen<AttachedDatabase> Database =
             from name in Name
@@ -183,6 +193,38 @@ public sealed class GeneratedConfigurationSpecs
             from count in Gen.Choose(1, 2)
             from list in Gen.ListOf(items, count)
             select (JsonNode?)new JsonArray([.. list]);
+
+        private static Gen<JsonNode?> Value(Setting setting) => setting.Kind switch
+        {
+            SettingKind.Text => Gen.OneOf(Of("$BUCKET"), Json(Text.Where(text => !text.Contains('$', StringComparison.Ordinal)))),
+            SettingKind.Secret => SecretValue,
+            SettingKind.Choice => Of(setting.Choices),
+            SettingKind.Duration => Duration,
+            SettingKind.Count => Gen.Choose((int)setting.Min, 9000).Select(count => (JsonNode?)count),
+            SettingKind.Flag => Of(true, false),
+            SettingKind.Size => Of<object>(5, "5MiB"),
+            SettingKind.Address => Of(":9090", "127.0.0.1:9090", "[::1]:80"),
+            SettingKind.TextList => Items(Of("age1fake", "$BUCKET")),
+            SettingKind.SecretList => Items(SecretValue),
+            SettingKind.Mapping => Members([.. setting.Members!.All.Select(member => (member.Key, Value(member)))]),
+            _ => throw new ArgumentOutOfRangeException(nameof(setting)),
+        };
+
+        private static Gen<JsonNode?> Some(IEnumerable<Setting> settings)
+        {
+            var all = settings.ToArray();
+            return
+                from count in Gen.Choose(0, 3)
+                from chosen in Gen.ListOf(Gen.Elements(all), count)
+                from members in Members([.. chosen.Distinct().Select(setting => (setting.Key, Value(setting)))])
+                select members;
+        }
+
+        private static Gen<JsonNode?> Join(Gen<JsonNode?> left, Gen<JsonNode?> right) =>
+            from first in left
+            from second in right
+            select (JsonNode?)new JsonObject(first!.AsObject().Concat(second!.AsObject())
+                .Select(member => KeyValuePair.Create(member.Key, member.Value?.DeepClone())));
 
         // One in fifty values is wrong, and one in a hundred keys has a typo.
         private static Gen<JsonNode?> Members(params (string Key, Gen<JsonNode?> Value)[] members) =>

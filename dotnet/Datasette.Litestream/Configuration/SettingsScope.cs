@@ -1,0 +1,40 @@
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>The settings that one mapping of the configuration can have. Every other key in it is an error.</summary>
+internal sealed class SettingsScope
+{
+    private readonly List<Setting> _all = [];
+    private readonly Dictionary<string, Setting> _byKey = new(StringComparer.Ordinal);
+
+    public SettingsScope(params SettingsGroup[] groups)
+    {
+        Groups = groups;
+        foreach (var group in groups)
+        {
+            foreach (var setting in group.Settings)
+            {
+                _all.Add(setting);
+                _byKey.Add(setting.Key, setting);
+            }
+        }
+    }
+
+    public IReadOnlyList<SettingsGroup> Groups { get; }
+
+    /// <summary>In the order of the table, which is that of <c>litestream.yml</c> too.</summary>
+    public IReadOnlyList<Setting> All => _all;
+
+    public IReadOnlyCollection<string> Keys => _byKey.Keys;
+
+    /// <exception cref="KeyNotFoundException">There is no such setting.</exception>
+    public Setting this[string key] => _byKey[key];
+
+    public bool Has(string key) => _byKey.ContainsKey(key);
+
+    public bool IsSecret(string key) => _byKey.TryGetValue(key, out var setting) && setting.IsSecret;
+}
+
+/// <summary>Settings that belong together.</summary>
+/// <param name="Title">For the documentation; empty where the settings are of the same use everywhere.</param>
+/// <param name="Settings">In the order in which they are told.</param>
+internal sealed record SettingsGroup(string Title, params Setting[] Settings);

@@ -1,0 +1,40 @@
+using Datasette.Litestream.Configuration;
+
+namespace Datasette.Litestream.Tests.Configuration;
+
+/// <summary>Values for settings, as JSON, from what the <see cref="SettingsTable"/> says of each.</summary>
+internal static class Examples
+{
+    /// <summary>Two values that it takes, neither of them its default.</summary>
+    public static (string First, string Second) Right(Setting setting) => setting.Kind switch
+    {
+        // Both are types whose place is a bucket.
+        SettingKind.Text when setting.Key == "type" => ("\"s3\"", "\"abs\""),
+        SettingKind.Text or SettingKind.Secret => ("\"one\"", "\"two\""),
+        SettingKind.Url => ("\"s3://maps/one\"", "\"s3://maps/two\""),
+        SettingKind.Choice => ($"\"{setting.Choices[0]}\"", $"\"{setting.Choices[1]}\""),
+        SettingKind.Duration => ("\"7s\"", "\"8s\""),
+        SettingKind.Count => ("7", "8"),
+        SettingKind.Flag => ("true", "false"),
+        SettingKind.Size => ("\"7MiB\"", "8000000"),
+        SettingKind.Address => ("\"127.0.0.1:9090\"", "\"[::1]:9090\""),
+        SettingKind.TextList or SettingKind.SecretList => ("[\"one\"]", "[\"two\"]"),
+        SettingKind.Mapping => (MappingOf(setting, values => values.First), MappingOf(setting, values => values.Second)),
+        SettingKind.Replicas => ("\"file:///one\"", "[\"file:///two\"]"),
+        _ => throw new ArgumentOutOfRangeException(nameof(setting)),
+    };
+
+    /// <summary>A value that it refuses.</summary>
+    public static string Wrong(Setting setting) => setting.Kind switch
+    {
+        SettingKind.Flag => "\"true\"",
+        SettingKind.Duration => "\"soon\"",
+        SettingKind.Count => $"{setting.Min - 1}",
+        SettingKind.Size => "0",
+        SettingKind.Choice => "\"other\"",
+        _ => "7",
+    };
+
+    private static string MappingOf(Setting setting, Func<(string First, string Second), string> choose) =>
+        $$"""{ {{string.Join(", ", setting.Members!.All.Select(member => $"\"{member.Key}\": {choose(Right(member))}"))}} }""";
+}
