@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Logging;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Reporting;
 using Microsoft.Win32.SafeHandles;
@@ -45,7 +46,7 @@ public sealed class Bridge
         ArgumentNullException.ThrowIfNull(request);
         var parsed = StartRequest.Parse(request);
         _time = parsed.Host.Time;
-        _prepared = Task.Run(() => Replicator.PrepareAsync(parsed.Configuration, parsed.Host)).GetAwaiter().GetResult();
+        _prepared = Task.Run(() => Replicator.PrepareAsync(parsed.Configuration, parsed.Host, WriteError)).GetAwaiter().GetResult();
         return new JsonArray([.. _prepared.FilesWithoutLog.Select(path => (JsonNode)$"file:{Uri.EscapeDataString(path)}?mode=rw")]).ToJsonString();
     }
 
@@ -58,7 +59,9 @@ public sealed class Bridge
         Task.Run(() => replicator.StartAsync(EndProcess)).GetAwaiter().GetResult();
         _replicator = replicator;
         _reporter = new StatusReporter(() => replicator.Snapshot, _time);
-        return string.Concat(replicator.Snapshot.Warnings.Select(Line));
+        return replicator.Plan.LogLevel < LogLevel.Warning
+            ? ""
+            : string.Concat(replicator.Snapshot.Warnings.Select(warning => OperatorLog.Line(LogLevel.Warning, warning)));
     }
 
     /// <summary>How replication stands: a page of the databases, or one database in full.</summary>
@@ -112,7 +115,7 @@ public sealed class Bridge
             _replicator = null;
             _reporter?.Dispose();
             var timeout = _isFatal ? FatalTimeout * 0.75 : replicator.Plan.ShutdownTimeout;
-            return Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() is { } error ? Line(error) : "";
+            return Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() is { } error ? OperatorLog.Line(LogLevel.Error, error) : "";
         }
     }
 
@@ -145,7 +148,7 @@ public sealed class Bridge
     private void EndProcess(string message)
     {
         _isFatal = true;
-        WriteError(Line($"{message} Datasette ends."));
+        WriteError(OperatorLog.Line(LogLevel.Error, $"{message} Datasette ends."));
         _ = LibC.kill(Environment.ProcessId, LibC.SIGTERM);
         _ = Task.Run(async () =>
         {
@@ -161,8 +164,6 @@ public sealed class Bridge
             }
         });
     }
-
-    private static string Line(string sentence) => $"datasette-litestream: {sentence}\n";
 
     private static void WriteError(string message)
     {

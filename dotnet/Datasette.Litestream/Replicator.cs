@@ -6,8 +6,10 @@ using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
+using Datasette.Litestream.Logging;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream;
@@ -24,6 +26,7 @@ internal sealed class Replicator
     private readonly LitestreamBinary _binary;
     private readonly HostEnvironment _host;
     private readonly LitestreamLog _log;
+    private readonly OperatorLog _operatorLog;
     private readonly List<DatabaseLock> _locks = [];
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
@@ -34,7 +37,8 @@ internal sealed class Replicator
     private SecretCollection _secrets;
     private volatile IReadOnlyList<string> _warnings;
 
-    private Replicator(ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings)
+    private Replicator(
+        ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
     {
         Plan = plan;
         _binary = binary;
@@ -43,6 +47,7 @@ internal sealed class Replicator
         _log = new LitestreamLog(host.Time);
         _secrets = new SecretCollection(plan.Secrets);
         _log.Redactor = _secrets.Redactor;
+        _operatorLog = new OperatorLog(plan.LogLevel, writeError, text => _log.Redactor.Redact(text));
         _socketFolder = SocketFolder.Create(host.Variables);
         _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
         _configuration = Yaml.Write(_document);
@@ -60,8 +65,9 @@ internal sealed class Replicator
     /// <summary>Checks all that can be checked before anything is started.</summary>
     /// <param name="configuration">What Datasette says.</param>
     /// <param name="host">What surrounds it.</param>
+    /// <param name="writeError">Gets the lines for standard error that come after the start, with their line breaks.</param>
     /// <exception cref="ReplicationException">It cannot start.</exception>
-    public static async Task<Replicator> PrepareAsync(DatasetteConfiguration configuration, HostEnvironment host)
+    public static async Task<Replicator> PrepareAsync(DatasetteConfiguration configuration, HostEnvironment host, Action<string> writeError)
     {
         var finding = LitestreamBinary.FindAsync(host.BundledBinary, host.ProgramFolder, host.Variables, host.Time);
         var problems = new List<Problem>();
@@ -86,7 +92,7 @@ internal sealed class Replicator
             throw new ReplicationException(new Redactor(plan.Secrets).Redact(Join(errors)));
         }
 
-        return new Replicator(plan, binary!, host, warnings);
+        return new Replicator(plan, binary!, host, warnings, writeError);
     }
 
     /// <summary>Starts replication, and returns when Litestream replicates.</summary>
@@ -140,7 +146,7 @@ internal sealed class Replicator
             throw new ReplicationException(problem.ToString());
         }
 
-        _supervisor = new Supervisor(Settings(credentials), _log, _host.Time, Random.Shared, Record);
+        _supervisor = new Supervisor(Settings(credentials), _log, _host.Time, Random.Shared, Record, Tell);
         await _supervisor.FirstStart.ConfigureAwait(false);
         if (source is not null)
         {
@@ -176,7 +182,17 @@ internal sealed class Replicator
                     RememberSecrets(changed);
                     return _supervisor!.RestartAsync(Settings(changed));
                 },
-                error => onFatal(_log.Redactor.Redact(error.Message)));
+                error =>
+                {
+                    if (keepsOnFailure)
+                    {
+                        _operatorLog.Write(LogLevel.Warning, $"{error.Message} The credentials from before stay in use.");
+                    }
+                    else
+                    {
+                        onFatal(_log.Redactor.Redact(error.Message));
+                    }
+                });
         }
     }
 
@@ -227,6 +243,15 @@ internal sealed class Replicator
             {
                 // A full disk, or a folder that somebody removed: the lock itself holds all the same, and replication matters more than the note beside it.
             }
+        }
+    }
+
+    // On the supervising task.
+    private void Tell(DaemonStatus before, DaemonStatus after)
+    {
+        if (DaemonEvents.Describe(before, after) is { } told)
+        {
+            _operatorLog.Write(told.Level, told.Sentence);
         }
     }
 

@@ -12,15 +12,16 @@ public sealed class HouseSpecs
     private static readonly Dictionary<string, string[]> Rooms = new()
     {
         ["Errors"] = [],
+        ["Logging"] = [],
         ["Processes"] = ["Errors"],
         ["Secrets"] = ["Errors"],
-        ["Configuration"] = ["Errors", "Secrets"],
+        ["Configuration"] = ["Errors", "Logging", "Secrets"],
         ["Credentials"] = ["Errors", "Processes"],
         ["Locking"] = ["Errors", "Processes", "Litestream"],
         ["Litestream"] = ["Errors", "Processes", "Secrets", "Configuration"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
         ["Observation"] = ["Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
-        ["Reporting"] = ["Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
+        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
     };
 
     public static IEnumerable<object[]> Names => Rooms.Keys.Select(room => new object[] { room });

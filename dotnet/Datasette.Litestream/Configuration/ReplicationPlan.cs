@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
+using Datasette.Litestream.Logging;
 
 namespace Datasette.Litestream.Configuration;
 
@@ -12,6 +13,7 @@ namespace Datasette.Litestream.Configuration;
 /// <param name="Metrics">Where Litestream is to serve its metrics; null for nowhere.</param>
 /// <param name="Credentials">Null where the configuration says nothing of credentials.</param>
 /// <param name="ShutdownTimeout">How long Litestream may take to end before it is killed.</param>
+/// <param name="LogLevel">How much the plugin says on standard error.</param>
 /// <param name="HealthMaxLag">The lag from which on health is bad; null where health is not told.</param>
 /// <param name="Secrets">Every secret value in the configuration.</param>
 /// <param name="Warnings">What the person who configured it should know, one sentence each.</param>
@@ -21,6 +23,7 @@ internal sealed record ReplicationPlan(
     MetricsAddress? Metrics,
     CredentialSettings? Credentials,
     TimeSpan ShutdownTimeout,
+    LogLevel LogLevel,
     TimeSpan? HealthMaxLag,
     ImmutableArray<string> Secrets,
     ImmutableArray<string> Warnings);

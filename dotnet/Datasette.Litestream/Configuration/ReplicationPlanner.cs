@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Logging;
 using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Configuration;
@@ -54,6 +55,12 @@ internal sealed class ReplicationPlanner
         var credentials = ReadCredentials(settings);
         var metrics = ReadMetricsAddress(settings);
         var shutdownTimeout = settings.DurationOrDefault("shutdown-timeout");
+        var logLevel = settings.TextOrDefault("log-level") switch
+        {
+            "error" => LogLevel.Error,
+            "info" => LogLevel.Info,
+            _ => LogLevel.Warning,
+        };
         var healthMaxLag = settings.DurationOrDefault("health-max-lag");
         TimeSpan? health = settings.FlagOrDefault("health") ? healthMaxLag : null;
 
@@ -66,7 +73,7 @@ internal sealed class ReplicationPlanner
         FindSharedDestinations(databases);
         _context.Problems.AddRange(PublishedSecrets.Find(_configuration.Published));
         return new ReplicationPlan(
-            databases, [.. _skipped], metrics, credentials, shutdownTimeout, health, [.. _context.Secrets], [.. _warnings]);
+            databases, [.. _skipped], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _warnings]);
     }
 
     private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<ListItem> templates)

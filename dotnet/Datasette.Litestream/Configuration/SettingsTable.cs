@@ -29,6 +29,7 @@ internal static class SettingsTable
         new("credentials-refresh-interval", Duration, None, "How often credentials are read again; required with `credentials-file` or `credentials-command`. New credentials restart Litestream gracefully.") { Max = LongestWait },
         new("on-refresh-failure", Choice, None, "`stop`: a refresh that fails stops replication gracefully and ends Datasette with an error. `keep`: the last good credentials stay, and the next interval tries again.") { Choices = ["stop", "keep"], Default = "stop" },
         new("shutdown-timeout", Duration, None, "How long Litestream may take to end before it is killed.") { Default = TimeSpan.FromSeconds(30), Max = LongestWait },
+        new("log-level", Choice, None, "How much the plugin says on standard error: `error`, `warning` (and whatever else an operator must know) or `info` (starts, stops, new credentials).") { Default = "warning", Choices = ["error", "warning", "info"] },
         new("health", Flag, None, "`false` takes `/-/litestream/health` away.") { Default = true },
         new("health-max-lag", Duration, None, "How long a change may go unreplicated before `/-/litestream/health` answers 503.") { Default = TimeSpan.FromSeconds(60) }));
 

@@ -32,7 +32,7 @@ internal sealed class CredentialRefresher : IDisposable
     /// <param name="interval">The time between the end of one refresh and the next.</param>
     /// <param name="keepsOnFailure">Whether the last good credentials stay in use where a refresh fails.</param>
     /// <param name="onChanged">Told of new credentials; the next refresh waits for it.</param>
-    /// <param name="onFailed">Told of the failure that ended refreshing.</param>
+    /// <param name="onFailed">Told of each failure that is another than the one before, and of the one that ended refreshing.</param>
     public async Task RunAsync(
         TimeSpan interval, bool keepsOnFailure, Func<S3Credentials, Task> onChanged, Action<ReplicationException> onFailed)
     {
@@ -49,10 +49,15 @@ internal sealed class CredentialRefresher : IDisposable
                 {
                     var error = ex as ReplicationException
                         ?? new ReplicationException($"The credentials of {_source.Description} cannot be refreshed: {ex.Message}", ex);
+                    var isNew = _status.Failure != error.Message;
                     _status = _status with { Failure = error.Message, Failed = _status.Failed + 1 };
-                    if (!keepsOnFailure)
+                    if (isNew || !keepsOnFailure)
                     {
                         onFailed(error);
+                    }
+
+                    if (!keepsOnFailure)
+                    {
                         return;
                     }
                 }

@@ -20,4 +20,5 @@ internal enum RestartReason
 /// <param name="At">When it ended.</param>
 /// <param name="Reason">Why.</param>
 /// <param name="Message">What happened, in words.</param>
-internal sealed record Restart(DateTimeOffset At, RestartReason Reason, string Message);
+/// <param name="HasFailed">Whether something went wrong, beyond that it had to be started again.</param>
+internal sealed record Restart(DateTimeOffset At, RestartReason Reason, string Message, bool HasFailed = true);

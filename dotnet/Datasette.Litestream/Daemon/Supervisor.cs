@@ -15,6 +15,7 @@ internal sealed class Supervisor
     private readonly LitestreamLog _log;
     private readonly TimeProvider _time;
     private readonly Action<int> _onStarted;
+    private readonly Action<DaemonStatus, DaemonStatus> _onChanged;
     private readonly RestartDelay _delay;
     private readonly Channel<Request> _requests = Channel.CreateUnbounded<Request>();
     private readonly CancellationTokenSource _stopping = new();
@@ -28,17 +29,34 @@ internal sealed class Supervisor
     /// <param name="time">The clock.</param>
     /// <param name="random">Where the delays' jitter comes from.</param>
     /// <param name="onStarted">Told of the process id whenever Litestream was started, before it is ready, on the supervising task.</param>
-    public Supervisor(DaemonSettings settings, LitestreamLog log, TimeProvider time, Random random, Action<int> onStarted)
+    /// <param name="onChanged">Told of each change of <see cref="Status"/>, how it was before and is now, on the supervising task.</param>
+    public Supervisor(
+        DaemonSettings settings,
+        LitestreamLog log,
+        TimeProvider time,
+        Random random,
+        Action<int> onStarted,
+        Action<DaemonStatus, DaemonStatus> onChanged)
     {
         _log = log;
         _time = time;
         _onStarted = onStarted;
+        _onChanged = onChanged;
         _delay = new RestartDelay(random);
         _ = Task.Run(() => RunAsync(settings));
     }
 
     /// <summary>How Litestream stands.</summary>
-    public DaemonStatus Status => _status;
+    public DaemonStatus Status
+    {
+        get => _status;
+        private set
+        {
+            var before = _status;
+            _status = value;
+            _onChanged(before, value);
+        }
+    }
 
     /// <summary>Done when Litestream runs for the first time.</summary>
     /// <exception cref="ReplicationException">It did not; nothing is left running.</exception>
@@ -95,7 +113,7 @@ internal sealed class Supervisor
                     }
 
                     error = running is null ? null : await EndAsync(running, request.Timeout).ConfigureAwait(false);
-                    _status = _status.With(new Restart(_time.GetUtcNow(), RestartReason.Credentials, $"There were new credentials. {error}".TrimEnd()));
+                    Status = _status.With(new Restart(_time.GetUtcNow(), RestartReason.Credentials, $"There were new credentials. {error}".TrimEnd(), HasFailed: error is not null));
                     settings = request.Settings;
                     process = await TryStartAsync(settings).ConfigureAwait(false);
                     request.Done.SetResult(error);
@@ -122,7 +140,7 @@ internal sealed class Supervisor
         finally
         {
             _givingUp?.Dispose();
-            _status = _status with
+            Status = _status with
             {
                 State = DaemonState.Stopped,
                 ProcessId = null,
@@ -165,9 +183,9 @@ internal sealed class Supervisor
     private async Task<LitestreamProcess> StartAsync(DaemonSettings settings)
     {
         _stopping.Token.ThrowIfCancellationRequested();
-        _status = _status with { State = DaemonState.Starting, NextStartAt = null };
+        Status = _status with { State = DaemonState.Starting, NextStartAt = null };
         var process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, _stopping.Token).ConfigureAwait(false);
-        _status = _status with
+        Status = _status with
         {
             State = DaemonState.Running,
             ProcessId = process.Id,
@@ -223,7 +241,7 @@ internal sealed class Supervisor
 
     private async Task<string?> EndAsync(LitestreamProcess process, TimeSpan timeout)
     {
-        _status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow(), Socket = null };
+        Status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow(), Socket = null };
         using (process)
         {
             return await process.StopAsync(timeout).ConfigureAwait(false);
@@ -233,7 +251,7 @@ internal sealed class Supervisor
     /// <summary>Takes note of a process that ended by itself, and ends one that does not answer.</summary>
     private async Task HandleUnexpectedExitAsync(LitestreamProcess process)
     {
-        _status = _status with { Socket = null };
+        Status = _status with { Socket = null };
         using (process)
         {
             var hasEnded = process.Exited.IsCompleted;
@@ -252,7 +270,7 @@ internal sealed class Supervisor
     private void Note(RestartReason reason, string failure, TimeSpan run)
     {
         var now = _time.GetUtcNow();
-        _status = _status.With(new Restart(now, reason, failure)) with
+        Status = _status.With(new Restart(now, reason, failure)) with
         {
             State = DaemonState.Waiting,
             ProcessId = null,

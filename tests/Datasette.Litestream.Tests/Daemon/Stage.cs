@@ -67,7 +67,7 @@ internal sealed class Stage : IDisposable
     /// <summary>Supervises, with delays that chance makes the same every time.</summary>
     public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null)
     {
-        var supervisor = new Supervisor(settings, Log, Clock, new Random(1), onStarted ?? (_ => { }));
+        var supervisor = new Supervisor(settings, Log, Clock, new Random(1), onStarted ?? (_ => { }), (_, _) => { });
         _supervisors.Add(supervisor);
         return supervisor;
     }

@@ -53,7 +53,7 @@ public sealed class BridgeSpecs : IDisposable
     {
         _site.Databases = [":memory:"];
         var (bridge, warnings) = _site.Start();
-        StringAssert.StartsWith(warnings, "datasette-litestream: No database is replicated");
+        StringAssert.StartsWith(warnings, "WARNING:  datasette-litestream: No database is replicated");
         Assert.AreEqual("idle", (string?)Site.Status(bridge)["state"]);
         Assert.IsEmpty(_site.Started);
     }
@@ -85,7 +85,7 @@ public sealed class BridgeSpecs : IDisposable
     public void A_fault_at_the_end_is_told()
     {
         _site.Words = "exit-code=3";
-        StringAssert.StartsWith(_site.Start().Bridge.Stop(), "datasette-litestream: Litestream ended with exit code 3");
+        StringAssert.StartsWith(_site.Start().Bridge.Stop(), "ERROR:    datasette-litestream: Litestream ended with exit code 3");
         AssertNothingIsLeft();
     }
 
@@ -138,7 +138,7 @@ public sealed class BridgeSpecs : IDisposable
         WriteRecord(ProcessIdentity.Of(leftover.Process.Id)!);
         var (_, warnings) = _site.Start();
         Assert.AreEqual(
-            $"datasette-litestream: A Litestream (process {leftover.Process.Id}) was left over from a Datasette that was killed (process 7); it was ended.\n", warnings);
+            $"WARNING:  datasette-litestream: A Litestream (process {leftover.Process.Id}) was left over from a Datasette that was killed (process 7); it was ended.\n", warnings);
         Assert.AreEqual(new ProcessExit(null, LibC.SIGTERM), await leftover.EndsAsync());
         Assert.AreEqual(_site.Started.Single(), LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);
     }

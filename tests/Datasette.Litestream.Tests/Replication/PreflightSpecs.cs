@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Logging;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Replication;
@@ -64,6 +65,7 @@ public sealed class PreflightSpecs
         null,
         null,
         TimeSpan.Zero,
+        LogLevel.Warning,
         null,
         [],
         []);

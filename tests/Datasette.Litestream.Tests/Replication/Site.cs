@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Errors;
@@ -30,6 +31,9 @@ internal sealed class Site : IDisposable
 
     /// <summary>Datasette's names of its databases.</summary>
     public IReadOnlyList<string> Databases { get; set; } = ["parks"];
+
+    /// <summary>What a replicator that was started here has written to standard error, a line each.</summary>
+    public ConcurrentQueue<string> OperatorLines { get; } = new();
 
     /// <summary>Variables beyond those that FakeLitestream needs.</summary>
     public Dictionary<string, string> Variables { get; } = [];
@@ -82,7 +86,7 @@ internal sealed class Site : IDisposable
     public async Task<Replicator> StartReplicatorAsync(TimeProvider time)
     {
         var request = StartRequest.Parse(Request(), time);
-        var replicator = await Replicator.PrepareAsync(request.Configuration, request.Host);
+        var replicator = await Replicator.PrepareAsync(request.Configuration, request.Host, OperatorLines.Enqueue);
         await replicator.StartAsync(message => Assert.Fail(message));
         return replicator;
     }

