@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 
@@ -10,16 +11,18 @@ namespace Datasette.Litestream.Locking;
 /// </summary>
 internal sealed class DatabaseLock : IDisposable
 {
-    private readonly FileStream _file;
-    private readonly string _recordPath;
+    private readonly FileLock _lock;
     private bool _hasWritten;
 
-    private DatabaseLock(FileStream file, string recordPath, LockRecord? previous)
+    private DatabaseLock(FileLock taken, string recordPath, LockRecord? previous)
     {
-        _file = file;
-        _recordPath = recordPath;
+        _lock = taken;
+        RecordPath = recordPath;
         Previous = previous;
     }
+
+    /// <summary>The file that says who holds it.</summary>
+    public string RecordPath { get; }
 
     /// <summary>What the holder before this one left; null for nothing.</summary>
     public LockRecord? Previous { get; }
@@ -33,36 +36,42 @@ internal sealed class DatabaseLock : IDisposable
         var parent = Path.GetDirectoryName(path)!;
         var folder = LitestreamFolder.Of(path);
         var recordPath = Path.Combine(folder, "datasette-litestream.json");
-        FileStream file;
+        FileLock? taken;
         try
         {
             Directory.CreateDirectory(folder, File.GetUnixFileMode(parent));
-            file = new FileStream(
-                Path.Combine(folder, "datasette-litestream.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
+            taken = FileLock.TryTake(Path.Combine(folder, "datasette-litestream.lock"));
         }
-        catch (Exception ex) when (ex is UnauthorizedAccessException or IOException && !IsHeldByAnother(ex))
+        catch (Exception ex) when (ex is UnauthorizedAccessException or IOException)
         {
             throw new ReplicationException(
                 $"{name}: Litestream must write beside the database, and cannot: {ex.Message} Make {parent} writable for Datasette's user.",
                 ex);
         }
-        catch (IOException ex)
+        catch (Win32Exception ex)
+        {
+            throw new ReplicationException(
+                $"{name}: the file system of {folder} does not lock files ({ex.Message}), and nothing else keeps a second Datasette from "
+                + "replicating the same database, which would destroy the backup. Move the database to one that does, such as a local disk.",
+                ex);
+        }
+
+        if (taken is null)
         {
             var holder = LockRecord.Read(recordPath)?.Holder;
             throw new ReplicationException(
                 $"{name}: another Datasette{(holder is null ? "" : $" (process {holder.ProcessId})")} replicates {path} already, and two "
-                + "would destroy the backup. Stop that one first, or take the plugin's settings out of this one.",
-                ex);
+                + "would destroy the backup. Stop that one first, or take the plugin's settings out of this one.");
         }
 
-        return new DatabaseLock(file, recordPath, LockRecord.Read(recordPath));
+        return new DatabaseLock(taken, recordPath, LockRecord.Read(recordPath));
     }
 
     /// <summary>Says who holds it.</summary>
     /// <param name="record">What <see cref="LockRecord.ToJson"/> gives.</param>
     public void Write(byte[] record)
     {
-        LockRecord.Write(_recordPath, record);
+        LockRecord.Write(RecordPath, record);
         _hasWritten = true;
     }
 
@@ -76,7 +85,7 @@ internal sealed class DatabaseLock : IDisposable
         {
             if (_hasWritten)
             {
-                File.Delete(_recordPath);
+                File.Delete(RecordPath);
             }
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
@@ -88,8 +97,5 @@ internal sealed class DatabaseLock : IDisposable
     }
 
     /// <summary>Gives the lock back, and leaves the record to the next holder.</summary>
-    public void Dispose() => _file.Dispose();
-
-    // EWOULDBLOCK of flock(2), as FileStream reports it; 11 on Linux, 35 on macOS.
-    private static bool IsHeldByAnother(Exception error) => error.HResult is 11 or 35;
+    public void Dispose() => _lock.Dispose();
 }

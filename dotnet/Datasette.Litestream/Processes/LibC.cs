@@ -10,7 +10,7 @@ namespace Datasette.Litestream.Processes;
 internal static partial class LibC
 {
     /// <summary>Numbers that Linux and macOS share.</summary>
-    public const int SIGKILL = 9, SIGTERM = 15;
+    public const int SIGKILL = 9, SIGTERM = 15, EPERM = 1, ESRCH = 3, EINTR = 4;
 
     /// <summary>Flags of <c>posix_spawnattr_setflags</c>, the same on Linux (glibc and musl) and macOS.</summary>
     public const short SpawnSetProcessGroup = 0x02, SpawnSetSignalDefaults = 0x04, SpawnSetSignalMask = 0x08;
@@ -18,13 +18,13 @@ internal static partial class LibC
     /// <summary>At least the size of posix_spawn's opaque structures and of sigset_t and siginfo_t everywhere (glibc's largest has 336).</summary>
     public const int OpaqueSize = 1024;
 
-    private const int WaitForExit = 4, IdIsProcess = 1, EINTR = 4;
+    private const int WaitForExit = 4, IdIsProcess = 1;
 
     /// <summary><c>waitid</c>'s flag to leave the child waitable: the numbers differ.</summary>
     private static readonly int LeaveWaitable = OperatingSystem.IsMacOS() ? 0x20 : 0x01000000;
 
     /// <summary>Waits until a child has ended, and leaves it waitable, so that its number is not given away yet.</summary>
-    /// <returns>False where it is no child, or somebody else in this process has reaped it.</returns>
+    /// <returns>False where it is no child, or somebody else has reaped it: this process, or the kernel; see <see cref="ProcessExit.IsUnknown"/>.</returns>
     public static bool WaitUntilEnded(int processId)
     {
         Span<byte> information = stackalloc byte[OpaqueSize];
@@ -39,6 +39,10 @@ internal static partial class LibC
 
         return true;
     }
+
+    /// <summary>Sends a signal.</summary>
+    /// <returns>An error of the system; 0 for none.</returns>
+    public static int Kill(int processId, int signal) => kill(processId, signal) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
     [LibraryImport("libc")]
     public static unsafe partial int posix_spawn(
@@ -83,6 +87,12 @@ internal static partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int kill(int processId, int signal);
+
+    [LibraryImport("libc")]
+    public static partial uint geteuid();
+
+    [LibraryImport("libc")]
+    public static partial nint write(int descriptor, byte[] bytes, nint count);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int waitpid(int processId, out int status, int options);

