@@ -10,6 +10,13 @@ namespace Datasette.Litestream.Processes;
 /// <param name="Signal">The signal that ended it; null where none did.</param>
 internal sealed record ProcessExit(int? Code, int? Signal)
 {
+    /// <summary>
+    /// Whether nobody can tell. Where this process ignores SIGCHLD, as <c>trap '' CHLD</c> in the shell that started it has it
+    /// do, the kernel keeps no exit status (https://man7.org/linux/man-pages/man2/wait.2.html, "Errors"); or a host reaps every
+    /// child that ends. That is the host's to choose, and is left as it is: whoever starts a child knows other signs of success.
+    /// </summary>
+    public bool IsUnknown => (Code, Signal) is (null, null);
+
     public override string ToString() => (Code, Signal) switch
     {
         (int code, _) => $"exit code {code}",
@@ -28,9 +35,14 @@ internal sealed class ChildProcess
 
     private readonly TaskCompletionSource<ProcessExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _reaping = new();
+    private readonly PidFileDescriptor? _descriptor;
     private bool _isReaped;
 
-    private ChildProcess(int id) => Id = id;
+    private ChildProcess(int id)
+    {
+        Id = id;
+        _descriptor = PidFileDescriptor.Of(id);
+    }
 
     /// <summary>Its process id, which is its process group's too.</summary>
     public int Id { get; }
@@ -38,7 +50,10 @@ internal sealed class ChildProcess
     /// <summary>Done when the process has ended, which may be before its output was read to the end; but see <see cref="Start"/>.</summary>
     public Task<ProcessExit> Exited => _exited.Task;
 
-    /// <summary>Done when both outputs were read to their end.</summary>
+    /// <summary>
+    /// Done when both outputs were read to their end. It fails with what a receiver threw: reading goes on all the same, since
+    /// a child that nobody reads from stands still once its pipe is full.
+    /// </summary>
     public Task OutputEnded { get; private set; } = Task.CompletedTask;
 
     /// <summary>Starts a process.</summary>
@@ -91,41 +106,62 @@ internal sealed class ChildProcess
             pipe.DisposeLocalCopyOfClientHandle();
         }
 
-        child.OutputEnded = Task.WhenAll(Read(stdout, onOutput, $"output of {child.Id}"), Read(stderr, onError, $"errors of {child.Id}"));
-        new Thread(() => child.Wait(endsWithOutput), ThreadStack) { IsBackground = true, Name = $"wait for {child.Id}" }.Start();
+        try
+        {
+            child.OutputEnded = Task.WhenAll(Read(stdout, onOutput, $"output of {child.Id}"), Read(stderr, onError, $"errors of {child.Id}"));
+            new Thread(() => child.Wait(endsWithOutput), ThreadStack) { IsBackground = true, Name = $"wait for {child.Id}" }.Start();
+        }
+        catch (Exception ex)
+        {
+            // No thread was to be had, and a child that nobody watches must not run.
+            child.SendToGroup(SIGKILL);
+            _ = waitpid(child.Id, out _, 0);
+            stdin.Dispose();
+            stdout.Dispose();
+            stderr.Dispose();
+            throw new Win32Exception(ex.HResult, $"{path}: {ex.Message}");
+        }
+
         _ = Task.Run(() => Write(stdin, input));
         return child;
     }
 
-    /// <summary>Sends a signal; nothing where the process has ended.</summary>
-    public void Send(int signal) => Send(signal, Id);
+    /// <summary>Sends a signal.</summary>
+    /// <returns>An error of the system, as for a process of another user; 0 for none, and where the process has ended.</returns>
+    public int Send(int signal)
+    {
+        lock (_reaping)
+        {
+            return _isReaped ? 0 : Heard(_descriptor?.Send(signal) ?? Kill(Id, signal));
+        }
+    }
 
     /// <summary>Sends a signal to the process and all its descendants; nothing where the process itself has ended.</summary>
-    public void SendToGroup(int signal) => Send(signal, -Id);
-
-    private void Send(int signal, int receiver)
+    /// <returns>As <see cref="Send"/>.</returns>
+    public int SendToGroup(int signal)
     {
         lock (_reaping)
         {
             // Until it is reaped its number is its own, so the signal cannot hit a stranger.
-            if (!_isReaped)
-            {
-                _ = kill(receiver, signal);
-            }
+            return _isReaped ? 0 : Heard(Kill(-Id, signal));
         }
     }
+
+    private static int Heard(int error) => error == ESRCH ? 0 : error;
 
     private void Wait(bool endsWithOutput)
     {
         var isOurs = WaitUntilEnded(Id);
         if (endsWithOutput)
         {
-            OutputEnded.Wait();
+            // Whichever way: how it went is for whoever waits for the output.
+            Task.WhenAny(OutputEnded).Wait();
         }
 
         lock (_reaping)
         {
             _isReaped = true;
+            _descriptor?.Dispose();
             var status = 0;
             isOurs = isOurs && waitpid(Id, out status, 0) == Id;
             var signal = status & 0x7f;
@@ -143,6 +179,7 @@ internal sealed class ChildProcess
 
         void Loop()
         {
+            Exception? failure = null;
             using (stream)
             {
                 var buffer = new byte[16 * 1024];
@@ -150,17 +187,37 @@ internal sealed class ChildProcess
                 {
                     while (stream.Read(buffer) is > 0 and var count)
                     {
-                        onPiece(buffer.AsMemory(0, count));
+                        Give(buffer.AsMemory(0, count));
                     }
                 }
-                catch (IOException)
+                catch (Exception ex) when (ex is IOException or ObjectDisposedException)
                 {
                     // The process is gone, and what it wrote with it.
                 }
             }
 
-            onPiece(default);
-            ended.SetResult();
+            Give(default);
+            if (failure is null)
+            {
+                ended.SetResult();
+            }
+            else
+            {
+                ended.SetException(failure);
+            }
+
+            // An exception that leaves a thread ends the whole process, Datasette with it.
+            void Give(ReadOnlyMemory<byte> piece)
+            {
+                try
+                {
+                    onPiece(piece);
+                }
+                catch (Exception ex)
+                {
+                    failure ??= ex;
+                }
+            }
         }
     }
 
@@ -200,6 +257,7 @@ internal sealed class ChildProcess
             Check(posix_spawn_file_actions_adddup2(fileActions, Descriptor(stdin), 0), path);
             Check(posix_spawn_file_actions_adddup2(fileActions, Descriptor(stdout), 1), path);
             Check(posix_spawn_file_actions_adddup2(fileActions, Descriptor(stderr), 2), path);
+            Check(InheritedDescriptors.Close(fileActions), path);
 
             // Both Python and .NET ignore SIGPIPE, and a child would inherit that.
             _ = sigfillset(signals);
@@ -207,7 +265,13 @@ internal sealed class ChildProcess
             _ = sigemptyset(signals);
             Check(posix_spawnattr_setsigmask(attributes, signals), path);
             Check(posix_spawnattr_setpgroup(attributes, 0), path);
-            Check(posix_spawnattr_setflags(attributes, SpawnSetProcessGroup | SpawnSetSignalDefaults | SpawnSetSignalMask), path);
+            short flags = SpawnSetProcessGroup | SpawnSetSignalDefaults | SpawnSetSignalMask;
+            if (OperatingSystem.IsMacOS())
+            {
+                flags |= InheritedDescriptors.SpawnClosesAll;
+            }
+
+            Check(posix_spawnattr_setflags(attributes, flags), path);
             Check(posix_spawn(out var id, path, fileActions, attributes, argv.Pointer, envp.Pointer), path);
             return id;
         }

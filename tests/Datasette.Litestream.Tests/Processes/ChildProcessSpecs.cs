@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text.RegularExpressions;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Tests.Processes;
@@ -91,34 +90,90 @@ public sealed class ChildProcessSpecs
     [TestMethod]
     public async Task Children_started_at_once_inherit_nothing_of_each_other()
     {
-        // What this process itself was started with, all its children get, and the runtime may open some file for a
-        // moment; a pipe beyond the child's own three can only be another child's.
-        var known = Directory.GetFiles("/proc/self/fdinfo").Where(IsInherited).Select(Path.GetFileName).Concat(["0", "1", "2"]).ToHashSet();
-        var children = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(() => new StartedChild("/bin/ls", ["-l", "/proc/self/fd"]))));
+        var children = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(() => new StartedChild("/bin/ls", ["/proc/self/fd"]))));
         foreach (var child in children)
         {
             await child.EndsAsync();
             child.Dispose();
-            StringAssert.Contains(child.Output, " 2 -> pipe:");
-            Assert.IsEmpty(
-                Regex.Matches(child.Output, " ([0-9]+) -> pipe:").Select(match => match.Groups[1].Value).Where(descriptor => !known.Contains(descriptor)),
-                child.Output);
+            AssertInheritsNothing(child);
+        }
+    }
+
+    [TestMethod]
+    public async Task It_inherits_nothing_that_this_process_left_open_for_children()
+    {
+        using var folder = new TemporaryFolder();
+        using var file = File.OpenHandle(folder.Write("file", ""));
+        var inheritable = dup(file);
+        try
+        {
+            CollectionAssert.Contains(InheritedDescriptors.Inheritable().ToList(), inheritable);
+            CollectionAssert.DoesNotContain(InheritedDescriptors.Inheritable().ToList(), (int)file.DangerousGetHandle());
+            using var child = new StartedChild("/bin/ls", ["/proc/self/fd"]);
+            await child.EndsAsync();
+            AssertInheritsNothing(child);
+        }
+        finally
+        {
+            _ = close(inheritable);
+        }
+    }
+
+    [TestMethod]
+    public async Task A_lock_of_this_process_does_not_stay_with_a_child_that_is_left_over()
+    {
+        const int exclusive = 2, exclusiveOrFail = 6;
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("lock", "");
+        int held;
+        using (var file = File.OpenHandle(path))
+        {
+            held = dup(file);
         }
 
-        static bool IsInherited(string descriptor)
-        {
-            const int closeOnExec = 0x80000;
-            try
+        Assert.AreEqual(0, flock(held, exclusive));
+        using var child = StartedChild.Shell("echo runs; exec sleep 1000");
+        await child.SaysAsync("runs");
+        _ = close(held);
+        using var next = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        Assert.AreEqual(0, flock((int)next.DangerousGetHandle(), exclusiveOrFail), "another can take it");
+    }
+
+    [TestMethod]
+    public async Task A_receiver_that_throws_ends_neither_this_process_nor_the_reading()
+    {
+        // More than a pipe holds.
+        const int bytes = 1 << 20;
+        var read = 0;
+        var process = ChildProcess.Start(
+            "/bin/sh",
+            ["-c", $"head -c {bytes} /dev/zero; exit 4"],
+            new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH")! },
+            default,
+            piece =>
             {
-                var flags = File.ReadLines(descriptor).Single(line => line.StartsWith("flags:", StringComparison.Ordinal)).Split('\t')[1];
-                return (Convert.ToInt32(flags, 8) & closeOnExec) == 0;
-            }
-            catch (IOException)
-            {
-                // The one that listed the folder.
-                return false;
-            }
-        }
+                read += piece.Length;
+                throw new InvalidOperationException("no room");
+            },
+            _ => { },
+            endsWithOutput: true);
+        Assert.AreEqual(4, (await process.Exited.InTimeAsync()).Code);
+        Assert.AreEqual(bytes, read);
+        Assert.AreEqual("no room", (await Assert.ThrowsExactlyAsync<InvalidOperationException>(() => process.OutputEnded.InTimeAsync())).Message);
+    }
+
+    [TestMethod]
+    public async Task Where_SIGCHLD_is_ignored_its_end_is_noticed_and_how_it_ended_is_not_known()
+    {
+        using var ignored = new IgnoredChildSignal();
+        using var child = StartedChild.Shell("echo runs; exec sleep 1000");
+        await child.SaysAsync("runs");
+        Assert.IsFalse(child.Process.Exited.IsCompleted);
+        Assert.AreEqual(0, child.Process.Send(LibC.SIGTERM));
+        var exit = await child.EndsAsync();
+        Assert.IsTrue(exit.IsUnknown);
+        Assert.AreEqual("no exit code", exit.ToString());
+        Assert.AreEqual(0, child.Process.Send(LibC.SIGKILL));
     }
 
     [TestMethod]
@@ -244,6 +299,10 @@ public sealed class ChildProcessSpecs
         await Eventually.HoldsAsync(() => ProcessIdentity.Of(heir) is null);
     }
 
+    private static void AssertInheritsNothing(StartedChild child) =>
+        // The fourth is the folder that ls lists.
+        CollectionAssert.AreEquivalent(new[] { "0", "1", "2", "3" }, child.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries), child.Output);
+
     private static int? WaitingThread(int processId)
     {
         // The kernel keeps 15 characters of a thread's name.
@@ -262,6 +321,18 @@ public sealed class ChildProcessSpecs
     [DllImport("libc")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int tgkill(int processId, int threadId, int signal);
+
+    [DllImport("libc")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int dup(SafeHandle descriptor);
+
+    [DllImport("libc")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int close(int descriptor);
+
+    [DllImport("libc")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int flock(int descriptor, int operation);
 
     [DllImport("libc")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
