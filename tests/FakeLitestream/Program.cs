@@ -11,6 +11,7 @@
 //   mute-after=N          answers N questions on the control socket, and none after that
 //   ignore-sigterm        has to be killed
 //   exit-code=N           how it ends on SIGTERM; 0 without it
+//   says=TEXT             prints TEXT when it handles SIGTERM
 //   log=TEXT              logs TEXT at level ERROR before it is ready
 //   db-error=TEXT         logs TEXT at level ERROR about each database before it is ready
 //   never-synced          has brought no database to its replica, and never does
@@ -72,6 +73,11 @@ using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, cont
     }
 });
 
+if (Value("says") is { } said)
+{
+    Console.WriteLine(said);
+}
+
 var databases = Regex.Matches(configuration, "^- path: \"(.*)\"$", RegexOptions.Multiline).Select(match => match.Groups[1].Value).ToList();
 if (Value("db-error") is { } databaseError)
 {
@@ -97,7 +103,13 @@ if (!words.Contains("never-ready"))
     }
 }
 
-return await ended.Task;
+var exitCode = await ended.Task;
+if (exitCode == 0)
+{
+    Log("INFO", "litestream shut down");
+}
+
+return exitCode;
 
 string? Value(string name) =>
     words.FirstOrDefault(word => word.StartsWith($"{name}=", StringComparison.Ordinal))?[(name.Length + 1)..];

@@ -81,7 +81,8 @@ internal sealed class CredentialsCommand : ICredentialSource
         }
 
         var exit = await process.Exited.ConfigureAwait(false);
-        if (exit.Code != 0)
+        // Where nobody can tell how it ended, credentials on its output are its success.
+        if (exit.Code != 0 && !exit.IsUnknown)
         {
             throw new ReplicationException($"{Key}: {_words[0]} failed with {exit}.{Shown(errors)}");
         }

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Runtime.InteropServices;
 using System.Text;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
@@ -36,6 +37,8 @@ internal sealed class LitestreamProcess : IDisposable
     private readonly CancellationTokenSource _stoppingFirstSync = new();
     private Task _firstSync = Task.CompletedTask;
     private volatile LogEntry? _firstError;
+    private volatile bool _hasShutDown;
+    private int _sinkFailures;
     private long _outputCount;
     private DateTimeOffset _readyAt;
 
@@ -43,16 +46,21 @@ internal sealed class LitestreamProcess : IDisposable
     {
         _settings = settings;
         _time = time;
+
+        // All that can fail comes before the process: what fails after it would leave it to nobody.
+        StartedAt = time.GetUtcNow();
         Socket = settings.Binary.Version.ReleaseLine == ReleaseLine.V05 ? new ControlSocket(settings.SocketPath) : null;
         _process = ChildProcess.Start(
             settings.Binary.Path,
-            ["replicate", "-no-expand-env", "-config", "/dev/stdin"],
+            Arguments,
             settings.Environment,
             Encoding.UTF8.GetBytes(settings.Configuration),
-            Counted(log.CreateSink(Note)),
-            Counted(log.CreateSink(Note)));
-        StartedAt = time.GetUtcNow();
+            Guarded(log),
+            Guarded(log));
     }
+
+    /// <summary>What Litestream is started with, beyond its name.</summary>
+    public static IReadOnlyList<string> Arguments { get; } = ["replicate", "-no-expand-env", "-config", "/dev/stdin"];
 
     public int Id => _process.Id;
 
@@ -115,13 +123,14 @@ internal sealed class LitestreamProcess : IDisposable
         // Litestream would wait 5 s for the end of a connection that has had no request yet, such as a spare one.
         Socket?.Dispose();
         _firstError = null;
-        _process.Send(LibC.SIGTERM);
+        Send(LibC.SIGTERM);
         try
         {
             var left = timeout - _time.GetElapsedTime(started);
             var exit = await Exited.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time).ConfigureAwait(false);
             await Task.WhenAny(_process.OutputEnded, Task.Delay(OutputTimeout, _time)).ConfigureAwait(false);
-            return exit.Code != 0 ? $"Litestream ended with {exit} when it was stopped; its last changes may not be replicated yet."
+            var hasSucceeded = exit.Code == 0 || (exit.IsUnknown && _hasShutDown);
+            return !hasSucceeded ? $"Litestream ended with {exit} when it was stopped; its last changes may not be replicated yet."
                 : _firstError is { } error ? $"Litestream's last changes may not be replicated yet: {error}."
                 : null;
         }
@@ -132,9 +141,10 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
+    /// <exception cref="ReplicationException">This user may not: it is a program that has taken another user's permissions.</exception>
     public async Task KillAsync()
     {
-        _process.Send(LibC.SIGKILL);
+        Send(LibC.SIGKILL);
         await Exited.ConfigureAwait(false);
     }
 
@@ -143,6 +153,15 @@ internal sealed class LitestreamProcess : IDisposable
     {
         _stoppingFirstSync.Cancel();
         Socket?.Dispose();
+    }
+
+    private void Send(int signal)
+    {
+        if (_process.Send(signal) is not 0 and var error)
+        {
+            throw new ReplicationException(
+                $"Litestream (process {Id}) runs and cannot be ended: {Marshal.GetPInvokeErrorMessage(error)}. Two would destroy the backup. End that process.");
+        }
     }
 
     // Both release lines sync their databases when they end, but once, which a lock of a moment makes fail, and not one
@@ -179,7 +198,7 @@ internal sealed class LitestreamProcess : IDisposable
                 var logged = Socket is null ? _logged.WaitAsync(either.Token) : WaitForLineAsync(either.Token);
                 if (await Task.WhenAny(logged, Exited).ConfigureAwait(false) == Exited)
                 {
-                    await _process.OutputEnded.WaitAsync(either.Token).ConfigureAwait(false);
+                    await Task.WhenAny(_process.OutputEnded).WaitAsync(either.Token).ConfigureAwait(false);
                     throw new ReplicationException(
                         $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start. Its last words:\n{LastLines()}");
                 }
@@ -225,11 +244,26 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
-    private Action<ReadOnlyMemory<byte>> Counted(Action<ReadOnlyMemory<byte>> sink) => piece =>
+    // A fault in what reads the log is told in the log, once; there may be one in every line.
+    private Action<ReadOnlyMemory<byte>> Guarded(LitestreamLog log)
     {
-        Interlocked.Increment(ref _outputCount);
-        sink(piece);
-    };
+        var sink = log.CreateSink(Note);
+        return piece =>
+        {
+            Interlocked.Increment(ref _outputCount);
+            try
+            {
+                sink(piece);
+            }
+            catch (Exception ex)
+            {
+                if (Interlocked.Increment(ref _sinkFailures) == 1)
+                {
+                    Note(log.Add($"Error: a part of Litestream's log could not be read: {ex.Message}"));
+                }
+            }
+        };
+    }
 
     // On the threads that read its output.
     private void Note(LogEntry entry)
@@ -247,6 +281,7 @@ internal sealed class LitestreamProcess : IDisposable
                 _firstError ??= entry;
             }
 
+            _hasShutDown |= entry.IsShutDown;
             if (entry.IsInitialized && entry.Database is { } path)
             {
                 _initialized.Add(path);

@@ -3,7 +3,7 @@ namespace Datasette.Litestream.Daemon;
 /// <summary>Why Litestream was started again.</summary>
 internal enum RestartReason
 {
-    /// <summary>It ended by itself.</summary>
+    /// <summary>It ended by itself, or supervising it failed.</summary>
     Crash,
 
     /// <summary>It did not answer on its control socket.</summary>

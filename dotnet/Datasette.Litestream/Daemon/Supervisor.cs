@@ -21,7 +21,11 @@ internal sealed class Supervisor
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile DaemonStatus _status = new(DaemonState.Starting);
+    private volatile string? _failure;
     private ITimer? _givingUp;
+
+    /// <summary>The supervising task's own: what it has started and not yet seen end.</summary>
+    private LitestreamProcess? _process;
 
     /// <summary>Starts Litestream; see <see cref="FirstStart"/> for how that went.</summary>
     /// <param name="settings">The first run's settings.</param>
@@ -54,7 +58,15 @@ internal sealed class Supervisor
         {
             var before = _status;
             _status = value;
-            _onChanged(before, value);
+            try
+            {
+                _onChanged(before, value);
+            }
+            catch (Exception ex)
+            {
+                // Who is told has no say in replication.
+                _log.Add($"Error: how Litestream stands could not be told: {ex.Message}");
+            }
         }
     }
 
@@ -72,70 +84,58 @@ internal sealed class Supervisor
     /// <returns>What went wrong, in a sentence; null where nothing did.</returns>
     public Task<string?> StopAsync(TimeSpan timeout)
     {
-        var stopped = SendAsync(new Request(null, timeout));
+        var request = new Request(null, timeout);
         if (FirstStart.IsCompleted)
         {
             // A start that is under way may have changes to replicate; half of the time is for that.
             _givingUp = _time.CreateTimer(_ => _stopping.Cancel(), null, timeout / 2, Timeout.InfiniteTimeSpan);
-        }
-        else
-        {
-            _stopping.Cancel();
+            return SendAsync(request);
         }
 
+        var stopped = SendAsync(request);
+        _stopping.Cancel();
         return stopped;
     }
 
     private Task<string?> SendAsync(Request request) =>
-        _requests.Writer.TryWrite(request) ? request.Done.Task : Task.FromResult<string?>(null);
+        _requests.Writer.TryWrite(request) ? request.Done.Task : Task.FromResult(_failure);
 
     private async Task RunAsync(DaemonSettings settings)
     {
-        LitestreamProcess? process = null;
         Request? request = null;
         string? error = null;
         Exception? failure = null;
         try
         {
-            process = await StartAsync(settings).ConfigureAwait(false);
+            await StartAsync(settings).ConfigureAwait(false);
             _firstStart.SetResult();
-            while (true)
+            do
             {
-                await WaitForChangeAsync(process).ConfigureAwait(false);
-                if (_requests.Reader.TryRead(out request))
+                request?.Done.SetResult(error);
+                (request, error) = (null, null);
+                try
                 {
-                    var running = process;
-                    process = null;
-                    if (request.Settings is null)
-                    {
-                        error = await StopAsync(running, settings, request.Timeout).ConfigureAwait(false);
-                        return;
-                    }
-
-                    error = running is null ? null : await EndAsync(running, request.Timeout).ConfigureAwait(false);
-                    Status = _status.With(new Restart(_time.GetUtcNow(), RestartReason.Credentials, $"There were new credentials. {error}".TrimEnd(), HasFailed: error is not null));
-                    settings = request.Settings;
-                    process = await TryStartAsync(settings).ConfigureAwait(false);
-                    request.Done.SetResult(error);
+                    await WaitForChangeAsync().ConfigureAwait(false);
+                    _requests.Reader.TryRead(out request);
+                    settings = request?.Settings ?? settings;
+                    error = await HandleChangeAsync(request, settings).ConfigureAwait(false);
                 }
-                else if (process is null)
+                catch (Exception ex)
                 {
-                    process = await TryStartAsync(settings).ConfigureAwait(false);
-                }
-                else
-                {
-                    await HandleUnexpectedExitAsync(process).ConfigureAwait(false);
-                    process = null;
+                    // It may pass, and replication is not given up for it; but how the process stands is not known any more.
+                    error = $"Supervising Litestream failed: {ex.Message.TrimEnd('.')}. What was written last may not be replicated yet.";
+                    await KillAsync().ConfigureAwait(false);
+                    Note(RestartReason.Crash, error, TimeSpan.Zero);
                 }
             }
+            while (request is not { Settings: null });
         }
         catch (Exception ex)
         {
+            // The first start failed, or what is done about a failure did. Only a stop cancels.
             failure = ex;
-            if (process is not null)
-            {
-                await process.KillAsync().ConfigureAwait(false);
-            }
+            error = ex is OperationCanceledException ? null : ex.Message;
+            _failure = error;
         }
         finally
         {
@@ -147,71 +147,99 @@ internal sealed class Supervisor
                 StartedAt = null,
                 NextStartAt = null,
                 Socket = null,
-                DownSince = _status.DownSince ?? _time.GetUtcNow(),
+                LastFailure = _failure ?? _status.LastFailure,
+
+                // The clock may be what failed; since it was started is too long, if anything.
+                DownSince = _status.DownSince ?? _status.StartedAt,
             };
             _requests.Writer.Complete();
 
             // Whoever waits finds all of it done, and the status with it.
             _ = failure is not null && _firstStart.TrySetException(failure);
-            request?.Done.TrySetResult(error);
+            request?.Done.SetResult(error);
             while (_requests.Reader.TryRead(out var late))
             {
-                late.Done.SetResult(null);
+                late.Done.SetResult(_failure);
             }
         }
     }
 
-    /// <summary>Returns on a request, when the process has ended or does not answer, or when the next start is due.</summary>
-    private async Task WaitForChangeAsync(LitestreamProcess? process)
+    private async Task<string?> HandleChangeAsync(Request? request, DaemonSettings settings)
     {
-        using var watching = new CancellationTokenSource();
-        Task change;
-        if (process is null)
+        if (request is { Settings: null })
         {
-            var due = (_status.NextStartAt ?? DateTimeOffset.MinValue) - _time.GetUtcNow();
-            change = due > TimeSpan.Zero ? Task.Delay(due, _time, watching.Token) : Task.CompletedTask;
+            return await StopAsync(settings, request.Timeout).ConfigureAwait(false);
+        }
+
+        string? error = null;
+        if (request is not null)
+        {
+            error = await EndAsync(request.Timeout).ConfigureAwait(false);
+            Status = _status.With(new Restart(_time.GetUtcNow(), RestartReason.Credentials, $"There were new credentials. {error}".TrimEnd(), HasFailed: error is not null));
+        }
+
+        if (_process is null)
+        {
+            await TryStartAsync(settings).ConfigureAwait(false);
         }
         else
         {
-            change = Task.WhenAny(process.Exited, Heartbeat.WatchAsync(process.Socket, () => process.SignsOfLife, _time, watching.Token));
+            await HandleUnexpectedExitAsync(_process).ConfigureAwait(false);
         }
 
-        await Task.WhenAny(change, _requests.Reader.WaitToReadAsync(watching.Token).AsTask()).ConfigureAwait(false);
-        await watching.CancelAsync().ConfigureAwait(false);
+        return error;
     }
 
-    private async Task<LitestreamProcess> StartAsync(DaemonSettings settings)
+    /// <summary>Returns on a request, when the process has ended or does not answer, or when the next start is due.</summary>
+    private async Task WaitForChangeAsync()
+    {
+        using var watching = new CancellationTokenSource();
+        var changes = new List<Task> { _requests.Reader.WaitToReadAsync(watching.Token).AsTask() };
+        if (_process is { } process)
+        {
+            changes.Add(process.Exited);
+            changes.Add(Heartbeat.WatchAsync(process.Socket, () => process.SignsOfLife, _time, watching.Token));
+        }
+        else
+        {
+            var due = (_status.NextStartAt ?? DateTimeOffset.MinValue) - _time.GetUtcNow();
+            changes.Add(due > TimeSpan.Zero ? Task.Delay(due, _time, watching.Token) : Task.CompletedTask);
+        }
+
+        var first = await Task.WhenAny(changes).ConfigureAwait(false);
+        await watching.CancelAsync().ConfigureAwait(false);
+        await first.ConfigureAwait(false);
+    }
+
+    private async Task StartAsync(DaemonSettings settings)
     {
         _stopping.Token.ThrowIfCancellationRequested();
         Status = _status with { State = DaemonState.Starting, NextStartAt = null };
-        var process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, _stopping.Token).ConfigureAwait(false);
+        _process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, _stopping.Token).ConfigureAwait(false);
         Status = _status with
         {
             State = DaemonState.Running,
-            ProcessId = process.Id,
-            StartedAt = process.StartedAt,
+            ProcessId = _process.Id,
+            StartedAt = _process.StartedAt,
             DownSince = null,
-            Socket = process.Socket,
+            Socket = _process.Socket,
         };
-        return process;
     }
 
-    private async Task<LitestreamProcess?> TryStartAsync(DaemonSettings settings)
+    private async Task TryStartAsync(DaemonSettings settings)
     {
         try
         {
-            return await StartAsync(settings).ConfigureAwait(false);
+            await StartAsync(settings).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             // The request to stop comes next.
-            return null;
         }
         catch (Exception ex)
         {
             // Whatever it is, it may pass: replication is not given up.
             Note(RestartReason.FailedStart, ex.Message, TimeSpan.Zero);
-            return null;
         }
     }
 
@@ -219,52 +247,70 @@ internal sealed class Supervisor
     /// Stops for good. A Litestream that is down, or crashes as it is stopped, gets a last start: what was written since its
     /// last sync is nowhere else.
     /// </summary>
-    private async Task<string?> StopAsync(LitestreamProcess? process, DaemonSettings settings, TimeSpan timeout)
+    private async Task<string?> StopAsync(DaemonSettings settings, TimeSpan timeout)
     {
         var started = _time.GetTimestamp();
         var lost = _status.DownSince is { } down ? $"What was written since {down:u}" : "What was written last";
-        if (process is not null)
+        if (_process is { } process)
         {
-            var error = await EndAsync(process, timeout).ConfigureAwait(false);
+            var error = await EndAsync(timeout).ConfigureAwait(false);
             var exit = await process.Exited.ConfigureAwait(false);
-            if (exit.Signal is null || _time.GetElapsedTime(started) >= timeout)
+            if (error is null || exit.Code is not null || _time.GetElapsedTime(started) >= timeout)
             {
                 return error;
             }
         }
 
-        var last = await TryStartAsync(settings).ConfigureAwait(false);
-        return last is null
-            ? $"Litestream was down and could not be started again. {lost} is not replicated. {_status.LastFailure}".TrimEnd()
-            : await EndAsync(last, timeout - _time.GetElapsedTime(started)).ConfigureAwait(false);
+        await TryStartAsync(settings).ConfigureAwait(false);
+        if (_process is null)
+        {
+            return $"Litestream was down and could not be started again. {lost} is not replicated. {_status.LastFailure}".TrimEnd();
+        }
+
+        var left = timeout - _time.GetElapsedTime(started);
+        return await EndAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero).ConfigureAwait(false);
     }
 
-    private async Task<string?> EndAsync(LitestreamProcess process, TimeSpan timeout)
+    /// <summary>Ends the process gracefully, where there is one.</summary>
+    private async Task<string?> EndAsync(TimeSpan timeout)
     {
-        Status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow(), Socket = null };
-        using (process)
+        if (_process is not { } process)
         {
-            return await process.StopAsync(timeout).ConfigureAwait(false);
+            return null;
+        }
+
+        Status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow(), Socket = null };
+        var error = await process.StopAsync(timeout).ConfigureAwait(false);
+        _process = null;
+        process.Dispose();
+        return error;
+    }
+
+    /// <summary>Ends the process at once, where there is one.</summary>
+    private async Task KillAsync()
+    {
+        Status = _status with { Socket = null };
+        if (_process is { } process)
+        {
+            await process.KillAsync().ConfigureAwait(false);
+            _process = null;
+            process.Dispose();
         }
     }
 
     /// <summary>Takes note of a process that ended by itself, and ends one that does not answer.</summary>
     private async Task HandleUnexpectedExitAsync(LitestreamProcess process)
     {
-        Status = _status with { Socket = null };
-        using (process)
-        {
-            var hasEnded = process.Exited.IsCompleted;
+        var hasEnded = process.Exited.IsCompleted;
 
-            // One that was stopped (SIGSTOP) or hangs would ignore a gentler signal.
-            await process.KillAsync().ConfigureAwait(false);
-            Note(
-                hasEnded ? RestartReason.Crash : RestartReason.Unresponsive,
-                hasEnded
-                    ? $"Litestream ended by itself with {await process.Exited.ConfigureAwait(false)}."
-                    : "Litestream did not answer on its control socket and was killed.",
-                _time.GetUtcNow() - process.StartedAt);
-        }
+        // One that was stopped (SIGSTOP) or hangs would ignore a gentler signal.
+        await KillAsync().ConfigureAwait(false);
+        Note(
+            hasEnded ? RestartReason.Crash : RestartReason.Unresponsive,
+            hasEnded
+                ? $"Litestream ended by itself with {await process.Exited.ConfigureAwait(false)}."
+                : "Litestream did not answer on its control socket and was killed.",
+            _time.GetUtcNow() - process.StartedAt);
     }
 
     private void Note(RestartReason reason, string failure, TimeSpan run)

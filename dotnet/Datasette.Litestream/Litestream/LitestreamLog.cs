@@ -84,7 +84,8 @@ internal sealed class LitestreamLog(TimeProvider time)
         }
     }
 
-    private LogEntry Add(string line)
+    /// <summary>Adds a line: one of Litestream's, or one of the plugin's own about it.</summary>
+    public LogEntry Add(string line)
     {
         // Once before the line is read, since it may be no JSON, and once after, since JSON may have escaped a secret.
         var redactor = _redactor;

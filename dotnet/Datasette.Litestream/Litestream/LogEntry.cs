@@ -23,6 +23,9 @@ internal sealed record LogEntry(
     /// <inheritdoc cref="LogMeaning.Initialized"/>
     public bool IsInitialized => _meaning == LogMeaning.Initialized;
 
+    /// <inheritdoc cref="LogMeaning.ShutDown"/>
+    public bool IsShutDown => _meaning == LogMeaning.ShutDown;
+
     /// <summary>Reads a line: an object of Go's log/slog, or any text, which Litestream writes where it fails before logging.</summary>
     /// <param name="line">Without its line break.</param>
     /// <param name="now">The time where the line has none.</param>

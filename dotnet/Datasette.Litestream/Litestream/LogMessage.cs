@@ -14,6 +14,9 @@ internal enum LogMeaning
 
     /// <summary>What is written is not taken from the database; Litestream tells its replica's health apart from that.</summary>
     SyncFailed,
+
+    /// <summary>Litestream ends as it was told to; an error comes before it or after it where there was one.</summary>
+    ShutDown,
 }
 
 /// <summary>
@@ -32,6 +35,7 @@ internal sealed record LogMessage(string Start, LogMeaning Meaning, string[] See
         new("wal segment written", LogMeaning.Uploaded, ["0.3.13"]),
         new("sync error", LogMeaning.SyncFailed, ["0.3.13", "0.5.17"]),
         new("disk full while staging ltx file", LogMeaning.SyncFailed, ["0.5.17"]),
+        new("litestream shut down", LogMeaning.ShutDown, ["0.3.13", "0.5.17"]),
     ];
 
     /// <summary>What a message means.</summary>

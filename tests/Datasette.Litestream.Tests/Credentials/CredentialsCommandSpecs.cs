@@ -54,6 +54,16 @@ public sealed class CredentialsCommandSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task Where_SIGCHLD_is_ignored_and_its_exit_code_with_it_what_it_prints_tells_success()
+    {
+        using var ignored = new IgnoredChildSignal();
+        Script("""echo '{"access-key-id":"AKIA1","secret-access-key":"s"}'""");
+        Assert.AreEqual(new S3Credentials("AKIA1", "s", null), await ReadAsync("keys"));
+        Script("exit 1");
+        StringAssert.StartsWith(await FaultAsync("keys"), "credentials-command: the output of keys");
+    }
+
+    [TestMethod]
     public async Task Output_that_is_no_JSON_is_not_shown()
     {
         Script("echo hush");

@@ -15,7 +15,7 @@ internal sealed class Stage : IDisposable
 
     private readonly List<Supervisor> _supervisors = [];
 
-    public Stage() => Log = new LitestreamLog(Clock);
+    public Stage(TimeProvider? logClock = null) => Log = new LitestreamLog(logClock ?? Clock);
 
     public TemporaryFolder Folder { get; } = new();
 
@@ -64,10 +64,14 @@ internal sealed class Stage : IDisposable
             "test"),
     };
 
+    /// <summary>A FakeLitestream of nobody's, which prints <c>ready</c>.</summary>
+    public static StartedChild StartLeftover(string words = "") =>
+        new(FakeLitestream, LitestreamProcess.Arguments, Variables($"never-ready says=ready {words}"));
+
     /// <summary>Supervises, with delays that chance makes the same every time.</summary>
-    public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null)
+    public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null, TimeProvider? time = null, Action<DaemonStatus, DaemonStatus>? onChanged = null)
     {
-        var supervisor = new Supervisor(settings, Log, Clock, new Random(1), onStarted ?? (_ => { }), (_, _) => { });
+        var supervisor = new Supervisor(settings, Log, time ?? Clock, new Random(1), onStarted ?? (_ => { }), onChanged ?? ((_, _) => { }));
         _supervisors.Add(supervisor);
         return supervisor;
     }

@@ -125,6 +125,18 @@ public sealed class StartSpecs
     }
 
     [TestMethod]
+    public async Task A_fault_in_reading_its_log_is_told_there_once_and_the_rest_is_read()
+    {
+        var clock = new FaultyClock(new TestClock());
+        using var stage = new Stage(clock);
+        clock.FailsAfter = 0;
+        var supervisor = stage.Supervise(stage.Script("seq 1 3; head -c 1000000 /dev/zero | tr '\\0' x; echo; ready; exec sleep 1000"));
+        await supervisor.FirstStart.InTimeAsync();
+        var told = stage.Log.Entries.Where(entry => entry.Message.Contains(FaultyClock.Message, StringComparison.Ordinal));
+        Assert.AreEqual($"ERROR Error: a part of Litestream's log could not be read: {FaultyClock.Message}", told.Single().ToString());
+    }
+
+    [TestMethod]
     public async Task A_socket_that_a_killed_Litestream_left_does_not_pass_for_a_new_one()
     {
         using var stage = new Stage();

@@ -18,6 +18,28 @@ public sealed class StopSpecs
     }
 
     [TestMethod]
+    public async Task Where_SIGCHLD_is_ignored_and_its_exit_code_with_it_its_log_tells_success()
+    {
+        using var stage = new Stage();
+        using var ignored = new IgnoredChildSignal();
+        var supervisor = await stage.RunAsync(stage.Settings());
+        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+        Assert.HasCount(1, stage.Started);
+    }
+
+    [TestMethod]
+    public async Task Where_SIGCHLD_is_ignored_one_that_does_not_say_that_it_succeeded_starts_a_last_time()
+    {
+        using var stage = new Stage();
+        using var ignored = new IgnoredChildSignal();
+        var supervisor = await stage.RunAsync(stage.Settings("exit-code=3"));
+        Assert.AreEqual(
+            "Litestream ended with no exit code when it was stopped; its last changes may not be replicated yet.",
+            await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+        Assert.HasCount(2, stage.Started);
+    }
+
+    [TestMethod]
     public async Task An_exit_code_is_reported()
     {
         using var stage = new Stage();

@@ -185,6 +185,117 @@ public sealed class SupervisionSpecs
         await stage.PassToNextStartAsync(supervisor);
     }
 
+    [TestMethod]
+    public async Task Who_is_told_how_it_stands_and_throws_does_not_disturb_it()
+    {
+        using var stage = new Stage();
+        var supervisor = stage.Supervise(stage.Script(RunsForEver), onChanged: (_, _) => throw new IOException("standard error is closed"));
+        await supervisor.FirstStart.InTimeAsync();
+        await stage.KillAsync(supervisor);
+        Assert.AreEqual("Litestream ended by itself with signal 9.", supervisor.Status.LastFailure);
+        await stage.PassToNextStartAsync(supervisor);
+        StringAssert.EndsWith(stage.Log.Entries[0].ToString(), "could not be told: standard error is closed");
+    }
+
+    [TestMethod]
+    public async Task A_fault_in_the_supervision_itself_is_a_failed_run_and_not_its_end()
+    {
+        using var stage = new Stage();
+        var clock = new FaultyClock(stage.Clock);
+        var supervisor = stage.Supervise(stage.Script(RunsForEver), time: clock);
+        await supervisor.FirstStart.InTimeAsync();
+        clock.FailsAfter = 0;
+        _ = LibC.kill(supervisor.Status.ProcessId!.Value, LibC.SIGKILL);
+        AssertIsAbout(0.5, await stage.FailsAsync(supervisor, failures: 0));
+        Assert.AreEqual(
+            $"Supervising Litestream failed: {FaultyClock.Message}. What was written last may not be replicated yet.", supervisor.Status.LastFailure);
+        Assert.IsNotNull(supervisor.Status.DownSince);
+        await stage.PassToNextStartAsync(supervisor);
+    }
+
+    /// <summary>Each look at the clock, from an order to restart until it runs again, fails in turn.</summary>
+    [TestMethod]
+    public async Task Whatever_fails_at_a_restart_no_process_is_lost_and_it_runs_again()
+    {
+        for (var looks = 0; ; looks++)
+        {
+            using var stage = new Stage();
+            var clock = new FaultyClock(stage.Clock);
+            var settings = stage.Script(RunsForEver);
+            var supervisor = stage.Supervise(settings, time: clock);
+            await supervisor.FirstStart.InTimeAsync();
+            clock.FailsAfter = looks;
+            await supervisor.RestartAsync(settings).InTimeAsync();
+            if (!clock.HasFailed)
+            {
+                clock.FailsAfter = int.MaxValue;
+                Assert.IsGreaterThan(3, looks);
+                return;
+            }
+
+            await Eventually.HoldsAsync(() => supervisor.Status is { State: DaemonState.Running } or { NextStartAt: not null });
+            if (supervisor.Status.NextStartAt is { } next)
+            {
+                StringAssert.Contains(supervisor.Status.LastFailure, FaultyClock.Message);
+                await stage.Clock.IsAwaitedAsync(next - stage.Clock.Now);
+                await stage.PassToNextStartAsync(supervisor);
+            }
+
+            await Eventually.HoldsAsync(() => supervisor.Status.State == DaemonState.Running);
+            Assert.AreEqual(supervisor.Status.ProcessId, stage.Started.Single(id => ProcessIdentity.Of(id) is not null));
+        }
+    }
+
+    [TestMethod]
+    public async Task A_stop_that_fails_says_so_and_leaves_nothing_running()
+    {
+        var errors = 0;
+        for (var looks = 0; ; looks++)
+        {
+            using var stage = new Stage();
+            var clock = new FaultyClock(stage.Clock);
+            var supervisor = stage.Supervise(stage.Script("trap 'exit 0' TERM; ready; while :; do sleep 0.01; done"), time: clock);
+            await supervisor.FirstStart.InTimeAsync();
+
+            // Its caller's own look at the clock comes first.
+            clock.FailsAfter = looks + 1;
+            var error = await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync();
+            var hasFailed = clock.HasFailed;
+            clock.FailsAfter = int.MaxValue;
+            if (error is not null)
+            {
+                StringAssert.Contains(error, FaultyClock.Message);
+                StringAssert.Contains(error, "replicated");
+                errors++;
+            }
+
+            Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+            Assert.IsFalse(stage.Started.Any(id => ProcessIdentity.Of(id) is not null));
+            if (!hasFailed)
+            {
+                Assert.IsGreaterThan(3, errors);
+                return;
+            }
+        }
+    }
+
+    [TestMethod]
+    public async Task A_clock_that_stays_broken_ends_the_supervision_for_all_to_see()
+    {
+        using var stage = new Stage();
+        var clock = new FaultyClock(stage.Clock);
+        var supervisor = stage.Supervise(stage.Script(RunsForEver), time: clock);
+        await supervisor.FirstStart.InTimeAsync();
+        var running = supervisor.Status.ProcessId!.Value;
+        clock.IsBroken = true;
+        _ = LibC.kill(running, LibC.SIGKILL);
+        await Eventually.HoldsAsync(() => supervisor.Status.State == DaemonState.Stopped);
+        Assert.AreEqual(FaultyClock.Message, supervisor.Status.LastFailure);
+        Assert.IsNotNull(supervisor.Status.DownSince);
+        clock.IsBroken = false;
+        Assert.AreEqual(FaultyClock.Message, await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+    }
+
     private static void AssertIsAbout(double seconds, TimeSpan delay) =>
         Assert.IsInRange(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(seconds * 1.2), delay);
 }
