@@ -133,7 +133,7 @@ internal sealed class Replicator
     {
         if (Plan.Databases.IsEmpty)
         {
-            _warnings = [.. _warnings, "No database is replicated: none that Datasette serves can be, or none is configured to be."];
+            Warn("No database is replicated: none that Datasette serves can be, or none is configured to be.");
             return;
         }
 
@@ -214,21 +214,34 @@ internal sealed class Replicator
         }
 
         // One Datasette leaves the same record beside each of its databases.
-        foreach (var record in _locks.Select(held => held.Previous).OfType<LockRecord>().DistinctBy(record => record.SocketFolder))
+        foreach (var held in _locks.Where(held => held.Previous is not null).DistinctBy(held => held.Previous))
         {
-            if (record.Litestream is { IsRunning: true } litestream)
-            {
-                await OrphanedProcess.EndAsync(litestream, Plan.ShutdownTimeout, _host.Time).ConfigureAwait(false);
-                _warnings =
-                [
-                    .. _warnings,
-                    $"A Litestream (process {litestream.ProcessId}) was left over from a Datasette that was killed (process {record.Holder.ProcessId}); it was ended.",
-                ];
-            }
-
-            SocketFolder.Remove(record.SocketFolder);
+            await CleanUpAsync(held.Previous!, held.RecordPath).ConfigureAwait(false);
         }
     }
+
+    private async Task CleanUpAsync(LockRecord record, string recordPath)
+    {
+        if (record.Litestream is { IsRunning: true } litestream)
+        {
+            // Such a record came here with a copy of another database's folder.
+            var isSupervised = record.Holder.IsRunning;
+            if (isSupervised || !await OrphanedProcess.EndAsync(litestream, LitestreamProcess.Arguments, Plan.ShutdownTimeout, _host.Time).ConfigureAwait(false))
+            {
+                Warn(
+                    $"The record {recordPath} names process {litestream.ProcessId}, "
+                    + (isSupervised ? $"whose Datasette (process {record.Holder.ProcessId}) runs" : "which is no Litestream that this plugin started")
+                    + "; it was left alone.");
+                return;
+            }
+
+            Warn($"A Litestream (process {litestream.ProcessId}) was left over from a Datasette that was killed (process {record.Holder.ProcessId}); it was ended.");
+        }
+
+        SocketFolder.RemoveLeftover(record.SocketFolder);
+    }
+
+    private void Warn(string sentence) => _warnings = [.. _warnings, sentence];
 
     private void Record(int litestreamProcessId)
     {

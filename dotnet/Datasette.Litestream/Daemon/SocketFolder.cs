@@ -1,5 +1,7 @@
 using System.Text;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -8,6 +10,9 @@ internal sealed class SocketFolder : IDisposable
 {
     // sockaddr_un holds 108 bytes on Linux and 104 on macOS, a NUL among them.
     private const int MaxSocketPathBytes = 103;
+
+    private const string NamePrefix = "datasette-litestream-";
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private SocketFolder(string path) => Path = path;
 
@@ -20,11 +25,11 @@ internal sealed class SocketFolder : IDisposable
     public static SocketFolder Create(IReadOnlyDictionary<string, string> environment)
     {
         string[] candidates = [environment.GetValueOrDefault("XDG_RUNTIME_DIR", ""), environment.GetValueOrDefault("TMPDIR", ""), "/tmp"];
-        var name = $"datasette-litestream-{Guid.NewGuid():N}"[..33];
+        var name = $"{NamePrefix}{Guid.NewGuid():N}"[..33];
         foreach (var parent in candidates.Where(System.IO.Path.IsPathRooted))
         {
             var folder = new SocketFolder(System.IO.Path.Combine(parent, name));
-            if (Encoding.UTF8.GetByteCount(folder.SocketPath) <= MaxSocketPathBytes && folder.TryMake(parent))
+            if (IsShortEnough(folder.Path) && folder.TryMake(parent))
             {
                 return folder;
             }
@@ -38,10 +43,26 @@ internal sealed class SocketFolder : IDisposable
     public void Dispose() => Remove(Path);
 
     /// <summary>
-    /// Removes such a folder, also one that a process before this one left behind; nothing where it is gone. Nothing but
-    /// the socket is deleted: the path may come from a record that anybody who can write beside the database can write.
+    /// Removes the folder that a process before this one left behind; nothing where it is gone. Its path comes from a record
+    /// that anybody who can write beside the database can write, so that it has to be one of this user's, and not in use.
     /// </summary>
-    public static void Remove(string path)
+    public static void RemoveLeftover(string path)
+    {
+        try
+        {
+            if (IsOurs(path) && !IsInUse(path))
+            {
+                Remove(path);
+            }
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            // It went meanwhile.
+        }
+    }
+
+    // Nothing but what was put there.
+    private static void Remove(string path)
     {
         try
         {
@@ -50,9 +71,25 @@ internal sealed class SocketFolder : IDisposable
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            // Gone already, or not ours.
+            // Gone already, or somebody put something else there.
         }
     }
+
+    private static bool IsOurs(string path) =>
+        System.IO.Path.IsPathRooted(path)
+        && System.IO.Path.GetFileName(path).StartsWith(NamePrefix, StringComparison.Ordinal)
+        && IsShortEnough(path)
+        && Directory.Exists(path)
+        && File.GetUnixFileMode(path) == OwnerOnly
+        && (FileOwner.Of(path) is not { } owner || owner == LibC.geteuid());
+
+    private static bool IsInUse(string path)
+    {
+        using var socket = new ControlSocket(SocketIn(path));
+        return socket.IsListening();
+    }
+
+    private static bool IsShortEnough(string folder) => Encoding.UTF8.GetByteCount(SocketIn(folder)) <= MaxSocketPathBytes;
 
     private static string SocketIn(string folder) => System.IO.Path.Combine(folder, "control");
 
@@ -62,7 +99,7 @@ internal sealed class SocketFolder : IDisposable
         {
             if (Directory.Exists(parent))
             {
-                Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                Directory.CreateDirectory(Path, OwnerOnly);
                 return true;
             }
         }

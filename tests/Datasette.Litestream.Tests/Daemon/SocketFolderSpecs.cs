@@ -1,4 +1,7 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Daemon;
@@ -50,16 +53,83 @@ public sealed class SocketFolderSpecs
     }
 
     [TestMethod]
-    public void Removing_one_touches_nothing_else()
+    public void One_that_was_left_behind_is_removed()
     {
-        // The path may come from a record that somebody else wrote.
         using var temporary = new TemporaryFolder();
-        var precious = temporary.Write("precious", "");
-        File.WriteAllText(temporary["control"], "");
-        SocketFolder.Remove(temporary.Path);
-        Assert.IsTrue(File.Exists(precious));
-        SocketFolder.Remove(temporary["not-there"]);
+        var left = Leave(temporary);
+        SocketFolder.RemoveLeftover(left);
+        Assert.IsFalse(Directory.Exists(left));
+        SocketFolder.RemoveLeftover(left);
     }
+
+    [TestMethod]
+    public void Whatever_else_a_record_names_is_left_alone()
+    {
+        using var temporary = new TemporaryFolder();
+        foreach (var name in new[] { "other", "datasette-litestream-open", "datasette-litestream-used" })
+        {
+            Directory.CreateDirectory(temporary[name], OwnerOnly);
+            File.WriteAllText(temporary[$"{name}/control"], "");
+        }
+
+        File.SetUnixFileMode(temporary["datasette-litestream-open"], OwnerOnly | UnixFileMode.GroupRead);
+        var precious = temporary.Write("datasette-litestream-used/precious", "");
+        foreach (var path in Directory.GetDirectories(temporary.Path).Append("datasette-litestream-relative").Append($"/tmp/datasette-litestream-{new string('x', 100)}"))
+        {
+            SocketFolder.RemoveLeftover(path);
+        }
+
+        Assert.IsTrue(File.Exists(temporary["other/control"]));
+        Assert.IsTrue(File.Exists(temporary["datasette-litestream-open/control"]));
+        Assert.IsTrue(File.Exists(precious));
+    }
+
+    [TestMethod]
+    public void One_with_a_socket_that_somebody_listens_on_is_left_alone()
+    {
+        using var temporary = new TemporaryFolder();
+        var path = Directory.CreateDirectory(temporary["datasette-litestream-live"], OwnerOnly).FullName;
+        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(Path.Combine(path, "control")));
+        listener.Listen();
+        SocketFolder.RemoveLeftover(path);
+        Assert.IsTrue(File.Exists(Path.Combine(path, "control")));
+    }
+
+    [TestMethod]
+    public void Another_users_is_left_alone()
+    {
+        if (LibC.geteuid() != 0)
+        {
+            Assert.Inconclusive("only root can give a folder away");
+        }
+
+        using var temporary = new TemporaryFolder();
+        var left = Leave(temporary);
+        Assert.AreEqual(LibC.geteuid(), FileOwner.Of(left));
+        Assert.AreEqual(0, chown(left, 65534, 65534));
+        Assert.AreEqual(65534u, FileOwner.Of(left));
+        SocketFolder.RemoveLeftover(left);
+        Assert.IsTrue(Directory.Exists(left));
+    }
+
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    /// <summary>What a killed Datasette leaves: a socket that nobody listens on.</summary>
+    private static string Leave(TemporaryFolder temporary)
+    {
+        var path = Directory.CreateDirectory(temporary["datasette-litestream-0123456789ab"], OwnerOnly).FullName;
+        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(Path.Combine(path, "control")));
+        File.Move(Path.Combine(path, "control"), Path.Combine(path, "kept"));
+        listener.Dispose();
+        File.Move(Path.Combine(path, "kept"), Path.Combine(path, "control"));
+        return path;
+    }
+
+    [DllImport("libc", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int chown(string path, uint user, uint group);
 
     private static SocketFolder Create(string runtime, string temporary) =>
         SocketFolder.Create(new Dictionary<string, string> { ["XDG_RUNTIME_DIR"] = runtime, ["TMPDIR"] = temporary });

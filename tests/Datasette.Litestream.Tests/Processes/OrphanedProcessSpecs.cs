@@ -1,4 +1,7 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Tests.Daemon;
 
 namespace Datasette.Litestream.Tests.Processes;
 
@@ -11,31 +14,75 @@ public sealed class OrphanedProcessSpecs
     [TestMethod]
     public async Task It_is_ended_gracefully()
     {
-        using var leftover = StartedChild.Shell("echo runs; exec sleep 1000");
-        await leftover.SaysAsync("runs");
-
-        await OrphanedProcess.EndAsync(ProcessIdentity.Of(leftover.Process.Id)!, LongTimeout, TimeProvider.System).InTimeAsync();
-        Assert.AreEqual(new ProcessExit(null, LibC.SIGTERM), await leftover.EndsAsync());
+        using var leftover = Stage.StartLeftover();
+        await leftover.SaysAsync("ready");
+        Assert.IsTrue(await EndAsync(leftover.Process.Id, LongTimeout));
+        Assert.AreEqual(new ProcessExit(0, null), await leftover.EndsAsync());
     }
 
     [TestMethod]
     public async Task One_that_ignores_SIGTERM_is_killed_after_the_timeout()
     {
-        using var leftover = StartedChild.Shell("trap '' TERM; echo runs; exec sleep 1000");
-        await leftover.SaysAsync("runs");
-        await OrphanedProcess.EndAsync(ProcessIdentity.Of(leftover.Process.Id)!, TimeSpan.FromMilliseconds(50), TimeProvider.System).InTimeAsync();
+        using var leftover = Stage.StartLeftover("ignore-sigterm");
+        await leftover.SaysAsync("ready");
+        Assert.IsTrue(await EndAsync(leftover.Process.Id, TimeSpan.FromMilliseconds(50)));
         Assert.AreEqual(new ProcessExit(null, LibC.SIGKILL), await leftover.EndsAsync());
+    }
+
+    [TestMethod]
+    public async Task One_that_a_script_started_or_whose_file_was_replaced_since_is_ended_too()
+    {
+        using var folder = new TemporaryFolder();
+        var script = folder.WriteScript("any-name", "echo ready; while :; do sleep 0.01; done");
+        using var leftover = new StartedChild(script, LitestreamProcess.Arguments);
+        await leftover.SaysAsync("ready");
+        File.Delete(script);
+        Assert.IsTrue(await EndAsync(leftover.Process.Id, LongTimeout));
+        Assert.AreEqual(new ProcessExit(null, LibC.SIGTERM), await leftover.EndsAsync());
     }
 
     [TestMethod]
     public async Task One_that_ended_before_its_parent_reaped_it_is_gone()
     {
         // Its parent never reaps it, as a container's first process may not.
-        using var parent = StartedChild.Shell("sh -c 'echo $$; exec sleep 1000' & exec sleep 1000");
-        await Eventually.HoldsAsync(() => parent.Output.EndsWith('\n'));
-        var leftover = ProcessIdentity.Of(int.Parse(parent.Output))!;
-        await OrphanedProcess.EndAsync(leftover, LongTimeout, TimeProvider.System).InTimeAsync();
+        using var parent = new StartedChild(
+            "/bin/sh", ["-c", $"{Stage.FakeLitestream} {string.Join(' ', LitestreamProcess.Arguments)} & echo $!; exec sleep 1000"], Stage.Variables("never-ready says=ready"));
+        await Eventually.HoldsAsync(() => parent.Output.EndsWith("ready\n", StringComparison.Ordinal));
+        var leftover = ProcessIdentity.Of(int.Parse(parent.Output.Split('\n')[0]))!;
+        Assert.IsTrue(await EndAsync(leftover.ProcessId, LongTimeout));
         Assert.IsFalse(leftover.IsRunning);
         StringAssert.Contains(File.ReadAllText($"/proc/{leftover.ProcessId}/stat"), ") Z ");
     }
+
+    [TestMethod]
+    public async Task Another_program_is_left_alone()
+    {
+        using var stranger = StartedChild.Shell("echo runs; exec sleep 1000");
+        await stranger.SaysAsync("runs");
+        Assert.IsFalse(await EndAsync(stranger.Process.Id, TimeSpan.Zero));
+        Assert.IsNotNull(ProcessIdentity.Of(stranger.Process.Id));
+    }
+
+    [TestMethod]
+    public async Task Another_users_Litestream_is_left_alone_and_is_an_error()
+    {
+        const uint nobody = 65534;
+        if (LibC.geteuid() != 0)
+        {
+            Assert.Inconclusive("only root can start another user's process");
+        }
+
+        using var leftover = new StartedChild(
+            Programs.Require("setpriv"), [$"--reuid={nobody}", "/bin/sh", "-c", "echo runs; sleep 1000; :", .. LitestreamProcess.Arguments]);
+        await leftover.SaysAsync("runs");
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => EndAsync(leftover.Process.Id, TimeSpan.Zero));
+        Assert.AreEqual(
+            $"A Litestream (process {leftover.Process.Id}) was left over from a Datasette that was killed, and cannot be ended: it is another user's "
+            + $"({nobody}). Two would destroy the backup. End that process first.",
+            error.Message);
+        Assert.IsNotNull(ProcessIdentity.Of(leftover.Process.Id));
+    }
+
+    private static Task<bool> EndAsync(int processId, TimeSpan timeout) =>
+        OrphanedProcess.EndAsync(ProcessIdentity.Of(processId)!, LitestreamProcess.Arguments, timeout, TimeProvider.System).InTimeAsync();
 }

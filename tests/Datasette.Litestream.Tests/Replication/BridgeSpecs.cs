@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Reporting;
+using Datasette.Litestream.Tests.Daemon;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Replication;
@@ -133,13 +134,13 @@ public sealed class BridgeSpecs : IDisposable
     [TestMethod]
     public async Task A_Litestream_that_was_left_over_is_ended_first()
     {
-        using var leftover = StartedChild.Shell("echo runs; exec sleep 1000");
-        await leftover.SaysAsync("runs");
+        using var leftover = Stage.StartLeftover();
+        await leftover.SaysAsync("ready");
         WriteRecord(ProcessIdentity.Of(leftover.Process.Id)!);
         var (_, warnings) = _site.Start();
         Assert.AreEqual(
             $"WARNING:  datasette-litestream: A Litestream (process {leftover.Process.Id}) was left over from a Datasette that was killed (process 7); it was ended.\n", warnings);
-        Assert.AreEqual(new ProcessExit(null, LibC.SIGTERM), await leftover.EndsAsync());
+        Assert.AreEqual(new ProcessExit(0, null), await leftover.EndsAsync());
         Assert.AreEqual(_site.Started.Single(), LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);
     }
 
@@ -168,6 +169,48 @@ public sealed class BridgeSpecs : IDisposable
             Assert.IsTrue(identity.IsRunning);
             bridge.Stop();
         }
+    }
+
+    [TestMethod]
+    public async Task A_record_that_names_something_else_than_a_Litestream_is_not_obeyed()
+    {
+        // Who can write beside a database can write any record.
+        using var stranger = StartedChild.Shell("echo runs; exec sleep 1000");
+        await stranger.SaysAsync("runs");
+        var precious = Directory.CreateDirectory(_site.Folder["precious"]);
+        File.WriteAllText(Path.Combine(precious.FullName, "control"), "");
+        WriteRecord(ProcessIdentity.Of(stranger.Process.Id)!, precious.FullName);
+        var (_, warnings) = _site.Start();
+        Assert.IsNotNull(ProcessIdentity.Of(stranger.Process.Id));
+        Assert.IsTrue(File.Exists(Path.Combine(precious.FullName, "control")));
+        Assert.AreEqual(
+            $"WARNING:  datasette-litestream: The record {_site.RecordPath()} names process {stranger.Process.Id}, which is no Litestream that this plugin started; it was left alone.\n",
+            warnings);
+    }
+
+    [TestMethod]
+    public void A_socket_folder_that_a_record_names_is_no_leave_to_delete_a_file()
+    {
+        var precious = Directory.CreateDirectory(_site.Folder["precious"]);
+        File.WriteAllText(Path.Combine(precious.FullName, "control"), "");
+        WriteRecord(new ProcessIdentity(7, 1, "", ""), precious.FullName);
+        Assert.AreEqual("", _site.Start().Warnings);
+        Assert.IsTrue(File.Exists(Path.Combine(precious.FullName, "control")));
+    }
+
+    [TestMethod]
+    public void The_Litestream_of_a_Datasette_that_runs_is_left_alone_by_a_copy_of_its_folder()
+    {
+        using var other = new Site();
+        var (running, _) = other.Start();
+        Directory.CreateDirectory(Path.GetDirectoryName(_site.RecordPath())!);
+        File.Copy(other.RecordPath(), _site.RecordPath());
+        var (_, warnings) = _site.Start();
+        StringAssert.Contains(warnings, $"whose Datasette (process {Environment.ProcessId}) runs; it was left alone.");
+        Assert.HasCount(1, other.SocketFolders);
+        Assert.AreEqual(other.Started.Single(), (int?)Site.Status(running)["litestream"]!["process_id"]);
+        Assert.IsNotNull(ProcessIdentity.Of(other.Started.Single()));
+        Assert.AreEqual(0, (int?)Site.Status(running)["litestream"]!["failures"]);
     }
 
     [TestMethod]
@@ -246,10 +289,10 @@ public sealed class BridgeSpecs : IDisposable
 
     private static void AssertIsClean(string text) => Assert.DoesNotContain("hush", text);
 
-    private void WriteRecord(ProcessIdentity litestream)
+    private void WriteRecord(ProcessIdentity litestream, string? socketFolder = null)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(_site.RecordPath())!);
-        LockRecord.Write(_site.RecordPath(), new LockRecord(litestream with { ProcessId = 7 }, litestream, _site.Folder["run/gone"]).ToJson());
+        LockRecord.Write(_site.RecordPath(), new LockRecord(litestream with { ProcessId = 7 }, litestream, socketFolder ?? _site.Folder["run/gone"]).ToJson());
     }
 
     private void AssertNothingIsLeft()
