@@ -6,7 +6,6 @@ using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Reporting;
-using Microsoft.Win32.SafeHandles;
 
 namespace Datasette.Litestream;
 
@@ -165,9 +164,11 @@ public sealed class Bridge
         });
     }
 
+    // Not a FileStream, which writes at a position of its own: what Python writes next to a file would be written over it. Where
+    // standard error is closed, or its disk full, nobody can be told, and nothing else depends on that.
     private static void WriteError(string message)
     {
-        using var stderr = new FileStream(new SafeFileHandle(2, ownsHandle: false), FileAccess.Write);
-        stderr.Write(Encoding.UTF8.GetBytes(message));
+        var text = Encoding.UTF8.GetBytes(message);
+        _ = LibC.write(2, text, text.Length);
     }
 }

