@@ -57,7 +57,7 @@ public sealed class SocketFolderSpecs
         var precious = temporary.Write("precious", "");
         File.WriteAllText(temporary["control"], "");
         SocketFolder.Remove(temporary.Path);
-        Assert.IsTrue(File.Exists(precious));
+        CollectionAssert.AreEqual(new[] { precious }, Directory.GetFileSystemEntries(temporary.Path));
         SocketFolder.Remove(temporary["not-there"]);
     }
 

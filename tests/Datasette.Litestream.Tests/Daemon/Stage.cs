@@ -64,10 +64,12 @@ internal sealed class Stage : IDisposable
             "test"),
     };
 
-    /// <summary>Supervises, with delays that chance makes the same every time.</summary>
+    /// <summary>Supervises, with delays that chance makes others every time; how they came about is in the output of a test that fails.</summary>
     public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null)
     {
-        var supervisor = new Supervisor(settings, Log, Clock, new Random(1), onStarted ?? (_ => { }), (_, _) => { });
+        var seed = Random.Shared.Next();
+        Console.WriteLine($"Supervised with the seed {seed}.");
+        var supervisor = new Supervisor(settings, Log, Clock, new Random(seed), onStarted ?? (_ => { }), (_, _) => { });
         _supervisors.Add(supervisor);
         return supervisor;
     }

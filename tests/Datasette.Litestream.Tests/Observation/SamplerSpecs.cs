@@ -125,8 +125,9 @@ public sealed class SamplerSpecs : IDisposable
 
         Assert.AreEqual(2, Requests("/sync"));
         File.Delete(holding);
-        while ((await _sampler.LatestAsync()).Databases.Single() is not { Evidence: { TakenTxid: 7, ReplicatedTxid: 7 }, State: DatabaseState.Replicating })
+        for (var look = 0; (await _sampler.LatestAsync()).Databases.Single() is not { Evidence: { TakenTxid: 7, ReplicatedTxid: 7 }, State: DatabaseState.Replicating }; look++)
         {
+            Assert.IsLessThan(1000, look, "the answer is never heard");
             await PassToNextLookAsync();
         }
 

@@ -178,9 +178,10 @@ public sealed class BridgeSpecs : IDisposable
         _site.Databases = ["parks", "held"];
         using (DatabaseLock.Take("held", _site.Folder["held.db"]))
         {
-            _site.FailToStart();
+            StringAssert.StartsWith(_site.FailToStart(), $"held: another Datasette");
         }
 
+        Assert.IsFalse(child.Process.Exited.IsCompleted);
         Assert.AreEqual(child.Process.Id, LockRecord.Read(_site.RecordPath())?.Litestream?.ProcessId);
     }
 
