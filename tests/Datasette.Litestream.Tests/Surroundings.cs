@@ -4,12 +4,16 @@ namespace Datasette.Litestream.Tests;
 
 /// <summary>
 /// All tests run where nothing is as in most places: half an hour off the full hour of UTC, with a comma in numbers, a full stop
-/// between hours and minutes, and a minus that is no hyphen. Whoever sets TZ has that time zone instead.
+/// between hours and minutes, and a minus that is no hyphen. Whoever sets TZ has that time zone instead, and whoever runs them with
+/// the data of real cultures (<c>DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=0 LANG=tr_TR.UTF-8</c>) has that culture.
 /// </summary>
 [TestClass]
 public sealed class Surroundings
 {
     private const string TimeZone = "TZ";
+
+    /// <summary>Whether the culture is one of a place.</summary>
+    private static bool IsReal => CultureInfo.CurrentCulture.Name.Length > 0;
 
     [AssemblyInitialize]
     public static void Move(TestContext context)
@@ -18,6 +22,11 @@ public sealed class Surroundings
         {
             Environment.SetEnvironmentVariable(TimeZone, "Asia/Kolkata");
             TimeZoneInfo.ClearCachedData();
+        }
+
+        if (IsReal)
+        {
+            return;
         }
 
         // The tests run without the data of real cultures, as the plugin does in its own .NET; in another's it may meet any.
@@ -33,8 +42,9 @@ public sealed class Surroundings
     [TestMethod]
     public async Task Every_thread_is_there()
     {
-        Assert.AreEqual("−1,5", Show());
-        Assert.AreEqual("−1,5", await Task.Run(Show));
+        var shown = IsReal ? Show() : "−1,5";
+        Assert.AreEqual(shown, Show());
+        Assert.AreEqual(shown, await Task.Run(Show));
 
         static string Show() => string.Create(null, $"{-1.5}");
     }
