@@ -456,7 +456,7 @@ public sealed partial class DashboardSpecs
     /// <summary>Styles that Datasette's own component sets are no concern of the plugin.</summary>
     private static bool IsOfDatasette(string violation) => violation.Contains("/-/static/", StringComparison.Ordinal);
 
-    [GeneratedRegex(@"^Litestream is down since \d\d:\d\d:\d\d UTC, and nothing is replicated\. It is started again in \d")]
+    [GeneratedRegex(@"^Litestream has been down since \d\d:\d\d:\d\d UTC, and nothing is replicated\. It is started again in \d")]
     private static partial Regex Down();
 
     [GeneratedRegex(@"No answer from Datasette since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; what is shown is from then\.")]

@@ -44,6 +44,7 @@ if (args is ["version"])
 
 var startedAt = LocalTime();
 var seen = new ConcurrentDictionary<string, string>();
+var failures = new ConcurrentDictionary<string, string>();
 var syncCounts = new ConcurrentDictionary<string, int>();
 var configuration = await Console.In.ReadToEndAsync();
 if (Value("config") is { } configurationFile)
@@ -170,8 +171,12 @@ Answer Sync(string content)
 
     if (Value("sync-fails") is { } failing && File.Exists(failing))
     {
-        return Fails(HttpStatusCode.InternalServerError, "sync database: database is locked");
+        const string error = "sync database: database is locked";
+        failures[path] = error;
+        return Fails(HttpStatusCode.InternalServerError, error);
     }
+
+    failures.TryRemove(path, out _);
 
     syncCounts.AddOrUpdate(path, 1, (_, before) => before + 1);
     var now = string.Join(' ', new[] { path, $"{path}-wal" }.Select(name => new FileInfo(name)).Select(file => file.Exists ? $"{file.Length} {file.LastWriteTimeUtc:O}" : ""));
@@ -232,18 +237,29 @@ JsonObject Listed(string path)
     return listed;
 }
 
-JsonObject Diagnosed(string path) => new()
+JsonObject Diagnosed(string path)
 {
-    ["path"] = path,
-    ["active"] = false,
-    ["operation"] = "sync",
-    ["phase"] = "update_metrics",
-    ["started_at"] = startedAt,
-    ["updated_at"] = LocalTime(),
-    ["elapsed_seconds"] = 0.00023,
-    ["txid"] = Transactions(path).Taken,
-    ["last_synced_wal_offset"] = 16512,
-};
+    var diagnosed = new JsonObject
+    {
+        ["path"] = path,
+        ["active"] = false,
+        ["operation"] = "sync",
+        ["phase"] = "update_metrics",
+        ["started_at"] = startedAt,
+        ["updated_at"] = LocalTime(),
+        ["elapsed_seconds"] = 0.00023,
+        ["txid"] = Transactions(path).Taken,
+        ["last_synced_wal_offset"] = 16512,
+    };
+    if (failures.TryGetValue(path, out var error))
+    {
+        diagnosed["phase"] = "verify";
+        diagnosed["wal_size"] = 16512;
+        diagnosed["error"] = error;
+    }
+
+    return diagnosed;
+}
 
 Answer Reply(string method, string address, string query, string content)
 {

@@ -82,6 +82,10 @@ public sealed class StandInSpecs
         var expected = await real.AnswerAsync(question);
         Assert.AreEqual(expected, await standIn.AnswerAsync(question));
         StringAssert.EndsWith(expected, ": 500 application/json {error:String}");
+        question = ("GET", "/debug/sync-status", null!);
+        expected = await real.AnswerAsync(question);
+        Assert.AreEqual(expected, await standIn.AnswerAsync(question));
+        StringAssert.Contains(expected, "error:String");
     }
 
     [TestMethod]

@@ -132,7 +132,7 @@ public sealed class WordingSpecs
         Assert.AreEqual("2026-05-01 12:00:00 WARN slow", Wording.Line(new LogReport(local, "WARN", "slow", "")));
         Assert.AreEqual("2026-05-01 12:00:00 UTC: crash", Wording.Line(new RestartReport(local, "crash", "")));
         Assert.Contains("since 2026-05-01 12:00:00 UTC;", Wording.Lost(local));
-        Assert.AreEqual("The database a is failing since 12:00:00 UTC.", Summarize(Seen.Database("a", DatabaseState.Failing) with { Since = local }));
+        Assert.AreEqual("The database a has been failing since 12:00:00 UTC.", Summarize(Seen.Database("a", DatabaseState.Failing) with { Since = local }));
         Assert.AreEqual("failing since 12:00:00 UTC", Wording.Describe(Seen.Database("a", DatabaseState.Failing) with { Since = local }, local));
     }
 
