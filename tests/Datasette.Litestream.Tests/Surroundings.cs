@@ -18,6 +18,7 @@ public sealed class Surroundings
     [AssemblyInitialize]
     public static void Move(TestContext context)
     {
+        _ = context;
         if (Environment.GetEnvironmentVariable(TimeZone) is null)
         {
             Environment.SetEnvironmentVariable(TimeZone, "Asia/Kolkata");
