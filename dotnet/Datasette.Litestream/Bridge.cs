@@ -20,11 +20,20 @@ public sealed class Bridge
     private static readonly TimeSpan FatalTimeout = TimeSpan.FromSeconds(4);
 
     private readonly Lock _stopping = new();
+    private readonly Action<string> _writeError;
     private TimeProvider _time = TimeProvider.System;
     private Replicator? _prepared;
     private Replicator? _replicator;
     private StatusReporter? _reporter;
     private volatile bool _isFatal;
+
+    public Bridge()
+        : this(WriteError)
+    {
+    }
+
+    /// <param name="writeError">Gets what is for standard error, a line at a time, with its line break.</param>
+    internal Bridge(Action<string> writeError) => _writeError = writeError;
 
     /// <summary>Checks all that can be checked before anything is started. The first call, once.</summary>
     /// <param name="request">
@@ -45,22 +54,22 @@ public sealed class Bridge
         ArgumentNullException.ThrowIfNull(request);
         var parsed = StartRequest.Parse(request);
         _time = parsed.Host.Time;
-        _prepared = Task.Run(() => Replicator.PrepareAsync(parsed.Configuration, parsed.Host, WriteError)).GetAwaiter().GetResult();
+        _prepared = Task.Run(() => Replicator.PrepareAsync(parsed.Configuration, parsed.Host, _writeError)).GetAwaiter().GetResult();
         return new JsonArray([.. _prepared.FilesWithoutLog.Select(path => (JsonNode)$"file:{Uri.EscapeDataString(path)}?mode=rw")]).ToJsonString();
     }
 
-    /// <summary>Starts replication, and returns when Litestream replicates.</summary>
-    /// <returns>Warnings, one a line, to be printed as they are; empty for none.</returns>
+    /// <summary>Starts replication, and returns when Litestream replicates. Warnings are on standard error then, a line each.</summary>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
-    public string Start()
+    public void Start()
     {
         var replicator = _prepared ?? throw new InvalidOperationException("not prepared");
         Task.Run(() => replicator.StartAsync(EndProcess)).GetAwaiter().GetResult();
         _replicator = replicator;
         _reporter = new StatusReporter(() => replicator.Snapshot, _time);
-        return replicator.Plan.LogLevel < LogLevel.Warning
-            ? ""
-            : string.Concat(replicator.Snapshot.Warnings.Select(warning => OperatorLog.Line(LogLevel.Warning, warning)));
+        foreach (var warning in replicator.Snapshot.Warnings)
+        {
+            replicator.OperatorLog.Write(LogLevel.Warning, warning);
+        }
     }
 
     /// <summary>How replication stands: a page of the databases, or one database in full.</summary>
@@ -100,21 +109,26 @@ public sealed class Bridge
         return JsonSerializer.Serialize(answer, StatusJson.Default.MachineAnswer);
     }
 
-    /// <summary>Stops replication: Litestream replicates what it has yet to, and ends. Nothing where it has been called.</summary>
-    /// <returns>What went wrong, as a line to be printed; empty where nothing did.</returns>
-    public string Stop()
+    /// <summary>
+    /// Stops replication: Litestream replicates what it has yet to, and ends. What went wrong is on standard error then.
+    /// Does nothing where it has been called.
+    /// </summary>
+    public void Stop()
     {
         lock (_stopping)
         {
             if (_replicator is not { } replicator)
             {
-                return "";
+                return;
             }
 
             _replicator = null;
             _reporter?.Dispose();
             var timeout = _isFatal ? FatalTimeout * 0.75 : replicator.Plan.ShutdownTimeout;
-            return Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() is { } error ? OperatorLog.Line(LogLevel.Error, error) : "";
+            if (Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() is { } error)
+            {
+                replicator.OperatorLog.Write(LogLevel.Error, error);
+            }
         }
     }
 
@@ -147,7 +161,7 @@ public sealed class Bridge
     private void EndProcess(string message)
     {
         _isFatal = true;
-        WriteError(OperatorLog.Line(LogLevel.Error, $"{message} Datasette ends."));
+        _writeError(OperatorLog.Line(LogLevel.Error, $"{message} Datasette ends."));
         _ = LibC.kill(Environment.ProcessId, LibC.SIGTERM);
         _ = Task.Run(async () =>
         {

@@ -26,7 +26,6 @@ internal sealed class Replicator
     private readonly LitestreamBinary _binary;
     private readonly HostEnvironment _host;
     private readonly LitestreamLog _log;
-    private readonly OperatorLog _operatorLog;
     private readonly List<DatabaseLock> _locks = [];
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
@@ -47,13 +46,16 @@ internal sealed class Replicator
         _log = new LitestreamLog(host.Time);
         _secrets = new SecretCollection(plan.Secrets);
         _log.Redactor = _secrets.Redactor;
-        _operatorLog = new OperatorLog(plan.LogLevel, writeError, text => _log.Redactor.Redact(text));
+        OperatorLog = new OperatorLog(plan.LogLevel, writeError, text => _log.Redactor.Redact(text));
         _socketFolder = SocketFolder.Create(host.Variables);
         _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
         _configuration = Yaml.Write(_document);
     }
 
     public ReplicationPlan Plan { get; }
+
+    /// <summary>What is for the operator.</summary>
+    public OperatorLog OperatorLog { get; }
 
     /// <summary>How it all stands now.</summary>
     public ReplicationSnapshot Snapshot => new(
@@ -186,7 +188,7 @@ internal sealed class Replicator
                 {
                     if (keepsOnFailure)
                     {
-                        _operatorLog.Write(LogLevel.Warning, $"{error.Message} The credentials from before stay in use.");
+                        OperatorLog.Write(LogLevel.Warning, $"{error.Message} The credentials from before stay in use.");
                     }
                     else
                     {
@@ -264,7 +266,7 @@ internal sealed class Replicator
     {
         if (DaemonEvents.Describe(before, after) is { } told)
         {
-            _operatorLog.Write(told.Level, told.Sentence);
+            OperatorLog.Write(told.Level, told.Sentence);
         }
     }
 

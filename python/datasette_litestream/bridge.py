@@ -53,7 +53,7 @@ def start(datasette: Datasette) -> None:
             # Litestream switches those that cannot be switched now, or reports what is wrong with them.
             with suppress(sqlite3.Error), closing(sqlite3.connect(file, uri=True, timeout=1)) as connection:
                 connection.execute("PRAGMA journal_mode=wal")
-        tell(bridge.Start())
+        bridge.Start()
     except Exception as error:
         # An exception of .NET has its message there; its text has the stack trace, too.
         refusals[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
@@ -65,13 +65,7 @@ def start(datasette: Datasette) -> None:
 def stop(datasette: Datasette) -> None:
     """Stops replication; does nothing where it has stopped or never started."""
     if bridge := bridges.pop(datasette, None):
-        tell(bridge.Stop())
-
-
-def tell(text: str) -> None:
-    """Writes to standard error, which may be closed or on a full disk: replication does not depend on it."""
-    with suppress(OSError, ValueError):
-        print(text, end="", file=sys.stderr)
+        bridge.Stop()
 
 
 async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:

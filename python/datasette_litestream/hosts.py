@@ -34,7 +34,8 @@ def startup(datasette: Datasette) -> Any:
             if datasette not in _applications:
                 raise StartupError(str(error)) from None
             # A server without a lifespan would answer 500 to every request, and start all plugins again at each.
-            bridge.tell(f"{error}\n")
+            with suppress(OSError, ValueError):
+                print(error, file=sys.stderr)
             # Nor does Datasette show, as it goes on, what was refused because it would.
             for block in bridge.plugin_blocks(configuration(datasette)[0]).values():
                 block[bridge.PLUGIN] = "***"

@@ -10,7 +10,6 @@ from . import bridge
 from .datasette_versions import VIEW_STATUS, Datasette, is_allowed
 
 PATH, FRESH = "/-/litestream-status", {"cache-control": "no-store"}
-UNCONFIGURED = '{"state": "unconfigured"}\n'
 TITLE, DESCRIPTION = "Litestream status", "How the replication of this database stands"
 LINE = '<link rel="stylesheet" href="{}"><p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
 
@@ -35,7 +34,7 @@ async def answer(datasette: Datasette, request: Request) -> Response:
     what = request.url_vars["what"]
     if what != "health":
         await check_permission(datasette, request)
-    not_configured = {"status": 200 if what == "json" else 404, "content_type": "application/json", "body": UNCONFIGURED}
+    not_configured = {"status": 200 if what == "json" else 404, "content_type": "application/json", "body": '{"state": "unconfigured"}\n'}
     reply = await bridge.ask(datasette, "Answer", what, request.query_string) or not_configured
     return Response(reply["body"], status=reply["status"], headers=FRESH, content_type=reply["content_type"])
 

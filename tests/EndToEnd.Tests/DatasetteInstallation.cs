@@ -33,8 +33,8 @@ internal sealed partial record DatasetteInstallation(string Python, string Versi
             var version = Environment.GetEnvironmentVariable("DATASETTE_LITESTREAM_TEST_DATASETTE");
             var pythonNet = Environment.GetEnvironmentVariable("DATASETTE_LITESTREAM_TEST_PYTHONNET");
             return version is null && pythonNet is null
-                ? OnPath ?? SkipWithout()
-                : Of(version ?? (OnPath ?? SkipWithout()).Version, pythonNet != "0");
+                ? OnPath ?? throw SkipWithout()
+                : Of(version ?? (OnPath ?? throw SkipWithout()).Version, pythonNet != "0");
         }
     }
 
@@ -42,7 +42,7 @@ internal sealed partial record DatasetteInstallation(string Python, string Versi
     public static DatasetteInstallation Main10 =>
         Main is { Is10: true } main ? main
         : Directory.Exists(Path.Combine(SetUp, $"datasette-{Newest10}")) ? Of(Newest10, Main.HasPythonNet)
-        : SkipWithout("Datasette 0.65 has no such thing, and there is no Datasette 1.0; scripts/setup gets it where pip gives it");
+        : throw SkipWithout("Datasette 0.65 has no such thing, and there is no Datasette 1.0; scripts/setup gets it where pip gives it");
 
     /// <summary>The versions that the core runs on: the stable one, the oldest and the newest 1.0 that are supported.</summary>
     public static IReadOnlyList<string> Supported { get; } = ["0.65.5", "1.0a20", Newest10];
@@ -63,9 +63,9 @@ internal sealed partial record DatasetteInstallation(string Python, string Versi
         var python = Path.Combine(SetUp, $"datasette-{version}", "bin/python");
         python = File.Exists(python) ? python
             : OnPath?.Version == version && !OnPath.HasPythonNet ? OnPath.Python
-            : SkipWithout($"there is no Datasette {version}{(hasPythonNet ? "" : " without Python.NET")}; scripts/setup gets it where pip gives it").Python;
+            : throw SkipWithout($"there is no Datasette {version}{(hasPythonNet ? "" : " without Python.NET")}; scripts/setup gets it where pip gives it");
         return hasPythonNet && !Directory.Exists(SetUpPythonNet)
-            ? SkipWithout("there is no Python.NET; scripts/setup gets it where pip gives it")
+            ? throw SkipWithout("there is no Python.NET; scripts/setup gets it where pip gives it")
             : new(python, version, hasPythonNet);
     }
 
@@ -109,11 +109,7 @@ internal sealed partial record DatasetteInstallation(string Python, string Versi
         return result.ExitCode == 0 ? result.StandardOutput.Trim() : null;
     });
 
-    private static DatasetteInstallation SkipWithout(string reason = "there is no datasette on PATH; scripts/setup gets it")
-    {
-        RealParts.Skip(reason);
-        return null!;
-    }
+    private static Exception SkipWithout(string reason = "there is no datasette on PATH; scripts/setup gets it") => Skip.Because(reason);
 
     [GeneratedRegex(@"^#! *(\S.*python[\d.]*)\s*$")]
     private static partial Regex Shebang();

@@ -172,12 +172,23 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
-        if (!_process.HasExited)
+        try
         {
-            await StopAsync();
+            if (!_process.HasExited)
+            {
+                await StopAsync();
+            }
         }
-
-        _process.Dispose();
+        catch (TimeoutException ex)
+        {
+            // The next test is not to meet it.
+            _process.Kill(entireProcessTree: true);
+            throw new InvalidOperationException($"Datasette did not end within {Patience} of SIGTERM, and was killed:\n{Output}", ex);
+        }
+        finally
+        {
+            _process.Dispose();
+        }
     }
 
     private static async Task<DatasetteProcess> LaunchAsync(

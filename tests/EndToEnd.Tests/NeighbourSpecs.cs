@@ -155,7 +155,7 @@ public sealed partial class NeighbourSpecs
         }
         catch (InvalidOperationException ex) when (NotToBeHad().Match(ex.Message) is { Success: true } missing)
         {
-            RealParts.Skip($"pip does not give {missing.Groups[1].Value}");
+            throw Skip.Because($"pip does not give {missing.Groups[1].Value}");
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using CliWrap;
 using CliWrap.Buffered;
 
@@ -7,7 +6,7 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>
 /// The real programs that these tests run. Where one is missing, the tests that need it are skipped and say so: each
-/// property ends the test as inconclusive instead of returning.
+/// property throws what ends the test instead of returning.
 /// </summary>
 internal static class RealParts
 {
@@ -17,37 +16,37 @@ internal static class RealParts
 
     /// <summary>A Python with pip, and with hatchling to build the wheel with.</summary>
     public static string Builder =>
-        FirstThatImports("hatchling, pip") ?? Skip("no Python has hatchling; pip install hatchling");
+        FirstThatImports("hatchling, pip") ?? throw Skip.Because("no Python has hatchling; pip install hatchling");
 
     /// <summary>The Litestream on PATH: 0.5 where that is to be had, else 0.3.13.</summary>
     public static string Litestream =>
-        Find("litestream") ?? Skip($"there is no litestream on PATH; {InstallLitestream}");
+        Find("litestream") ?? throw Skip.Because($"there is no litestream on PATH; {InstallLitestream}");
 
     /// <summary>Litestream 0.5, for what 0.3 does not have.</summary>
     public static string Litestream05 =>
         !VersionOf(Litestream).StartsWith("0.5.", StringComparison.Ordinal)
-            ? Skip($"litestream on PATH is not 0.5 but {VersionOf(Litestream)}; {InstallLitestream}")
+            ? throw Skip.Because($"litestream on PATH is not 0.5 but {VersionOf(Litestream)}; {InstallLitestream}")
             : Litestream;
 
     /// <summary>Litestream 0.3.13, installed beside the other one as <c>litestream-0.3.13</c>.</summary>
     public static string Litestream03 =>
-        Find("litestream-0.3.13") ?? Skip("there is no litestream-0.3.13 on PATH; scripts/setup gets it");
+        Find("litestream-0.3.13") ?? throw Skip.Because("there is no litestream-0.3.13 on PATH; scripts/setup gets it");
 
     /// <summary>A Chromium for Playwright to drive.</summary>
     public static string Chromium =>
         Find("chromium") ?? Find("google-chrome") ?? Find("chromium-browser")
-            ?? Skip("there is neither chromium nor google-chrome on PATH");
+            ?? throw Skip.Because("there is neither chromium nor google-chrome on PATH");
 
     /// <summary>A Python with moto, whose S3 server checks signatures.</summary>
     public static string MotoPython =>
-        FirstThatImports("moto.server") ?? Skip("no Python has moto; pip install 'moto[server]'");
+        FirstThatImports("moto.server") ?? throw Skip.Because("no Python has moto; pip install 'moto[server]'");
 
     /// <summary>Skips the test where Datasette's Python has no Python.NET.</summary>
     public static void RequirePythonNet()
     {
         if (!DatasetteInstallation.Main.HasPythonNet)
         {
-            Skip("the Python of Datasette lacks Python.NET; pip install pythonnet");
+            throw Skip.Because("the Python of Datasette lacks Python.NET; pip install pythonnet");
         }
     }
 
@@ -63,13 +62,6 @@ internal static class RealParts
 
     /// <summary>Whether a Python has all of some modules, separated by commas.</summary>
     public static bool CanImport(string python, string modules) => Run(python, "-c", $"import {modules}").ExitCode == 0;
-
-    /// <summary>Ends the test as skipped.</summary>
-    public static string Skip(string reason)
-    {
-        Assert.Inconclusive($"skipped: {reason}");
-        throw new UnreachableException();
-    }
 
     private static string VersionOf(string litestream) => LitestreamVersions.GetOrAdd(
         litestream, static litestream => Run(litestream, "version").StandardOutput.Trim().TrimStart('v'));

@@ -19,14 +19,19 @@
 //   ltx=BYTES             leaves a transaction of this size beside the first database when it syncs it, of twice the size beside the second, …
 //   hold-syncs=FILE       answers no request for a sync while there is FILE
 //   sync-fails=FILE       answers requests for a sync with an error while there is FILE
-//   no-list               lists no databases, as Go writes that
+//   no-list               lists no databases
 //   requests=FILE         adds the path of every request on the control socket to FILE
 //   syncs=FILE            adds the body of every request for a sync to FILE
+//
+// On the control socket it answers as Litestream 0.5.17 does, which a test compares; what it does not know, it does not find.
+// All times that it tells are local, as Litestream's are: two hours ahead of UTC, wherever the tests run.
 
 using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
@@ -38,6 +43,9 @@ if (args is ["version"])
     return 0;
 }
 
+var startedAt = LocalTime();
+var seen = new ConcurrentDictionary<string, string>();
+var failures = new ConcurrentDictionary<string, string>();
 var syncCounts = new ConcurrentDictionary<string, int>();
 var configuration = await Console.In.ReadToEndAsync();
 if (Value("config") is { } configurationFile)
@@ -93,7 +101,7 @@ if (!words.Contains("never-ready"))
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(path));
         listener.Listen();
-        Log("INFO", "control socket listening", path);
+        Log("INFO", "control socket listening", path, "server");
         _ = Task.Run(() => ServeAsync(listener));
     }
 
@@ -114,14 +122,21 @@ return exitCode;
 string? Value(string name) =>
     words.FirstOrDefault(word => word.StartsWith($"{name}=", StringComparison.Ordinal))?[(name.Length + 1)..];
 
-void Log(string level, string message, string? path = null)
+DateTimeOffset LocalTime() => DateTimeOffset.UtcNow.ToOffset(TimeSpan.FromHours(2));
+
+void Log(string level, string message, string? path = null, string? system = null)
 {
     if (level == "INFO" && words.Contains("silent"))
     {
         return;
     }
 
-    var line = new JsonObject { ["time"] = DateTimeOffset.UtcNow.ToString("O"), ["level"] = level, ["msg"] = message };
+    var line = new JsonObject { ["time"] = LocalTime(), ["level"] = level, ["msg"] = message };
+    if (system is not null)
+    {
+        line["system"] = system;
+    }
+
     if (path is not null)
     {
         line["path"] = path;
@@ -141,25 +156,85 @@ void Note(string name, string line)
     }
 }
 
-// As Litestream 0.5.17 answers: the replica's position follows a moment after a change was taken.
-JsonObject Sync(string path)
+// The last transaction that it has taken from a database, and the last one that is at the replica, which follows a moment later.
+(int Taken, int Replicated) Transactions(string path)
 {
     const int txid = 7;
-    var count = syncCounts.AddOrUpdate(path, 1, (_, before) => before + 1);
-    if (Value("ltx") is { } bytes)
+    var count = syncCounts.GetValueOrDefault(path);
+    return (txid, words.Contains("never-synced") || count <= int.Parse(Value("slow-replica") ?? "0") ? 0 : txid);
+}
+
+Answer Sync(string content)
+{
+    if (Path(content) is not { } path)
     {
-        var folder = Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}-litestream", "ltx", "0");
-        Directory.CreateDirectory(folder);
-        File.WriteAllBytes(Path.Combine(folder, $"{txid:x16}-{txid:x16}.ltx"), new byte[int.Parse(bytes) * (1 + databases.IndexOf(path))]);
+        return new Answer(HttpStatusCode.BadRequest, new JsonObject { ["error"] = "invalid request body", ["details"] = "not JSON" });
     }
 
-    return new JsonObject
+    if (path.Length == 0)
     {
-        ["status"] = count == 1 ? "synced_local" : "no_change",
+        return Fails(HttpStatusCode.BadRequest, "path required");
+    }
+
+    if (!databases.Contains(path))
+    {
+        return Fails(HttpStatusCode.NotFound, $"database not found: {path}");
+    }
+
+    if (Value("sync-fails") is { } failing && File.Exists(failing))
+    {
+        const string error = "sync database: database is locked";
+        failures[path] = error;
+        return Fails(HttpStatusCode.InternalServerError, error);
+    }
+
+    failures.TryRemove(path, out _);
+
+    syncCounts.AddOrUpdate(path, 1, (_, before) => before + 1);
+    var now = string.Join(' ', new[] { path, $"{path}-wal" }.Select(name => new FileInfo(name)).Select(file => file.Exists ? $"{file.Length} {file.LastWriteTimeUtc:O}" : ""));
+    var isChanged = seen.GetValueOrDefault(path) != now;
+    seen[path] = now;
+    var (taken, replicated) = Transactions(path);
+    if (Value("ltx") is { } bytes)
+    {
+        LeaveTransaction(path, taken, int.Parse(bytes) * (1 + databases.IndexOf(path)));
+    }
+
+    return new Answer(HttpStatusCode.OK, new JsonObject
+    {
+        ["status"] = isChanged ? "synced_local" : "no_change",
         ["path"] = path,
-        ["txid"] = txid,
-        ["replicated_txid"] = words.Contains("never-synced") || count <= int.Parse(Value("slow-replica") ?? "0") ? 0 : txid,
-    };
+        ["txid"] = taken,
+        ["replicated_txid"] = replicated,
+    });
+
+    static string? Path(string content)
+    {
+        try
+        {
+            return (string?)JsonNode.Parse(content)!["path"] ?? "";
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}
+
+// As Litestream does: whoever looks finds no half of it.
+void LeaveTransaction(string path, int txid, int bytes)
+{
+    var folder = Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}-litestream", "ltx", "0");
+    Directory.CreateDirectory(folder);
+    var file = Path.Combine(folder, $"{txid:x16}-{txid:x16}.ltx");
+    lock (databases)
+    {
+        if (!File.Exists(file))
+        {
+            File.WriteAllBytes($"{file}.tmp", new byte[bytes]);
+            File.Move($"{file}.tmp", file);
+        }
+    }
 }
 
 JsonObject Listed(string path)
@@ -168,11 +243,82 @@ JsonObject Listed(string path)
     var listed = new JsonObject { ["path"] = path, ["status"] = "replicating" };
     if (!words.Contains("never-synced"))
     {
-        listed["last_sync_at"] = DateTimeOffset.UtcNow.ToString("O");
+        listed["last_sync_at"] = LocalTime();
     }
 
     return listed;
 }
+
+JsonObject Diagnosed(string path)
+{
+    var diagnosed = new JsonObject
+    {
+        ["path"] = path,
+        ["active"] = false,
+        ["operation"] = "sync",
+        ["phase"] = "update_metrics",
+        ["started_at"] = startedAt,
+        ["updated_at"] = LocalTime(),
+        ["elapsed_seconds"] = 0.00023,
+        ["txid"] = Transactions(path).Taken,
+        ["last_synced_wal_offset"] = 16512,
+    };
+    if (failures.TryGetValue(path, out var error))
+    {
+        diagnosed["phase"] = "verify";
+        diagnosed["wal_size"] = 16512;
+        diagnosed["error"] = error;
+    }
+
+    return diagnosed;
+}
+
+Answer Reply(string method, string address, string query, string content)
+{
+    var known = address switch
+    {
+        "/sync" => "POST",
+        "/info" or "/list" or "/txid" or "/debug/sync-status" => "GET",
+        _ => null,
+    };
+    if (known is null)
+    {
+        return new Answer(HttpStatusCode.NotFound, null, "404 page not found\n");
+    }
+
+    if (method != known)
+    {
+        return new Answer(HttpStatusCode.MethodNotAllowed, null, "Method Not Allowed\n");
+    }
+
+    var path = query.Split('&').FirstOrDefault(part => part.StartsWith("path=", StringComparison.Ordinal)) is { } named
+        ? Uri.UnescapeDataString(named["path=".Length..].Replace('+', ' '))
+        : "";
+    return address switch
+    {
+        "/sync" => Sync(content),
+        "/list" => Succeeds(new JsonObject { ["databases"] = new JsonArray([.. words.Contains("no-list") ? [] : databases.Select(Listed)]) }),
+        "/txid" when path.Length == 0 => Fails(HttpStatusCode.BadRequest, "path required"),
+        "/txid" when databases.Contains(path) => Succeeds(new JsonObject { ["txid"] = Transactions(path).Taken }),
+        "/debug/sync-status" when path.Length == 0 || databases.Contains(path) => Succeeds(new JsonObject
+        {
+            ["databases"] = new JsonArray([.. databases.Where(database => path.Length == 0 || database == path).Select(Diagnosed)]),
+        }),
+        "/txid" or "/debug/sync-status" => Fails(HttpStatusCode.NotFound, "database not found"),
+        _ => Succeeds(new JsonObject
+        {
+            ["version"] = version,
+            ["pid"] = Environment.ProcessId,
+            ["uptime_seconds"] = (int)(LocalTime() - startedAt).TotalSeconds,
+            ["started_at"] = startedAt,
+            ["database_count"] = databases.Count,
+        }),
+    };
+}
+
+Answer Succeeds(JsonObject body) => new(HttpStatusCode.OK, body);
+
+Answer Fails(HttpStatusCode status, string error) => new(status, new JsonObject { ["error"] = error });
 
 async Task ServeAsync(Socket listener)
 {
@@ -204,7 +350,8 @@ async Task ServeAsync(Socket listener)
                 return;
             }
 
-            var address = request.Split(' ')[1].Split('?')[0];
+            var parts = request.Split(' ')[1].Split('?', 2);
+            var address = parts[0];
             Note("requests", address);
             if (address == "/sync")
             {
@@ -221,16 +368,13 @@ async Task ServeAsync(Socket listener)
                 await Task.Delay(5);
             }
 
-            var fails = address == "/sync" && Value("sync-fails") is { } failing && File.Exists(failing);
-            var body = (address switch
-            {
-                "/sync" when fails => new JsonObject { ["error"] = "sync database: database is locked" },
-                "/sync" => Sync((string)JsonNode.Parse(new string(content))!["path"]!),
-                "/list" => new JsonObject { ["databases"] = words.Contains("no-list") ? null : new JsonArray([.. databases.Select(path => (JsonNode)Listed(path))]) },
-                _ => new JsonObject { ["version"] = version, ["pid"] = Environment.ProcessId },
-            }).ToJsonString();
+            var answer = Reply(request.Split(' ')[0], address, parts.Length > 1 ? parts[1] : "", new string(content));
+            var body = answer.Json is { } json ? json.ToJsonString() + "\n" : answer.Text;
+            var type = answer.Json is null ? "text/plain; charset=utf-8" : "application/json";
             await stream.WriteAsync(Encoding.UTF8.GetBytes(
-                $"HTTP/1.1 {(fails ? "500 Internal Server Error" : "200 OK")}\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}"));
+                $"HTTP/1.1 {(int)answer.Status} {answer.Status}\r\nContent-Type: {type}\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}"));
         }
     }
 }
+
+internal sealed record Answer(HttpStatusCode Status, JsonObject? Json, string Text = "");

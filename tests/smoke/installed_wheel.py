@@ -49,10 +49,10 @@ print(json.dumps({
 """
 # What the plugin adds to Datasette, and a text that tells that it is there.
 PAGES = {
-    "/-/litestream-status": "trees",
+    "/-/litestream-status": "/backup/trees",
     "/-/litestream-status?database=trees": "litestream restore",
-    "/-/litestream-status.json": '"trees"',
-    "/-/litestream/metrics": "litestream_",
+    "/-/litestream-status.json": '"name":"trees"',
+    "/-/litestream/metrics": "\nlitestream_db_size{",
 }
 # Datasette 0.65 has no place for it.
 PAGES_OF_1_0 = {"/trees": "litestream-line"}

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Datasette.Litestream.Configuration;
@@ -137,7 +138,9 @@ internal sealed class LitestreamProcess : IDisposable
         catch (TimeoutException)
         {
             await KillAsync().ConfigureAwait(false);
-            return $"Litestream did not end within {timeout.TotalSeconds:0.#} s and was killed; its last changes may not be replicated yet.";
+            return string.Create(
+                CultureInfo.InvariantCulture,
+                $"Litestream did not end within {timeout.TotalSeconds:0.#} s and was killed; its last changes may not be replicated yet.");
         }
     }
 

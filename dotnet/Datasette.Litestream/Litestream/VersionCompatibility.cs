@@ -50,7 +50,8 @@ internal static class VersionCompatibility
             FindUnknownSettings(database.Key, database.Settings, SettingsTable.Database, version, releaseLine, problems);
         }
 
-        foreach (var replica in plan.Databases.SelectMany(database => database.Replicas))
+        // One key path is one mistake, however many databases it is written for.
+        foreach (var replica in plan.Databases.SelectMany(database => database.Replicas).DistinctBy(replica => replica.Key))
         {
             var type = ReplicaType.ByName[replica.Type];
             if (!type.ReleaseLines.HasFlag(releaseLine))

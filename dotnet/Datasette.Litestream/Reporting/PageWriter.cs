@@ -243,7 +243,7 @@ internal static class PageWriter
         var marks = new List<MarkText>();
         for (var mark = start + (step - TimeSpan.FromTicks(start.UtcTicks % step.Ticks)); mark <= history.End; mark += step)
         {
-            marks.Add(new MarkText(Drawing.Percent((mark - start) / length), $"{mark.UtcDateTime:HH:mm}"));
+            marks.Add(new MarkText(Drawing.Percent((mark - start) / length), mark.UtcDateTime.ToString("HH:mm", CultureInfo.InvariantCulture)));
         }
 
         return marks;

@@ -191,5 +191,5 @@ internal static class Wording
 
     private static string Moment(DateTimeOffset? time) => time is { } known ? Clock(known) : "the start";
 
-    private static string Clock(DateTimeOffset time) => $"{time.UtcDateTime:HH:mm:ss} UTC";
+    private static string Clock(DateTimeOffset time) => string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:HH:mm:ss} UTC");
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream.Tests.Configuration;
@@ -29,7 +30,7 @@ internal static class Examples
     {
         SettingKind.Flag => "\"true\"",
         SettingKind.Duration => "\"soon\"",
-        SettingKind.Count => $"{setting.Min - 1}",
+        SettingKind.Count => (setting.Min - 1).ToString(CultureInfo.InvariantCulture),
         SettingKind.Size => "0",
         SettingKind.Choice => "\"other\"",
         _ => "7",

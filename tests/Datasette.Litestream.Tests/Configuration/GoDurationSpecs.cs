@@ -1,9 +1,11 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream.Tests.Configuration;
 
 [TestClass]
-public sealed class GoDurationSpecs
+public sealed partial class GoDurationSpecs
 {
     [TestMethod]
     [DataRow("10s", "10s")]
@@ -54,10 +56,28 @@ public sealed class GoDurationSpecs
     [TestMethod]
     public void Any_number_of_ticks_comes_back()
     {
-        for (var ticks = 1L; ticks < TimeSpan.FromDays(365 * 290).Ticks; ticks = ticks * 3 + 7)
+        const long most = 365 * 290 * TimeSpan.TicksPerDay;
+        for (var i = 0; i < 10_000; i++)
         {
-            var duration = TimeSpan.FromTicks(ticks);
-            Assert.AreEqual(duration, GoDuration.Parse(GoDuration.Format(duration)));
+            // As many short ones as long ones.
+            var duration = TimeSpan.FromTicks(Random.Shared.NextInt64(1, most >> Random.Shared.Next(55)));
+            var written = GoDuration.Format(duration);
+            Assert.AreEqual(duration, Read(written), $"{duration.Ticks} ticks: {written}");
+            Assert.AreEqual(duration, GoDuration.Parse(written), $"{duration.Ticks} ticks: {written}");
         }
     }
+
+    /// <summary>Reads what is written, as Go would: hours, minutes and seconds, each of them but once.</summary>
+    private static TimeSpan Read(string written)
+    {
+        var parts = Written().Match(written);
+        Assert.IsTrue(parts.Success && written.Length > 0, written);
+        var (hours, minutes, seconds) = (Number("h"), Number("m"), Number("s"));
+        return TimeSpan.FromTicks((long)((hours * 3600 + minutes * 60 + seconds) * TimeSpan.TicksPerSecond));
+
+        decimal Number(string unit) => parts.Groups[unit] is { Success: true } part ? decimal.Parse(part.Value, CultureInfo.InvariantCulture) : 0;
+    }
+
+    [GeneratedRegex(@"^(?:(?<h>[0-9]+)h)?(?:(?<m>[0-9]+)m)?(?:(?<s>[0-9]+(?:\.[0-9]+)?)s)?$")]
+    private static partial Regex Written();
 }

@@ -52,14 +52,22 @@ public sealed class CredentialRefreshSpecs : IDisposable
     public async Task The_next_refresh_waits_for_a_change_to_be_taken_up()
     {
         var taking = new TaskCompletionSource();
-        _ = Run(onChanged: _ => taking.Task);
+        var taken = new TaskCompletionSource();
+        _ = Run(onChanged: _ =>
+        {
+            taken.SetResult();
+            return taking.Task;
+        });
         _source.Next = () => Second;
         await _clock.PassAsync(Interval);
         await Eventually.HoldsAsync(() => _source.Reads == 1);
+        await taken.Task.InTimeAsync();
         _clock.Advance(TimeSpan.FromHours(5));
         Assert.AreEqual(1, _source.Reads);
         taking.SetResult();
         await RefreshAsync();
+        Assert.AreEqual(2, _source.Reads);
+        Assert.AreEqual(_begin + (2 * Interval) + TimeSpan.FromHours(5), _clock.Now);
     }
 
     [TestMethod]

@@ -83,7 +83,9 @@ public sealed class CredentialsCommandSpecs : IDisposable
     public async Task Only_the_beginning_of_its_standard_error_is_shown()
     {
         Script("yes | head -c 1000000 >&2; exit 1");
-        Assert.IsLessThan(3000, (await FaultAsync("keys")).Length);
+        var message = await FaultAsync("keys");
+        StringAssert.StartsWith(message, "credentials-command: keys failed with exit code 1. Its standard error: y\ny\n");
+        Assert.IsInRange(1000, 3000, message.Length);
     }
 
     [TestMethod]

@@ -68,10 +68,12 @@ internal sealed class Stage : IDisposable
     public static StartedChild StartLeftover(string words = "") =>
         new(FakeLitestream, LitestreamProcess.Arguments, Variables($"never-ready says=ready {words}"));
 
-    /// <summary>Supervises, with delays that chance makes the same every time.</summary>
+    /// <summary>Supervises, with delays that chance makes others every time; how they came about is in the output of a test that fails.</summary>
     public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null, TimeProvider? time = null, Action<DaemonStatus, DaemonStatus>? onChanged = null)
     {
-        var supervisor = new Supervisor(settings, Log, time ?? Clock, new Random(1), onStarted ?? (_ => { }), onChanged ?? ((_, _) => { }));
+        var seed = Random.Shared.Next();
+        Console.WriteLine($"Supervised with the seed {seed}.");
+        var supervisor = new Supervisor(settings, Log, time ?? Clock, new Random(seed), onStarted ?? (_ => { }), onChanged ?? ((_, _) => { }));
         _supervisors.Add(supervisor);
         return supervisor;
     }

@@ -59,7 +59,9 @@ public sealed class StartSpecs
         using var stage = new Stage();
         var supervisor = stage.Supervise(stage.Script("ready; exec sleep 1000") with { DatabasePaths = [stage.Database, stage.Folder["b.db"]] });
         await Eventually.HoldsAsync(() => stage.Log.Entries.Count == 1);
-        Assert.IsFalse(supervisor.FirstStart.IsCompleted);
+        await stage.Clock.PassAsync(seconds: 60);
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        StringAssert.StartsWith(error.Message, "Litestream was not ready within 60 s of its start.");
     }
 
     [TestMethod]
@@ -143,7 +145,9 @@ public sealed class StartSpecs
         var supervisor = await stage.RunAsync(stage.Settings());
         await stage.KillAsync(supervisor);
         Assert.IsTrue(File.Exists(stage.Folder["control"]));
-        await Assert.ThrowsExactlyAsync<ReplicationException>(
-            () => stage.Supervise(stage.Settings("fail")).FirstStart.InTimeAsync());
+        var other = stage.Supervise(stage.Settings("never-ready"));
+        await stage.Clock.PassAsync(seconds: 60);
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => other.FirstStart.InTimeAsync());
+        StringAssert.StartsWith(error.Message, "Litestream was not ready within 60 s of its start.");
     }
 }

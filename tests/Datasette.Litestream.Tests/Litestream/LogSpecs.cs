@@ -28,6 +28,17 @@ public sealed class LogSpecs
     }
 
     [TestMethod]
+    [DataRow("2026-05-01T12:00:00.5Z")]
+    [DataRow("2026-05-01T14:00:00.5+02:00")]
+    [DataRow("2026-05-01T17:30:00.500000000+05:30")]
+    [DataRow("2026-05-01T08:30:00.5-03:30")]
+    public void A_local_time_is_the_moment_that_it_is(string time)
+    {
+        Write($$"""{"time":"{{time}}","level":"INFO","msg":"sync"}""" + "\n");
+        Assert.AreEqual(new DateTimeOffset(2026, 5, 1, 12, 0, 0, 500, TimeSpan.Zero), Only.Time);
+    }
+
+    [TestMethod]
     [DataRow("panic: out of memory", "INFO")]
     [DataRow("Error: told to fail", "ERROR")]
     [DataRow("{not JSON", "INFO")]

@@ -5,7 +5,7 @@ namespace Datasette.Litestream.Tests.Litestream;
 /// <summary>Prometheus' own check of an exposition.</summary>
 internal static class Promtool
 {
-    /// <summary>What it has to say, one line each; the test is inconclusive where it is not installed.</summary>
+    /// <summary>What it has to say, one line each; the test is skipped where it is not installed.</summary>
     public static async Task<(bool IsValid, string[] Complaints)> CheckAsync(string exposition)
     {
         using var check = new StartedChild(Programs.Require("promtool"), ["check", "metrics"], input: exposition);

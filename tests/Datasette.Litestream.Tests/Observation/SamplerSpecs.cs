@@ -147,8 +147,9 @@ public sealed class SamplerSpecs : IDisposable
 
         Assert.AreEqual(2, Requests("/sync"));
         File.Delete(holding);
-        while ((await _sampler.LatestAsync()).Databases.Single() is not { Evidence: { TakenTxid: 7, ReplicatedTxid: 7 }, State: DatabaseState.Replicating })
+        for (var look = 0; (await _sampler.LatestAsync()).Databases.Single() is not { Evidence: { TakenTxid: 7, ReplicatedTxid: 7 }, State: DatabaseState.Replicating }; look++)
         {
+            Assert.IsLessThan(1000, look, "the answer is never heard");
             await PassToNextLookAsync();
         }
 
@@ -161,10 +162,21 @@ public sealed class SamplerSpecs : IDisposable
         var failing = _site.Folder.Write("failing", "");
         _site.Words = $"sync-fails={failing}";
         await StartAsync();
-        Assert.AreEqual(DatabaseState.Starting, (await _sampler!.LatestAsync().InTimeAsync()).Databases.Single().State);
-        File.Delete(failing);
+        await _sampler!.LatestAsync().InTimeAsync();
+
+        // What was asked for at one look, Litestream reports at the next.
         await PassToNextLookAsync();
-        Assert.AreEqual(DatabaseState.Replicating, (await _sampler.LatestAsync()).Databases.Single().State);
+        var failed = (await _sampler.LatestAsync()).Databases.Single();
+        Assert.AreEqual((DatabaseState.Failing, "sync database: database is locked"), (failed.State, failed.Error));
+        var asked = Requests("/sync");
+        File.Delete(failing);
+        for (var look = 0; (await _sampler.LatestAsync()).Databases.Single().State != DatabaseState.Replicating; look++)
+        {
+            Assert.IsLessThan(10, look, "it is not asked again");
+            await PassToNextLookAsync();
+        }
+
+        Assert.IsGreaterThan(asked, Requests("/sync"));
     }
 
     [TestMethod]

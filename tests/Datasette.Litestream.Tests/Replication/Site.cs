@@ -14,6 +14,7 @@ namespace Datasette.Litestream.Tests.Replication;
 internal sealed class Site : IDisposable
 {
     private readonly List<Bridge> _bridges = [];
+    private readonly ConcurrentQueue<string> _fatal = [];
 
     public Site()
     {
@@ -32,7 +33,7 @@ internal sealed class Site : IDisposable
     /// <summary>Datasette's names of its databases.</summary>
     public IReadOnlyList<string> Databases { get; set; } = ["parks"];
 
-    /// <summary>What a replicator that was started here has written to standard error, a line each.</summary>
+    /// <summary>What was written to standard error, a line each.</summary>
     public ConcurrentQueue<string> OperatorLines { get; } = new();
 
     /// <summary>Variables beyond those that FakeLitestream needs.</summary>
@@ -76,10 +77,11 @@ internal sealed class Site : IDisposable
     /// <summary>Starts a bridge, and returns it with its warnings.</summary>
     public (Bridge Bridge, string Warnings) Start()
     {
-        var bridge = new Bridge();
+        var bridge = new Bridge(OperatorLines.Enqueue);
         _bridges.Add(bridge);
         _ = bridge.Prepare(Request());
-        return (bridge, bridge.Start());
+        bridge.Start();
+        return (bridge, string.Concat(OperatorLines));
     }
 
     /// <summary>Starts what is behind a bridge, with a clock of the test's.</summary>
@@ -87,7 +89,7 @@ internal sealed class Site : IDisposable
     {
         var request = StartRequest.Parse(Request(), time);
         var replicator = await Replicator.PrepareAsync(request.Configuration, request.Host, OperatorLines.Enqueue);
-        await replicator.StartAsync(message => Assert.Fail(message));
+        await replicator.StartAsync(_fatal.Enqueue);
         return replicator;
     }
 
@@ -104,6 +106,7 @@ internal sealed class Site : IDisposable
         Folder.Dispose();
         Assert.IsEmpty(left, "process ids that still run");
         Assert.IsEmpty(folders, "socket folders");
+        Assert.IsEmpty(_fatal, "what would have ended Datasette");
     }
 }
 

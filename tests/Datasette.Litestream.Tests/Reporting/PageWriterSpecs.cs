@@ -30,6 +30,18 @@ public sealed class PageWriterSpecs
     }
 
     [TestMethod]
+    public void A_local_time_of_Litestream_is_told_in_UTC()
+    {
+        var local = Seen.Now.ToOffset(TimeSpan.FromHours(14));
+        var row = (Report with { Databases = [Database("a") with { LastSyncAt = local.AddSeconds(-3), Since = local }] }).Text.Databases![0];
+        Assert.AreEqual(new MomentText("2026-05-01T11:59:57Z", "2026-05-01 11:59:57 UTC", "3 s ago"), row.LastSync);
+        Assert.AreEqual("2026-05-01T12:00:00Z", row.Since.At);
+        var log = (Report with { Log = [new(local, "INFO", "a", ""), new(Seen.Now, "INFO", "b", "")] }).Text.Log;
+        CollectionAssert.AreEqual(new[] { "2026-05-01 12:00:00 INFO b", "2026-05-01 12:00:00 INFO a" }, log.Select(line => line.Text).ToArray());
+        CollectionAssert.AllItemsAreUnique(log.Select(line => line.Id).ToArray());
+    }
+
+    [TestMethod]
     public void What_is_unknown_is_a_dash()
     {
         var row = (Report with { Databases = [Database("a") with { LagSeconds = null, LastSyncAt = null, DatabaseBytes = null }] }).Text.Databases![0];
@@ -120,7 +132,7 @@ public sealed class PageWriterSpecs
         var text = Detail(HistoryRange.Hour).Text;
         var lag = text.Charts[0];
         Assert.AreEqual(("lag", "Lag", "Lag in the last hour: at most 20 s, last 1.5 s", "0 0 718 100"), (lag.Key, lag.Title, lag.Label, lag.Box));
-        Assert.AreEqual("0 5.0 s 10 s 15 s 20 s".Replace(".0 ", " ", StringComparison.Ordinal), string.Join(' ', lag.Values.Select(mark => mark.Text)));
+        Assert.AreEqual("0 5 s 10 s 15 s 20 s", string.Join(' ', lag.Values.Select(mark => mark.Text)));
         Assert.AreEqual(("100%", "0%"), (lag.Values[0].At, lag.Values[^1].At));
         Assert.AreEqual("11:15 11:30 11:45 12:00", string.Join(' ', lag.Times.Select(mark => mark.Text)));
         Assert.AreEqual("100%", lag.Times[^1].At);

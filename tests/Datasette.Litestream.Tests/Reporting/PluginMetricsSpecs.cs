@@ -39,18 +39,24 @@ public sealed class PluginMetricsSpecs
     public async Task How_everything_stands_is_told()
     {
         var samples = await SamplesAsync();
-        Assert.AreEqual(1, samples["datasette_litestream_up"]);
-        Assert.AreEqual(2, samples["datasette_litestream_daemon_restarts_total crash"]);
-        Assert.AreEqual(1, samples["datasette_litestream_daemon_restarts_total failed start"]);
-        Assert.AreEqual(0, samples["datasette_litestream_daemon_restarts_total unresponsive"]);
-        Assert.AreEqual(0, samples["datasette_litestream_daemon_restarts_total credentials"]);
-        Assert.AreEqual(5, samples["datasette_litestream_credential_refreshes_total unchanged"]);
-        Assert.AreEqual(2, samples["datasette_litestream_credential_refreshes_total changed"]);
-        Assert.AreEqual(1, samples["datasette_litestream_credential_refreshes_total failed"]);
-        Assert.AreEqual(1.5, samples["datasette_litestream_database_replica_lag_seconds parks"]);
-        Assert.AreEqual(7, samples["datasette_litestream_database_txid parks"]);
-        Assert.AreEqual(Seen.Now.ToUnixTimeSeconds() - 1, samples["datasette_litestream_last_sync_timestamp_seconds parks"]);
-        Assert.AreEqual(2, samples["datasette_litestream_sync_errors_total parks"]);
+        foreach (var (sample, value) in new[]
+        {
+            ("datasette_litestream_up", "1"),
+            ("datasette_litestream_daemon_restarts_total{reason=\"crash\"}", "2"),
+            ("datasette_litestream_daemon_restarts_total{reason=\"failed start\"}", "1"),
+            ("datasette_litestream_daemon_restarts_total{reason=\"unresponsive\"}", "0"),
+            ("datasette_litestream_daemon_restarts_total{reason=\"credentials\"}", "0"),
+            ("datasette_litestream_credential_refreshes_total{result=\"unchanged\"}", "5"),
+            ("datasette_litestream_credential_refreshes_total{result=\"changed\"}", "2"),
+            ("datasette_litestream_credential_refreshes_total{result=\"failed\"}", "1"),
+            ("datasette_litestream_database_replica_lag_seconds{database=\"parks\"}", "1.5"),
+            ("datasette_litestream_database_txid{database=\"parks\"}", "7"),
+            ("datasette_litestream_last_sync_timestamp_seconds{database=\"parks\"}", "1777636799"),
+            ("datasette_litestream_sync_errors_total{database=\"parks\"}", "2"),
+        })
+        {
+            Assert.AreEqual(value, samples[sample], sample);
+        }
     }
 
     [TestMethod]
@@ -58,7 +64,8 @@ public sealed class PluginMetricsSpecs
     {
         var samples = await SamplesAsync();
         CollectionAssert.AreEqual(
-            new[] { $"datasette_litestream_sync_errors_total {OddName}" }, samples.Keys.Where(key => key.EndsWith(OddName, StringComparison.Ordinal)).ToArray());
+            new[] { """datasette_litestream_sync_errors_total{database="a \"b\" \\ {c}\n, é 😀"}""" },
+            samples.Keys.Where(key => key.Contains("😀", StringComparison.Ordinal)).ToArray());
     }
 
     [TestMethod]
@@ -128,7 +135,9 @@ public sealed class PluginMetricsSpecs
         return merged;
     }
 
-    private static async Task<Dictionary<string, double>> SamplesAsync() =>
-        Exposition.Parse(await PluginMetrics.WriteAsync(Daemon, Credentials, Databases))
-            .ToDictionary(sample => $"{sample.Name} {sample.Labels.Values.SingleOrDefault()}".TrimEnd(), sample => sample.Value);
+    /// <summary>The values as they are written, by what stands before them.</summary>
+    private static async Task<Dictionary<string, string>> SamplesAsync() =>
+        (await PluginMetrics.WriteAsync(Daemon, Credentials, Databases)).Split('\n')
+            .Where(line => line.Length > 0 && !line.StartsWith('#'))
+            .ToDictionary(line => line[..line.LastIndexOf(' ')], line => line[(line.LastIndexOf(' ') + 1)..]);
 }

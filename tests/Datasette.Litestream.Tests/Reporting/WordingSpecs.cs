@@ -125,8 +125,16 @@ public sealed class WordingSpecs
     public void A_moment_that_is_not_known_is_a_dash() => Assert.AreEqual("–", Wording.Ago(null, Seen.Now));
 
     [TestMethod]
-    public void A_moment_is_told_in_UTC() =>
-        Assert.AreEqual("2026-05-01 12:00:00 UTC", Wording.Exact(Seen.Now.ToOffset(TimeSpan.FromHours(5))));
+    public void Every_moment_is_told_in_UTC()
+    {
+        var local = Seen.Now.ToOffset(TimeSpan.FromHours(14));
+        Assert.AreEqual("2026-05-01 12:00:00 UTC", Wording.Exact(local));
+        Assert.AreEqual("2026-05-01 12:00:00 WARN slow", Wording.Line(new LogReport(local, "WARN", "slow", "")));
+        Assert.AreEqual("2026-05-01 12:00:00 UTC: crash", Wording.Line(new RestartReport(local, "crash", "")));
+        Assert.Contains("since 2026-05-01 12:00:00 UTC;", Wording.Lost(local));
+        Assert.AreEqual("The database a has been failing since 12:00:00 UTC.", Summarize(Seen.Database("a", DatabaseState.Failing) with { Since = local }));
+        Assert.AreEqual("failing since 12:00:00 UTC", Wording.Describe(Seen.Database("a", DatabaseState.Failing) with { Since = local }, local));
+    }
 
     [TestMethod]
     public void Reasons_are_words() =>
