@@ -70,7 +70,7 @@ public sealed class WheelSpecs
         var litestream = (await datasette.StatusAsync())["litestream"]!;
         var binary = (string)litestream["binary"]!;
         StringAssert.StartsWith(binary, workspace.Path("venv"));
-        Assert.AreEqual("the plugin's own", (string?)litestream["origin"]);
+        Assert.AreEqual("of the plugin", (string?)litestream["origin"]);
         StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "the plugin&#39;s own");
         await datasette.AssertReplicatesAsync("parks", binary);
     }
