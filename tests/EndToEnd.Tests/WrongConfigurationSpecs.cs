@@ -34,7 +34,7 @@ public sealed class WrongConfigurationSpecs
     [DataRow("access-key-id: abcd, secret-access-key: efgh, credentials-file: keys.json, credentials-refresh-interval: 60", $"{TopLevel}.credentials-file", "keep one source")]
     [DataRow("credentials-file: keys.json", $"{TopLevel}.credentials-refresh-interval", "the number of seconds")]
     [DataRow("credentials-file: keys.json, credentials-refresh-interval: 0", $"{TopLevel}.credentials-refresh-interval", "expected a duration above zero")]
-    [DataRow("credentials-refresh-interval: 60", $"{TopLevel}.credentials-refresh-interval", "add one of them or take it out")]
+    [DataRow("credentials-refresh-interval: 60", $"{TopLevel}.credentials-refresh-interval", "add one of them or remove it")]
     [DataRow("credentials-file: keys.json, credentials-refresh-interval: 60, on-refresh-failure: ignore", $"{TopLevel}.on-refresh-failure", "expected stop or keep")]
     [DataRow("access-key-id: abcd", $"{TopLevel}.secret-access-key", "is missing beside access-key-id; add it")]
     [DataRow("access-key-id: abcd, secret-access-key: {$env: NO_SUCH_SECRET}", $"{TopLevel}.secret-access-key", "a variable named by $env that is not set")]
@@ -49,7 +49,7 @@ public sealed class WrongConfigurationSpecs
     }
 
     [TestMethod]
-    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, retention: 24h}]", $"{TopLevel}.all-replicate[0].retention", "take it out, or run Litestream 0.3.13")]
+    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, retention: 24h}]", $"{TopLevel}.all-replicate[0].retention", "remove it, or run Litestream 0.3.13")]
     [DataRow("all-replicate: [s3://b/$DB_NAME, file://backup/$DB_NAME]", $"{TopLevel}.all-replicate[0] and {TopLevel}.all-replicate[1]", "Keep one")]
     public async Task A_setting_that_Litestream_0_5_does_not_have_is_named(string settings, string key, string cure)
     {

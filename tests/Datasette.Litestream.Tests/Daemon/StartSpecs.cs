@@ -73,7 +73,7 @@ public sealed class StartSpecs
         var supervisor = stage.Supervise(stage.Settings("log=no-such-bucket fail", version));
         var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
         Assert.AreEqual(
-            "Litestream ended with exit code 1 at its start. Its last words:\n  ERROR no-such-bucket\n  ERROR Error: told to fail", error.Message);
+            "Litestream ended with exit code 1 at its start. The last lines of its log:\n  ERROR no-such-bucket\n  ERROR Error: told to fail", error.Message);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }
 
@@ -92,7 +92,7 @@ public sealed class StartSpecs
         using var stage = new Stage();
         var supervisor = stage.Supervise(stage.Script("seq 1 30; exit 1"));
         var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        StringAssert.EndsWith(error.Message, "Its last words:\n" + string.Join('\n', Enumerable.Range(21, 10).Select(i => $"  INFO {i}")));
+        StringAssert.EndsWith(error.Message, "The last lines of its log:\n" + string.Join('\n', Enumerable.Range(21, 10).Select(i => $"  INFO {i}")));
         Assert.HasCount(30, stage.Log.Entries);
     }
 
@@ -102,7 +102,7 @@ public sealed class StartSpecs
         using var stage = new Stage();
         var supervisor = stage.Supervise(stage.Script("exit 127"));
         var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        Assert.AreEqual("Litestream ended with exit code 127 at its start. Its last words:\n  (none)", error.Message);
+        Assert.AreEqual("Litestream ended with exit code 127 at its start. The last lines of its log:\n  (none)", error.Message);
     }
 
     [TestMethod]
@@ -113,7 +113,7 @@ public sealed class StartSpecs
         await Eventually.HoldsAsync(() => stage.Log.Entries.Count == 1);
         await stage.Clock.PassAsync(seconds: 60);
         var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        Assert.AreEqual("Litestream was not ready within 60 s of its start. Its last words:\n  ERROR thinking", error.Message);
+        Assert.AreEqual("Litestream was not ready within 60 s of its start. The last lines of its log:\n  ERROR thinking", error.Message);
     }
 
     [TestMethod]

@@ -55,7 +55,7 @@ public sealed class SamplerSpecs : IDisposable
                 await Task.Delay(1);
             }
         }).InTimeAsync();
-        Assert.AreEqual($"The databases cannot be looked at: {FaultyClock.Message}", error.Message);
+        Assert.AreEqual($"The databases cannot be sampled: {FaultyClock.Message}", error.Message);
         await PassToNextLookAsync();
         await _sampler.LatestAsync().InTimeAsync();
     }

@@ -96,7 +96,7 @@ public sealed class TrackerSpecs
             if (_requested > before)
             {
                 asked.Add(second);
-                _tracker.PutOffSync(_now);
+                _tracker.BackOff(_now);
             }
         }
 
@@ -326,7 +326,7 @@ public sealed class TrackerSpecs
         Look(at: 2);
         Change(at: 3);
         Look(at: 4);
-        var file = DatabaseFiles.Inspect("/not/there.db");
+        var file = DatabaseFiles.Read("/not/there.db");
         Assert.AreEqual(((long?)null, (long?)null), (file.DatabaseBytes, file.WalBytes));
         (_databaseBytes, _changedAt) = (null, file.ChangedAt);
         Assert.AreEqual(TimeSpan.FromSeconds(8), Look(at: 10).Lag);

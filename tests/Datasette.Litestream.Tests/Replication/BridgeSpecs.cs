@@ -79,7 +79,7 @@ public sealed class BridgeSpecs : IDisposable
     public void A_Litestream_that_fails_is_quoted_and_nothing_is_left()
     {
         _site.Words = "fail log=bucket-not-found";
-        StringAssert.EndsWith(_site.FailToStart(), "Its last words:\n  ERROR bucket-not-found\n  ERROR Error: told to fail");
+        StringAssert.EndsWith(_site.FailToStart(), "The last lines of its log:\n  ERROR bucket-not-found\n  ERROR Error: told to fail");
         AssertNothingIsLeft();
     }
 
@@ -186,7 +186,7 @@ public sealed class BridgeSpecs : IDisposable
         Assert.IsNotNull(ProcessIdentity.Of(stranger.Process.Id));
         Assert.IsTrue(File.Exists(Path.Combine(precious.FullName, "control")));
         Assert.AreEqual(
-            $"WARNING:  datasette-litestream: The record {_site.RecordPath()} names process {stranger.Process.Id}, which is no Litestream that this plugin started; it was left alone.\n",
+            $"WARNING:  datasette-litestream: The record {_site.RecordPath()} names process {stranger.Process.Id}, which is not a Litestream that this plugin started; it was left alone.\n",
             warnings);
     }
 

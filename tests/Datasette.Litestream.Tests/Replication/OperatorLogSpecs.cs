@@ -66,7 +66,7 @@ public sealed class OperatorLogSpecs : IDisposable
         await _clock.PassUntilAsync(replicator.StopAsync(TimeSpan.FromSeconds(10)));
         Assert.HasCount(1, told.Split('\n', StringSplitOptions.RemoveEmptyEntries), told);
         StringAssert.StartsWith(told, "WARNING:  datasette-litestream: credentials-command: ");
-        StringAssert.EndsWith(told, " The credentials from before stay in use.\n");
+        StringAssert.EndsWith(told, " The previous credentials stay in use.\n");
     }
 
     [TestMethod]

@@ -51,7 +51,7 @@ public sealed class HealthSpecs : IDisposable
         Assert.AreEqual(new HealthReport(true, true, "ok: 1 database, lag at most 2.0 s"), await HealthAsync());
         await PassToNextLookAsync();
         Assert.AreEqual(
-            new HealthReport(true, false, "bad: 1 of 1 databases have changes that are not replicated for more than 3.0 s"), await HealthAsync());
+            new HealthReport(true, false, "bad: 1 of 1 databases have changes that have not been replicated for more than 3.0 s"), await HealthAsync());
     }
 
     [TestMethod]
@@ -73,7 +73,7 @@ public sealed class HealthSpecs : IDisposable
         }
 
         var health = await HealthAsync();
-        Assert.AreEqual((false, "bad: Litestream is down for 1 min"), (health.Healthy, health.Line));
+        Assert.AreEqual((false, "bad: Litestream has been down for 1 min"), (health.Healthy, health.Line));
         Assert.AreEqual(down, (await _reporter!.ReportAsync(new StatusQuery()).InTimeAsync()).WrongSince);
     }
 

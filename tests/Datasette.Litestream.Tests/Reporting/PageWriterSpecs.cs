@@ -24,7 +24,7 @@ public sealed class PageWriterSpecs
         Assert.AreEqual(new SparklineText("M2 17h0", "Lag in the last hour: at most 1.5 s, last 1.5 s"), row.LagLine);
         Assert.AreEqual(new SparklineText("M2 20V19", "Uploaded in the last hour: 10 B"), row.UploadedBars);
         Assert.AreEqual("0 0 2 20", Report.Text.SparklineBox);
-        Assert.AreEqual("No answer from Datasette since 2026-05-01 12:00:00 UTC; what is shown is from then.", Report.Text.Lost);
+        Assert.AreEqual("No answer from Datasette since 2026-05-01 12:00:00 UTC. This page shows the state at that time.", Report.Text.Lost);
         Assert.AreEqual(new SummaryText("All is well.", "running", "true"), Report.Text.Summary);
         Assert.AreEqual("_memory: in memory", Report.Text.Skipped.Single());
     }
@@ -157,9 +157,9 @@ public sealed class PageWriterSpecs
             {
                 "File changed: 2026-05-01 11:59:58 UTC",
                 "Litestream asked: 2026-05-01 11:59:56 UTC",
-                "Taken up to transaction: 7",
+                "Synced up to transaction: 7",
                 "Replicated up to transaction: 6",
-                "All replicated that was written until: 2026-05-01 11:59:57 UTC",
+                "Everything replicated that was written before: 2026-05-01 11:59:57 UTC",
                 "Litestream's last activity: sync: starting",
                 "Began: 2026-05-01 12:00:00 UTC",
             },

@@ -131,7 +131,7 @@ public sealed class WordingSpecs
         Assert.AreEqual("2026-05-01 12:00:00 UTC", Wording.Exact(local));
         Assert.AreEqual("2026-05-01 12:00:00 WARN slow", Wording.Line(new LogReport(local, "WARN", "slow", "")));
         Assert.AreEqual("2026-05-01 12:00:00 UTC: crash", Wording.Line(new RestartReport(local, "crash", "")));
-        Assert.Contains("since 2026-05-01 12:00:00 UTC;", Wording.Lost(local));
+        Assert.Contains("since 2026-05-01 12:00:00 UTC;", Wording.ConnectionLost(local));
         Assert.AreEqual("The database a has been failing since 12:00:00 UTC.", Summarize(Seen.Database("a", DatabaseState.Failing) with { Since = local }));
         Assert.AreEqual("failing since 12:00:00 UTC", Wording.Describe(Seen.Database("a", DatabaseState.Failing) with { Since = local }, local));
     }
@@ -146,12 +146,12 @@ public sealed class WordingSpecs
     {
         var reasons = Enum.GetValues<StateReason>();
         var evidence = Seen.Database("a").Evidence;
-        Assert.AreEqual("all_replicated", Wording.Word(StateReason.AllReplicated));
+        Assert.AreEqual("all_replicated", Wording.Name(StateReason.AllReplicated));
         Assert.HasCount(reasons.Length, reasons.Select(reason => Wording.Explain(reason, evidence)).Distinct());
         StringAssert.Contains(Wording.Explain(StateReason.OnTheWay, evidence), "after 11:59:59 UTC");
         StringAssert.Contains(Wording.Explain(StateReason.OnTheWay, evidence with { ReplicatedUntil = null }), "after the start");
         Assert.AreEqual(
-            "Litestream does not say how the database stands. It has been busy with it since 11:58:00 UTC.",
+            "Litestream does not report the state of the database. It has been busy with it since 11:58:00 UTC.",
             Wording.Explain(
                 StateReason.NoAnswer,
                 evidence with { Activity = new SyncActivity("/srv/a.db", true, "sync", "starting", Seen.Now.AddMinutes(-2), null) }));
