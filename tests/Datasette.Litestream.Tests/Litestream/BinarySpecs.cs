@@ -39,7 +39,7 @@ public sealed class BinarySpecs : IDisposable
         Assert.AreEqual((beside, "beside Python"), await LocateAsync(_folder["venv"], _folder["bin"]));
         Assert.AreEqual((beside, "beside Python"), await LocateAsync(_folder["venv"], ""));
 
-        // Where PATH has both, it says which is first.
+        // If both are on PATH, their order there counts.
         Assert.AreEqual((onPath, "from PATH"), await LocateAsync(_folder["venv"], $"{_folder["bin"]}:{_folder["venv"]}/"));
         Assert.AreEqual((beside, "from PATH"), await LocateAsync(_folder["venv"], $"{_folder["venv"]}:{_folder["bin"]}"));
         File.SetUnixFileMode(beside, UnixFileMode.UserRead);
@@ -70,7 +70,7 @@ public sealed class BinarySpecs : IDisposable
 
     [TestMethod]
     public async Task The_stand_in_for_Litestream_is_found_as_any_other() =>
-        Assert.AreEqual("0.5.17", (await LitestreamBinary.FindAsync(Stage.FakeLitestream, null, Stage.Variables(""), _clock)).Version.ToString());
+        Assert.AreEqual("0.5.17", (await LitestreamBinary.FindAsync(DaemonFixture.FakeLitestream, null, DaemonFixture.Variables(""), _clock)).Version.ToString());
 
     [TestMethod]
     public async Task None_at_all_says_where_to_get_one() =>

@@ -19,7 +19,7 @@ public sealed class VersionCompatibilitySpecs
         planned.Check(Planned.V03);
         planned.AssertProblems();
 
-        // Once, not once a database: the list is one mistake.
+        // Reported once, not once per database: the list is one mistake.
         planned.Check(Planned.V05);
         planned.AssertProblems(
             $"{Key}[0] and {Key}[1]: Litestream 0.5.17 replicates a database to one place, and parks has 2 (/a/parks, s3://b/parks). "
@@ -61,7 +61,7 @@ public sealed class VersionCompatibilitySpecs
         planned.AssertProblems();
     }
 
-    /// <summary>Which has what is as in Litestream's own sources, not as the table of settings says.</summary>
+    /// <summary>The expected settings come from Litestream's own sources, not from the table of settings.</summary>
     [TestMethod]
     public void A_setting_of_one_generation_is_refused_by_the_other()
     {
@@ -110,7 +110,7 @@ public sealed class VersionCompatibilitySpecs
         }
     }
 
-    /// <summary>Go keeps the keys of a configuration in the program, as <c>yaml:"KEY"</c>.</summary>
+    /// <summary>A Go program contains the keys of its configuration as <c>yaml:"KEY"</c>.</summary>
     [TestMethod]
     [DataRow("litestream-0.3.13", 3)]
     [DataRow("litestream", 5)]
