@@ -459,7 +459,7 @@ public sealed partial class DashboardSpecs
     [GeneratedRegex(@"^Litestream has been down since \d\d:\d\d:\d\d UTC, and nothing is replicated\. It is started again in \d")]
     private static partial Regex Down();
 
-    [GeneratedRegex(@"No answer from Datasette since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; what is shown is from then\.")]
+    [GeneratedRegex(@"No answer from Datasette since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\. This page shows the state at that time\.")]
     private static partial Regex NoAnswer();
 
     [GeneratedRegex("data-observed><time datetime=\"(?<at>[^\"]*)")]

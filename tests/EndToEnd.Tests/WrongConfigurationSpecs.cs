@@ -86,7 +86,7 @@ public sealed class WrongConfigurationSpecs
 
     [TestMethod]
     [DataRow("nowhere/litestream", "there is no file nowhere/litestream; correct the path")]
-    [DataRow("/bin/true", "is no Litestream")]
+    [DataRow("/bin/true", "is not Litestream")]
     [DataRow("old-litestream", "restore to a malformed database")]
     [DataRow("in-the-way", "could not be started")]
     public async Task A_binary_that_will_not_do_is_named(string binary, string complaint)

@@ -39,12 +39,12 @@ internal static partial class PublishedSecrets
         if (isSecret && text.Trim() is { Length: > 0 } secret && secret != Redactor.Mask && !Variables.IsVariable(secret))
         {
             yield return new Problem(
-                path, $$"""is a secret that Datasette shows at {{address}} to whoever may open it; write {"$env": "NAME"} or {"$file": "PATH"} in its place""");
+                path, $$"""is a secret that Datasette shows at {{address}} to everyone who may open it; write {"$env": "NAME"} or {"$file": "PATH"} in its place""");
         }
         else if (!isSecret && HasPassword(text))
         {
             yield return new Problem(
-                path, $"has a password that Datasette shows at {address} to everyone who may open it; replace it with $NAME, where NAME is an environment variable");
+                path, $"has a password that Datasette shows at {address} to everyone who may open it; write $NAME in its place, where NAME is an environment variable");
         }
     }
 

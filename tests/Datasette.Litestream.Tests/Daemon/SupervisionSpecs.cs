@@ -187,7 +187,7 @@ public sealed class SupervisionSpecs
     }
 
     [TestMethod]
-    public async Task Who_is_told_how_it_stands_and_throws_does_not_disturb_it()
+    public async Task A_callback_that_throws_does_not_disturb_it()
     {
         using var fixture = new DaemonFixture();
         var supervisor = fixture.Supervise(fixture.Script(RunsForEver), onChanged: (_, _) => throw new IOException("standard error is closed"));
@@ -195,7 +195,7 @@ public sealed class SupervisionSpecs
         await fixture.KillAsync(supervisor);
         Assert.AreEqual("Litestream ended by itself with signal 9.", supervisor.Status.LastFailure);
         await fixture.PassToNextStartAsync(supervisor);
-        StringAssert.EndsWith(fixture.Log.Entries[0].ToString(), "could not be told: standard error is closed");
+        StringAssert.EndsWith(fixture.Log.Entries[0].ToString(), "could not be logged: standard error is closed");
     }
 
     [TestMethod]

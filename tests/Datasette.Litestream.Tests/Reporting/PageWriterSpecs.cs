@@ -156,12 +156,12 @@ public sealed class PageWriterSpecs
             new[]
             {
                 "File changed: 2026-05-01 11:59:58 UTC",
-                "Litestream asked: 2026-05-01 11:59:56 UTC",
+                "Sync requested: 2026-05-01 11:59:56 UTC",
                 "Synced up to transaction: 7",
                 "Replicated up to transaction: 6",
                 "Everything replicated that was written before: 2026-05-01 11:59:57 UTC",
                 "Litestream's last activity: sync: starting",
-                "Began: 2026-05-01 12:00:00 UTC",
+                "Started: 2026-05-01 12:00:00 UTC",
             },
             text.Reason.Facts.Select(fact => $"{fact.Label}: {fact.Text}").ToArray());
         Assert.AreEqual("", (Detail(HistoryRange.Day) with { Healthy = null }).Text.Summary.Healthy);

@@ -131,7 +131,7 @@ public sealed class WordingSpecs
         Assert.AreEqual("2026-05-01 12:00:00 UTC", Wording.Exact(local));
         Assert.AreEqual("2026-05-01 12:00:00 WARN slow", Wording.Line(new LogReport(local, "WARN", "slow", "")));
         Assert.AreEqual("2026-05-01 12:00:00 UTC: crash", Wording.Line(new RestartReport(local, "crash", "")));
-        Assert.Contains("since 2026-05-01 12:00:00 UTC;", Wording.ConnectionLost(local));
+        Assert.Contains("since 2026-05-01 12:00:00 UTC.", Wording.ConnectionLost(local));
         Assert.AreEqual("The database a has been failing since 12:00:00 UTC.", Summarize(Observations.Database("a", DatabaseState.Failing) with { Since = local }));
         Assert.AreEqual("failing since 12:00:00 UTC", Wording.Describe(Observations.Database("a", DatabaseState.Failing) with { Since = local }, local));
     }
