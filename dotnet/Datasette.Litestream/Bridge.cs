@@ -10,13 +10,13 @@ using Datasette.Litestream.Reporting;
 namespace Datasette.Litestream;
 
 /// <summary>
-/// One Datasette's replication, as Python holds it, through Python.NET. Methods take and give JSON and plain
-/// scalars, block, and can be called from any thread; <see cref="Prepare"/> comes first, then <see cref="Start"/>, each once.
+/// The replication of one Datasette, for use by Python through Python.NET. Its methods accept and return JSON and plain
+/// scalars, block, and can be called from any thread. <see cref="Prepare"/> comes first, then <see cref="Start"/>, each once.
 /// </summary>
-[SuppressMessage("Design", "CA1001", Justification = "Stop is its end, and tells how that went.")]
+[SuppressMessage("Design", "CA1001", Justification = "Stop releases it, and reports errors.")]
 public sealed class Bridge
 {
-    /// <summary>How long the process may go on after replication had to be given up.</summary>
+    /// <summary>How long the process may continue after replication had to be given up.</summary>
     private static readonly TimeSpan FatalTimeout = TimeSpan.FromSeconds(4);
 
     private readonly Lock _stopping = new();
@@ -32,22 +32,19 @@ public sealed class Bridge
     {
     }
 
-    /// <param name="writeError">Gets what is for standard error, a line at a time, with its line break.</param>
+    /// <param name="writeError">Receives each line for standard error, with its line break.</param>
     internal Bridge(Action<string> writeError) => _writeError = writeError;
 
-    /// <summary>Checks all that can be checked before anything is started. The first call, once.</summary>
-    /// <param name="request">
-    /// <c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …},
-    /// "databases": [{"name": "parks", "path": "/srv/parks.db", "isMutable": true}], "bundledBinary": "/…/litestream",
-    /// "programFolder": "/srv/venv/bin", "environment": {"PATH": "/usr/bin"}, "published": {"at": "/-/metadata.json",
-    /// "settings": …, "databaseSettings": {"parks": …}}}</c>; settings are Datasette's, as they are, and published ones as a
-    /// page of Datasette shows them. <c>programFolder</c>, the folder of Python, and <c>published</c> can be null or left out.
-    /// </param>
-    /// <returns>
-    /// What Python's SQLite is to switch to a write-ahead log before <see cref="Start"/>: files that have none beside them,
-    /// as SQLite's URIs, a JSON array. Litestream would switch them itself; killed meanwhile, it would leave a journal that
-    /// no reader can roll back, and Datasette's pages would fail (https://sqlite.org/rescode.html#readonly_rollback).
-    /// </returns>
+    /// <summary>Checks everything that can be checked before anything is started. Must be called first, and once.</summary>
+    /// <param name="request"> <c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …}, "databases":
+    /// [{"name": "parks", "path": "/srv/parks.db", "isMutable": true}], "bundledBinary": "/…/litestream", "programFolder":
+    /// "/srv/venv/bin", "environment": {"PATH": "/usr/bin"}, "published": {"at": "/-/metadata.json", "settings": …,
+    /// "databaseSettings": {"parks": …}}}</c>; settings are Datasette's, unchanged, and published ones as a page of Datasette
+    /// shows them. <c>programFolder</c>, the folder of Python, and <c>published</c> can be null or missing. </param>
+    /// <returns> The files that Python's SQLite must switch to a write-ahead log before <see cref="Start"/>, as a JSON array of
+    /// SQLite URIs: those without a log beside them. Litestream would switch them itself, but if it were killed meanwhile, it
+    /// would leave a journal that no reader can roll back, and Datasette's pages would fail
+    /// (https://sqlite.org/rescode.html#readonly_rollback). </returns>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
     public string Prepare(string request)
     {
@@ -58,7 +55,9 @@ public sealed class Bridge
         return new JsonArray([.. _prepared.FilesWithoutLog.Select(path => (JsonNode)$"file:{Uri.EscapeDataString(path)}?mode=rw")]).ToJsonString();
     }
 
-    /// <summary>Starts replication, and returns when Litestream replicates. Warnings are on standard error then, a line each.</summary>
+    /// <summary>
+    /// Starts replication, and returns when Litestream replicates. It writes warnings to standard error, one line each.
+    /// </summary>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
     public void Start()
     {
@@ -72,14 +71,14 @@ public sealed class Bridge
         }
     }
 
-    /// <summary>How replication stands: a page of the databases, or one database in full.</summary>
-    /// <param name="query">What came after the <c>?</c> of the address, as it came; see <see cref="StatusQuery"/>.</param>
+    /// <summary>The state of replication: a page of the databases, or one database in full.</summary>
+    /// <param name="query">The query string of the request, unchanged; see <see cref="StatusQuery"/>.</param>
     /// <returns>
     /// A <see cref="StatusReport"/>, a <see cref="DatabaseDetailReport"/>, or a <see cref="NotReplicatedReport"/>, as JSON.
     /// </returns>
     public string Status(string query = "") => ReportStatus(query).Json;
 
-    /// <summary>The same as a page shows it.</summary>
+    /// <summary>The state of replication as a page shows it.</summary>
     /// <param name="query">See <see cref="Status"/>.</param>
     /// <returns>An <see cref="OverviewText"/>, a <see cref="DatabaseText"/>, or a <see cref="NotReplicatedReport"/>, as JSON.</returns>
     public string Page(string query = "") => Report(
@@ -87,15 +86,15 @@ public sealed class Bridge
         report => JsonSerializer.Serialize(report.Text, StatusJson.Default.OverviewText),
         report => JsonSerializer.Serialize(report.Text, StatusJson.Default.DatabaseText)).Json;
 
-    /// <summary>One database in a line.</summary>
+    /// <summary>The state of one database in a line.</summary>
     /// <param name="name">Datasette's name for it.</param>
-    /// <returns>A <see cref="DatabaseStateReport"/> as JSON; <c>null</c> where it is not replicated.</returns>
+    /// <returns>A <see cref="DatabaseStateReport"/> as JSON; <c>null</c> if it is not replicated.</returns>
     public string DatabaseState(string name) =>
         JsonSerializer.Serialize(Wait(reporter => reporter.ReportDatabaseStateAsync(name)), StatusJson.Default.DatabaseStateReport!);
 
-    /// <summary>What a machine that asks over HTTP is answered.</summary>
+    /// <summary>The HTTP response for a machine.</summary>
     /// <param name="what"><c>json</c> for <see cref="Status"/>, <c>metrics</c> or <c>health</c>.</param>
-    /// <param name="query">What came after the <c>?</c> of the address, as it came.</param>
+    /// <param name="query">The query string of the request, unchanged.</param>
     /// <returns>A <see cref="MachineAnswer"/> as JSON.</returns>
     public string Answer(string what, string query)
     {
@@ -110,8 +109,8 @@ public sealed class Bridge
     }
 
     /// <summary>
-    /// Stops replication: Litestream replicates what it has yet to, and ends. What went wrong is on standard error then.
-    /// Does nothing where it has been called.
+    /// Stops replication: Litestream replicates the remaining changes and ends. Errors are written to standard error. Does
+    /// nothing if it has been called before.
     /// </summary>
     public void Stop()
     {
@@ -157,7 +156,7 @@ public sealed class Bridge
         return Task.Run(() => ask(reporter)).GetAwaiter().GetResult();
     }
 
-    // Without credentials there is no backup, and a Datasette that goes on without one would break its promise in silence.
+    // Without credentials there is no backup, and Datasette must not silently continue without one.
     private void EndProcess(string message)
     {
         _isFatal = true;
@@ -165,7 +164,7 @@ public sealed class Bridge
         _ = LibC.kill(Environment.ProcessId, LibC.SIGTERM);
         _ = Task.Run(async () =>
         {
-            // A server that waits for its last request could wait for ever.
+            // A server that waits for its last request may wait forever.
             await Task.Delay(FatalTimeout).ConfigureAwait(false);
             try
             {
@@ -178,8 +177,8 @@ public sealed class Bridge
         });
     }
 
-    // Not a FileStream, which writes at a position of its own: what Python writes next to a file would be written over it. Where
-    // standard error is closed, or its disk full, nobody can be told, and nothing else depends on that.
+    // This is not a FileStream, which keeps its own position: if standard error is a file, Python's next output would overwrite
+    // this line. Errors are ignored: if standard error is closed or its disk is full, there is no other place for the message.
     private static void WriteError(string message)
     {
         var text = Encoding.UTF8.GetBytes(message);

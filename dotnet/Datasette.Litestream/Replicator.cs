@@ -14,13 +14,13 @@ using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream;
 
-/// <summary>One Datasette's replication: its plan, its credentials, its Litestream and its locks.</summary>
-[SuppressMessage("Design", "CA1001", Justification = "StopAsync ends the refresher, and tells how that went.")]
+/// <summary>The replication of one Datasette: its plan, its credentials, its Litestream and its locks.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "StopAsync disposes of the refresher, and reports errors.")]
 internal sealed class Replicator
 {
     private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
-    /// <summary>From Litestream's first tick until it has opened its databases.</summary>
+    /// <summary>The time that Litestream needs to open its databases at its first tick.</summary>
     private static readonly TimeSpan OpeningMargin = TimeSpan.FromMilliseconds(100);
 
     private readonly LitestreamBinary _binary;
@@ -54,20 +54,20 @@ internal sealed class Replicator
 
     public ReplicationPlan Plan { get; }
 
-    /// <summary>What is for the operator.</summary>
+    /// <summary>The log for the operator.</summary>
     public OperatorLog OperatorLog { get; }
 
-    /// <summary>How it all stands now.</summary>
+    /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
         Plan, _binary, _document, _warnings, _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor);
 
-    /// <summary>The files that are replicated and have no write-ahead log beside them.</summary>
+    /// <summary>The replicated files that have no write-ahead log beside them.</summary>
     public IEnumerable<string> FilesWithoutLog => Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"));
 
-    /// <summary>Checks all that can be checked before anything is started.</summary>
-    /// <param name="configuration">What Datasette says.</param>
-    /// <param name="host">What surrounds it.</param>
-    /// <param name="writeError">Gets the lines for standard error that come after the start, with their line breaks.</param>
+    /// <summary>Checks everything that can be checked before anything is started.</summary>
+    /// <param name="configuration">Datasette's configuration.</param>
+    /// <param name="host">Datasette's environment.</param>
+    /// <param name="writeError">Receives the lines for standard error after the start, with their line breaks.</param>
     /// <exception cref="ReplicationException">It cannot start.</exception>
     public static async Task<Replicator> PrepareAsync(DatasetteConfiguration configuration, HostEnvironment host, Action<string> writeError)
     {
@@ -98,8 +98,8 @@ internal sealed class Replicator
     }
 
     /// <summary>Starts replication, and returns when Litestream replicates.</summary>
-    /// <param name="onFatal">Told when replication cannot go on and Datasette is to end; the message is complete.</param>
-    /// <exception cref="ReplicationException">It cannot start; nothing is left running.</exception>
+    /// <param name="onFatal">Called with a complete message when replication cannot continue and Datasette must end.</param>
+    /// <exception cref="ReplicationException">It cannot start; no process is left running.</exception>
     public async Task StartAsync(Action<string> onFatal)
     {
         try
@@ -118,9 +118,9 @@ internal sealed class Replicator
         }
     }
 
-    /// <summary>Stops replication: Litestream replicates what it has yet to, and ends.</summary>
+    /// <summary>Stops replication: Litestream replicates the remaining changes and ends.</summary>
     /// <param name="timeout">How long Litestream may take before it is killed.</param>
-    /// <returns>What went wrong, in a sentence; null where nothing did.</returns>
+    /// <returns>What went wrong, in a sentence; null if nothing did.</returns>
     public async Task<string?> StopAsync(TimeSpan timeout)
     {
         _refresher?.Dispose();
@@ -135,7 +135,7 @@ internal sealed class Replicator
     {
         if (Plan.Databases.IsEmpty)
         {
-            Warn("No database is replicated: none that Datasette serves can be, or none is configured to be.");
+            Warn("No database is replicated: either no database that Datasette serves can be replicated, or none is configured.");
             return;
         }
 
@@ -148,7 +148,7 @@ internal sealed class Replicator
             throw new ReplicationException(problem.ToString());
         }
 
-        _supervisor = new Supervisor(Settings(credentials), _log, _host.Time, Random.Shared, Record, Tell);
+        _supervisor = new Supervisor(Settings(credentials), _log, _host.Time, Random.Shared, Record, LogStatusChange);
         await _supervisor.FirstStart.ConfigureAwait(false);
         if (source is not null)
         {
@@ -188,7 +188,7 @@ internal sealed class Replicator
                 {
                     if (keepsOnFailure)
                     {
-                        OperatorLog.Write(LogLevel.Warning, $"{error.Message} The credentials from before stay in use.");
+                        OperatorLog.Write(LogLevel.Warning, $"{error.Message} The previous credentials stay in use.");
                     }
                     else
                     {
@@ -198,7 +198,7 @@ internal sealed class Replicator
         }
     }
 
-    // Called before the credentials are used: no line can have them that is not redacted.
+    // Called before the credentials are used, so that no line can contain them unredacted.
     private void RememberSecrets(S3Credentials? credentials)
     {
         if (credentials is not null)
@@ -215,7 +215,7 @@ internal sealed class Replicator
             _locks.Add(DatabaseLock.Take(database.Name, database.Path));
         }
 
-        // One Datasette leaves the same record beside each of its databases.
+        // A Datasette leaves the same record beside each of its databases.
         foreach (var held in _locks.Where(held => held.Previous is not null).DistinctBy(held => held.Previous))
         {
             await CleanUpAsync(held.Previous!, held.RecordPath).ConfigureAwait(false);
@@ -226,13 +226,13 @@ internal sealed class Replicator
     {
         if (record.Litestream is { IsRunning: true } litestream)
         {
-            // Such a record came here with a copy of another database's folder.
+            // Such a record was copied here with another database's folder.
             var isSupervised = record.Holder.IsRunning;
             if (isSupervised || !await OrphanedProcess.EndAsync(litestream, LitestreamProcess.Arguments, Plan.ShutdownTimeout, _host.Time).ConfigureAwait(false))
             {
                 Warn(
                     $"The record {recordPath} names process {litestream.ProcessId}, "
-                    + (isSupervised ? $"whose Datasette (process {record.Holder.ProcessId}) runs" : "which is no Litestream that this plugin started")
+                    + (isSupervised ? $"whose Datasette (process {record.Holder.ProcessId}) runs" : "which is not a Litestream that this plugin started")
                     + "; it was left alone.");
                 return;
             }
@@ -256,13 +256,14 @@ internal sealed class Replicator
             }
             catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
             {
-                // A full disk, or a folder that somebody removed: the lock itself holds all the same, and replication matters more than the note beside it.
+                // The disk is full, or the folder was removed. The lock itself still holds, and replication matters more than
+                // the record.
             }
         }
     }
 
-    // On the supervising task.
-    private void Tell(DaemonStatus before, DaemonStatus after)
+    // Runs on the supervising task.
+    private void LogStatusChange(DaemonStatus before, DaemonStatus after)
     {
         if (DaemonEvents.Describe(before, after) is { } told)
         {
@@ -272,7 +273,7 @@ internal sealed class Replicator
 
     private DaemonSettings Settings(S3Credentials? credentials)
     {
-        // A log level from outside could hide the lines that tell that Litestream 0.3 is ready, and errors.
+        // An inherited log level could hide errors, and the lines that show that Litestream 0.3 is ready.
         var environment = (credentials?.ApplyTo(_host.Variables) ?? _host.Variables)
             .Where(variable => variable.Key != "LOG_LEVEL")
             .ToDictionary(StringComparer.Ordinal);

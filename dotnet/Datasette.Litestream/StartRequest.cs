@@ -3,14 +3,14 @@ using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream;
 
-/// <summary>What <see cref="Bridge.Start"/> gets.</summary>
+/// <summary>The request of <see cref="Bridge.Prepare"/>.</summary>
 internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEnvironment Host)
 {
     /// <summary>
-    /// Reads a request. By hand: a serializer, made for one call in the life of a process, would cost more of Datasette's
-    /// start than all the planning.
+    /// Reads a request. It does so by hand: to initialize a serializer for a single call would delay Datasette's start by more
+    /// than all the planning.
     /// </summary>
-    /// <exception cref="JsonException">The shim and the assembly do not fit together.</exception>
+    /// <exception cref="JsonException">The Python part and the assembly have different versions.</exception>
     public static StartRequest Parse(string json, TimeProvider? time = null)
     {
         var request = JsonElement.Parse(json);

@@ -1,2 +1,2 @@
-// Only a program can be published with a runtime of its own; this one is never run.
+// Only a program can be published with its own runtime; this one is never run.
 return;

@@ -15,13 +15,13 @@ from datasette.utils.sqlite import sqlite3
 from .datasette_versions import CATALOG, Datasette, configuration
 
 PLUGIN = "datasette-litestream"
-# The shim's state: the Bridge of each Datasette, or what answers in its place. Only start and stop change it.
+# The state of the Python part: the Bridge of each Datasette, or its replacement. Only start and stop change it.
 bridges: dict[Datasette, Any] = {}
 refusals: dict[Datasette, "Refused"] = {}
 
 
 class Refused(Exception):
-    """Replication cannot start; the message is for the user. Where Datasette goes on, it answers instead of a ``Bridge``."""
+    """Replication cannot start; the message is for the user. If Datasette runs without it, this answers instead of a ``Bridge``."""
 
     def __init__(self, message: str, state: str = "failed") -> None:
         super().__init__(message)
@@ -34,28 +34,28 @@ class Refused(Exception):
 
 @hookimpl
 def prepare_jinja2_environment(datasette: Datasette) -> None:
-    """The first hook after all plugins are loaded that knows the configuration: .NET loads beside Datasette's own start."""
+    """The first hook that knows the configuration, after all plugins are loaded: .NET loads during Datasette's own start."""
     if plugin_blocks(configuration(datasette)[0]):
         from .runtime import begin_loading
         begin_loading()
 
 
 def start(datasette: Datasette) -> None:
-    """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, where it is not."""
+    """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, if it is not configured."""
     if not plugin_blocks(configuration(datasette)[0]):
         return
-    # Without a lifespan others ask meanwhile.
+    # Without a lifespan, requests arrive meanwhile.
     refusals[datasette] = Refused(f"{PLUGIN}: replication is starting", "starting")
     try:
         from .runtime import begin_loading
         bridge = begin_loading().result().Bridge()
         for file in json.loads(bridge.Prepare(start_request(datasette))):
-            # Litestream switches those that cannot be switched now, or reports what is wrong with them.
+            # If a file cannot be switched now, Litestream switches it later or reports the error.
             with suppress(sqlite3.Error), closing(sqlite3.connect(file, uri=True, timeout=1)) as connection:
                 connection.execute("PRAGMA journal_mode=wal")
         bridge.Start()
     except Exception as error:
-        # An exception of .NET has its message there; its text has the stack trace, too.
+        # A .NET exception has its message in Message; its text also contains the stack trace.
         refusals[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
         raise refusals[datasette] from error
     bridges[datasette] = bridge
@@ -63,25 +63,25 @@ def start(datasette: Datasette) -> None:
 
 
 def stop(datasette: Datasette) -> None:
-    """Stops replication; does nothing where it has stopped or never started."""
+    """Stops replication; does nothing if it has stopped or never started."""
     if bridge := bridges.pop(datasette, None):
         bridge.Stop()
 
 
 async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
-    """What a method of the bridge of ``datasette`` answers, or None where replication is not configured."""
+    """The answer of a method of the bridge of ``datasette``, or None if replication is not configured."""
     bridge = bridges.get(datasette) or refusals.get(datasette)
     return bridge and json.loads(await asyncio.to_thread(getattr(bridge, method), *arguments))
 
 
 def plugin_blocks(config: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
-    """The ``plugins`` blocks in which a configuration of Datasette's sets this plugin: None's for all, and each database's."""
+    """The ``plugins`` blocks that configure this plugin: under None for all databases, and under each database's name."""
     scopes = {None: config, **(config.get("databases") or {})}
     return {name: block for name, it in scopes.items() if isinstance(it, dict) and (block := it.get("plugins")) and block.get(PLUGIN)}
 
 
 def start_request(datasette: Datasette) -> str:
-    """The JSON that ``Bridge.Prepare`` takes: the settings, the databases and the environment of ``datasette``."""
+    """The request for ``Bridge.Prepare`` as JSON: the settings, the databases and the environment of ``datasette``."""
     written, address, shown = configuration(datasette)
     try:
         settings = resolve_env_secrets({name: block[PLUGIN] for name, block in plugin_blocks(written).items()}, os.environ)
@@ -99,6 +99,6 @@ def start_request(datasette: Datasette) -> str:
         "programFolder": os.path.dirname(sys.executable) or None,
         "environment": dict(os.environ),
     }
-    # Whatever YAML held, .NET can read this: dates and the like as text, NaN as text, half a surrogate pair as "?".
+    # .NET can read this whatever the YAML contained: dates and NaN become text, a lone surrogate becomes "?".
     plain = json.loads(json.dumps(request, default=str), parse_constant=str)
     return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace").decode()

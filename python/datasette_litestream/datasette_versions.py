@@ -1,4 +1,4 @@
-"""What differs between the Datasettes that the plugin works with, from 0.65 to the alphas of 1.0. No other module knows these differences."""
+"""The differences between the supported versions of Datasette, from 0.65 to the alphas of 1.0. No other module handles them."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ try:
 except ImportError:
     # Datasette 0.65 asks plugins about permissions, and has no list of them.
     Action = None
-# datasette.app.Datasette, which cannot be imported: that module is still loading when it loads its plugins.
+# datasette.app.Datasette, which cannot be imported here: that module is still loading when it loads its plugins.
 Datasette = Any
 VIEW_STATUS = "litestream-view-status"
-# Datasette 0.65 lists its own catalog among the databases; later ones do not, and leave the name to their users.
+# Datasette 0.65 lists its own catalog among the databases; later versions do not, and users may use that name.
 CATALOG = "_internal" if Action is None else None
-# Datasette prints the message and ends; its own class alone brings a traceback with it before 1.0a24.
+# Datasette prints the message of both classes and ends; before 1.0a24 it prints a traceback for StartupError alone.
 StartupError = type("StartupError", (utils.StartupError, click.ClickException), {})
 
 
 @hookimpl
 def register_actions() -> list[Any]:
-    return [Action(name=VIEW_STATUS, description="See how Litestream replication stands")]
+    return [Action(name=VIEW_STATUS, description="See the status of Litestream replication")]
 
 
 @hookimpl
@@ -35,19 +35,19 @@ def permission_allowed(datasette: Datasette, actor: dict[str, Any] | None, actio
 
 
 async def is_allowed(datasette: Datasette, actor: dict[str, Any] | None) -> bool:
-    """Whether an actor may see how replication stands."""
+    """Whether an actor may see the status of replication."""
     if Action is None:
         return bool(await datasette.permission_allowed(actor, VIEW_STATUS, default=False))
     return bool(await datasette.allowed(action=VIEW_STATUS, actor=actor))
 
 
 def is_made(datasette: Datasette) -> bool:
-    """Whether a Datasette is whole: older ones make an application for their own client while they are being made."""
+    """Whether a Datasette is complete: older versions create an application for their own client in the constructor."""
     return hasattr(datasette, "client")
 
 
 def configuration(datasette: Datasette) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """Datasette's configuration, the address where Datasette itself shows it to everybody, and what it shows there."""
+    """Datasette's configuration, the address at which Datasette itself shows it, and what it shows there."""
     if Action is None:
         return datasette.metadata(), "/-/metadata.json", datasette.metadata()
     return datasette.config or {}, "/-/config.json", datasette._config() or {}

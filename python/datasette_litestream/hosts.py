@@ -1,4 +1,4 @@
-"""Who runs Datasette, and how replication ends with it: at the end of the ASGI lifespan, at exit, or by a signal."""
+"""How replication starts and ends with the host of Datasette: at the end of the ASGI lifespan, at exit, or by a signal."""
 
 import asyncio
 import atexit
@@ -14,18 +14,18 @@ from datasette import hookimpl
 from . import bridge
 from .datasette_versions import Datasette, StartupError, configuration, is_made
 
-# What ends a process that does not handle it, and may reach one that has no lifespan.
+# Signals that end a process by default, and may reach a host without a lifespan.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-# Those that an ASGI server may be starting; `datasette serve` starts Datasette before it asks for the application.
+# Datasettes that an ASGI server may be starting; `datasette serve` starts Datasette before it creates the application.
 _applications: WeakSet[Datasette] = WeakSet()
-# The handlers that ours have replaced, and the signals that wait for the end of replication. The main thread owns both.
+# The handlers that ours have replaced, and the signals that are blocked until replication ends. The main thread owns both.
 _handlers: dict[int, Any] = {}
 _blocked: set[int] = set()
 
 
 @hookimpl(trylast=True)
 def startup(datasette: Datasette) -> Any:
-    """Starts replication; last, so that databases that other plugins attach are replicated too."""
+    """Starts replication, as the last plugin, so that databases that other plugins attach are replicated too."""
 
     async def start() -> None:
         try:
@@ -33,10 +33,10 @@ def startup(datasette: Datasette) -> Any:
         except bridge.Refused as error:
             if datasette not in _applications:
                 raise StartupError(str(error)) from None
-            # A server without a lifespan would answer 500 to every request, and start all plugins again at each.
+            # With an exception, a server without a lifespan would answer 500 to every request, and start all plugins again each time.
             with suppress(OSError, ValueError):
                 print(error, file=sys.stderr)
-            # Nor does Datasette show, as it goes on, what was refused because it would.
+            # Datasette continues, and must not show a configuration that may be refused because it contains a secret.
             for block in bridge.plugin_blocks(configuration(datasette)[0]).values():
                 block[bridge.PLUGIN] = "***"
         if datasette not in bridge.bridges:
@@ -44,7 +44,7 @@ def startup(datasette: Datasette) -> Any:
         atexit.register(finish, datasette)
         for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
             handler = signal.getsignal(number)
-            # What is ignored stays so, as under `nohup`.
+            # An ignored signal stays ignored, as under `nohup`.
             if handler not in (on_signal, signal.SIG_IGN, None):
                 _handlers[number] = handler
                 signal.signal(number, on_signal)
@@ -54,7 +54,7 @@ def startup(datasette: Datasette) -> Any:
 
 @hookimpl(trylast=True)
 def asgi_wrapper(datasette: Datasette) -> Any:
-    """Stops replication at the end of the lifespan; the outermost of all plugins', so that all others have written then."""
+    """Stops replication at the end of the lifespan; the outermost wrapper, so that all other plugins have written by then."""
 
     def wrap(app: Any) -> Any:
         async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -80,10 +80,10 @@ def asgi_wrapper(datasette: Datasette) -> Any:
 
 
 async def write_what_waits(datasette: Datasette) -> None:
-    """Returns when what plugins have asked Datasette to write, without waiting for it, is written."""
+    """Returns when Datasette has done the writes that plugins queued without waiting for them."""
     for database in datasette.databases.values():
         if getattr(database, "_write_queue", None) is not None:
-            # It is served in turn. One that is closed has written all; one that is locked may be so without end.
+            # The queue is served in order. A closed database has written everything; a locked one may stay locked forever.
             with suppress(Exception):
                 await asyncio.wait_for(database.execute_write_fn(lambda connection: None), timeout=10)
 
@@ -91,21 +91,21 @@ async def write_what_waits(datasette: Datasette) -> None:
 def finish(datasette: Datasette) -> None:
     """At exit, for hosts without a lifespan and for ``datasette --get``."""
     if datasette in bridge.bridges:
-        # The host has taken its handlers back, and one more signal would end the process before replication.
+        # The host has restored its handlers, so another signal would end the process before replication has ended.
         handlers = {number: signal.signal(number, lambda *_: None) for number in _blocked}
         asyncio.run(write_what_waits(datasette))
         bridge.stop(datasette)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    # A signal that waited until now ends the process as its sender expects.
+    # A signal that was blocked until now ends the process as its sender expects.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.bridges else _blocked)
 
 
 def on_signal(number: int, frame: Any) -> None:
     handler = _handlers[number]
     if callable(handler):
-        # The host's, which shuts down when its requests are answered. uvicorn then ends the process by the same signal,
-        # without a word to atexit: here it waits for finish().
+        # The host's handler shuts down after the pending requests. uvicorn then ends the process by the same signal,
+        # without calling atexit; so the signal is blocked until finish().
         _blocked.add(number)
         signal.pthread_sigmask(signal.SIG_BLOCK, _blocked)
         handler(number, frame)
@@ -113,7 +113,7 @@ def on_signal(number: int, frame: Any) -> None:
         signal.signal(number, handler)
         signal.raise_signal(number)
     elif number != signal.SIGTERM:
-        # A closed terminal, say. Of the two a host handles SIGTERM, if any.
+        # For example a closed terminal. Hosts usually handle SIGTERM, but not SIGHUP.
         signal.raise_signal(signal.SIGTERM)
     else:
         sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""The plugin's pages, and its parts of Datasette's own pages: each shows what the assembly reports."""
+"""The plugin's pages, and its parts of Datasette's own pages, which show the reports of the assembly."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -10,7 +10,7 @@ from . import bridge
 from .datasette_versions import VIEW_STATUS, Datasette, is_allowed
 
 PATH, FRESH = "/-/litestream-status", {"cache-control": "no-store"}
-TITLE, DESCRIPTION = "Litestream status", "How the replication of this database stands"
+TITLE, DESCRIPTION = "Litestream status", "The replication status of this database"
 LINE = '<link rel="stylesheet" href="{}"><p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
 
 
@@ -30,7 +30,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
 
 
 async def answer(datasette: Datasette, request: Request) -> Response:
-    """The same for machines. Load balancers have no permission, so the health line has no names in it."""
+    """The answers for machines. Load balancers have no permission, so the health line contains no names."""
     what = request.url_vars["what"]
     if what != "health":
         await check_permission(datasette, request)
@@ -63,12 +63,12 @@ async def top_database(datasette: Datasette, request: Request, database: str) ->
 
 
 async def database_state(datasette: Datasette, actor: dict[str, Any] | None, name: str) -> Any:
-    """The state of a database as a page of Datasette's own may show it to this actor, or None."""
+    """The state of a database for Datasette's own pages, or None if this actor may not see it."""
     if not await is_allowed(datasette, actor):
         return None
     try:
         state = await bridge.ask(datasette, "DatabaseState", name)
     except Exception:
-        # Whatever is wrong with replication, the database's page is shown; the status page reports the fault.
+        # The database's page must work despite any fault of replication; the status page reports the fault.
         return None
     return state and state | {"href": f"{datasette.urls.path(PATH)}?{urlencode({'database': name})}"}

@@ -1,4 +1,4 @@
-"""Starts .NET, and loads the assembly into it through Python.NET: once a process, on a thread of its own."""
+"""Starts .NET, and loads the assembly into it through Python.NET: once per process, on a separate thread."""
 
 import atexit
 import ctypes
@@ -18,14 +18,14 @@ LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER = 5
 ErrorWriter = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
 LoadFunction = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_char_p] * 3, *[ctypes.c_void_p] * 3)
 ComponentFunction = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
-# One thread: several Datasettes of a process may start at the same time.
+# One thread, since several Datasettes of a process may start at the same time.
 _loader = ThreadPoolExecutor(1, "datasette-litestream loads .NET")
 
 
 def start_runtime(root: Path) -> Any:
-    """Starts the .NET in a folder, and returns it as ``pythonnet.load`` takes one; raises OSError where it cannot.
+    """Starts the .NET in a folder, and returns a runtime for ``pythonnet.load``; raises OSError if it cannot.
 
-    Not by clr_loader: reading C declarations at run time, as it does, takes a tenth of Datasette's whole start.
+    This does not use clr_loader, which parses C declarations at run time: that takes a tenth of Datasette's whole start.
     """
     hosts = root.glob("host/fxr/*/libhostfxr.*")
     newest = max(hosts, key=lambda host: [int(part) for part in re.findall("[0-9]+", host.parent.name)], default=None)
@@ -35,7 +35,7 @@ def start_runtime(root: Path) -> Any:
     write_error = ErrorWriter(lambda line: errors.append(os.fsdecode(line)))
     host.hostfxr_set_error_writer(write_error)
     config = os.fsencode(f"{ASSEMBLY}.runtimeconfig.json")
-    # A code above 0 means that the process had a runtime already.
+    # A code above 0 means that the process already had a runtime.
     if (code := host.hostfxr_initialize_for_runtime_config(config, None, ctypes.byref(context))) >= 0:
         code = host.hostfxr_get_runtime_delegate(context, LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER, ctypes.byref(load_function))
     host.hostfxr_set_error_writer(ErrorWriter())
@@ -50,24 +50,24 @@ def start_runtime(root: Path) -> Any:
         return lambda buffer: function(buffer, len(buffer))
 
     return SimpleNamespace(
-        # The wheel's compiled twin of Python.NET's library, whatever the path.
+        # The wheel's precompiled copy of Python.NET's library, whatever the path.
         get_assembly=lambda path: SimpleNamespace(get_function=get_function),
         info=lambda: sys.modules["clr_loader"].RuntimeInfo("CoreCLR", "10", True, False, {}),
-        # A process has but one CoreCLR, which ends with it.
+        # A process has only one CoreCLR, which ends with it.
         shutdown=lambda: None,
     )
 
 
 def begin_loading() -> Future[Any]:
-    """Begins to load the assembly, beside whatever else Datasette does at its start; the result is its namespace."""
+    """Begins to load the assembly in parallel with Datasette's start; the result is its namespace."""
     return _loader.submit(load)
 
 
 @cache
 def load() -> Any:
-    # One that somebody else has chosen for Python.NET, loaded or not, is the only one that this process can have.
+    # A runtime that other code has chosen for Python.NET, loaded or not, is the only one that this process can have.
     chosen = getattr(sys.modules.get("pythonnet"), "_RUNTIME", None)
-    # The wheel carries a folder like that of an installed .NET. Absolute: the host also looks in the working directory.
+    # The wheel contains a folder like that of an installed .NET. Absolute, since the host also searches the working directory.
     root = Path(os.environ.get("DATASETTE_LITESTREAM_DOTNET_ROOT") or Path(__file__).parent / "dotnet").absolute()
     try:
         runtime = chosen or start_runtime(root)
@@ -75,19 +75,19 @@ def load() -> Any:
             import pythonnet
             pythonnet.load(runtime)
             if chosen is None:
-                # At the end of the process it would collect garbage for half a second.
+                # Unloading would collect garbage for half a second at the end of the process.
                 atexit.unregister(pythonnet.unload)
         elif runtime.get_assembly("").get_function("Python.Runtime.Loader.Initialize")(b"") != 0:
-            raise OSError("Python.NET cannot be initialized; it says above why.")
+            raise OSError("Python.NET cannot be initialized; its own message above says why.")
     except OSError as error:
         raise RuntimeError(f".NET 10 or later cannot be loaded from {root}: {error}") from None
     if chosen is not None and (found := importlib.import_module("System").Environment.Version).Major < 10:
         raise RuntimeError(
-            f"something else in this process has chosen .NET {found} for Python.NET, and this plugin needs .NET 10 or later. "
-            "Have it choose that, or run it in another process."
+            f"other code in this process has chosen .NET {found} for Python.NET, and this plugin needs .NET 10 or later. "
+            "Change that choice, or run the other code in another process."
         )
     import clr
-    # Without its suffix it is found at once, instead of after a look into each folder of sys.path.
+    # Without its suffix it is found directly, without a search through each folder of sys.path.
     clr.AddReference(str(ASSEMBLY))
     import Datasette.Litestream
     return Datasette.Litestream

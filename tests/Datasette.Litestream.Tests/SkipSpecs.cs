@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace Datasette.Litestream.Tests;
 
-/// <summary>What releases must not take a missing part for a test that passed.</summary>
+/// <summary>A release must not count a test with a missing part as passed.</summary>
 [TestClass]
 public sealed partial class SkipSpecs
 {

@@ -1,2 +1,2 @@
-// One at a time: the tests measure, and each runs several programs of its own.
+// The tests run one at a time, since they measure times, and each runs several programs.
 [assembly: DoNotParallelize]

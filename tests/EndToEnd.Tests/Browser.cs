@@ -57,10 +57,10 @@ internal sealed class Browser : IAsyncDisposable
         return browser;
     }
 
-    /// <summary>Waits until the page at an address is there.</summary>
+    /// <summary>Waits until the browser is at an address.</summary>
     /// <remarks>
-    /// Playwright's <c>WaitForURLAsync</c> waits for an event, which on a busy machine it was seen to miss: the network was
-    /// idle, and it waited for the page to load until its time was over.
+    /// Playwright's <c>WaitForURLAsync</c> waits for an event, and sometimes misses it on a busy machine: the network was idle,
+    /// but it waited for the page to load until its timeout.
     /// </remarks>
     public Task WaitForAddressAsync(string address) =>
         Page.WaitForFunctionAsync("address => location.href.endsWith(address) && document.readyState === 'complete'", address);
@@ -72,21 +72,21 @@ internal sealed class Browser : IAsyncDisposable
         FullPage = true,
     });
 
-    /// <summary>Fails where axe-core finds something in the way of somebody who does not use the page by sight and mouse.</summary>
-    /// <param name="part">The part of the page; all of it where it is not given.</param>
+    /// <summary>Fails if axe-core finds an accessibility problem.</summary>
+    /// <param name="part">The part of the page; the whole page by default.</param>
     public async Task AssertAccessibleAsync(ILocator? part = null)
     {
         var result = part is null ? await Page.RunAxe() : await part.RunAxe();
         Assert.IsNotEmpty(result.Passes, "axe-core looked at nothing");
 
-        // Datasette 0.65 says of none of its pages which language they are in.
+        // Datasette 0.65 sets no language on its pages.
         var violations = result.Violations.Where(violation => violation.Id != "html-has-lang" || DatasetteInstallation.Main.Is10).ToList();
         Assert.IsEmpty(
             violations,
             string.Join('\n', violations.Select(violation => $"{violation.Id}: {violation.Help}: {violation.Nodes[0].Html}")));
     }
 
-    /// <summary>Fails where there was an error in the console, or a request to another host.</summary>
+    /// <summary>Fails if there was an error in the console, or a request to another host.</summary>
     public void AssertClean() => Assert.IsEmpty(_complaints, string.Join('\n', _complaints));
 
     public async ValueTask DisposeAsync()

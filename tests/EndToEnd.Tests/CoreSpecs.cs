@@ -3,8 +3,8 @@ using System.Net;
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>
-/// What everybody relies on, on each Datasette, with each Litestream, with and without Python.NET beside Datasette: start, page,
-/// stop, restore, refusal.
+/// The core functions with each Datasette and each Litestream, with and without Python.NET beside Datasette: start, page, stop,
+/// restore, refusal.
 /// </summary>
 [TestClass]
 public sealed class CoreSpecs

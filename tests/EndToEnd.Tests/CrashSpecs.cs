@@ -7,7 +7,7 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed class CrashSpecs
 {
-    /// <summary>Enough for the write-ahead log to be under way when the failure comes: half a second.</summary>
+    /// <summary>Enough rows for an active write-ahead log at the failure: half a second's.</summary>
     private const int SomeRows = WriteLoad.Rate / 2;
 
     [TestMethod]
@@ -15,7 +15,7 @@ public sealed class CrashSpecs
     [DataRow(Signals.SIGINT, "SIGINT")]
     public async Task Rows_committed_before_a_signal_are_restored(int signal, string name)
     {
-        // 0.3 opens a database at its first tick, if a writer without a pause lets it: not always in so short a run.
+        // 0.3 opens a database at its first tick, unless a writer without pauses prevents it, as may happen in such a short run.
         _ = RealParts.Litestream05;
         var times = new List<TimeSpan>();
         for (var i = 0; i < Scale.Of(50); i++)
@@ -58,7 +58,7 @@ public sealed class CrashSpecs
         }
     }
 
-    /// <summary>Each time under a new Datasette: after a restart, the next one within a minute is put off for longer.</summary>
+    /// <summary>Each time with a new Datasette, since a second restart within a minute is delayed for longer.</summary>
     [TestMethod]
     public async Task A_killed_Litestream_is_started_again_and_catches_up()
     {
@@ -107,8 +107,8 @@ public sealed class CrashSpecs
     }
 
     /// <summary>
-    /// Whoever is killed while it switches a database to a write-ahead log leaves a journal, and Datasette's connections,
-    /// which only read, fail until it is rolled back. The stand-in is killed in that moment, unless the switch was made before.
+    /// A process that is killed while it switches a database to a write-ahead log leaves a journal, and Datasette's read-only
+    /// connections fail until that is rolled back. The stand-in is killed at that moment, unless the switch was made before.
     /// </summary>
     [TestMethod]
     public async Task A_database_that_Litestream_was_killed_at_can_be_read()
@@ -137,7 +137,7 @@ public sealed class CrashSpecs
         await workspace.AssertRestoredAsync("parks");
     }
 
-    /// <summary>In full until the delay has grown to its most, which takes a minute and a half.</summary>
+    /// <summary>In the full run until the delay has reached its maximum, which takes a minute and a half.</summary>
     [TestMethod]
     public async Task A_binary_that_exits_at_once_for_ever_is_lived_with()
     {

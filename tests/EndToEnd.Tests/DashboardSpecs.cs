@@ -5,7 +5,7 @@ using Microsoft.Playwright;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>The status page keeps itself up to date in a real browser, for everybody, and with any name.</summary>
+/// <summary>The status page updates itself in a real browser, is accessible, and works with any name.</summary>
 [TestClass]
 public sealed partial class DashboardSpecs
 {
@@ -48,7 +48,7 @@ public sealed partial class DashboardSpecs
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, [.. Enumerable.Range(1, 12).Select(i => $"db{i:00}")]);
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
-        await page.Locator("summary:text('What Litestream was given')").ClickAsync();
+        await page.Locator("summary:text('without secrets')").ClickAsync();
         await page.GetByLabel("Name contains").FillAsync("half a na");
         await page.GetByRole(AriaRole.Link, new() { Name = "db12" }).FocusAsync();
         await page.EvaluateAsync("getSelection().selectAllChildren(document.querySelectorAll('[data-field=destinations]')[2])");
@@ -153,7 +153,7 @@ public sealed partial class DashboardSpecs
         var summary = page.Locator("[data-summary]");
         await Wait.UntilAsync(async () => await summary.GetAttributeAsync("data-healthy") == "true", "all is well");
 
-        // Killed until the page has seen it: the first restart may be over between two of its updates.
+        // Killed repeatedly until the page shows it, since the first restart may happen between two updates.
         await Wait.UntilAsync(
             async () =>
             {
@@ -237,18 +237,18 @@ public sealed partial class DashboardSpecs
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
 
-        // Its clock stands still, but for the minute that the test lets pass. It cannot be set back.
+        // The page's clock stops, except for the minute by which the test advances it. It cannot be set back.
         await page.Clock.InstallAsync();
         await page.Clock.PauseAtAsync(DateTime.UtcNow.AddMinutes(1));
         await page.GotoAsync(Overview);
         var asked = 0;
         page.Request += (_, request) => asked += IsUpdate(request) ? 1 : 0;
 
-        // Chromium without a window hides no tab: what a page sees of it is set here.
+        // A headless Chromium hides no tab, so the test sets what the page sees.
         await SetHiddenAsync(page, true);
         await page.Clock.RunForAsync("01:00");
 
-        // Of any earlier request, Chromium would have told by then.
+        // Chromium would have reported any earlier request by then.
         await page.EvaluateAsync("fetch('/-/versions.json')");
         Assert.AreEqual(0, asked);
         await SetHiddenAsync(page, false);
@@ -316,7 +316,7 @@ public sealed partial class DashboardSpecs
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
-        // Datasette has scripts in each of its pages, which the policy lets pass by their hashes.
+        // Each of Datasette's pages contains scripts, which the policy allows by their hashes.
         var hashes = string.Join(' ', InlineScript().Matches(await datasette.Http.GetStringAsync("/-/versions"))
             .Select(match => $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(match.Groups["text"].Value)))}'"));
         await page.AddInitScriptAsync(
@@ -423,13 +423,13 @@ public sealed partial class DashboardSpecs
     private static Task<TimeSpan> WaitForStateAsync(IPage page, string state) =>
         Wait.UntilAsync(async () => await page.Locator("[data-field=state]").InnerTextAsync() == state, $"the page says {state}");
 
-    /// <summary>Waits for a state that is not as it should be, in the row and in the first line.</summary>
+    /// <summary>Waits for a bad state, in the row and in the first line.</summary>
     private static Task<TimeSpan> WaitForTroubleAsync(IPage page) => Wait.UntilAsync(
         async () => await page.Locator("[data-field=state]").InnerTextAsync() is "failing" or "behind"
             && await page.Locator("[data-summary]").GetAttributeAsync("data-healthy") == "false",
         "the page says what is wrong");
 
-    /// <summary>Waits until all is well, for as long as Litestream needs, and then until the page says so.</summary>
+    /// <summary>Waits until everything is replicated, and then until the page says so.</summary>
     private static async Task WaitForRecoveryAsync(DatasetteProcess datasette, IPage page)
     {
         await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well again");
@@ -438,7 +438,7 @@ public sealed partial class DashboardSpecs
             "the page says that all is well again");
     }
 
-    /// <summary>Waits until the page has asked, and shown the answer.</summary>
+    /// <summary>Waits until the page has sent a request, and shown the answer.</summary>
     private static async Task WaitForUpdateAsync(IPage page)
     {
         var answer = await page.WaitForResponseAsync(response => IsUpdate(response.Request));
@@ -453,13 +453,13 @@ public sealed partial class DashboardSpecs
         "isHidden => { Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); }",
         isHidden);
 
-    /// <summary>Styles that Datasette's own component sets are no concern of the plugin.</summary>
+    /// <summary>Ignores the styles that Datasette's own component sets.</summary>
     private static bool IsOfDatasette(string violation) => violation.Contains("/-/static/", StringComparison.Ordinal);
 
     [GeneratedRegex(@"^Litestream has been down since \d\d:\d\d:\d\d UTC, and nothing is replicated\. It is started again in \d")]
     private static partial Regex Down();
 
-    [GeneratedRegex(@"No answer from Datasette since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; what is shown is from then\.")]
+    [GeneratedRegex(@"No answer from Datasette since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\. This page shows the state at that time\.")]
     private static partial Regex NoAnswer();
 
     [GeneratedRegex("data-observed><time datetime=\"(?<at>[^\"]*)")]

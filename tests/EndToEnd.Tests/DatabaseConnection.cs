@@ -3,7 +3,7 @@ using Microsoft.Data.Sqlite;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>One connection to a database, as another program than Datasette has one.</summary>
+/// <summary>A connection to a database from outside of Datasette.</summary>
 internal sealed class DatabaseConnection : IDisposable
 {
     private readonly SqliteConnection _connection;
@@ -29,7 +29,7 @@ internal sealed class DatabaseConnection : IDisposable
         command.ExecuteNonQuery();
     }
 
-    /// <summary>All of the database as text: schema and rows, less the tables that Litestream keeps for itself.</summary>
+    /// <summary>The whole database as text: schema and rows, without Litestream's own tables.</summary>
     public string Dump()
     {
         var dump = new StringBuilder();

@@ -6,9 +6,9 @@ using CliWrap.Buffered;
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>A Datasette to run the plugin in.</summary>
-/// <param name="Python">The Python that has it.</param>
-/// <param name="Version">Which it is.</param>
-/// <param name="HasPythonNet">Whether Python.NET is beside it.</param>
+/// <param name="Python">Its Python.</param>
+/// <param name="Version">Its version.</param>
+/// <param name="HasPythonNet">Whether Python.NET is installed beside it.</param>
 internal sealed partial record DatasetteInstallation(string Python, string Version, bool HasPythonNet)
 {
     private static readonly string SetUp = Path.Combine(PluginEnvironment.RepositoryRoot, ".venv");
@@ -16,15 +16,18 @@ internal sealed partial record DatasetteInstallation(string Python, string Versi
     private static readonly Lazy<DatasetteInstallation?> FirstOnPath = new(FindOnPath);
     private static readonly ConcurrentDictionary<string, string?> Versions = new();
 
-    /// <summary>The Python of what <c>scripts/setup</c> installs, which has the tests' own packages, too.</summary>
+    /// <summary>The Python of the environment of <c>scripts/setup</c>, which also has the tests' own packages.</summary>
     public static string SetUpPython { get; } = Path.Combine(SetUp, "bin/python");
 
-    /// <summary>That of the first <c>datasette</c> on PATH, which is a Python's: a version manager's stand-in tells nothing of it.</summary>
+    /// <summary>
+    /// The Python of the first <c>datasette</c> on PATH that is a Python program: a version manager's shim does not reveal its
+    /// Python.
+    /// </summary>
     public static DatasetteInstallation? OnPath => FirstOnPath.Value;
 
     /// <summary>
-    /// What a test runs on that asks for nothing else: the Datasette on PATH, unless <c>DATASETTE_LITESTREAM_TEST_DATASETTE</c>
-    /// names another version, or <c>DATASETTE_LITESTREAM_TEST_PYTHONNET</c> says with (1) or without (0) Python.NET.
+    /// The default for tests: the Datasette on PATH, unless <c>DATASETTE_LITESTREAM_TEST_DATASETTE</c> names another version,
+    /// or <c>DATASETTE_LITESTREAM_TEST_PYTHONNET</c> sets whether with (1) or without (0) Python.NET.
     /// </summary>
     public static DatasetteInstallation Main
     {
@@ -38,21 +41,21 @@ internal sealed partial record DatasetteInstallation(string Python, string Versi
         }
     }
 
-    /// <summary>The newest Datasette 1.0 that is there, for what 0.65 does not have: <see cref="Main"/>, if it is one.</summary>
+    /// <summary>The newest available Datasette 1.0, for features that 0.65 lacks: <see cref="Main"/>, if that is a 1.0.</summary>
     public static DatasetteInstallation Main10 =>
         Main is { Is10: true } main ? main
         : Directory.Exists(Path.Combine(SetUp, $"datasette-{Newest10}")) ? Of(Newest10, Main.HasPythonNet)
         : throw SkipWithout("Datasette 0.65 has no such thing, and there is no Datasette 1.0; scripts/setup gets it where pip gives it");
 
-    /// <summary>The versions that the core runs on: the stable one, the oldest and the newest 1.0 that are supported.</summary>
+    /// <summary>The versions for the core tests: the stable one, and the oldest and the newest supported 1.0.</summary>
     public static IReadOnlyList<string> Supported { get; } = ["0.65.5", "1.0a20", Newest10];
 
-    /// <summary>Whether it has what came with 1.0: configuration apart from metadata, a write API, API tokens.</summary>
+    /// <summary>Whether it has the features of 1.0: configuration separate from metadata, a write API, API tokens.</summary>
     public bool Is10 => Is10Version(Version);
 
     private const string Newest10 = "1.0a41";
 
-    /// <summary>Where a version is installed, with or without Python.NET; skips the test where it is not.</summary>
+    /// <summary>Finds an installed version, with or without Python.NET; skips the test if there is none.</summary>
     public static DatasetteInstallation Of(string version, bool hasPythonNet)
     {
         if (OnPath is { } onPath && onPath.Version == version && onPath.HasPythonNet == hasPythonNet)
@@ -72,14 +75,14 @@ internal sealed partial record DatasetteInstallation(string Python, string Versi
     /// <summary>Whether the Datasette of an environment is a 1.0.</summary>
     public static bool Is10In(string python) => Is10Version(VersionIn(python) ?? throw new InvalidOperationException($"{python} has no Datasette"));
 
-    /// <summary>Where its packages are: the folders that an environment of a test's own adds to its path.</summary>
+    /// <summary>The folders of its packages, which a test's own environment adds to its path.</summary>
     public async Task<IReadOnlyList<string>> PackageFoldersAsync()
     {
         var folders = await PluginEnvironment.RunAsync(
             Python, "-c", "import sys; print('\\n'.join(path for path in sys.path if path.endswith('-packages')))");
         return
         [
-            // A Debian's packages are in a folder that a .pth file of the environment names.
+            // Debian's packages are in a folder that a .pth file of the environment names.
             .. folders.Split('\n', StringSplitOptions.RemoveEmptyEntries),
             .. HasPythonNet && this != OnPath ? [SetUpPythonNet] : Array.Empty<string>(),
         ];

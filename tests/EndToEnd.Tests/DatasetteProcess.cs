@@ -6,10 +6,10 @@ using System.Text.RegularExpressions;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>A running <c>datasette serve</c> with the plugin, on a port of its own.</summary>
+/// <summary>A running <c>datasette serve</c> with the plugin, on its own port.</summary>
 internal sealed partial class DatasetteProcess : IAsyncDisposable
 {
-    /// <summary>What a test waits for comes within this time, or never: no test measures with it.</summary>
+    /// <summary>The timeout for anything that a test waits for; no test measures with it.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private const string Secret = "end-to-end";
@@ -39,17 +39,17 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
 
     public int Id => _process.Id;
 
-    /// <summary>Where a browser is made root, once.</summary>
+    /// <summary>The address that signs a browser in as root, once.</summary>
     public string SignInPath => SignInLine().Match(Output).Value;
 
-    /// <summary>The files that it has in its memory: programs and libraries.</summary>
+    /// <summary>The files mapped into its memory: programs and libraries.</summary>
     public IReadOnlySet<string> MappedFiles =>
         File.ReadLines($"/proc/{Id}/maps").Select(line => line.Split(' ', 6)[5].TrimStart()).Where(Path.IsPathRooted).ToHashSet();
 
     /// <summary>With the permissions of root.</summary>
     public HttpClient Http { get; } = new(new SocketsHttpHandler { UseCookies = false });
 
-    /// <summary>All that it wrote.</summary>
+    /// <summary>All of its output.</summary>
     public string Output
     {
         get
@@ -71,8 +71,8 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     /// <summary>Starts Datasette and waits until it serves.</summary>
     /// <param name="workspace">Its working directory.</param>
     /// <param name="arguments">Database files and options.</param>
-    /// <param name="environment">Added to this process's own; null takes a variable out.</param>
-    /// <param name="python">The environment; the one with the wheel where it is not named.</param>
+    /// <param name="environment">Added to this process's own; null removes a variable.</param>
+    /// <param name="python">The environment's Python; by default the one with the wheel.</param>
     public static async Task<DatasetteProcess> StartAsync(
         Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? python = null)
     {
@@ -93,8 +93,8 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         return demo;
     }
 
-    /// <summary>Runs Datasette to its end: a start that fails, or <c>--get</c>.</summary>
-    /// <returns>Its exit code and all that it wrote.</returns>
+    /// <summary>Runs Datasette to its end, for a start that fails or <c>--get</c>.</summary>
+    /// <returns>Its exit code and all of its output.</returns>
     public static async Task<(int ExitCode, string Output)> RunAsync(
         Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? python = null)
     {
@@ -128,10 +128,10 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>What <c>/-/litestream-status.json</c> says.</summary>
+    /// <summary>The content of <c>/-/litestream-status.json</c>.</summary>
     public async Task<JsonNode> StatusAsync() => JsonNode.Parse(await Http.GetStringAsync("/-/litestream-status.json"))!;
 
-    /// <summary>Asks for the status until it is as expected; fails where it never is.</summary>
+    /// <summary>Requests the status until it is as expected; fails if it never is.</summary>
     public async Task<JsonNode> WaitForStatusAsync(Func<JsonNode, bool> isExpected, string what, TimeSpan? patience = null)
     {
         JsonNode? status = null;
@@ -144,7 +144,7 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     public Task<TimeSpan> WaitForDatabaseAsync(string state) =>
         Wait.UntilAsync(async () => (string?)(await StatusAsync())["databases"]![0]!["state"] == state, $"the database is {state}");
 
-    /// <summary>Inserts a row through Datasette: by its write API, or where it has none, by a writable query.</summary>
+    /// <summary>Inserts a row through Datasette: with its write API or, if it has none, with a writable query.</summary>
     public async Task InsertAsync(string database, string text)
     {
         if (!DatasetteInstallation.Is10In(_python))
@@ -161,7 +161,9 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         Assert.AreEqual(201, (int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
-    /// <summary>Stops right after a row that it has taken, and looks for it, and all others, in what is restored.</summary>
+    /// <summary>
+    /// Stops right after a row was written, and checks that this row and all others are in the restored database.
+    /// </summary>
     public async Task AssertReplicatesAsync(string database, string? litestream = null)
     {
         await InsertAsync(database, "through Datasette");
@@ -181,7 +183,7 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         }
         catch (TimeoutException ex)
         {
-            // The next test is not to meet it.
+            // It must not affect the next test.
             _process.Kill(entireProcessTree: true);
             throw new InvalidOperationException($"Datasette did not end within {Patience} of SIGTERM, and was killed:\n{Output}", ex);
         }
@@ -236,7 +238,7 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>An API token where there are such, or else a browser's cookie.</summary>
+    /// <summary>An API token if Datasette has them, otherwise a browser's cookie.</summary>
     private static async Task<Dictionary<string, string>> MakeRootHeadersAsync(string python)
     {
         if (DatasetteInstallation.Is10In(python))
@@ -245,7 +247,8 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
             return new() { ["Authorization"] = $"Bearer {token.Trim()}" };
         }
 
-        // Who sends a token, whichever, is no page in somebody's browser: Datasette takes a POST without a page's CSRF token.
+        // With an Authorization header, Datasette accepts a POST without a CSRF token, since the request does not come from a
+        // page in a browser.
         return new() { ["Cookie"] = await SignCookieAsync(python, "root"), ["Authorization"] = "Bearer none" };
     }
 

@@ -1,6 +1,6 @@
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>A full disk is told on the page, does not end Datasette, and is recovered from when there is room.</summary>
+/// <summary>A full disk is shown on the page, does not end Datasette, and replication recovers when there is room.</summary>
 [TestClass]
 public sealed class DiskFullSpecs
 {
@@ -35,7 +35,7 @@ public sealed class DiskFullSpecs
         await datasette.WaitForDatabaseAsync("replicating");
         using var outside = workspace.Open("disk/parks.db");
 
-        // Room for the row, and none for the copy that Litestream makes of it beside the database.
+        // Room for the row, but not for the LTX file that Litestream writes beside the database.
         disk.Fill(roomLeft: 40 * 4096);
         outside.Insert(Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(50_000)));
         await datasette.WaitForDatabaseAsync("failing");

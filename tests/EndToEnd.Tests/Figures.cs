@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>What a run measured, one line each in <c>TestResults/figures.txt</c>: for people, never for an assertion.</summary>
+/// <summary>
+/// The measurements of a run, one line each in <c>TestResults/figures.txt</c>; they are for people, not for assertions.
+/// </summary>
 internal static class Figures
 {
     private static readonly string Path = System.IO.Path.Combine(PluginEnvironment.RepositoryRoot, "TestResults", "figures.txt");

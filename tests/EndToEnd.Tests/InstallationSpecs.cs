@@ -1,6 +1,6 @@
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>How the package gets to its users.</summary>
+/// <summary>The installation of the package.</summary>
 [TestClass]
 public sealed class InstallationSpecs
 {

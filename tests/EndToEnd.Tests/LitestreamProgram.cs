@@ -3,14 +3,14 @@ using CliWrap.Buffered;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>What a person does with Litestream in an emergency.</summary>
+/// <summary>Litestream's command line, as used for a restore.</summary>
 internal static class LitestreamProgram
 {
     /// <summary>Restores a replica.</summary>
     /// <param name="litestream">The binary.</param>
     /// <param name="source">A URL, or several arguments such as <c>-config FILE DATABASE</c>.</param>
     /// <param name="environment">Credentials, for S3.</param>
-    /// <returns>The dump of what came back.</returns>
+    /// <returns>The dump of the restored database.</returns>
     public static async Task<string> RestoreAsync(
         string litestream, string[] source, IReadOnlyDictionary<string, string?>? environment = null)
     {

@@ -7,7 +7,7 @@ using CliWrap.Buffered;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>Installed by pip, as its users do, beside the Datasette and the plugins that they have: these stay what they are.</summary>
+/// <summary>Installed with pip beside an existing Datasette and other plugins, the plugin does not change these.</summary>
 [TestClass]
 public sealed partial class NeighbourSpecs
 {
@@ -116,7 +116,7 @@ public sealed partial class NeighbourSpecs
         await AssertOursWorksAsync(datasette);
     }
 
-    /// <summary>All four, as their users have them: beside each other, too.</summary>
+    /// <summary>All four, also together.</summary>
     private static Task<string> AllPluginsAsync() => PythonAsync(
         $"datasette=={Newest}",
         "datasette-auth-passwords==1.1.1",
@@ -124,7 +124,7 @@ public sealed partial class NeighbourSpecs
         "datasette-upload-dbs==0.5a0",
         "datasette-write==0.5a0");
 
-    /// <summary>An environment into which pip has put some packages and then the wheel, with all that each asks for.</summary>
+    /// <summary>An environment in which pip has installed some packages and then the wheel, each with its dependencies.</summary>
     /// <returns>Its Python.</returns>
     private static Task<string> PythonAsync(params string[] packages) =>
         Environments.GetOrAdd(string.Join(' ', packages), _ => MakeAsync(packages));
@@ -144,7 +144,7 @@ public sealed partial class NeighbourSpecs
         return python;
     }
 
-    /// <summary>Asks pip, with the user's own settings; skips the test where it cannot give a package.</summary>
+    /// <summary>Installs with pip, with the user's own settings; skips the test if a package is not available.</summary>
     private static async Task InstallAsync(string python, params string[] packages)
     {
         try

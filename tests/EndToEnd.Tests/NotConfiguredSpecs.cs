@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>Installed, but not configured: the plugin keeps out of the way.</summary>
+/// <summary>Installed but not configured, the plugin has no effect.</summary>
 [TestClass]
 public sealed class NotConfiguredSpecs
 {

@@ -1,6 +1,6 @@
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>Two writers in one place destroy a backup, so one database has one.</summary>
+/// <summary>Two writers at one destination destroy a backup, so each database has only one.</summary>
 [TestClass]
 public sealed class OneWriterSpecs
 {

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>Who may see how replication stands: whom the <c>permissions</c> block names, on each Datasette.</summary>
+/// <summary>Only the actors in the <c>permissions</c> block may see the status of replication, on each Datasette.</summary>
 [TestClass]
 public sealed class PermissionSpecs
 {
@@ -27,7 +27,7 @@ public sealed class PermissionSpecs
         await using var process = await DatasetteProcess.StartAsync(workspace, ["parks.db", "-c", "datasette.yaml"], python: python);
         foreach (var page in Pages)
         {
-            // As Datasette 1.0 has it: a block that names others keeps even root out.
+            // As in Datasette 1.0, a block that names others excludes even root.
             Assert.AreEqual(HttpStatusCode.Forbidden, await AskAsync(page, await DatasetteProcess.SignCookieAsync(python, "root")), page);
             Assert.AreEqual(HttpStatusCode.OK, await AskAsync(page, await DatasetteProcess.SignCookieAsync(python, "alice")), page);
             Assert.AreEqual(HttpStatusCode.Forbidden, await AskAsync(page, await DatasetteProcess.SignCookieAsync(python, "bob")), page);

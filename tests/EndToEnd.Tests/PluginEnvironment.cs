@@ -7,8 +7,8 @@ using CliWrap.Buffered;
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>
-/// A virtual environment with the wheel of this checkout, beside the real Datasette: made once a run for each
-/// <see cref="DatasetteInstallation"/>, whose packages it sees.
+/// A virtual environment with the wheel of this checkout, beside the real Datasette: created once per run for each <see
+/// cref="DatasetteInstallation"/>, whose packages it sees.
 /// </summary>
 internal static partial class PluginEnvironment
 {
@@ -18,12 +18,12 @@ internal static partial class PluginEnvironment
     public static string RepositoryRoot { get; } = typeof(PluginEnvironment).Assembly
         .GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == "RepositoryRoot").Value!;
 
-    /// <summary>The Litestream that wheels carry.</summary>
+    /// <summary>The version of Litestream in the wheels.</summary>
     public static string LitestreamVersion { get; } =
         LitestreamVersionLine().Match(File.ReadAllText(Path.Combine(RepositoryRoot, "pyproject.toml"))).Groups[1].Value;
 
     /// <summary>The environment's Python: <c>python -m datasette</c> has the plugin.</summary>
-    /// <param name="datasette">The Datasette in it; the main one where it is not named.</param>
+    /// <param name="datasette">The Datasette in it; the main one by default.</param>
     public static Task<string> PythonAsync(DatasetteInstallation? datasette = null)
     {
         _ = RealParts.Builder;
@@ -38,7 +38,7 @@ internal static partial class PluginEnvironment
     }
 
     /// <summary>Builds a wheel of this checkout for this machine.</summary>
-    /// <param name="folder">Where to.</param>
+    /// <param name="folder">The target folder.</param>
     /// <param name="release">The folder of the Litestream release to build in.</param>
     /// <returns>Its path.</returns>
     public static async Task<string> BuildWheelAsync(string folder, string? release)
@@ -50,9 +50,9 @@ internal static partial class PluginEnvironment
         return Directory.GetFiles(folder, "*.whl").Single();
     }
 
-    /// <summary>Makes a virtual environment that sees a Datasette's packages, and has none of its own.</summary>
-    /// <param name="folder">Where to.</param>
-    /// <param name="datasette">The Datasette; the main one where it is not named.</param>
+    /// <summary>Creates a virtual environment that sees a Datasette's packages, and has none of its own.</summary>
+    /// <param name="folder">The target folder.</param>
+    /// <param name="datasette">The Datasette; the main one by default.</param>
     /// <returns>Its Python.</returns>
     public static async Task<string> MakeAsync(string folder, DatasetteInstallation? datasette = null)
     {
@@ -64,7 +64,9 @@ internal static partial class PluginEnvironment
         return own;
     }
 
-    /// <summary>Installs the plugin as a user does, without touching any index: what it needs is there.</summary>
+    /// <summary>
+    /// Installs the plugin as a user does, but without a package index: its dependencies are already installed.
+    /// </summary>
     public static Task InstallAsync(string environmentPython, params string[] what) =>
         RunAsync(
             RealParts.Builder,

@@ -1,8 +1,8 @@
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>
-/// Datasette shows its configuration to whoever may open a page of it: 0.65 all of its metadata, 1.0 its configuration with
-/// <c>***</c> for what looks secret by its key. No secret of this plugin's is shown, whatever the configuration.
+/// Datasette shows its configuration to everyone who may open its pages: 0.65 all of its metadata, 1.0 its configuration with
+/// <c>***</c> for keys that look secret. It never shows a secret of this plugin, whatever the configuration.
 /// </summary>
 [TestClass]
 public sealed class PublishedSecretSpecs
@@ -61,7 +61,7 @@ public sealed class PublishedSecretSpecs
     [DynamicData(nameof(Datasettes))]
     public async Task A_password_of_a_URL_from_the_environment_is_shown_nowhere(string datasette)
     {
-        // 0.5 does not start without its server.
+        // 0.5 does not start if its server is not available.
         var litestream = RealParts.Litestream03;
         using var workspace = MakeWorkspace("all-replicate: sftp://user:$SECRET@127.0.0.1:1/$DB_NAME");
         await AssertNotShownAsync(workspace, datasette, litestream);

@@ -5,8 +5,8 @@ using CliWrap.Buffered;
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>
-/// The real programs that these tests run. Where one is missing, the tests that need it are skipped and say so: each
-/// property throws what ends the test instead of returning.
+/// The real programs that these tests run. If one is missing, the tests that need it are skipped with a message: each property
+/// then throws the exception that ends the test.
 /// </summary>
 internal static class RealParts
 {
@@ -18,11 +18,11 @@ internal static class RealParts
     public static string Builder =>
         FirstThatImports("hatchling, pip") ?? throw Skip.Because("no Python has hatchling; pip install hatchling");
 
-    /// <summary>The Litestream on PATH: 0.5 where that is to be had, else 0.3.13.</summary>
+    /// <summary>The Litestream on PATH: 0.5 if available, otherwise 0.3.13.</summary>
     public static string Litestream =>
         Find("litestream") ?? throw Skip.Because($"there is no litestream on PATH; {InstallLitestream}");
 
-    /// <summary>Litestream 0.5, for what 0.3 does not have.</summary>
+    /// <summary>Litestream 0.5, for features that 0.3 lacks.</summary>
     public static string Litestream05 =>
         !VersionOf(Litestream).StartsWith("0.5.", StringComparison.Ordinal)
             ? throw Skip.Because($"litestream on PATH is not 0.5 but {VersionOf(Litestream)}; {InstallLitestream}")
@@ -41,7 +41,7 @@ internal static class RealParts
     public static string MotoPython =>
         FirstThatImports("moto.server") ?? throw Skip.Because("no Python has moto; pip install 'moto[server]'");
 
-    /// <summary>Skips the test where Datasette's Python has no Python.NET.</summary>
+    /// <summary>Skips the test if Datasette's Python has no Python.NET.</summary>
     public static void RequirePythonNet()
     {
         if (!DatasetteInstallation.Main.HasPythonNet)
@@ -53,7 +53,7 @@ internal static class RealParts
     /// <summary>The first program of a name on PATH.</summary>
     public static string? Find(string program) => FindAll(program).FirstOrDefault();
 
-    /// <summary>All programs of a name on PATH, in its order.</summary>
+    /// <summary>All programs of a name on PATH, in order.</summary>
     public static IEnumerable<string> FindAll(string program) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "")
             .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)

@@ -1,6 +1,6 @@
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>What a start of <c>datasette serve</c> that the plugin refuses looks like, on each Datasette.</summary>
+/// <summary>Checks the output of a start that the plugin refuses, on each Datasette.</summary>
 internal static class Refusal
 {
     private const string Prefix = "Error: ";

@@ -1,6 +1,6 @@
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>What was written comes back.</summary>
+/// <summary>Written data can be restored.</summary>
 [TestClass]
 public sealed class ReplicationSpecs
 {
@@ -51,7 +51,7 @@ public sealed class ReplicationSpecs
 
         Assert.IsTrue(Directory.Exists(workspace.Backup(name)));
 
-        // `litestream restore` takes no escapes in a file URL, and makes some of what it gets: only a configuration can name it.
+        // `litestream restore` escapes the path of a file URL instead of decoding it, so only a configuration can name this one.
         var configuration = workspace.Write(
             "restore.yml", $"dbs: [{{path: \"{workspace.Path(file)}\", replica: {{type: file, path: \"{workspace.Backup(name)}\"}}}}]");
         using var original = workspace.Open(file);
@@ -62,9 +62,9 @@ public sealed class ReplicationSpecs
     }
 
     /// <summary>
-    /// Litestream looks when the plugin asks it to, and not again within the hour. In between, its read transaction alone
-    /// keeps the first row in the write-ahead log: without it, the first row's checkpoint lets the second one begin the log
-    /// anew. See <c>ControlSocket.SyncAsync</c> for how to lose that transaction.
+    /// Litestream syncs when the plugin asks it to, and not again within the hour. In between, only its read transaction keeps
+    /// the first row in the write-ahead log: without it, a checkpoint after the first row would let the second row restart the
+    /// log. See the remarks of <c>ControlSocket.SyncAsync</c> for how that transaction can be lost.
     /// </summary>
     [TestMethod]
     public async Task A_writer_that_checkpoints_by_itself_takes_nothing_away()

@@ -2,13 +2,15 @@ using System.Runtime.InteropServices;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>Which .NET the plugin runs on, and who loads Python.NET: a process can have but one of each.</summary>
+/// <summary>The choice of .NET, and the loading of Python.NET: a process can have only one of each.</summary>
 [TestClass]
 public sealed class RuntimeSpecs
 {
     private const string RootVariable = "DATASETTE_LITESTREAM_DOTNET_ROOT";
 
-    /// <summary>Where the .NET of this machine is, which these tests run on: ROOT/shared/Microsoft.NETCore.App/VERSION is its runtime.</summary>
+    /// <summary>
+    /// The folder of this machine's .NET, which these tests use: ROOT/shared/Microsoft.NETCore.App/VERSION is its runtime.
+    /// </summary>
     private static readonly string MachineRoot = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
 
     [TestMethod]
@@ -108,7 +110,7 @@ public sealed class RuntimeSpecs
     public async Task One_that_is_too_old_and_that_something_else_has_chosen_is_refused()
     {
         using var workspace = new Workspace();
-        // Mono says that it is .NET 4; no test machine is sure to have it.
+        // Mono reports version 4; the test imitates it, since not every test machine has Mono.
         var message = await FailToStartAsync(workspace, DatasetteInstallation.Main.HasPythonNet, [], AnotherPlugin(
             workspace,
             """
@@ -124,8 +126,8 @@ public sealed class RuntimeSpecs
             sys.modules["System"] = SimpleNamespace(Environment=SimpleNamespace(Version=Version()))
             """));
         Assert.AreEqual(
-            "datasette-litestream: something else in this process has chosen .NET 4.0.30319.42000 for Python.NET, and this plugin "
-            + "needs .NET 10 or later. Have it choose that, or run it in another process.",
+            "datasette-litestream: other code in this process has chosen .NET 4.0.30319.42000 for Python.NET, and this plugin "
+            + "needs .NET 10 or later. Change that choice, or run the other code in another process.",
             message);
     }
 
@@ -170,7 +172,7 @@ public sealed class RuntimeSpecs
         return Refusal.AssertIn(exitCode, output);
     }
 
-    /// <summary>Writes a plugin that Datasette loads beside this one.</summary>
+    /// <summary>Writes another plugin for Datasette.</summary>
     /// <returns>The options that name it.</returns>
     private static string[] AnotherPlugin(Workspace workspace, string code)
     {

@@ -3,7 +3,7 @@ namespace Datasette.Litestream.EndToEnd;
 /// <summary>A Datasette that replicates <c>parks.db</c> to an S3 server, with a key that can be changed.</summary>
 internal sealed class S3Replication : IAsyncDisposable
 {
-    /// <summary>What the key is read from.</summary>
+    /// <summary>The file that contains the key.</summary>
     public const string KeyFile = "keys.json";
 
     private S3Replication(S3Server server, S3Key key)
@@ -22,7 +22,7 @@ internal sealed class S3Replication : IAsyncDisposable
     public DatasetteProcess Datasette { get; private set; } = null!;
 
     /// <summary>Starts both.</summary>
-    /// <param name="source">What reads the key: <c>file</c> or <c>command</c>.</param>
+    /// <param name="source">The source of the key: <c>file</c> or <c>command</c>.</param>
     /// <param name="settings">Further options of Datasette.</param>
     public static async Task<S3Replication> StartAsync(string source = "file", params string[] settings)
     {
@@ -55,7 +55,7 @@ internal sealed class S3Replication : IAsyncDisposable
         File.Move(Workspace.Path($"{KeyFile}.new"), Workspace.Path(KeyFile), overwrite: true);
     }
 
-    /// <summary>Makes a key and writes it; the one before stays good.</summary>
+    /// <summary>Creates a key and writes it to the file; the previous one stays valid.</summary>
     public async Task RotateAsync()
     {
         Key = await Server.CreateKeyAsync();

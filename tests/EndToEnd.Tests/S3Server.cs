@@ -6,10 +6,10 @@ namespace Datasette.Litestream.EndToEnd;
 /// <summary>Keys for S3.</summary>
 internal sealed record S3Key(string Id, string Secret)
 {
-    /// <summary>What a credentials file holds.</summary>
+    /// <summary>The content of a credentials file.</summary>
     public string Json => new JsonObject { ["access-key-id"] = Id, ["secret-access-key"] = Secret }.ToJsonString();
 
-    /// <summary>What <c>litestream restore</c> finds them in.</summary>
+    /// <summary>The environment variables for <c>litestream restore</c>.</summary>
     public IReadOnlyDictionary<string, string?> Environment =>
         new Dictionary<string, string?> { ["AWS_ACCESS_KEY_ID"] = Id, ["AWS_SECRET_ACCESS_KEY"] = Secret, ["AWS_CA_BUNDLE"] = null };
 }
@@ -17,7 +17,7 @@ internal sealed record S3Key(string Id, string Secret)
 /// <summary>moto's S3 server on loopback, which checks signatures; see <c>s3_server.py</c>.</summary>
 internal sealed class S3Server : IDisposable
 {
-    /// <summary>The bucket that is there.</summary>
+    /// <summary>The existing bucket.</summary>
     public const string Bucket = "backup";
 
     private readonly Process _process;
@@ -28,7 +28,7 @@ internal sealed class S3Server : IDisposable
 
     public static async Task<S3Server> StartAsync()
     {
-        // Litestream 0.3 takes no endpoint in a URL, which these tests have in one.
+        // Litestream 0.3 supports no endpoint in a URL, but these tests use one.
         _ = RealParts.Litestream05;
         var start = new ProcessStartInfo(RealParts.MotoPython, [Path.Combine(PluginEnvironment.RepositoryRoot, "tests/EndToEnd.Tests/s3_server.py")])
         {
@@ -44,7 +44,7 @@ internal sealed class S3Server : IDisposable
         return server;
     }
 
-    /// <summary>The URL of one database's replica, as the plugin and Litestream take it.</summary>
+    /// <summary>The URL of one database's replica, for the plugin and Litestream.</summary>
     public string Url(string database) => $"s3://{Bucket}/{database}?endpoint={Endpoint}&region=us-east-1&forcePathStyle=true";
 
     public async Task<S3Key> CreateKeyAsync()
@@ -53,19 +53,19 @@ internal sealed class S3Server : IDisposable
         return new S3Key((string)key["access-key-id"]!, (string)key["secret-access-key"]!);
     }
 
-    /// <summary>From now on the key is refused.</summary>
+    /// <summary>Revokes the key.</summary>
     public Task RevokeAsync(S3Key key) => CommandAsync($"delete-key {key.Id}");
 
-    /// <summary>From now on connections are refused; what is stored stays.</summary>
+    /// <summary>Refuses connections from now on; stored objects remain.</summary>
     public Task TakeDownAsync() => CommandAsync("stop");
 
     public Task BringUpAsync() => CommandAsync("start");
 
     /// <summary>Starts a Datasette that replicates databases here.</summary>
-    /// <param name="workspace">Where they are.</param>
+    /// <param name="workspace">The folder of the databases.</param>
     /// <param name="files">Their files.</param>
-    /// <param name="credentials">The settings that name them.</param>
-    /// <param name="environment">Variables that those name.</param>
+    /// <param name="credentials">The settings for the credentials.</param>
+    /// <param name="environment">The environment variables in those settings.</param>
     public Task<DatasetteProcess> ReplicateAsync(
         Workspace workspace, string[] files, string[] credentials, params (string Name, string Value)[] environment) =>
         DatasetteProcess.StartAsync(

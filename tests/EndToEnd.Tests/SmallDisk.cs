@@ -28,7 +28,7 @@ internal sealed class SmallDisk : IDisposable
         return new SmallDisk(folder);
     }
 
-    /// <summary>Leaves no room, or some.</summary>
+    /// <summary>Fills the disk, except for some bytes.</summary>
     /// <param name="roomLeft">Bytes; a multiple of 4096.</param>
     public void Fill(int roomLeft = 0)
     {

@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>
-/// Datasette 1.0's options as 0.65 takes them: what 1.0 has in its configuration (<c>-c</c>, <c>-s</c>), 0.65 has in its metadata
-/// (<c>-m</c>). 0.65 has no write API; a writable query of each database stands in for it.
+/// Translates Datasette 1.0's options for 0.65, whose metadata (<c>-m</c>) contains what is in the configuration of 1.0
+/// (<c>-c</c>, <c>-s</c>). 0.65 has no write API; a writable query of each database replaces it.
 /// </summary>
 internal static class StableOptions
 {
@@ -60,7 +60,7 @@ internal static class StableOptions
         into[path[^1]] = value;
     }
 
-    /// <summary>A value is JSON, or else the text that it is.</summary>
+    /// <summary>A value is parsed as JSON, or else used as text.</summary>
     private static JsonNode? Value(string text)
     {
         try

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>What the page tells to be at the replica is there, byte for byte, and nothing hangs on what Litestream logs of it.</summary>
+/// <summary>Everything that the page reports as uploaded is at the replica, byte for byte, whatever Litestream logs.</summary>
 [TestClass]
 public sealed class UploadSpecs
 {
@@ -27,7 +27,7 @@ public sealed class UploadSpecs
         var first = await WaitForAllAsync(s3.Datasette, after: 0);
         var later = await InsertAsync(s3.Datasette, first);
 
-        // What Litestream has beside the database is what it has brought to the replica, transaction by transaction.
+        // The LTX files beside the database are the ones that Litestream has uploaded, transaction by transaction.
         AssertInStep(later, s3.Workspace.Path(".parks.db-litestream"));
         await AssertInHistoryAsync(s3.Datasette, (long)later["uploaded_bytes"]!);
     }
@@ -71,7 +71,7 @@ public sealed class UploadSpecs
         }
     }
 
-    /// <summary>Waits until a database's uploaded bytes are more than before, and all of it is at the replica.</summary>
+    /// <summary>Waits until a database's uploaded bytes have increased, and everything is at the replica.</summary>
     private static async Task<JsonNode> WaitForAllAsync(DatasetteProcess datasette, long after)
     {
         JsonNode? parks = null;

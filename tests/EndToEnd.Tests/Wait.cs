@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>Waits for things that nothing tells of.</summary>
+/// <summary>Waits for conditions by polling.</summary>
 internal static class Wait
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(5);
@@ -10,7 +10,7 @@ internal static class Wait
     public static Task<TimeSpan> UntilAsync(Func<bool> isSo, string what, TimeSpan? patience = null) =>
         UntilAsync(() => Task.FromResult(isSo()), what, patience);
 
-    /// <summary>Looks until it is so, and fails where it never is.</summary>
+    /// <summary>Checks until the condition is met, and fails if it never is.</summary>
     /// <returns>How long it took.</returns>
     public static async Task<TimeSpan> UntilAsync(Func<Task<bool>> isSo, string what, TimeSpan? patience = null)
     {

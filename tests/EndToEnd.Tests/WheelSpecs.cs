@@ -6,7 +6,7 @@ using System.Text.RegularExpressions;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>What a wheel carries: with it, there is nothing else to install.</summary>
+/// <summary>The content of a wheel: nothing else must be installed.</summary>
 [TestClass]
 public sealed class WheelSpecs
 {
@@ -35,7 +35,7 @@ public sealed class WheelSpecs
     [TestMethod]
     public async Task A_wheel_stays_small()
     {
-        // Litestream, which this one is without, makes it 17 MB larger; 45 MB is the most for both.
+        // This wheel is without Litestream, which adds 17 MB; the maximum for both is 45 MB.
         var size = new FileInfo(await PluginEnvironment.WheelAsync()).Length;
         Figures.Record($"Wheel without Litestream: {size / 1e6:0.0} MB");
         Assert.IsLessThan(20_000_000, size);
@@ -94,7 +94,7 @@ public sealed class WheelSpecs
         Assert.DoesNotContain("hatch_build.py", error.Message);
     }
 
-    /// <summary>Builds a wheel that carries a program as its Litestream.</summary>
+    /// <summary>Builds a wheel that contains a program as its Litestream.</summary>
     private static Task<string> BuildAsync(Workspace workspace, string program)
     {
         var archive = Archive(workspace, program);
@@ -102,7 +102,7 @@ public sealed class WheelSpecs
         return PluginEnvironment.BuildWheelAsync(workspace.Path("wheels"), workspace.Folder);
     }
 
-    /// <summary>Litestream's release archive for this machine, with a program of the test's.</summary>
+    /// <summary>Litestream's release archive for this machine, with a test's program.</summary>
     private static string Archive(Workspace workspace, string program)
     {
         var system = OperatingSystem.IsMacOS() ? "darwin" : "linux";

@@ -8,12 +8,12 @@ internal sealed class Workspace : IDisposable
     /// <summary>Its path, with links resolved.</summary>
     public string Folder { get; } = Directory.CreateTempSubdirectory("datasette-litestream-test-").FullName;
 
-    /// <summary>Where <c>file://$PWD/backup/$DB_NAME</c> replicates to.</summary>
+    /// <summary>The destination of <c>file://$PWD/backup/$DB_NAME</c>.</summary>
     public string Backup(string name) => System.IO.Path.Combine(Folder, "backup", name);
 
     public string Path(string file) => System.IO.Path.Combine(Folder, file);
 
-    /// <summary>Makes <c>NAME.db</c> with a table <c>rows (id, text)</c>.</summary>
+    /// <summary>Creates <c>NAME.db</c> with a table <c>rows (id, text)</c>.</summary>
     /// <returns>The file's name.</returns>
     public string Create(string name, int rows = 10)
     {
@@ -39,11 +39,9 @@ internal sealed class Workspace : IDisposable
 
     /// <summary>Restores <c>backup/NAME</c> and compares it with the database, row by row.</summary>
     /// <param name="name">Its name.</param>
-    /// <param name="file">
-    /// <c>NAME.db</c> where it is not given. It is read where it lies: Litestream may leave its last rows in the write-ahead
-    /// log beside it.
-    /// </param>
-    /// <param name="litestream">The binary; the one on PATH where it is not given.</param>
+    /// <param name="file"> The file; <c>NAME.db</c> by default. It is read in place, since its last rows may be in the
+    /// write-ahead log beside it. </param>
+    /// <param name="litestream">The binary; the one on PATH by default.</param>
     public async Task AssertRestoredAsync(string name, string? file = null, string? litestream = null)
     {
         using var original = Open(file ?? $"{name}.db");
@@ -53,8 +51,8 @@ internal sealed class Workspace : IDisposable
     }
 
     /// <summary>
-    /// Restores <c>backup/NAME</c> and looks for the rows of a <see cref="WriteLoad"/>: the first ones without a gap, and at
-    /// least as many as were committed at some moment.
+    /// Restores <c>backup/NAME</c> and checks the rows of a <see cref="WriteLoad"/>: the first ones without a gap, and at least
+    /// a given number.
     /// </summary>
     public async Task AssertLoadRestoredAsync(string name, int committed)
     {
@@ -73,7 +71,7 @@ internal sealed class Workspace : IDisposable
                 .Max()
             : 0;
 
-    /// <summary>The Litestream processes that were started here, whoever started them.</summary>
+    /// <summary>All Litestream processes that were started in this folder.</summary>
     public IReadOnlyList<int> Litestreams =>
         [.. Directory.GetDirectories("/proc")
             .Select(folder => int.TryParse(System.IO.Path.GetFileName(folder), out var id) ? id : 0)

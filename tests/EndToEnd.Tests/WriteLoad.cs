@@ -3,12 +3,12 @@ using System.Diagnostics;
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>
-/// Writes rows to a database at a steady rate, each in a transaction of its own, on a thread and a connection of its own:
-/// row n says "load n". A row counts when its transaction is committed.
+/// Writes rows to a database at a steady rate, each in its own transaction, on a separate thread and connection: row n contains
+/// "load n". A row counts when its transaction is committed.
 /// </summary>
 internal sealed class WriteLoad : IAsyncDisposable
 {
-    /// <summary>Transactions a second.</summary>
+    /// <summary>Transactions per second.</summary>
     public const int Rate = 200;
 
     private readonly CancellationTokenSource _stopping = new();
@@ -22,7 +22,7 @@ internal sealed class WriteLoad : IAsyncDisposable
         _writing = Task.Factory.StartNew(() => Write(database), TaskCreationOptions.LongRunning);
     }
 
-    /// <summary>How many rows are committed.</summary>
+    /// <summary>The number of committed rows.</summary>
     public int Committed => Volatile.Read(ref _committed);
 
     /// <summary>Waits until some more rows are committed.</summary>
@@ -36,7 +36,7 @@ internal sealed class WriteLoad : IAsyncDisposable
         }
     }
 
-    /// <returns>How many rows were committed in all.</returns>
+    /// <returns>The number of all committed rows.</returns>
     public async Task<int> StopAsync()
     {
         await _stopping.CancelAsync();
@@ -57,7 +57,7 @@ internal sealed class WriteLoad : IAsyncDisposable
             var started = Stopwatch.GetTimestamp();
             for (var i = 1; ; i++)
             {
-                // The rate is the load's own; whatever is late is caught up with.
+                // The load keeps its rate: late rows are caught up.
                 var due = TimeSpan.FromSeconds((double)i / Rate) - Stopwatch.GetElapsedTime(started);
                 if (_stopping.Token.WaitHandle.WaitOne(due > TimeSpan.Zero ? due : TimeSpan.Zero))
                 {

@@ -3,14 +3,16 @@ using System.Net.Sockets;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>A configuration that is wrong ends Datasette's start with one message: where it is wrong, and the cure.</summary>
+/// <summary>A wrong configuration stops Datasette's start with one message: the place of the error, and the solution.</summary>
 [TestClass]
 public sealed class WrongConfigurationSpecs
 {
     private const string TopLevel = "plugins.datasette-litestream";
     private const string OfParks = $"databases.parks.{TopLevel}";
 
-    /// <summary>Top-level settings as YAML in flow style; the key path that the message names; the cure that it tells.</summary>
+    /// <summary>
+    /// Top-level settings as YAML in flow style; the key path that the message names; the solution that it gives.
+    /// </summary>
     [TestMethod]
     [DataRow("all-replicate: 5", $"{TopLevel}.all-replicate", "expected a URL such as s3://bucket/path")]
     [DataRow("all-replicate: [[s3://b/$DB_NAME]]", $"{TopLevel}.all-replicate[0]", "expected a URL such as s3://bucket/path")]
@@ -34,7 +36,7 @@ public sealed class WrongConfigurationSpecs
     [DataRow("access-key-id: abcd, secret-access-key: efgh, credentials-file: keys.json, credentials-refresh-interval: 60", $"{TopLevel}.credentials-file", "keep one source")]
     [DataRow("credentials-file: keys.json", $"{TopLevel}.credentials-refresh-interval", "the number of seconds")]
     [DataRow("credentials-file: keys.json, credentials-refresh-interval: 0", $"{TopLevel}.credentials-refresh-interval", "expected a duration above zero")]
-    [DataRow("credentials-refresh-interval: 60", $"{TopLevel}.credentials-refresh-interval", "add one of them or take it out")]
+    [DataRow("credentials-refresh-interval: 60", $"{TopLevel}.credentials-refresh-interval", "add one of them or remove it")]
     [DataRow("credentials-file: keys.json, credentials-refresh-interval: 60, on-refresh-failure: ignore", $"{TopLevel}.on-refresh-failure", "expected stop or keep")]
     [DataRow("access-key-id: abcd", $"{TopLevel}.secret-access-key", "is missing beside access-key-id; add it")]
     [DataRow("access-key-id: abcd, secret-access-key: {$env: NO_SUCH_SECRET}", $"{TopLevel}.secret-access-key", "a variable named by $env that is not set")]
@@ -49,7 +51,7 @@ public sealed class WrongConfigurationSpecs
     }
 
     [TestMethod]
-    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, retention: 24h}]", $"{TopLevel}.all-replicate[0].retention", "take it out, or run Litestream 0.3.13")]
+    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, retention: 24h}]", $"{TopLevel}.all-replicate[0].retention", "remove it, or run Litestream 0.3.13")]
     [DataRow("all-replicate: [s3://b/$DB_NAME, file://backup/$DB_NAME]", $"{TopLevel}.all-replicate[0] and {TopLevel}.all-replicate[1]", "Keep one")]
     public async Task A_setting_that_Litestream_0_5_does_not_have_is_named(string settings, string key, string cure)
     {
@@ -84,7 +86,7 @@ public sealed class WrongConfigurationSpecs
 
     [TestMethod]
     [DataRow("nowhere/litestream", "there is no file nowhere/litestream; correct the path")]
-    [DataRow("/bin/true", "is no Litestream")]
+    [DataRow("/bin/true", "is not Litestream")]
     [DataRow("old-litestream", "restore to a malformed database")]
     [DataRow("in-the-way", "could not be started")]
     public async Task A_binary_that_will_not_do_is_named(string binary, string complaint)

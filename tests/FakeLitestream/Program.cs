@@ -1,30 +1,30 @@
-// A program that stands in for Litestream where the real one would not fail on demand. It behaves as the words in the
-// environment variable FAKE_LITESTREAM say:
+// A stand-in for Litestream, for faults that the real one does not produce on demand. The environment variable
+// FAKE_LITESTREAM contains its options:
 //
-//   version=0.3.13        what `version` prints; 0.5.17 without it
+//   version=0.3.13        the output of `version`; 0.5.17 by default
 //   starts=FILE           adds a line to FILE at every start of `replicate`
-//   config=FILE           writes what came on standard input to FILE
-//   fail                  says why and ends with exit code 1 instead of becoming ready
+//   config=FILE           writes its standard input to FILE
+//   fail                  prints a reason and ends with exit code 1 instead of becoming ready
 //   fail-from=N           the same, from the Nth start on (needs starts=FILE)
 //   never-ready           runs, but opens no control socket
 //   silent                logs nothing at level INFO
-//   mute-after=N          answers N questions on the control socket, and none after that
-//   ignore-sigterm        has to be killed
-//   exit-code=N           how it ends on SIGTERM; 0 without it
+//   mute-after=N          answers only the first N requests on the control socket
+//   ignore-sigterm        ignores SIGTERM and must be killed
+//   exit-code=N           the exit code on SIGTERM; 0 by default
 //   says=TEXT             prints TEXT when it handles SIGTERM
 //   log=TEXT              logs TEXT at level ERROR before it is ready
 //   db-error=TEXT         logs TEXT at level ERROR about each database before it is ready
-//   never-synced          has brought no database to its replica, and never does
+//   never-synced          never uploads anything
 //   slow-replica=N        the first N syncs of a database find nothing at its replica yet
-//   ltx=BYTES             leaves a transaction of this size beside the first database when it syncs it, of twice the size beside the second, …
-//   hold-syncs=FILE       answers no request for a sync while there is FILE
-//   sync-fails=FILE       answers requests for a sync with an error while there is FILE
+//   ltx=BYTES             writes an LTX file of this size when it syncs the first database, of twice the size for the second, …
+//   hold-syncs=FILE       answers no sync request while FILE exists
+//   sync-fails=FILE       answers sync requests with an error while FILE exists
 //   no-list               lists no databases
 //   requests=FILE         adds the path of every request on the control socket to FILE
-//   syncs=FILE            adds the body of every request for a sync to FILE
+//   syncs=FILE            adds the body of every sync request to FILE
 //
-// On the control socket it answers as Litestream 0.5.17 does, which a test compares; what it does not know, it does not find.
-// All times that it tells are local, as Litestream's are: two hours ahead of UTC, wherever the tests run.
+// On the control socket it answers as Litestream 0.5.17 does, which a test checks; other requests get a 404.
+// All times that it reports are local, as Litestream's are: two hours ahead of UTC, wherever the tests run.
 
 using System.Collections.Concurrent;
 using System.Net;
@@ -156,7 +156,7 @@ void Note(string name, string line)
     }
 }
 
-// The last transaction that it has taken from a database, and the last one that is at the replica, which follows a moment later.
+// The last transaction that it has synced, and the last one at the replica, which follows a moment later.
 (int Taken, int Replicated) Transactions(string path)
 {
     const int txid = 7;
@@ -221,7 +221,7 @@ Answer Sync(string content)
     }
 }
 
-// As Litestream does: whoever looks finds no half of it.
+// Written atomically, as Litestream does.
 void LeaveTransaction(string path, int txid, int bytes)
 {
     var folder = Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}-litestream", "ltx", "0");
@@ -239,7 +239,7 @@ void LeaveTransaction(string path, int txid, int bytes)
 
 JsonObject Listed(string path)
 {
-    // Go leaves out what there is not.
+    // Go omits empty values.
     var listed = new JsonObject { ["path"] = path, ["status"] = "replicating" };
     if (!words.Contains("never-synced"))
     {

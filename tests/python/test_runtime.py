@@ -83,6 +83,6 @@ def test_another_plugins_older_dotnet_is_refused(monkeypatch: pytest.MonkeyPatch
     loaded: list[object] = []
     monkeypatch.setitem(sys.modules, "pythonnet", SimpleNamespace(_RUNTIME=chosen, load=loaded.append))
     monkeypatch.setitem(sys.modules, "System", SimpleNamespace(Environment=SimpleNamespace(Version=version)))
-    with pytest.raises(RuntimeError, match=r"something else in this process has chosen \.NET 8\.0\.1 for Python\.NET"):
+    with pytest.raises(RuntimeError, match=r"other code in this process has chosen \.NET 8\.0\.1 for Python\.NET"):
         runtime.load()
     assert loaded == [chosen]

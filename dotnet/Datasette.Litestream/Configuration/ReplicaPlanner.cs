@@ -4,7 +4,9 @@ using System.Text.RegularExpressions;
 
 namespace Datasette.Litestream.Configuration;
 
-/// <summary>Makes the <see cref="ReplicaPlan"/>s of one database, each from a URL or a mapping of Litestream's settings.</summary>
+/// <summary>
+/// Creates the <see cref="ReplicaPlan"/>s of one database, each from a URL or a mapping of Litestream's settings.
+/// </summary>
 internal sealed partial class ReplicaPlanner(AttachedDatabase database, string workingDirectory, PlanningContext context)
 {
     private static readonly string[] PlaceKeys = ["path", "bucket", "host", "webdav-url"];
@@ -13,7 +15,7 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
 
     private readonly Variables _variables = new(database, workingDirectory, context.Environment);
 
-    /// <summary>The plan for one item of <c>replicas</c> or <c>all-replicate</c>; null after telling a problem.</summary>
+    /// <summary>The plan for one item of <c>replicas</c> or <c>all-replicate</c>; null after reporting a problem.</summary>
     public ReplicaPlan? Plan(ListItem item)
     {
         var (value, path) = (item.Value, item.Path);
@@ -54,7 +56,7 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
         var url = ReplicaUrl.Parse(expanded, out var error);
         if (url is null)
         {
-            // Without the URL itself: the secrets of what cannot be read are not known.
+            // The message omits the URL: if it cannot be parsed, its secrets are unknown.
             return Reject(urlPath, error);
         }
 
@@ -71,14 +73,14 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             return Reject($"{path}.type", $"is \"{named}\", but the URL's scheme says \"{type.Name}\"; keep the url and leave out the type");
         }
 
-        // nats://HOST alone leaves the bucket to the setting.
+        // With nats://HOST alone, the setting names the bucket.
         var isHostAlone = type.Name == "nats" && url.Path.Trim('/').Length == 0;
         foreach (var part in PlaceKeys.Where(part => settings.ContainsKey(part) && !(isHostAlone && part == "bucket")))
         {
             return Reject($"{path}.{part}", "is given beside a url, which names it too; keep one of them");
         }
 
-        if (FindQueryFault(url, type) is { } queryFault)
+        if (FindQueryProblem(url, type) is { } queryFault)
         {
             return Reject(urlPath, queryFault);
         }
@@ -140,13 +142,13 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
 
         if (type.Name == "nats" && place is not null)
         {
-            return Reject($"{path}.path", "is nothing to NATS, where a replica is a whole bucket; take it out, and give each database its own bucket");
+            return Reject($"{path}.path", "does not apply to NATS, where a replica is a whole bucket; remove it, and give each database its own bucket");
         }
 
         return FromPlace(path, type, settings, host, place ?? "");
     }
 
-    // The account and the endpoint of the URL give way to those of the settings, as they do in Litestream.
+    // The settings override the account and the endpoint of the URL, as in Litestream.
     private static ReplicaPlan FromPlace(
         string path, ReplicaType type, JsonObject settings, string host, string place, string urlAccount = "", string? urlEndpoint = null)
     {
@@ -212,7 +214,7 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
         }
     }
 
-    private static string? FindQueryFault(ReplicaUrl url, ReplicaType type)
+    private static string? FindQueryProblem(ReplicaUrl url, ReplicaType type)
     {
         if (url.Query.Length == 0)
         {
@@ -230,7 +232,7 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             : $"has \"{unknown}\" in its query, which Litestream would ignore{Suggestion.For(unknown, ReplicaType.S3QueryKeys)}";
     }
 
-    // How it is reached, and as whom, makes no other server of it.
+    // The scheme and the user do not distinguish servers.
     private static string Server(string address) =>
         address[(address.IndexOf("://", StringComparison.Ordinal) is >= 0 and var scheme ? scheme + 3 : 0)..].Split('@')[^1].Trim('/');
 

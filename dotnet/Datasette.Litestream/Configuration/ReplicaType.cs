@@ -2,11 +2,11 @@ using static Datasette.Litestream.Configuration.ReleaseLine;
 
 namespace Datasette.Litestream.Configuration;
 
-/// <summary>A kind of place that a replica can be in: <c>type</c> in a mapping, the scheme of a URL.</summary>
+/// <summary>A kind of destination: <c>type</c> in a mapping, the scheme in a URL.</summary>
 /// <param name="Name">The type's name.</param>
-/// <param name="Schemes">The URL schemes that mean it.</param>
-/// <param name="PlaceKey">What a mapping without a URL must name.</param>
-/// <param name="ReleaseLines">Which generations know it.</param>
+/// <param name="Schemes">Its URL schemes.</param>
+/// <param name="PlaceKey">The setting that a mapping without a URL requires.</param>
+/// <param name="ReleaseLines">The release lines that support it.</param>
 internal sealed record ReplicaType(string Name, string[] Schemes, string PlaceKey, ReleaseLine ReleaseLines)
 {
     public static IReadOnlyDictionary<string, ReplicaType> ByName { get; } = new ReplicaType[]
@@ -26,7 +26,7 @@ internal sealed record ReplicaType(string Name, string[] Schemes, string PlaceKe
         .SelectMany(type => type.Schemes.Select(scheme => (scheme, type)))
         .ToDictionary(pair => pair.scheme, pair => pair.type, StringComparer.Ordinal);
 
-    /// <summary>What an <c>s3:</c> URL may say after its question mark, to 0.5; no other URL has settings there.</summary>
+    /// <summary>The query keys of an <c>s3:</c> URL in 0.5; no other URL has settings in its query.</summary>
     public static IReadOnlyList<string> S3QueryKeys { get; } =
     [
         "endpoint", "region", "forcePathStyle", "skipVerify", "signPayload", "sign-payload", "requireContentMD5",

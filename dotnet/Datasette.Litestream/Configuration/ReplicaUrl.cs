@@ -3,18 +3,18 @@ using System.Text.RegularExpressions;
 namespace Datasette.Litestream.Configuration;
 
 /// <summary>
-/// A replica's URL, taken apart the way Go's <c>net/url</c> does, which is what Litestream uses: <see cref="Uri"/> would
-/// normalise names that must stay as they are.
+/// A replica's URL, parsed as by Go's <c>net/url</c> (https://pkg.go.dev/net/url), which Litestream uses: <see cref="Uri"/>
+/// would normalise names that must stay unchanged.
 /// </summary>
-/// <param name="Scheme">In lower case.</param>
-/// <param name="UserInfo">Before the @, still encoded; empty where there is none.</param>
-/// <param name="Host">Bucket or host, with its port.</param>
-/// <param name="Path">Decoded.</param>
-/// <param name="Query">After the ?, still encoded.</param>
+/// <param name="Scheme">The scheme, in lower case.</param>
+/// <param name="UserInfo">The part before the @, still encoded; empty if there is none.</param>
+/// <param name="Host">The bucket or host, with its port.</param>
+/// <param name="Path">The path, decoded.</param>
+/// <param name="Query">The part after the ?, still encoded.</param>
 internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string Host, string Path, string Query)
 {
     /// <summary>Reads a URL after its variables were expanded.</summary>
-    /// <returns>Null, with the reason in <paramref name="error"/>, where Litestream would not read it as meant.</returns>
+    /// <returns>Null, with the reason in <paramref name="error"/>, if Litestream would misread it.</returns>
     public static ReplicaUrl? Parse(string text, out string error)
     {
         error = "";
@@ -61,7 +61,7 @@ internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string
             match.Groups["query"].Value);
     }
 
-    /// <summary>The password in the URL, decoded; null where there is none.</summary>
+    /// <summary>The password in the URL, decoded; null if there is none.</summary>
     public string? Password
     {
         get
@@ -71,15 +71,15 @@ internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string
         }
     }
 
-    /// <summary>The parts of the query, decoded, in their order.</summary>
+    /// <summary>The parts of the query, decoded, in order.</summary>
     public IEnumerable<(string Key, string Value)> QueryParts =>
         from part in Query.Split('&', StringSplitOptions.RemoveEmptyEntries)
         let pair = part.Split('=', 2)
         select (Decode(pair[0]), pair.Length == 2 ? Decode(pair[1]) : "");
 
     /// <summary>
-    /// The path of a <c>file:</c> URL. Litestream keeps escapes as they stand and takes what follows two slashes from
-    /// the root; here they are decoded and it is relative, as <c>file://backup/x</c> is meant.
+    /// The path of a <c>file:</c> URL. Litestream would keep escapes and read the part after two slashes as an absolute path;
+    /// here escapes are decoded, and <c>file://backup/x</c> is a relative path, as its author means it.
     /// </summary>
     public string FilePath => UserInfo.Length == 0 && Host is "" or "localhost"
         ? Path
@@ -90,7 +90,7 @@ internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string
     [GeneratedRegex(@"^(?<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?://(?<authority>[^/?]*))?(?<path>[^?]*)(?:\?(?<query>.*))?$", RegexOptions.Singleline)]
     private static partial Regex Pattern();
 
-    // The second is an S3 access point's name, which Litestream reads in its own way.
+    // The second alternative is the ARN of an S3 access point, which Litestream parses specially.
     [GeneratedRegex(@"^(?:(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?|arn:.*)$", RegexOptions.IgnoreCase)]
     private static partial Regex HostAndPort();
 

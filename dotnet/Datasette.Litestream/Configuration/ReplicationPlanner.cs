@@ -5,7 +5,7 @@ using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Configuration;
 
-/// <summary>Makes the <see cref="ReplicationPlan"/> of one Datasette, and finds all that is wrong in its configuration.</summary>
+/// <summary>Creates the <see cref="ReplicationPlan"/> of one Datasette, and finds all problems in its configuration.</summary>
 internal sealed class ReplicationPlanner
 {
     /// <summary>The plugin's name in Datasette's configuration.</summary>
@@ -14,7 +14,7 @@ internal sealed class ReplicationPlanner
     /// <summary>The key path of the top-level settings.</summary>
     public const string TopLevelKey = $"plugins.{Plugin}";
 
-    private static readonly string[] NeededKeys = ["access-key-id", "secret-access-key"];
+    private static readonly string[] RequiredKeys = ["access-key-id", "secret-access-key"];
 
     private readonly DatasetteConfiguration _configuration;
     private readonly PlanningContext _context;
@@ -27,10 +27,10 @@ internal sealed class ReplicationPlanner
         _context = new PlanningContext(environment);
     }
 
-    /// <summary>Plans, and adds all that is wrong to <paramref name="problems"/>, without secrets.</summary>
-    /// <param name="configuration">What Datasette says.</param>
-    /// <param name="environment">The environment variables by name; null for one that is not set.</param>
-    /// <param name="problems">Gets every problem; the plan is fit for use only where none was added.</param>
+    /// <summary>Creates the plan, and adds all problems to <paramref name="problems"/>, without secrets.</summary>
+    /// <param name="configuration">Datasette's configuration.</param>
+    /// <param name="environment">Returns an environment variable by name; null if it is not set.</param>
+    /// <param name="problems">Receives every problem; the plan is usable only if none was added.</param>
     public static ReplicationPlan Plan(
         DatasetteConfiguration configuration, Func<string, string?> environment, ICollection<Problem> problems)
     {
@@ -121,7 +121,7 @@ internal sealed class ReplicationPlanner
             _context.Report(key, $"the database has settings but no replicas; add replicas here, or all-replicate to {TopLevelKey}");
         }
 
-        // Every item is planned before nulls are dropped, so that every problem is found.
+        // Plan every item before nulls are removed, so that every problem is found.
         var replicas = items.Select(planner.Plan).ToList();
         return new DatabasePlan(
             database.Name,
@@ -174,11 +174,11 @@ internal sealed class ReplicationPlanner
         {
             foreach (var key in Present("credentials-refresh-interval", "on-refresh-failure"))
             {
-                Report(key, "is of use only beside credentials-file or credentials-command; add one of them or take it out");
+                Report(key, "has no effect without credentials-file or credentials-command; add one of them or remove it");
             }
         }
 
-        foreach (var missing in NeededKeys.Where(key => statics.Length > 0 && !statics.Contains(key)))
+        foreach (var missing in RequiredKeys.Where(key => statics.Length > 0 && !statics.Contains(key)))
         {
             Report(missing, $"is missing beside {statics[0]}; add it");
         }

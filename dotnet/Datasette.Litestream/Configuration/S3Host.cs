@@ -3,12 +3,12 @@ using System.Text.RegularExpressions;
 namespace Datasette.Litestream.Configuration;
 
 /// <summary>
-/// The host of an <c>s3:</c> URL: a bucket, or a bucket and its service as in <c>maps.s3.eu-west-1.amazonaws.com</c>.
-/// Source: <c>ParseHost</c> in Litestream's s3/replica_client.go.
+/// The host of an <c>s3:</c> URL: a bucket, or a bucket and its endpoint as in <c>maps.s3.eu-west-1.amazonaws.com</c>. Source:
+/// <c>ParseHost</c> in Litestream's s3/replica_client.go.
 /// </summary>
 internal static partial class S3Host
 {
-    /// <summary>The bucket, and its service unless that is Amazon's.</summary>
+    /// <summary>The bucket, and its endpoint unless that is Amazon's.</summary>
     public static (string Bucket, string? Endpoint) Parse(string host) => Pattern().Match(host) is { Success: true } match
         ? (match.Groups["bucket"].Value, match.Groups["endpoint"] is { Success: true } endpoint ? endpoint.Value : null)
         : (host, null);

@@ -1,33 +1,33 @@
 namespace Datasette.Litestream.Configuration;
 
-/// <summary>What the value of a setting is, and with it how it is read, and what it reads as.</summary>
+/// <summary>The kind of a setting's value, which determines how it is read and its .NET type.</summary>
 internal enum SettingKind
 {
-    /// <summary>Text, in which variables are expanded where there are any.</summary>
+    /// <summary>Text, in which variables are expanded if there are any.</summary>
     Text,
 
-    /// <summary>A replica's URL, in which what variables stand for is percent-encoded.</summary>
+    /// <summary>A replica's URL, in which the values of variables are percent-encoded.</summary>
     Url,
 
-    /// <summary>Text that is never shown, and in which a variable is read only where it is the whole value.</summary>
+    /// <summary>Text that is never shown, and in which a variable is expanded only if it is the whole value.</summary>
     Secret,
 
     /// <summary>One of <see cref="Setting.Choices"/>.</summary>
     Choice,
 
-    /// <summary>Go's, or a number of seconds; a <see cref="TimeSpan"/>.</summary>
+    /// <summary>A duration in Go's format, or a number of seconds; a <see cref="TimeSpan"/>.</summary>
     Duration,
 
-    /// <summary>A <see cref="long"/>.</summary>
+    /// <summary>A whole number; a <see cref="long"/>.</summary>
     Count,
 
-    /// <summary>A <see cref="bool"/>.</summary>
+    /// <summary>True or false; a <see cref="bool"/>.</summary>
     Flag,
 
-    /// <summary>Bytes: a number, or text with a unit such as <c>5MiB</c>.</summary>
+    /// <summary>A size in bytes: a number, or text with a unit such as <c>5MiB</c>.</summary>
     Size,
 
-    /// <summary>A <see cref="MetricsAddress"/>.</summary>
+    /// <summary><c>HOST:PORT</c>; a <see cref="MetricsAddress"/>.</summary>
     Address,
 
     TextList,
@@ -37,6 +37,6 @@ internal enum SettingKind
     /// <summary>A mapping of <see cref="Setting.Members"/>.</summary>
     Mapping,
 
-    /// <summary>Replicas, each a URL or a mapping of <see cref="SettingsTable.Replica"/>; one alone, or a list.</summary>
+    /// <summary>One replica or a list of replicas, each a URL or a mapping of <see cref="SettingsTable.Replica"/>.</summary>
     Replicas,
 }

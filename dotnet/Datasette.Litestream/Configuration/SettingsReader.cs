@@ -5,8 +5,8 @@ using Datasette.Litestream.Secrets;
 namespace Datasette.Litestream.Configuration;
 
 /// <summary>
-/// Reads one mapping of the configuration by its part of the <see cref="SettingsTable"/>, each value once. Whatever is wrong
-/// becomes a problem, and the value reads as null, so that all problems are found in one pass. No message shows the value of a
+/// Reads one mapping of the configuration according to its part of the <see cref="SettingsTable"/>, each value once. An invalid
+/// value is reported as a problem and read as null, so that all problems are found in one pass. No message shows the value of a
 /// secret.
 /// </summary>
 internal sealed class SettingsReader
@@ -18,11 +18,11 @@ internal sealed class SettingsReader
     private readonly Variables? _variables;
     private readonly Dictionary<string, object?> _values = new(StringComparer.Ordinal);
 
-    /// <param name="value">The mapping; anything else is a problem, and reads as an empty one, and so does null.</param>
+    /// <param name="value">The mapping; null is read as an empty one, and anything else too, after a problem is reported.</param>
     /// <param name="path">Its key path.</param>
-    /// <param name="scope">Every other key is a problem.</param>
-    /// <param name="context">Where problems and secrets go.</param>
-    /// <param name="variables">What is expanded in text; null for nothing.</param>
+    /// <param name="scope">The allowed keys; every other key is a problem.</param>
+    /// <param name="context">Receives problems and secrets.</param>
+    /// <param name="variables">The variables to expand in text; null for none.</param>
     public SettingsReader(JsonElement? value, string path, SettingsScope scope, PlanningContext context, Variables? variables = null)
     {
         _path = path;
@@ -52,7 +52,7 @@ internal sealed class SettingsReader
 
     public string KeyPath(string key) => $"{_path}.{key}";
 
-    /// <summary>Whether the key is there, whatever its value.</summary>
+    /// <summary>Whether the key exists, whatever its value is.</summary>
     public bool Has(string key) => Value(_scope[key]) is not null;
 
     /// <summary>Text, a secret or a choice.</summary>
@@ -68,7 +68,7 @@ internal sealed class SettingsReader
 
     public MetricsAddress? Address(string key) => (MetricsAddress?)Read(_scope[key]);
 
-    /// <summary>The items of a list, to be read elsewhere; one item alone is a list of one.</summary>
+    /// <summary>The items of a list, for another reader; a single item counts as a list of one.</summary>
     public IReadOnlyList<ListItem> Items(string key)
     {
         if (Value(_scope[key]) is not { } value)
@@ -80,7 +80,7 @@ internal sealed class SettingsReader
         return value.ValueKind == JsonValueKind.Array ? ListItem.Of(value, path) : [new ListItem(value, path)];
     }
 
-    /// <summary>All that Litestream gets: text, whole numbers, true and false, lists of text, and mappings of those.</summary>
+    /// <summary>The settings for Litestream: text, whole numbers, true and false, lists of text, and mappings of those.</summary>
     public JsonObject LitestreamSettings()
     {
         var settings = new JsonObject();
@@ -102,7 +102,7 @@ internal sealed class SettingsReader
         return settings;
     }
 
-    /// <summary>What came instead, in words.</summary>
+    /// <summary>Describes a value of the wrong kind, in words.</summary>
     public static string Describe(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String when value.GetString() is { Length: > 0 } text => $"\"{text}\"",
@@ -188,7 +188,7 @@ internal sealed class SettingsReader
         }
 
         return duration > max
-            ? Reject(path, $"expected {GoDuration.Format(max.Value)} at the most, got {GoDuration.Format(duration.Value)}")
+            ? Reject(path, $"expected {GoDuration.Format(max.Value)} at most, got {GoDuration.Format(duration.Value)}")
             : duration;
     }
 
@@ -234,9 +234,9 @@ internal sealed class SettingsReader
 }
 
 /// <summary>One item of a list in the configuration.</summary>
-/// <param name="value">As it is there.</param>
+/// <param name="value">Its value.</param>
 /// <param name="path">Its key path.</param>
-/// <remarks>No record, whose own ToString would print secrets.</remarks>
+/// <remarks>This is not a record, since the ToString that the compiler generates would print secrets.</remarks>
 internal sealed class ListItem(JsonElement value, string path)
 {
     public JsonElement Value => value;

@@ -21,7 +21,7 @@ internal sealed class SettingsScope
 
     public IReadOnlyList<SettingsGroup> Groups { get; }
 
-    /// <summary>In the order of the table, which is that of <c>litestream.yml</c> too.</summary>
+    /// <summary>All settings, in the order of the table and of <c>litestream.yml</c>.</summary>
     public IReadOnlyList<Setting> All => _all;
 
     public IReadOnlyCollection<string> Keys => _byKey.Keys;
@@ -35,6 +35,6 @@ internal sealed class SettingsScope
 }
 
 /// <summary>Settings that belong together.</summary>
-/// <param name="Title">For the documentation; empty where the settings are of the same use everywhere.</param>
-/// <param name="Settings">In the order in which they are told.</param>
+/// <param name="Title">The title in the documentation; empty if the settings apply to every type.</param>
+/// <param name="Settings">The settings, in the order of the documentation.</param>
 internal sealed record SettingsGroup(string Title, params Setting[] Settings);

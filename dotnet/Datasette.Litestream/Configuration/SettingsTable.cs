@@ -4,83 +4,82 @@ using static Datasette.Litestream.Configuration.SettingKind;
 namespace Datasette.Litestream.Configuration;
 
 /// <summary>
-/// Every setting there is. Reading, checking, suggesting and masking go by it, and so do <c>docs/settings.md</c> and what
-/// tests make up. A setting that Litestream gets is one row; one that the plugin acts on is a row, and its use in
-/// <see cref="ReplicationPlanner"/>. Litestream ignores keys that it does not know, so this is what stands between a typo and a
-/// backup that is not what its owner thinks it is.
-/// Source: <c>DBConfig</c>, <c>ReplicaConfig</c> and <c>ReplicaSettings</c> in Litestream's cmd/litestream/main.go, v0.3.13 and
-/// v0.5.17; defaults from db.go, replica.go and the replica clients.
+/// All settings. Reading, checking, suggestions and masking use this table, and so do <c>docs/settings.md</c> and the tests'
+/// generated configurations. A setting for Litestream needs only a row here; a setting that the plugin itself uses also needs
+/// code in <see cref="ReplicationPlanner"/>. Litestream ignores unknown keys, so only this table keeps a typo from causing a
+/// backup that is not what its owner expects. Source: <c>DBConfig</c>, <c>ReplicaConfig</c> and <c>ReplicaSettings</c> in
+/// Litestream's cmd/litestream/main.go, v0.3.13 and v0.5.17; defaults from db.go, replica.go and the replica clients.
 /// </summary>
 internal static class SettingsTable
 {
-    /// <summary>A timer takes no more than seven weeks, and would throw long after the start.</summary>
-    private static readonly TimeSpan LongestWait = TimeSpan.FromDays(30);
+    /// <summary>A .NET timer throws for more than about seven weeks, and would do so long after the start.</summary>
+    private static readonly TimeSpan MaxTimerDelay = TimeSpan.FromDays(30);
 
     /// <summary><c>plugins: datasette-litestream:</c></summary>
     public static SettingsScope Plugin { get; } = new(new SettingsGroup(
         "",
         new("all-replicate", Replicas, None, "Replicas for all databases: every attached, mutable database that is a file gets one of each."),
-        new("metrics-addr", Address, None, "Where Litestream serves Prometheus metrics, which the status page then shows. An empty host listens on every interface, which earns a warning."),
-        new("access-key-id", Secret, None, "The S3 access key for all replicas. `{$env: NAME}` or `{$file: PATH}` keeps it, like every secret, out of the configuration."),
+        new("metrics-addr", Address, None, "Where Litestream serves Prometheus metrics, which the status page then shows. An empty host listens on every interface, and causes a warning."),
+        new("access-key-id", Secret, None, "The S3 access key for all replicas. `{$env: NAME}` or `{$file: PATH}` keeps it out of the configuration, like every secret."),
         new("secret-access-key", Secret, None, "The secret key that belongs to `access-key-id`."),
-        new("session-token", Secret, None, "The session token, where the two are temporary."),
-        new("credentials-file", Text, None, "A JSON file with `access-key-id`, `secret-access-key` and perhaps `session-token`, instead of these settings; other keys are ignored."),
-        new("credentials-command", Text, None, "A command that prints the same JSON; split as a shell would, run without one, for 30 s at most."),
-        new("credentials-refresh-interval", Duration, None, "How often credentials are read again; required with `credentials-file` or `credentials-command`. New credentials restart Litestream gracefully.") { Max = LongestWait },
+        new("session-token", Secret, None, "The session token, if the two are temporary."),
+        new("credentials-file", Text, None, "A JSON file with `access-key-id`, `secret-access-key` and optionally `session-token`, instead of these settings; other keys are ignored."),
+        new("credentials-command", Text, None, "A command that prints the same JSON. It is split as by a shell, runs without one, and may take at most 30 s."),
+        new("credentials-refresh-interval", Duration, None, "How often credentials are read again; required with `credentials-file` or `credentials-command`. New credentials restart Litestream gracefully.") { Max = MaxTimerDelay },
         new("on-refresh-failure", Choice, None, "`stop`: a refresh that fails stops replication gracefully and ends Datasette with an error. `keep`: the last good credentials stay, and the next interval tries again.") { Choices = ["stop", "keep"], Default = "stop" },
-        new("shutdown-timeout", Duration, None, "How long Litestream may take to end before it is killed.") { Default = TimeSpan.FromSeconds(30), Max = LongestWait },
-        new("log-level", Choice, None, "How much the plugin says on standard error: `error`, `warning` (and whatever else an operator must know) or `info` (starts, stops, new credentials).") { Default = "warning", Choices = ["error", "warning", "info"] },
+        new("shutdown-timeout", Duration, None, "How long Litestream may take to end before it is killed.") { Default = TimeSpan.FromSeconds(30), Max = MaxTimerDelay },
+        new("log-level", Choice, None, "How much the plugin writes to standard error: `error`, `warning` (everything that an operator must know) or `info` (also starts, stops, new credentials).") { Default = "warning", Choices = ["error", "warning", "info"] },
         new("health", Flag, None, "`false` takes `/-/litestream/health` away.") { Default = true },
-        new("health-max-lag", Duration, None, "How long a change may go unreplicated before `/-/litestream/health` answers 503.") { Default = TimeSpan.FromSeconds(60) }));
+        new("health-max-lag", Duration, None, "How long a change may wait for its replication before `/-/litestream/health` answers 503.") { Default = TimeSpan.FromSeconds(60) }));
 
     /// <summary><c>databases: NAME: plugins: datasette-litestream:</c></summary>
     public static SettingsScope Database { get; } = new(new SettingsGroup(
         "",
         new("replicas", Replicas, None, "Replicas of this database, besides those of `all-replicate`."),
-        new("monitor-interval", Duration, Both, "How often Litestream looks for changes.") { Default = TimeSpan.FromSeconds(1) },
+        new("monitor-interval", Duration, Both, "How often Litestream checks for changes.") { Default = TimeSpan.FromSeconds(1) },
         new("checkpoint-interval", Duration, Both, "How often it checkpoints a WAL that is below `min-checkpoint-page-count`.") { Default = TimeSpan.FromMinutes(1) },
-        new("busy-timeout", Duration, V05, "How long it waits for a lock on the database that another process holds.") { Default = TimeSpan.FromSeconds(1) },
+        new("busy-timeout", Duration, V05, "How long it waits for another process's lock on the database.") { Default = TimeSpan.FromSeconds(1) },
         new("min-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints, without making writers wait.") { Default = 1000L, Min = 1 },
-        new("max-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints even though writers then wait. The default is 10000 in 0.3 and 121359 in 0.5; `0` means no maximum in 0.3 and the default in 0.5.") { KeyIn05 = "truncate-page-n" }));
+        new("max-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints even if writers must wait. The default is 10000 in 0.3 and 121359 in 0.5; `0` means no maximum in 0.3 and the default in 0.5.") { KeyIn05 = "truncate-page-n" }));
 
     /// <summary><c>age:</c></summary>
     private static SettingsScope Age { get; } = new(new SettingsGroup(
         "",
         new("identities", SecretList, V03, "Private keys, which a restore needs."),
-        new("recipients", TextList, V03, "Public keys, which what is sent is encrypted for.")));
+        new("recipients", TextList, V03, "Public keys for which uploads are encrypted.")));
 
     /// <summary>A replica that is a mapping.</summary>
     public static SettingsScope Replica { get; } = new(
         new SettingsGroup(
             "",
-            new("type", Text, Both, "The kind of storage, which a `url` names too: `file`, `s3`, `abs` or `sftp`; with 0.3 also `gcs`; with 0.5 also `gs`, `nats`, `oss` or `webdav`.") { Default = "file" },
-            new("name", Text, Both, "The name by which 0.3 keeps the replica's position; `replica-0`, `replica-1` and so on by default. 0.5 has no use for it."),
+            new("type", Text, Both, "The type of storage, which a `url` also names: `file`, `s3`, `abs` or `sftp`; with 0.3 also `gcs`; with 0.5 also `gs`, `nats`, `oss` or `webdav`.") { Default = "file" },
+            new("name", Text, Both, "The name under which 0.3 stores the replica's position; `replica-0`, `replica-1` and so on by default. 0.5 does not use it."),
             new("path", Text, Both, "The folder: in the bucket, on the host, or with `file` on this machine."),
-            new("url", Url, Both, "Type and place in one, such as `s3://bucket/path`."),
-            new("sync-interval", Duration, Both, "How often changes are sent.") { Default = TimeSpan.FromSeconds(1) },
+            new("url", Url, Both, "Type and place together, such as `s3://bucket/path`."),
+            new("sync-interval", Duration, Both, "How often changes are uploaded.") { Default = TimeSpan.FromSeconds(1) },
             new("validation-interval", Duration, Both, "How often 0.3 restores the replica and compares it with the database; never by default. 0.5 accepts and ignores it."),
             new("retention", Duration, V03, "How long snapshots and the WAL after them are kept.") { Default = TimeSpan.FromHours(24) },
-            new("retention-check-interval", Duration, V03, "How often what is older than `retention` is deleted.") { Default = TimeSpan.FromHours(1) },
-            new("snapshot-interval", Duration, V03, "How often a snapshot is made; by default only where `retention` would leave none."),
+            new("retention-check-interval", Duration, V03, "How often files older than `retention` are deleted.") { Default = TimeSpan.FromHours(1) },
+            new("snapshot-interval", Duration, V03, "How often a snapshot is created; by default only if `retention` would leave none."),
             new("max-sync-ltx-files", Count, V05, "How many LTX files one sync uploads at most; `0` means all.") { Default = 256L },
             new("auto-recover", Flag, V05, "Whether Litestream resets its local state when its LTX files are damaged or missing.") { Default = false }),
         new SettingsGroup(
             "S3",
             new("access-key-id", Secret, Both, "The access key for this replica; overrides the plugin's."),
             new("secret-access-key", Secret, Both, "The secret key that belongs to `access-key-id`."),
-            new("region", Text, Both, "The bucket's region. By default Litestream asks Amazon for it, or takes `us-east-1` where there is an `endpoint`."),
+            new("region", Text, Both, "The bucket's region. By default Litestream asks Amazon for it, or uses `us-east-1` if there is an `endpoint`."),
             new("bucket", Text, Both, "The bucket; with `abs` the container."),
-            new("endpoint", Text, Both, "The server, where it is not Amazon's, such as `https://minio.example.com`."),
-            new("force-path-style", Flag, Both, "Whether the bucket goes into the path instead of the host name; `true` by default where there is an `endpoint`."),
+            new("endpoint", Text, Both, "The server, if it is not Amazon's, such as `https://minio.example.com`."),
+            new("force-path-style", Flag, Both, "Whether the bucket goes into the path instead of the host name; `true` by default if there is an `endpoint`."),
             new("skip-verify", Flag, Both, "Whether any TLS certificate is accepted.") { Default = false },
             new("sign-payload", Flag, V05, "Whether request bodies are signed.") { Default = true },
-            new("require-content-md5", Flag, V05, "Whether requests that delete carry a `Content-MD5` header.") { Default = true },
+            new("require-content-md5", Flag, V05, "Whether delete requests have a `Content-MD5` header.") { Default = true },
             new("storage-class", Text, V05, "The storage class of new objects, such as `STANDARD_IA`."),
             new("part-size", Size, V05, "The size of the parts of an upload.") { Default = "5MiB", Min = 1 },
             new("concurrency", Count, V05, "How many parts are uploaded at once; with Cloudflare R2 the default is 2.") { Default = 5L },
             new("sse-customer-algorithm", Text, V05, "The algorithm for server-side encryption with a key of your own (SSE-C).") { Default = "AES256" },
             new("sse-customer-key", Secret, V05, "That key, in Base64."),
-            new("sse-customer-key-path", Text, V05, "A file that holds that key."),
+            new("sse-customer-key-path", Text, V05, "A file that contains that key."),
             new("sse-kms-key-id", Text, V05, "The AWS KMS key for server-side encryption (SSE-KMS).")),
         new SettingsGroup(
             "Azure Blob Storage",
@@ -89,11 +88,11 @@ internal static class SettingsTable
             new("sas-token", Secret, V05, "A shared access signature for the container, instead of the key.")),
         new SettingsGroup(
             "SFTP",
-            new("host", Text, Both, "The host, with `:PORT` where that is not 22."),
+            new("host", Text, Both, "The host, with `:PORT` if that is not 22."),
             new("user", Text, Both, "The user to log in as."),
             new("password", Secret, Both, "The user's password, with NATS too."),
             new("key-path", Text, Both, "A file with the user's private key."),
-            new("concurrent-writes", Flag, V05, "Whether the parts of a file are written at once.") { Default = true },
+            new("concurrent-writes", Flag, V05, "Whether the parts of a file are written concurrently.") { Default = true },
             new("host-key", Text, V05, "The host's public key; by default any is accepted.")),
         new SettingsGroup(
             "WebDAV",
@@ -104,7 +103,7 @@ internal static class SettingsTable
             "NATS",
             new("jwt", Secret, V05, "The user's JWT."),
             new("seed", Secret, V05, "The seed that goes with `jwt`."),
-            new("creds", Text, V05, "A credentials file, which holds both."),
+            new("creds", Text, V05, "A credentials file, which contains both."),
             new("nkey", Secret, V05, "The user's NKey."),
             new("username", Text, V05, "The user to log in as, with `password`."),
             new("token", Secret, V05, "A token to log in with."),
@@ -117,8 +116,8 @@ internal static class SettingsTable
             new("timeout", Duration, V05, "How long connecting may take.") { Default = TimeSpan.FromSeconds(10) }),
         new SettingsGroup(
             "Encryption",
-            new Setting("age", Mapping, V03, "Encryption with [age](https://age-encryption.org): `recipients` is a list of public keys, `identities` a list of private keys, which restoring needs.") { Members = Age }));
+            new Setting("age", Mapping, V03, "Encryption with [age](https://age-encryption.org): `recipients` is a list of public keys, `identities` a list of private keys, which a restore needs.") { Members = Age }));
 
-    /// <summary>Whether a key stands for a secret, wherever it stands: what is in the wrong place is not to be shown either.</summary>
+    /// <summary>Whether a key is that of a secret at any level: a secret in the wrong place must not be shown either.</summary>
     public static bool IsSecret(string key) => Plugin.IsSecret(key) || Database.IsSecret(key) || Replica.IsSecret(key) || Age.IsSecret(key);
 }

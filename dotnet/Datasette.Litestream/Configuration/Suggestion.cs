@@ -1,9 +1,9 @@
 namespace Datasette.Litestream.Configuration;
 
-/// <summary>"Did you mean": the known word nearest to what was written.</summary>
+/// <summary>Creates a "did you mean" suggestion: the known word nearest to what was written.</summary>
 internal static class Suggestion
 {
-    /// <summary>A sentence part such as <c>; did you mean "replicas"?</c>, or nothing where no known word is near.</summary>
+    /// <summary>A part of a sentence such as <c>; did you mean "replicas"?</c>; empty if no known word is near.</summary>
     public static string For(string written, IEnumerable<string> known)
     {
         var nearest = known
@@ -16,10 +16,10 @@ internal static class Suggestion
         return nearest is null ? "" : $"; did you mean \"{nearest}\"?";
     }
 
-    // A third of its letters: three letters share one with nearly anything.
+    // The maximum distance is a third of the word's length, since a short word shares a letter with nearly any other.
     private static int Farthest(string word) => (word.Length + 2) / 3;
 
-    // Levenshtein's, over two rows, as far as it matters: a row never has less than the one before.
+    // The Levenshtein distance, with two rows. It stops early if it gets too large: the minimum of a row never decreases.
     private static int Distance(string left, string right, int farthest)
     {
         var previous = new int[right.Length + 1];

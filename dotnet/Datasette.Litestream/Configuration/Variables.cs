@@ -4,7 +4,7 @@ using Datasette.Litestream.Errors;
 namespace Datasette.Litestream.Configuration;
 
 /// <summary>
-/// Replaces <c>$NAME</c> and <c>${NAME}</c> in the settings of one database's replicas; <c>$$</c> is a dollar.
+/// Replaces <c>$NAME</c> and <c>${NAME}</c> in the settings of one database's replicas; <c>$$</c> becomes a dollar sign.
 /// Litestream runs with <c>-no-expand-env</c>, so nothing is expanded twice.
 /// </summary>
 internal sealed partial class Variables(
@@ -12,19 +12,21 @@ internal sealed partial class Variables(
 {
     private static readonly string[] OwnNames = ["DB_NAME", "DB_DIRECTORY", "PWD"];
 
-    /// <summary>Expands a value that is text to Litestream.</summary>
+    /// <summary>Expands a text value.</summary>
     /// <returns>The expanded text, or null after adding to <paramref name="problems"/>.</returns>
     public string? ExpandText(string text, string key, ICollection<Problem> problems) =>
         Expand(text, key, problems, value => value, value => value);
 
-    /// <summary>Expands a URL: the plugin's own variables are percent-encoded, so that they land as they are.</summary>
+    /// <summary>
+    /// Expands a URL: the values of the plugin's own variables are percent-encoded, so that they keep their meaning.
+    /// </summary>
     /// <inheritdoc cref="ExpandText" path="/returns"/>
     public string? ExpandUrl(string text, string key, ICollection<Problem> problems) =>
         Expand(text, key, problems, Uri.EscapeDataString, EscapePath);
 
     /// <summary>
-    /// Expands a secret only where one variable is all of it; otherwise it is taken as it is, dollars and all.
-    /// No message tells the variable's name, since it might be a secret that looks like a variable.
+    /// Expands a secret only if it is exactly one variable; otherwise it stays unchanged, including dollar signs. No message
+    /// shows the variable's name, since it might be a secret that looks like a variable.
     /// </summary>
     /// <inheritdoc cref="ExpandText" path="/returns"/>
     public static string? ExpandSecret(
@@ -46,10 +48,10 @@ internal sealed partial class Variables(
         return value;
     }
 
-    /// <summary>Whether a secret is a variable, and nothing but that.</summary>
+    /// <summary>Whether a secret is exactly one variable.</summary>
     public static bool IsVariable(string text) => WholeVariable().IsMatch(text);
 
-    /// <summary>What of a text is written out: all but its variables.</summary>
+    /// <summary>The literal part of a text, without its variables.</summary>
     public static string RemoveFrom(string text) => Variable().Replace(text, match => match.Value == "$$" ? "$" : "");
 
     private string? Expand(
@@ -111,7 +113,7 @@ internal sealed partial class Variables(
         return null;
     }
 
-    // What looks like a variable there might be part of the password itself.
+    // A text in a password that looks like a variable may be part of the password itself.
     private static bool IsInPassword(string text, int index) =>
         text.IndexOf('@', index) >= 0 && PasswordStart().IsMatch(text.AsSpan(0, index));
 

@@ -3,8 +3,8 @@ using Datasette.Litestream.Errors;
 namespace Datasette.Litestream.Credentials;
 
 /// <summary>
-/// Reads the credentials again at an interval. One task owns them and tells of every change; <see cref="Status"/> is
-/// immutable and for everybody.
+/// Reads the credentials again at an interval. One task owns them and reports every change; <see cref="Status"/> is immutable,
+/// and any thread may read it.
 /// </summary>
 internal sealed class CredentialRefresher : IDisposable
 {
@@ -28,11 +28,12 @@ internal sealed class CredentialRefresher : IDisposable
 
     private S3Credentials Current { get; set; }
 
-    /// <summary>Refreshes until disposed of, or until a refresh has failed and that is not to be lived with.</summary>
+    /// <summary>Refreshes until disposed of, or until a refresh fails and failures are not tolerated.</summary>
     /// <param name="interval">The time between the end of one refresh and the next.</param>
-    /// <param name="keepsOnFailure">Whether the last good credentials stay in use where a refresh fails.</param>
-    /// <param name="onChanged">Told of new credentials; the next refresh waits for it.</param>
-    /// <param name="onFailed">Told of each failure that is another than the one before, and of the one that ended refreshing.</param>
+    /// <param name="keepsOnFailure">Whether the last good credentials stay in use if a refresh fails.</param>
+    /// <param name="onChanged">Called with new credentials; the next refresh waits for it.</param>
+    /// <param name="onFailed">Called for each failure that differs from the previous one, and for the failure that ended the
+    /// refreshes.</param>
     public async Task RunAsync(
         TimeSpan interval, bool keepsOnFailure, Func<S3Credentials, Task> onChanged, Action<ReplicationException> onFailed)
     {
@@ -65,7 +66,7 @@ internal sealed class CredentialRefresher : IDisposable
         }
         catch (Exception) when (_stopping.IsCancellationRequested)
         {
-            // Disposed of; what a refresh under way met with does not matter any more.
+            // Disposed of; the result of a refresh under way no longer matters.
         }
     }
 

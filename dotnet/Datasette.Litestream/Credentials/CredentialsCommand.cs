@@ -17,7 +17,7 @@ internal sealed class CredentialsCommand : ICredentialSource
     private readonly IReadOnlyDictionary<string, string> _environment;
     private readonly TimeProvider _time;
 
-    /// <param name="commandLine">Split as a POSIX shell would.</param>
+    /// <param name="commandLine">The command, which is split as by a POSIX shell.</param>
     /// <param name="environment">The command's environment.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="ReplicationException">It cannot be split.</exception>
@@ -40,7 +40,7 @@ internal sealed class CredentialsCommand : ICredentialSource
         }
     }
 
-    // Arguments may hold a secret; the program's name does not.
+    // The arguments may contain a secret, so only the program's name is shown.
     public string Description => $"the command {_words[0]}";
 
     public async Task<S3Credentials> ReadAsync(CancellationToken cancellationToken)
@@ -81,7 +81,7 @@ internal sealed class CredentialsCommand : ICredentialSource
         }
 
         var exit = await process.Exited.ConfigureAwait(false);
-        // Where nobody can tell how it ended, credentials on its output are its success.
+        // If the exit status is unknown, credentials in its output count as success.
         if (exit.Code != 0 && !exit.IsUnknown)
         {
             throw new ReplicationException($"{Key}: {_words[0]} failed with {exit}.{Shown(errors)}");
@@ -92,11 +92,11 @@ internal sealed class CredentialsCommand : ICredentialSource
             : S3Credentials.Parse(output.ToArray(), $"{Key}: the output of {_words[0]}");
     }
 
-    private static void Keep(MemoryStream kept, ReadOnlyMemory<byte> piece, int most)
+    private static void Keep(MemoryStream kept, ReadOnlyMemory<byte> piece, int maxBytes)
     {
         lock (kept)
         {
-            kept.Write(piece.Span[..Math.Min(piece.Length, most - (int)kept.Length)]);
+            kept.Write(piece.Span[..Math.Min(piece.Length, maxBytes - (int)kept.Length)]);
         }
     }
 

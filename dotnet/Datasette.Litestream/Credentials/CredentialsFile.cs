@@ -2,15 +2,15 @@ using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Credentials;
 
-/// <summary>Credentials as JSON in a file that somebody else writes, perhaps at this moment.</summary>
-/// <param name="path">Absolute.</param>
+/// <summary>Credentials as JSON in a file that another program writes, possibly at this moment.</summary>
+/// <param name="path">The file's path, absolute.</param>
 /// <param name="time">The clock.</param>
 internal sealed class CredentialsFile(string path, TimeProvider time) : ICredentialSource
 {
-    private const int LargestFile = 64 * 1024;
+    private const int MaxFileBytes = 64 * 1024;
 
-    /// <summary>A file that is broken for less time than this is taken for half-written.</summary>
-    private static readonly TimeSpan WritingTime = TimeSpan.FromSeconds(1);
+    /// <summary>An invalid file is read again for this long, since it may be half-written.</summary>
+    private static readonly TimeSpan MaxWriteTime = TimeSpan.FromSeconds(1);
 
     public string Description => $"the file {path}";
 
@@ -22,7 +22,7 @@ internal sealed class CredentialsFile(string path, TimeProvider time) : ICredent
         }
         catch (ReplicationException)
         {
-            await Task.Delay(WritingTime, time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(MaxWriteTime, time, cancellationToken).ConfigureAwait(false);
             return Read();
         }
     }
@@ -33,9 +33,9 @@ internal sealed class CredentialsFile(string path, TimeProvider time) : ICredent
         byte[] content;
         try
         {
-            if (new FileInfo(path).Length > LargestFile)
+            if (new FileInfo(path).Length > MaxFileBytes)
             {
-                throw new ReplicationException($"{key}: {path} is larger than {LargestFile / 1024} KiB; it should hold one set of credentials.");
+                throw new ReplicationException($"{key}: {path} is larger than {MaxFileBytes / 1024} KiB; it should hold one set of credentials.");
             }
 
             content = File.ReadAllBytes(path);

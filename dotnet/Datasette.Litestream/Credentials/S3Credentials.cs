@@ -8,7 +8,7 @@ internal sealed record S3Credentials(string AccessKeyId, string SecretAccessKey,
 {
     private const string AccessKeyIdKey = "access-key-id", SecretAccessKeyKey = "secret-access-key", SessionTokenKey = "session-token";
 
-    // Inherited credentials would win over, or mix with, the ones that were configured.
+    // Inherited credentials would override the configured ones, or mix with them.
     private static readonly string[] InheritedVariables =
     [
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
@@ -24,7 +24,7 @@ internal sealed record S3Credentials(string AccessKeyId, string SecretAccessKey,
     /// </summary>
     /// <param name="json">UTF-8, with or without a byte order mark.</param>
     /// <param name="source">Where it came from, for the message.</param>
-    /// <exception cref="ReplicationException">It says something else; no value is in the message.</exception>
+    /// <exception cref="ReplicationException">The JSON is invalid; the message contains no value.</exception>
     public static S3Credentials Parse(ReadOnlyMemory<byte> json, string source)
     {
         JsonDocument document;
@@ -34,7 +34,7 @@ internal sealed record S3Credentials(string AccessKeyId, string SecretAccessKey,
         }
         catch (JsonException ex)
         {
-            // The exception's own message quotes the text, so it goes no further.
+            // The exception's message quotes the text, so it is not passed on.
             throw new ReplicationException($"{source} is not JSON (line {ex.LineNumber + 1}); {Expected}");
         }
 
@@ -65,7 +65,7 @@ internal sealed record S3Credentials(string AccessKeyId, string SecretAccessKey,
             }
             catch (InvalidOperationException)
             {
-                // Bytes that are no UTF-8, or half a surrogate pair.
+                // The bytes are not UTF-8, or contain a lone surrogate.
                 return null;
             }
         }
@@ -89,8 +89,8 @@ internal sealed record S3Credentials(string AccessKeyId, string SecretAccessKey,
         return environment;
     }
 
-    // A record's own ToString would print the secret.
+    // The ToString that the compiler generates would print the secret.
     public override string ToString() => nameof(S3Credentials);
 
-    private const string Expected = $"expected {{\"{AccessKeyIdKey}\": \"…\", \"{SecretAccessKeyKey}\": \"…\"}}, and \"{SessionTokenKey}\" where there is one.";
+    private const string Expected = $"expected {{\"{AccessKeyIdKey}\": \"…\", \"{SecretAccessKeyKey}\": \"…\"}}, and \"{SessionTokenKey}\" if there is one.";
 }

@@ -38,7 +38,7 @@ internal static class ShellWords
                             continue;
                         }
 
-                        // Within double quotes a backslash is itself, but before these.
+                        // Within double quotes, a backslash is an escape only before these characters.
                         if (line[i] == '\\' && i + 1 < line.Length && line[i + 1] is '"' or '\\' or '$' or '`')
                         {
                             i++;
@@ -61,7 +61,7 @@ internal static class ShellWords
         Finish();
         return words;
 
-        // A backslash at the end of a line joins it with the next one.
+        // A backslash at the end of a line joins the line with the next one.
         bool IsContinued(int i) => line[i] == '\\' && i + 1 < line.Length && line[i + 1] == '\n';
 
         void Finish()

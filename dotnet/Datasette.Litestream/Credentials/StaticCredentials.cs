@@ -1,6 +1,6 @@
 namespace Datasette.Litestream.Credentials;
 
-/// <summary>Credentials that stand in the configuration.</summary>
+/// <summary>Credentials from the configuration itself.</summary>
 internal sealed class StaticCredentials(S3Credentials credentials) : ICredentialSource
 {
     public string Description => "the configuration";

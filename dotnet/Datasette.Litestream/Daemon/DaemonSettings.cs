@@ -2,13 +2,13 @@ using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
 
-/// <summary>All that one run of Litestream needs to know.</summary>
-/// <param name="Binary">What runs.</param>
-/// <param name="Configuration">litestream.yml, for its standard input.</param>
-/// <param name="SocketPath">Where <paramref name="Configuration"/> has the control socket; 0.3 has none.</param>
+/// <summary>The settings of one run of Litestream.</summary>
+/// <param name="Binary">The binary to run.</param>
+/// <param name="Configuration">The content of litestream.yml, for its standard input.</param>
+/// <param name="SocketPath">The path of the control socket in <paramref name="Configuration"/>; 0.3 has none.</param>
 /// <param name="DatabasePaths">The files that it replicates, absolute.</param>
-/// <param name="Environment">All of its environment, credentials among it.</param>
-/// <param name="OpeningTime">How long after it is ready it has opened every database: the longest monitor interval.</param>
+/// <param name="Environment">Its complete environment, including credentials.</param>
+/// <param name="OpeningTime">How long it needs to open every database after it is ready: the longest monitor interval.</param>
 /// <param name="ShutdownTimeout">How long it may take to end before it is killed.</param>
 internal sealed record DaemonSettings(
     LitestreamBinary Binary,
@@ -19,6 +19,6 @@ internal sealed record DaemonSettings(
     TimeSpan OpeningTime,
     TimeSpan ShutdownTimeout)
 {
-    // A record's own ToString would print the environment, and the credentials with it.
+    // The ToString that the compiler generates would print the environment, including the credentials.
     public override string ToString() => $"{Binary.Path} for {DatabasePaths.Count} databases";
 }

@@ -15,14 +15,14 @@ internal enum DaemonState
     Stopped,
 }
 
-/// <summary>How Litestream stands at one moment.</summary>
+/// <summary>The status of the Litestream process at one moment.</summary>
 /// <param name="State">What it is doing.</param>
 /// <param name="ProcessId">Null while there is none.</param>
 /// <param name="StartedAt">When the process started; null while there is none.</param>
-/// <param name="Failures">How often it ended by itself or had to be killed, since Datasette's start.</param>
-/// <param name="LastFailure">What happened the last time it did; null where it never did.</param>
-/// <param name="LastFailureAt">When.</param>
-/// <param name="NextStartAt">When it will be started again; null while it runs.</param>
+/// <param name="Failures">How often it ended by itself or had to be killed since Datasette started.</param>
+/// <param name="LastFailure">What happened at the last failure; null if there was none.</param>
+/// <param name="LastFailureAt">The time of the last failure.</param>
+/// <param name="NextStartAt">The time of the next start; null while it is running.</param>
 internal sealed record DaemonStatus(
     DaemonState State,
     int? ProcessId = null,
@@ -32,24 +32,28 @@ internal sealed record DaemonStatus(
     DateTimeOffset? LastFailureAt = null,
     DateTimeOffset? NextStartAt = null)
 {
-    private const int KeptRestarts = 20;
+    private const int MaxRestarts = 20;
 
-    /// <summary>Since when it has not run, over all attempts to start it; null while it runs, and before it first did.</summary>
+    /// <summary>
+    /// Since when it has been down, across failed attempts to start it; null while it is running and before its first start.
+    /// </summary>
     public DateTimeOffset? DownSince { get; init; }
 
-    /// <summary>The control socket of the Litestream that runs; null while none does, and for a release line without one.</summary>
+    /// <summary>
+    /// The control socket of the running Litestream; null while none is running, and for a release line without one.
+    /// </summary>
     public ControlSocket? Socket { get; init; }
 
     /// <summary>The last restarts, newest first.</summary>
     public ImmutableList<Restart> Restarts { get; init; } = [];
 
-    /// <summary>How many restarts there were in all, by their reason.</summary>
+    /// <summary>The number of all restarts, by reason.</summary>
     public ImmutableDictionary<RestartReason, int> RestartCounts { get; init; } = ImmutableDictionary<RestartReason, int>.Empty;
 
-    /// <summary>The same with one restart more.</summary>
+    /// <summary>A copy with one more restart.</summary>
     public DaemonStatus With(Restart restart) => this with
     {
-        Restarts = [restart, .. Restarts.Take(KeptRestarts - 1)],
+        Restarts = [restart, .. Restarts.Take(MaxRestarts - 1)],
         RestartCounts = RestartCounts.SetItem(restart.Reason, RestartCounts.GetValueOrDefault(restart.Reason) + 1),
     };
 }

@@ -4,24 +4,24 @@ using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
 
-/// <summary>Has Litestream take the changes of databases now instead of at its next tick; their upload follows at once.</summary>
+/// <summary>Asks Litestream to sync databases now instead of at its next tick; it then uploads the changes immediately.</summary>
 internal static class DatabaseSync
 {
-    /// <summary>How many databases at a time: enough to hide a disk's latency, few enough not to storm it.</summary>
+    /// <summary>The number of concurrent syncs: enough to hide a disk's latency, but not enough to overload the disk.</summary>
     private const int Parallelism = 8;
 
     /// <summary>
-    /// A database that a writer has locked, or that is still being opened, is tried again after this time, and then after
-    /// twice as long each time: each try asks the destination too, which may have refused the key.
+    /// The delay before the first retry for a database that a writer has locked or that is still being opened. The delay
+    /// doubles with each retry, since each try also contacts the destination, which may have refused the key.
     /// </summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Returns when it has taken those of every database, or on cancellation; Litestream's log tells what went wrong.</summary>
+    /// <summary>Returns when Litestream has synced every database, or on cancellation; errors are in Litestream's log.</summary>
     /// <param name="socket">Litestream's control socket.</param>
     /// <param name="databasePaths">The files, absolute.</param>
-    /// <param name="maxRetryDelay">The longest pause between two tries.</param>
+    /// <param name="maxRetryDelay">The maximum delay between two tries.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="cancellationToken">Ends the wait; Litestream goes on.</param>
+    /// <param name="cancellationToken">Ends the wait; Litestream continues.</param>
     public static async Task RunAsync(
         ControlSocket socket,
         IEnumerable<string> databasePaths,
@@ -43,11 +43,11 @@ internal static class DatabaseSync
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // What it has not taken yet comes with its own sync.
+            // Litestream's own sync covers the rest.
         }
     }
 
-    /// <returns>False where another try may succeed.</returns>
+    /// <returns>False if another try may succeed.</returns>
     private static async Task<bool> TrySyncAsync(ControlSocket socket, string path, CancellationToken cancellationToken)
     {
         try
@@ -57,12 +57,12 @@ internal static class DatabaseSync
         }
         catch (JsonException)
         {
-            // An answer all the same.
+            // Litestream has answered, although not as expected.
             return true;
         }
         catch (HttpRequestException ex)
         {
-            // No status at all is a Litestream that has gone.
+            // Without a status code, Litestream has ended.
             return ex.StatusCode is not (HttpStatusCode.InternalServerError or HttpStatusCode.Conflict);
         }
     }

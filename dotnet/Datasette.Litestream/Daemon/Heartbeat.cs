@@ -3,20 +3,20 @@ using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
 
-/// <summary>Notices a Litestream that is there but does not answer, such as one that was stopped or hangs.</summary>
+/// <summary>Detects a Litestream process that exists but does not answer, because it was stopped or hangs.</summary>
 internal static class Heartbeat
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2.5);
 
-    /// <summary>How many questions in a row may stay without an answer: 9 s in all, at the most, from its last sign of life.</summary>
-    private const int Tries = 2;
+    /// <summary>The maximum number of consecutive requests without an answer: at most 9 s after its last sign of life.</summary>
+    private const int MaxUnanswered = 2;
 
     /// <summary>Returns when Litestream stops answering; never for a release line without a control socket.</summary>
-    /// <param name="socket">Where it is asked; null for such a release line.</param>
-    /// <param name="countSigns">How often it has written or answered; one that does need not be asked.</param>
+    /// <param name="socket">The socket to query; null for such a release line.</param>
+    /// <param name="countSigns">Counts its outputs and answers; while the count grows, no request is needed.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="cancellationToken">Ends the watch.</param>
+    /// <param name="cancellationToken">Stops watching.</param>
     public static async Task WatchAsync(ControlSocket? socket, Func<long> countSigns, TimeProvider time, CancellationToken cancellationToken)
     {
         if (socket is null)
@@ -26,7 +26,7 @@ internal static class Heartbeat
         }
 
         var signs = countSigns();
-        for (var unanswered = 0; unanswered < Tries;)
+        for (var unanswered = 0; unanswered < MaxUnanswered;)
         {
             if (unanswered == 0)
             {

@@ -14,19 +14,19 @@ internal sealed class LitestreamProcess : IDisposable
 {
     private const int LinesInError = 10;
 
-    /// <summary>A Litestream that is neither ready nor gone by then is no use; a thousand databases open in a few seconds.</summary>
+    /// <summary>How long a start may take; Litestream opens a thousand databases in a few seconds.</summary>
     private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(1);
 
-    /// <summary>How often the control socket is looked for, which no line of the log has to tell of.</summary>
+    /// <summary>How often to check for the control socket, since no log line is guaranteed to announce it.</summary>
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>How long the first sync of a database that fails may be put off; Litestream itself tries again meanwhile.</summary>
+    /// <summary>The maximum delay between tries of a database's first sync; Litestream also retries by itself.</summary>
     private static readonly TimeSpan MaxFirstSyncDelay = TimeSpan.FromSeconds(30);
 
-    /// <summary>The same for the last sync, for which there is little time.</summary>
+    /// <summary>The maximum delay between tries of the last sync, for which there is little time.</summary>
     private static readonly TimeSpan MaxLastSyncDelay = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>How long the last lines of a process that has ended may take to arrive.</summary>
+    /// <summary>How long to wait for the last output of a process that has ended.</summary>
     private static readonly TimeSpan OutputTimeout = TimeSpan.FromSeconds(1);
 
     private readonly DaemonSettings _settings;
@@ -48,7 +48,7 @@ internal sealed class LitestreamProcess : IDisposable
         _settings = settings;
         _time = time;
 
-        // All that can fail comes before the process: what fails after it would leave it to nobody.
+        // Everything that can fail comes before the process is started: a later failure would leave it unsupervised.
         StartedAt = time.GetUtcNow();
         Socket = settings.Binary.Version.ReleaseLine == ReleaseLine.V05 ? new ControlSocket(settings.SocketPath) : null;
         _process = ChildProcess.Start(
@@ -56,32 +56,34 @@ internal sealed class LitestreamProcess : IDisposable
             Arguments,
             settings.Environment,
             Encoding.UTF8.GetBytes(settings.Configuration),
-            Guarded(log),
-            Guarded(log));
+            CreateGuardedSink(log),
+            CreateGuardedSink(log));
     }
 
-    /// <summary>What Litestream is started with, beyond its name.</summary>
+    /// <summary>The arguments that Litestream is started with.</summary>
     public static IReadOnlyList<string> Arguments { get; } = ["replicate", "-no-expand-env", "-config", "/dev/stdin"];
 
     public int Id => _process.Id;
 
     public DateTimeOffset StartedAt { get; }
 
-    /// <summary>Null for a release line that has none.</summary>
+    /// <summary>The control socket; null for a release line without one.</summary>
     public ControlSocket? Socket { get; }
 
-    /// <summary>How often it has written to its outputs or answered on its socket.</summary>
+    /// <summary>The number of times that it has written output or answered on its socket.</summary>
     public long SignsOfLife => Interlocked.Read(ref _outputCount) + (Socket?.AnswerCount ?? 0);
 
     public Task<ProcessExit> Exited => _process.Exited;
 
     /// <summary>Starts Litestream and waits until it replicates.</summary>
-    /// <param name="settings">What it is started with.</param>
-    /// <param name="log">Gets what it writes.</param>
+    /// <param name="settings">The settings of the run.</param>
+    /// <param name="log">Receives its output.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="onStarted">Told of its process id at once: whoever survives this process has to know of it.</param>
-    /// <param name="cancellationToken">Ends the wait, and Litestream.</param>
-    /// <exception cref="ReplicationException">It ended instead; its own words are in the message.</exception>
+    /// <param name="onStarted">Called with its process id immediately, so that the id is on record if this process is
+    /// killed.</param>
+    /// <param name="cancellationToken">Ends the wait, and kills Litestream.</param>
+    /// <exception cref="ReplicationException">It did not become ready; the message contains the last lines of its
+    /// log.</exception>
     public static async Task<LitestreamProcess> StartAsync(
         DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, CancellationToken cancellationToken)
     {
@@ -112,16 +114,16 @@ internal sealed class LitestreamProcess : IDisposable
     }
 
     /// <summary>
-    /// Ends Litestream: it replicates what it has yet to, and ends. It is killed where it takes longer than its timeout.
+    /// Stops Litestream, which first replicates the remaining changes. It is killed if that takes longer than the timeout.
     /// </summary>
-    /// <param name="timeout">How long all of it may take.</param>
-    /// <returns>What went wrong, in a sentence; null where nothing did.</returns>
+    /// <param name="timeout">How long that may take.</param>
+    /// <returns>What went wrong, in a sentence; null if nothing did.</returns>
     public async Task<string?> StopAsync(TimeSpan timeout)
     {
         var started = _time.GetTimestamp();
         await SyncLastChangesAsync(timeout / 3).ConfigureAwait(false);
 
-        // Litestream would wait 5 s for the end of a connection that has had no request yet, such as a spare one.
+        // Litestream would wait 5 s for a connection that has not sent a request yet, such as a spare one of the pool.
         Socket?.Dispose();
         _firstError = null;
         Send(LibC.SIGTERM);
@@ -144,7 +146,8 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
-    /// <exception cref="ReplicationException">This user may not: it is a program that has taken another user's permissions.</exception>
+    /// <exception cref="ReplicationException">The signal is not permitted, since the program runs with another user's
+    /// permissions.</exception>
     public async Task KillAsync()
     {
         Send(LibC.SIGKILL);
@@ -167,8 +170,8 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
-    // Both release lines sync their databases when they end, but once, which a lock of a moment makes fail, and not one
-    // that they have not opened before, which they do at their first tick.
+    // Both release lines sync their databases when they end, but only once, so a short lock makes that sync fail. They also
+    // skip a database that they have not opened yet, which they do at their first tick.
     private async Task SyncLastChangesAsync(TimeSpan timeout)
     {
         await _stoppingFirstSync.CancelAsync().ConfigureAwait(false);
@@ -180,8 +183,8 @@ internal sealed class LitestreamProcess : IDisposable
             return;
         }
 
-        // 0.3 tells nobody that it has opened a database, which it does at a tick: those begin when it is ready, not when it
-        // was started, which on a busy machine is a second earlier.
+        // 0.3 does not report when it has opened a database, which it does at a tick. The ticks start when it is ready, which
+        // on a busy machine is a second after it was started.
         var opened = _readyAt + _settings.OpeningTime - _time.GetUtcNow();
         if (opened > TimeSpan.Zero)
         {
@@ -197,13 +200,14 @@ internal sealed class LitestreamProcess : IDisposable
         {
             while (!IsReady())
             {
-                // Litestream logs each step of its start, so that each line is an occasion to look again; 0.5 might log less one day.
+                // Litestream logs each step of its start, so check again after each line; for 0.5 also poll, in case it logs
+                // less one day.
                 var logged = Socket is null ? _logged.WaitAsync(either.Token) : WaitForLineAsync(either.Token);
                 if (await Task.WhenAny(logged, Exited).ConfigureAwait(false) == Exited)
                 {
                     await Task.WhenAny(_process.OutputEnded).WaitAsync(either.Token).ConfigureAwait(false);
                     throw new ReplicationException(
-                        $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start. Its last words:\n{LastLines()}");
+                        $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start. The last lines of its log:\n{LastLines()}");
                 }
 
                 await logged.ConfigureAwait(false);
@@ -212,7 +216,7 @@ internal sealed class LitestreamProcess : IDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new ReplicationException(
-                $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start. Its last words:\n{LastLines()}");
+                $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start. The last lines of its log:\n{LastLines()}");
         }
     }
 
@@ -225,7 +229,7 @@ internal sealed class LitestreamProcess : IDisposable
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    // Litestream would wait for its first tick, and then for the replica's.
+    // Otherwise Litestream would wait for its own first tick, and then for the replica's.
     private void StartFirstSync()
     {
         if (Socket is not null)
@@ -247,10 +251,10 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
-    // A fault in what reads the log is told in the log, once; there may be one in every line.
-    private Action<ReadOnlyMemory<byte>> Guarded(LitestreamLog log)
+    // An exception while reading the log is logged only once, since every line may cause one.
+    private Action<ReadOnlyMemory<byte>> CreateGuardedSink(LitestreamLog log)
     {
-        var sink = log.CreateSink(Note);
+        var sink = log.CreateSink(OnLogEntry);
         return piece =>
         {
             Interlocked.Increment(ref _outputCount);
@@ -262,14 +266,14 @@ internal sealed class LitestreamProcess : IDisposable
             {
                 if (Interlocked.Increment(ref _sinkFailures) == 1)
                 {
-                    Note(log.Add($"Error: a part of Litestream's log could not be read: {ex.Message}"));
+                    OnLogEntry(log.Add($"Error: a part of Litestream's log could not be read: {ex.Message}"));
                 }
             }
         };
     }
 
-    // On the threads that read its output.
-    private void Note(LogEntry entry)
+    // Runs on the threads that read the output.
+    private void OnLogEntry(LogEntry entry)
     {
         lock (_lastEntries)
         {
@@ -291,7 +295,7 @@ internal sealed class LitestreamProcess : IDisposable
             }
         }
 
-        // One waits, and looks at all that came; a count of every line would overflow one day.
+        // One permit is enough, since the waiter checks all entries; one for every line would overflow the count one day.
         if (_logged.CurrentCount == 0)
         {
             _logged.Release();

@@ -12,13 +12,13 @@ internal enum RestartReason
     /// <summary>It did not become ready.</summary>
     FailedStart,
 
-    /// <summary>There were new credentials.</summary>
+    /// <summary>The credentials changed.</summary>
     Credentials,
 }
 
-/// <summary>One occasion on which Litestream was started again.</summary>
+/// <summary>One restart of Litestream.</summary>
 /// <param name="At">When it ended.</param>
-/// <param name="Reason">Why.</param>
+/// <param name="Reason">Why it was restarted.</param>
 /// <param name="Message">What happened, in words.</param>
-/// <param name="HasFailed">Whether something went wrong, beyond that it had to be started again.</param>
+/// <param name="HasFailed">Whether something went wrong, as opposed to a planned restart without errors.</param>
 internal sealed record Restart(DateTimeOffset At, RestartReason Reason, string Message, bool HasFailed = true);

@@ -5,10 +5,10 @@ using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Daemon;
 
-/// <summary>A folder that nobody else can enter, for the control socket; gone when disposed of.</summary>
+/// <summary>A folder for the control socket that no other user can enter. Dispose removes it.</summary>
 internal sealed class SocketFolder : IDisposable
 {
-    // sockaddr_un holds 108 bytes on Linux and 104 on macOS, a NUL among them.
+    // sockaddr_un holds 108 bytes on Linux and 104 on macOS, including a NUL (https://man7.org/linux/man-pages/man7/unix.7.html).
     private const int MaxSocketPathBytes = 103;
 
     private const string NamePrefix = "datasette-litestream-";
@@ -20,8 +20,8 @@ internal sealed class SocketFolder : IDisposable
 
     public string SocketPath => SocketIn(Path);
 
-    /// <summary>Makes one under <c>$XDG_RUNTIME_DIR</c>, else under the temporary folder, else under <c>/tmp</c>.</summary>
-    /// <exception cref="ReplicationException">None of them will do.</exception>
+    /// <summary>Creates one under <c>$XDG_RUNTIME_DIR</c>, else under <c>$TMPDIR</c>, else under <c>/tmp</c>.</summary>
+    /// <exception cref="ReplicationException">None of them is usable.</exception>
     public static SocketFolder Create(IReadOnlyDictionary<string, string> environment)
     {
         string[] candidates = [environment.GetValueOrDefault("XDG_RUNTIME_DIR", ""), environment.GetValueOrDefault("TMPDIR", ""), "/tmp"];
@@ -29,7 +29,7 @@ internal sealed class SocketFolder : IDisposable
         foreach (var parent in candidates.Where(System.IO.Path.IsPathRooted))
         {
             var folder = new SocketFolder(System.IO.Path.Combine(parent, name));
-            if (IsShortEnough(folder.Path) && folder.TryMake(parent))
+            if (IsShortEnough(folder.Path) && folder.TryCreate(parent))
             {
                 return folder;
             }
@@ -43,8 +43,8 @@ internal sealed class SocketFolder : IDisposable
     public void Dispose() => Remove(Path);
 
     /// <summary>
-    /// Removes the folder that a process before this one left behind; nothing where it is gone. Its path comes from a record
-    /// that anybody who can write beside the database can write, so that it has to be one of this user's, and not in use.
+    /// Removes the folder that an earlier process left behind; does nothing if it is gone. The path comes from a record that
+    /// anyone who can write to the database's folder can change, so the folder must belong to this user and must not be in use.
     /// </summary>
     public static void RemoveLeftover(string path)
     {
@@ -57,11 +57,11 @@ internal sealed class SocketFolder : IDisposable
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            // It went meanwhile.
+            // It was removed meanwhile.
         }
     }
 
-    // Nothing but what was put there.
+    // Removes only what this class created.
     private static void Remove(string path)
     {
         try
@@ -71,7 +71,7 @@ internal sealed class SocketFolder : IDisposable
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            // Gone already, or somebody put something else there.
+            // It is gone already, or contains something else.
         }
     }
 
@@ -93,7 +93,7 @@ internal sealed class SocketFolder : IDisposable
 
     private static string SocketIn(string folder) => System.IO.Path.Combine(folder, "control");
 
-    private bool TryMake(string parent)
+    private bool TryCreate(string parent)
     {
         try
         {
@@ -105,7 +105,7 @@ internal sealed class SocketFolder : IDisposable
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            // The next candidate may do.
+            // The next candidate may work.
         }
 
         return false;

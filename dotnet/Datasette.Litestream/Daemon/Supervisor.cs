@@ -6,8 +6,8 @@ using Datasette.Litestream.Litestream;
 namespace Datasette.Litestream.Daemon;
 
 /// <summary>
-/// Keeps one Litestream running. A single task owns the process and all its state; everybody else sends it requests and
-/// reads <see cref="Status"/>, which is immutable.
+/// Keeps one Litestream running. A single task owns the process and all its state; other code sends it requests and reads <see
+/// cref="Status"/>, which is immutable.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "A CancellationTokenSource without a timer or a link holds nothing.")]
 internal sealed class Supervisor
@@ -22,18 +22,20 @@ internal sealed class Supervisor
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile DaemonStatus _status = new(DaemonState.Starting);
     private volatile string? _failure;
-    private ITimer? _givingUp;
+    private ITimer? _startDeadline;
 
-    /// <summary>The supervising task's own: what it has started and not yet seen end.</summary>
+    /// <summary>The process that was started and has not been seen to end. Only the supervising task uses it.</summary>
     private LitestreamProcess? _process;
 
-    /// <summary>Starts Litestream; see <see cref="FirstStart"/> for how that went.</summary>
+    /// <summary>Starts Litestream; <see cref="FirstStart"/> is the result.</summary>
     /// <param name="settings">The first run's settings.</param>
-    /// <param name="log">Gets what Litestream writes.</param>
+    /// <param name="log">Receives Litestream's output.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="random">Where the delays' jitter comes from.</param>
-    /// <param name="onStarted">Told of the process id whenever Litestream was started, before it is ready, on the supervising task.</param>
-    /// <param name="onChanged">Told of each change of <see cref="Status"/>, how it was before and is now, on the supervising task.</param>
+    /// <param name="random">The source of the delays' jitter.</param>
+    /// <param name="onStarted">Called on the supervising task with the process id whenever Litestream has been started, before
+    /// it is ready.</param>
+    /// <param name="onChanged">Called on the supervising task with the old and the new <see cref="Status"/> at each
+    /// change.</param>
     public Supervisor(
         DaemonSettings settings,
         LitestreamLog log,
@@ -50,7 +52,7 @@ internal sealed class Supervisor
         _ = Task.Run(() => RunAsync(settings));
     }
 
-    /// <summary>How Litestream stands.</summary>
+    /// <summary>The current status.</summary>
     public DaemonStatus Status
     {
         get => _status;
@@ -64,31 +66,31 @@ internal sealed class Supervisor
             }
             catch (Exception ex)
             {
-                // Who is told has no say in replication.
-                _log.Add($"Error: how Litestream stands could not be told: {ex.Message}");
+                // A failed callback must not affect replication.
+                _log.Add($"Error: a change of Litestream's state could not be logged: {ex.Message}");
             }
         }
     }
 
-    /// <summary>Done when Litestream runs for the first time.</summary>
-    /// <exception cref="ReplicationException">It did not; nothing is left running.</exception>
+    /// <summary>Completes when Litestream runs for the first time.</summary>
+    /// <exception cref="ReplicationException">It could not be started; no process is left running.</exception>
     public Task FirstStart => _firstStart.Task;
 
-    /// <summary>Stops Litestream gracefully and starts it with other settings; nothing where it was stopped for good.</summary>
-    /// <returns>Done when it runs again, or could not be started and will be tried again.</returns>
+    /// <summary>Stops Litestream gracefully and starts it with other settings. Does nothing if it was stopped for good.</summary>
+    /// <returns>Completes when it runs again, or when the start has failed and the next one is scheduled.</returns>
     public Task RestartAsync(DaemonSettings settings) =>
         SendAsync(new Request(settings, settings.ShutdownTimeout));
 
     /// <summary>Stops Litestream for good.</summary>
-    /// <param name="timeout">How long it may take before it is killed.</param>
-    /// <returns>What went wrong, in a sentence; null where nothing did.</returns>
+    /// <param name="timeout">How long it may take to end before it is killed.</param>
+    /// <returns>What went wrong, in a sentence; null if nothing did.</returns>
     public Task<string?> StopAsync(TimeSpan timeout)
     {
         var request = new Request(null, timeout);
         if (FirstStart.IsCompleted)
         {
-            // A start that is under way may have changes to replicate; half of the time is for that.
-            _givingUp = _time.CreateTimer(_ => _stopping.Cancel(), null, timeout / 2, Timeout.InfiniteTimeSpan);
+            // A start that is under way may have changes to replicate; it gets half of the time.
+            _startDeadline = _time.CreateTimer(_ => _stopping.Cancel(), null, timeout / 2, Timeout.InfiniteTimeSpan);
             return SendAsync(request);
         }
 
@@ -122,24 +124,25 @@ internal sealed class Supervisor
                 }
                 catch (Exception ex)
                 {
-                    // It may pass, and replication is not given up for it; but how the process stands is not known any more.
+                    // The fault may pass, so replication continues; but the state of the process is no longer known, so it is
+                    // killed.
                     error = $"Supervising Litestream failed: {ex.Message.TrimEnd('.')}. What was written last may not be replicated yet.";
                     await KillAsync().ConfigureAwait(false);
-                    Note(RestartReason.Crash, error, TimeSpan.Zero);
+                    RecordFailure(RestartReason.Crash, error, TimeSpan.Zero);
                 }
             }
             while (request is not { Settings: null });
         }
         catch (Exception ex)
         {
-            // The first start failed, or what is done about a failure did. Only a stop cancels.
+            // The first start or the handling of a failure failed. Only a stop cancels.
             failure = ex;
             error = ex is OperationCanceledException ? null : ex.Message;
             _failure = error;
         }
         finally
         {
-            _givingUp?.Dispose();
+            _startDeadline?.Dispose();
             Status = _status with
             {
                 State = DaemonState.Stopped,
@@ -149,12 +152,12 @@ internal sealed class Supervisor
                 Socket = null,
                 LastFailure = _failure ?? _status.LastFailure,
 
-                // The clock may be what failed; since it was started is too long, if anything.
+                // The clock may have failed, so use the time of the last start, which is too early rather than too late.
                 DownSince = _status.DownSince ?? _status.StartedAt,
             };
             _requests.Writer.Complete();
 
-            // Whoever waits finds all of it done, and the status with it.
+            // Complete these last, so that a waiting caller sees the final status.
             _ = failure is not null && _firstStart.TrySetException(failure);
             request?.Done.SetResult(error);
             while (_requests.Reader.TryRead(out var late))
@@ -190,7 +193,7 @@ internal sealed class Supervisor
         return error;
     }
 
-    /// <summary>Returns on a request, when the process has ended or does not answer, or when the next start is due.</summary>
+    /// <summary>Returns on a request, if the process has ended or does not answer, or when the next start is due.</summary>
     private async Task WaitForChangeAsync()
     {
         using var watching = new CancellationTokenSource();
@@ -234,18 +237,18 @@ internal sealed class Supervisor
         }
         catch (OperationCanceledException)
         {
-            // The request to stop comes next.
+            // The request to stop follows.
         }
         catch (Exception ex)
         {
-            // Whatever it is, it may pass: replication is not given up.
-            Note(RestartReason.FailedStart, ex.Message, TimeSpan.Zero);
+            // Any error may be temporary, so replication is not given up.
+            RecordFailure(RestartReason.FailedStart, ex.Message, TimeSpan.Zero);
         }
     }
 
     /// <summary>
-    /// Stops for good. A Litestream that is down, or crashes as it is stopped, gets a last start: what was written since its
-    /// last sync is nowhere else.
+    /// Stops for good. If Litestream is down, or crashes while it is being stopped, it is started once more, since the changes
+    /// since its last sync are not replicated yet.
     /// </summary>
     private async Task<string?> StopAsync(DaemonSettings settings, TimeSpan timeout)
     {
@@ -271,7 +274,7 @@ internal sealed class Supervisor
         return await EndAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero).ConfigureAwait(false);
     }
 
-    /// <summary>Ends the process gracefully, where there is one.</summary>
+    /// <summary>Stops the process gracefully, if there is one.</summary>
     private async Task<string?> EndAsync(TimeSpan timeout)
     {
         if (_process is not { } process)
@@ -286,7 +289,7 @@ internal sealed class Supervisor
         return error;
     }
 
-    /// <summary>Ends the process at once, where there is one.</summary>
+    /// <summary>Kills the process, if there is one.</summary>
     private async Task KillAsync()
     {
         Status = _status with { Socket = null };
@@ -298,14 +301,14 @@ internal sealed class Supervisor
         }
     }
 
-    /// <summary>Takes note of a process that ended by itself, and ends one that does not answer.</summary>
+    /// <summary>Records that the process ended by itself, or kills it if it does not answer.</summary>
     private async Task HandleUnexpectedExitAsync(LitestreamProcess process)
     {
         var hasEnded = process.Exited.IsCompleted;
 
-        // One that was stopped (SIGSTOP) or hangs would ignore a gentler signal.
+        // A process that was stopped (SIGSTOP) or hangs would ignore a gentler signal.
         await KillAsync().ConfigureAwait(false);
-        Note(
+        RecordFailure(
             hasEnded ? RestartReason.Crash : RestartReason.Unresponsive,
             hasEnded
                 ? $"Litestream ended by itself with {await process.Exited.ConfigureAwait(false)}."
@@ -313,7 +316,7 @@ internal sealed class Supervisor
             _time.GetUtcNow() - process.StartedAt);
     }
 
-    private void Note(RestartReason reason, string failure, TimeSpan run)
+    private void RecordFailure(RestartReason reason, string failure, TimeSpan run)
     {
         var now = _time.GetUtcNow();
         Status = _status.With(new Restart(now, reason, failure)) with
@@ -329,12 +332,12 @@ internal sealed class Supervisor
         };
     }
 
-    /// <summary>Something asked of the supervising task.</summary>
-    /// <param name="Settings">What to start after the stop; null for nothing.</param>
+    /// <summary>A request to the supervising task.</summary>
+    /// <param name="Settings">The settings to start with after the stop; null if it is a stop for good.</param>
     /// <param name="Timeout">How long the stop may take.</param>
     private sealed record Request(DaemonSettings? Settings, TimeSpan Timeout)
     {
-        /// <summary>What went wrong in the stop; null for nothing.</summary>
+        /// <summary>What went wrong during the stop; null if nothing did.</summary>
         public TaskCompletionSource<string?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

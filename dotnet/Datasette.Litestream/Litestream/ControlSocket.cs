@@ -6,9 +6,9 @@ using System.Text.Json.Serialization.Metadata;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// Litestream's control socket: HTTP over a Unix socket. Every call throws <see cref="HttpRequestException"/>,
-/// <see cref="JsonException"/> or <see cref="OperationCanceledException"/> where Litestream does not answer as it should.
-/// Source: Litestream's server.go, v0.5.17.
+/// Litestream's control socket: HTTP over a Unix socket. Every call throws <see cref="HttpRequestException"/>, <see
+/// cref="JsonException"/> or <see cref="OperationCanceledException"/> if Litestream does not answer as expected. Source:
+/// Litestream's server.go, v0.5.17.
 /// </summary>
 internal sealed class ControlSocket : IDisposable
 {
@@ -46,12 +46,13 @@ internal sealed class ControlSocket : IDisposable
 
     public string Path { get; }
 
-    /// <summary>How often Litestream has answered, whatever it said.</summary>
+    /// <summary>The number of answers from Litestream, including errors.</summary>
     public long AnswerCount => Interlocked.Read(ref _answerCount);
 
     /// <summary>
-    /// Whether Litestream listens, which it does when it has opened its databases. That is asked at every start, and without
-    /// HTTP, whose code would cost more of Datasette's start than Litestream's own. Source: <c>Run</c> in replicate.go.
+    /// Whether Litestream listens, which it does as soon as it has opened its databases. This check runs at every start, so it
+    /// does not use HTTP: loading that code would delay Datasette's start by more than Litestream's own start does. Source:
+    /// <c>Run</c> in replicate.go.
     /// </summary>
     public bool IsListening()
     {
@@ -72,7 +73,7 @@ internal sealed class ControlSocket : IDisposable
         }
     }
 
-    /// <summary>Returns where Litestream answers.</summary>
+    /// <summary>Returns if Litestream answers.</summary>
     public async Task PingAsync(CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("/info", UriKind.Relative));
@@ -84,20 +85,20 @@ internal sealed class ControlSocket : IDisposable
         (await GetAsync("/list", ControlSocketJson.Default.DatabaseList, cancellationToken).ConfigureAwait(false)).Databases ?? [];
 
     /// <summary>
-    /// What Litestream is doing with each database, and how its last sync ended. Unlike <see cref="ListAsync"/> it is answered
-    /// while a first sync is under way.
+    /// What Litestream is doing with each database, and how its last sync ended. Unlike <see cref="ListAsync"/>, Litestream
+    /// answers this during a first sync.
     /// </summary>
     public async Task<IReadOnlyList<SyncActivity>> ActivitiesAsync(CancellationToken cancellationToken) =>
         (await GetAsync("/debug/sync-status", ControlSocketJson.Default.SyncActivityList, cancellationToken).ConfigureAwait(false)).Databases ?? [];
 
     /// <summary>
-    /// Has Litestream take a database's changes now, and returns when it has; bringing them to the replica is then under way.
+    /// Asks Litestream to sync a database now, and returns when it has; the upload to the replica is then under way.
     /// </summary>
     /// <remarks>
-    /// Never with <c>"wait"</c> or a timeout: Litestream 0.5 begins the read transaction that keeps others from restarting
-    /// the write-ahead log in the request's context, which ends with such a request, and the transaction with it. From then
-    /// on a checkpoint by any writer makes Litestream lose what it had not taken, and nothing tells of that.
-    /// Source: <c>handleSync</c> in server.go, <c>acquireReadLock</c> in db.go.
+    /// Never send <c>"wait"</c> or a timeout. Litestream 0.5 holds a read transaction that keeps writers from restarting the
+    /// write-ahead log, and begins it in the context of the request. With such a request the context ends, and the transaction
+    /// ends with it. From then on, a checkpoint by any writer makes Litestream lose changes that it has not synced, without an
+    /// error. Source: <c>handleSync</c> in server.go, <c>acquireReadLock</c> in db.go.
     /// </remarks>
     /// <param name="databasePath">The database's file, absolute.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
@@ -109,7 +110,7 @@ internal sealed class ControlSocket : IDisposable
         return await ReadAsync(request, ControlSocketJson.Default.SyncedDatabase, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Whether an exception says that Litestream does not answer as it should, or not in time.</summary>
+    /// <summary>Whether an exception means that Litestream does not answer as expected, or not in time.</summary>
     public static bool IsUnavailable(Exception error) => error is HttpRequestException or JsonException or OperationCanceledException;
 
     public void Dispose() => _http.Dispose();
@@ -140,7 +141,7 @@ internal sealed class ControlSocket : IDisposable
         }
         catch (ObjectDisposedException ex)
         {
-            // Whoever asks has it from a moment ago; since then Litestream has ended.
+            // The caller got this socket before Litestream ended.
             throw new HttpRequestException("Litestream has ended", ex);
         }
     }
@@ -149,22 +150,22 @@ internal sealed class ControlSocket : IDisposable
 /// <summary>One database in the answer of <c>GET /list</c>.</summary>
 /// <param name="Path">Its file, absolute.</param>
 /// <param name="Status"><c>replicating</c>, <c>open</c> or <c>stopped</c>.</param>
-/// <param name="LastSyncAt">When its data last reached the replica; null for not yet.</param>
+/// <param name="LastSyncAt">When its data last reached the replica; null if it has not yet.</param>
 internal sealed record ListedDatabase(
     [property: JsonPropertyName("path")] string Path,
     [property: JsonPropertyName("status")] string Status,
     [property: JsonPropertyName("last_sync_at")] DateTimeOffset? LastSyncAt);
 
-/// <param name="Databases">Null for none, as Go writes an empty list.</param>
+/// <param name="Databases">Null if there are none: Go writes a nil slice as null.</param>
 internal sealed record DatabaseList([property: JsonPropertyName("databases")] IReadOnlyList<ListedDatabase>? Databases);
 
 /// <summary>One database in the answer of <c>GET /debug/sync-status</c>.</summary>
 /// <param name="Path">Its file, absolute.</param>
-/// <param name="IsActive">Whether the operation is under way; else it was the last one.</param>
+/// <param name="IsActive">Whether the operation is under way; otherwise it is the last one.</param>
 /// <param name="Operation">Such as <c>sync</c>; null or empty before the first.</param>
-/// <param name="Phase">Which step of it, such as <c>starting</c>.</param>
+/// <param name="Phase">The step of the operation, such as <c>starting</c>.</param>
 /// <param name="StartedAt">When it began.</param>
-/// <param name="Error">Why it failed; null where it did not.</param>
+/// <param name="Error">Why it failed; null if it did not.</param>
 internal sealed record SyncActivity(
     [property: JsonPropertyName("path")] string Path,
     [property: JsonPropertyName("active")] bool IsActive,
@@ -173,15 +174,13 @@ internal sealed record SyncActivity(
     [property: JsonPropertyName("started_at")] DateTimeOffset? StartedAt,
     [property: JsonPropertyName("error")] string? Error);
 
-/// <param name="Databases">Null for none, as Go writes an empty list.</param>
+/// <param name="Databases">Null if there are none: Go writes a nil slice as null.</param>
 internal sealed record SyncActivityList([property: JsonPropertyName("databases")] IReadOnlyList<SyncActivity>? Databases);
 
 /// <summary>The answer of <c>POST /sync</c>.</summary>
-/// <param name="Txid">The last transaction that Litestream has taken from the database; 0 for none.</param>
-/// <param name="ReplicatedTxid">
-/// The last one that it remembers to have brought to the replica, which follows a moment later; 0 where it does not know,
-/// as before its first upload and after one that failed.
-/// </param>
+/// <param name="Txid">The last transaction of the database that Litestream has synced; 0 if there is none.</param>
+/// <param name="ReplicatedTxid"> The last transaction that it knows to be at the replica, which is slightly behind; 0 if it
+/// does not know, as before its first upload and after a failed one. </param>
 internal sealed record SyncedDatabase(
     [property: JsonPropertyName("txid")] ulong Txid, [property: JsonPropertyName("replicated_txid")] ulong ReplicatedTxid);
 

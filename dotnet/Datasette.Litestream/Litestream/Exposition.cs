@@ -4,12 +4,12 @@ using System.Text;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// Reads Prometheus' text exposition, version 0.0.4. No library on NuGet reads it; they write.
-/// Source: <see href="https://prometheus.io/docs/instrumenting/exposition_formats/"/>.
+/// Parses Prometheus' text exposition, version 0.0.4. The libraries on NuGet only write it. Source: <see
+/// href="https://prometheus.io/docs/instrumenting/exposition_formats/"/>.
 /// </summary>
 internal static class Exposition
 {
-    /// <summary>The samples, in their order; a line that is none is skipped.</summary>
+    /// <summary>The samples, in order; other lines are skipped.</summary>
     public static IEnumerable<MetricSample> Parse(string text)
     {
         foreach (var line in text.Split('\n'))
@@ -21,13 +21,13 @@ internal static class Exposition
         }
     }
 
-    /// <summary>A text as the value of a label, without its quotes.</summary>
+    /// <summary>Escapes a text for the value of a label.</summary>
     public static string Escape(string text) => text
         .Replace("\\", "\\\\", StringComparison.Ordinal)
         .Replace("\"", "\\\"", StringComparison.Ordinal)
         .Replace("\n", "\\n", StringComparison.Ordinal);
 
-    /// <summary>One line; null where it is no sample.</summary>
+    /// <summary>Parses one line; null if it is not a sample.</summary>
     public static MetricSample? ParseSample(string line)
     {
         var end = line.AsSpan().IndexOfAny('{', ' ');
@@ -48,7 +48,7 @@ internal static class Exposition
         return ParseValue(value) is { } number ? new MetricSample(line[..end], labels, number) : null;
     }
 
-    /// <summary>Reads <c>name="value",…}</c>, and returns where the closing brace's successor is; -1 where it is malformed.</summary>
+    /// <summary>Parses <c>name="value",…}</c>, and returns the index after the closing brace; -1 if it is malformed.</summary>
     private static int ParseLabels(string line, int start, Dictionary<string, string> labels)
     {
         var i = start;

@@ -5,9 +5,9 @@ using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Litestream;
 
-/// <summary>The Litestream that will run.</summary>
-/// <param name="Path">Absolute.</param>
-/// <param name="Version">One that this plugin supports.</param>
+/// <summary>The Litestream binary to run.</summary>
+/// <param name="Path">Its path, absolute.</param>
+/// <param name="Version">Its version, which this plugin supports.</param>
 /// <param name="Origin">How it was found, in words.</param>
 internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, string Origin)
 {
@@ -16,7 +16,7 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
 
     private const string Program = "litestream";
 
-    /// <summary>What one answers that was built from its source without a version.</summary>
+    /// <summary>The version that a build from source without a version reports.</summary>
     private const string DevelopmentBuild = "(development build)";
 
     private const int MaxAnswerLength = 4096;
@@ -26,11 +26,12 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
     /// Finds the binary - the named one, else the bundled one, else the one beside Python, else the one on PATH - and asks for
     /// its version.
     /// </summary>
-    /// <param name="bundled">Where a wheel that carries Litestream has it; null or not there in one that does not.</param>
-    /// <param name="programFolder">Where the Python that runs Datasette is; null for unknown.</param>
+    /// <param name="bundled">The path of the binary in a wheel that contains Litestream; in other wheels it is null or the file
+    /// does not exist.</param>
+    /// <param name="programFolder">The folder of the Python that runs Datasette; null if unknown.</param>
     /// <param name="environment">Datasette's environment.</param>
     /// <param name="time">The clock.</param>
-    /// <exception cref="ReplicationException">There is none, or none that will do.</exception>
+    /// <exception cref="ReplicationException">There is none, or it is not supported.</exception>
     public static async Task<LitestreamBinary> FindAsync(
         string? bundled, string? programFolder, IReadOnlyDictionary<string, string> environment, TimeProvider time)
     {
@@ -39,14 +40,14 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
         if (answer == DevelopmentBuild)
         {
             throw new ReplicationException(
-                $"{path} is a build of Litestream without a version (\"{DevelopmentBuild}\"), and what it does cannot be told. {Works} {Cure}");
+                $"{path} is a build of Litestream without a version (\"{DevelopmentBuild}\"), and its behaviour is unknown. {Works} {Cure}");
         }
 
         var version = LitestreamVersion.Parse(answer)
             ?? throw new ReplicationException(
-                $"{path} is no Litestream: `litestream version` answered \"{FirstLine(answer)}\". {Cure}");
+                $"{path} is not Litestream: `litestream version` answered \"{FirstLine(answer)}\". {Cure}");
         return version.UnsupportedReason is { } error
-            ? throw new ReplicationException($"Litestream {version} ({path}) is not run: {error}. {Works} {Cure}")
+            ? throw new ReplicationException($"Litestream {version} ({path}) is not supported: {error}. {Works} {Cure}")
             : new LitestreamBinary(path, version, origin);
     }
 
@@ -61,7 +62,7 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
         {
             return File.Exists(named)
                 ? (System.IO.Path.GetFullPath(named), $"from {Variable}")
-                : throw new ReplicationException($"{Variable}: there is no file {named}; correct the path or take the variable out.");
+                : throw new ReplicationException($"{Variable}: there is no file {named}; correct the path or unset the variable.");
         }
 
         if (bundled is not null && File.Exists(bundled))
@@ -69,8 +70,9 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
             return (bundled, "of the plugin");
         }
 
-        // Before PATH: whoever installed it there meant it for this Datasette, be its environment activated or not, and not for
-        // the machine. A folder that is on PATH has its place in the order there, as /usr/bin has for a system's own Python.
+        // This folder comes before PATH: a Litestream installed there is meant for this Datasette, whether or not its virtual
+        // environment is activated. If the folder is on PATH, its position there counts, as for /usr/bin with the system's
+        // Python.
         if (programFolder is not null && !SearchPath.Has(programFolder, environment) && SearchPath.FindIn(programFolder, Program) is { } beside)
         {
             return (beside, "beside Python");
@@ -102,7 +104,7 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
         catch (TimeoutException)
         {
             throw new ReplicationException(
-                $"{path} is no Litestream: `litestream version` did not answer within {AnswerTimeout.TotalSeconds} s. {Cure}");
+                $"{path} is not Litestream: `litestream version` did not answer within {AnswerTimeout.TotalSeconds} s. {Cure}");
         }
         finally
         {

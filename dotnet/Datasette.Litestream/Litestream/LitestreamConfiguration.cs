@@ -5,15 +5,15 @@ using Datasette.Litestream.Secrets;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// Litestream's own configuration, <c>litestream.yml</c>, made from a <see cref="ReplicationPlan"/>.
-/// Source: <c>Config</c> in Litestream's cmd/litestream/main.go, v0.3.13 and v0.5.17.
+/// Creates Litestream's configuration, <c>litestream.yml</c>, from a <see cref="ReplicationPlan"/>. Source: <c>Config</c> in
+/// Litestream's cmd/litestream/main.go, v0.3.13 and v0.5.17.
 /// </summary>
 internal static class LitestreamConfiguration
 {
     /// <summary>The document as data: mappings, lists, text, whole numbers, true and false.</summary>
     /// <param name="plan">A plan that passed <see cref="VersionCompatibility"/>.</param>
     /// <param name="releaseLine">The release line that will read it.</param>
-    /// <param name="socketPath">Where the control socket is to be; 0.3 has none.</param>
+    /// <param name="socketPath">The path for the control socket; 0.3 has none.</param>
     public static JsonObject Create(ReplicationPlan plan, ReleaseLine releaseLine, string socketPath)
     {
         var document = new JsonObject();
@@ -27,7 +27,8 @@ internal static class LitestreamConfiguration
         {
             document["socket"] = new JsonObject { ["enabled"] = true, ["path"] = socketPath, ["permissions"] = 0b110_000_000 };
 
-            // Litestream gives up on its final sync before it would be killed; a third of the time is spent before it starts.
+            // Litestream must give up its final sync before it would be killed; the plugin uses up to a third of the time
+            // before that sync.
             document["shutdown-sync-timeout"] = GoDuration.Format(plan.ShutdownTimeout * 0.6);
         }
 
@@ -35,10 +36,10 @@ internal static class LitestreamConfiguration
         return document;
     }
 
-    /// <summary>litestream.yml as people may see it: of some of the databases, and without secrets.</summary>
+    /// <summary>The content of litestream.yml for display: only some of the databases, and without secrets.</summary>
     /// <param name="document">What <see cref="Create"/> made.</param>
     /// <param name="databasePaths">The files of the databases to show.</param>
-    /// <param name="redactor">Takes secrets out of what is no secret by its key, such as a URL.</param>
+    /// <param name="redactor">Removes secrets from values whose key does not mark them as secret, such as a URL.</param>
     public static string Show(JsonObject document, IReadOnlySet<string> databasePaths, Redactor redactor)
     {
         var shown = new JsonObject();
@@ -54,8 +55,8 @@ internal static class LitestreamConfiguration
     }
 
     /// <summary>
-    /// The name of one of a database's replicas: 0.3 keeps its position by name, and would take the type for one, so
-    /// that two file replicas would share it.
+    /// The name of a replica. 0.3 stores its position under that name, which is the type by default, so two file replicas of a
+    /// database would share one position.
     /// </summary>
     public static string ReplicaName(ReplicaPlan replica, int index) =>
         replica.Settings["name"]?.GetValue<string>() ?? $"replica-{index}";

@@ -1,6 +1,6 @@
 namespace Datasette.Litestream.Litestream;
 
-/// <summary>Where Litestream keeps what it needs of a database: a folder beside it.</summary>
+/// <summary>The folder beside a database in which Litestream keeps its state.</summary>
 internal static class LitestreamFolder
 {
     /// <param name="databasePath">The database's file, absolute.</param>

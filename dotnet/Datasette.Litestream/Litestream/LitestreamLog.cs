@@ -5,15 +5,15 @@ using Datasette.Litestream.Secrets;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// The last lines that Litestream wrote, over all its restarts, without secrets. Written by the threads that read
-/// Litestream's output, read by anybody.
+/// The last lines of Litestream's log, across restarts, without secrets. The threads that read Litestream's output write to it;
+/// any thread may read it.
 /// </summary>
 internal sealed class LitestreamLog(TimeProvider time)
 {
     /// <summary>How many lines are kept.</summary>
     public const int Capacity = 500;
 
-    // A line that never ends would be memory that never ends.
+    // The limit keeps an endless line from filling the memory.
     private const int MaxLineBytes = 16 * 1024;
 
     private readonly Lock _writing = new();
@@ -23,13 +23,13 @@ internal sealed class LitestreamLog(TimeProvider time)
     private IReadOnlyList<LogEntry>? _snapshot;
     private long _lineCount;
 
-    /// <summary>What all lines told of each database, of those too that are not kept any more.</summary>
+    /// <summary>The figures of all lines by database, including lines that are no longer kept.</summary>
     public LogStatistics Statistics => _statistics;
 
-    /// <summary>How many lines there have been.</summary>
+    /// <summary>The number of lines so far.</summary>
     public long LineCount => Interlocked.Read(ref _lineCount);
 
-    /// <summary>What takes secrets out of lines from now on.</summary>
+    /// <summary>The redactor for new lines.</summary>
     public Redactor Redactor
     {
         get => _redactor;
@@ -48,8 +48,8 @@ internal sealed class LitestreamLog(TimeProvider time)
         }
     }
 
-    /// <summary>A sink for the pieces of one output stream; each stream needs one of its own, since lines span pieces.</summary>
-    /// <param name="onEntry">Told of every line, on the thread that reads the output.</param>
+    /// <summary>Creates a sink for the pieces of one output stream; each stream needs its own, since lines span pieces.</summary>
+    /// <param name="onEntry">Called for every line, on the thread that reads the output.</param>
     public Action<ReadOnlyMemory<byte>> CreateSink(Action<LogEntry> onEntry)
     {
         var line = new List<byte>();
@@ -66,7 +66,7 @@ internal sealed class LitestreamLog(TimeProvider time)
             Append(rest);
             if (piece.IsEmpty)
             {
-                // The last words of one that was cut off have no line break.
+                // The last line of a killed process may have no line break.
                 Finish();
             }
         };
@@ -87,7 +87,7 @@ internal sealed class LitestreamLog(TimeProvider time)
     /// <summary>Adds a line: one of Litestream's, or one of the plugin's own about it.</summary>
     public LogEntry Add(string line)
     {
-        // Once before the line is read, since it may be no JSON, and once after, since JSON may have escaped a secret.
+        // Redact before parsing, since the line may not be JSON, and after it, since JSON may have escaped a secret.
         var redactor = _redactor;
         var entry = LogEntry.Parse(redactor.Redact(line), time.GetUtcNow());
         entry = entry with { Message = redactor.Redact(entry.Message), Details = redactor.Redact(entry.Details) };

@@ -7,16 +7,21 @@ namespace Datasette.Litestream.Litestream;
 /// <summary>A version of Litestream as <c>litestream version</c> prints it, such as <c>v0.3.13</c> or <c>0.5.9</c>.</summary>
 internal sealed partial record LitestreamVersion(int Major, int Minor, int Patch)
 {
-    /// <summary>What this plugin works with, in words for an error message.</summary>
+    /// <summary>The supported versions, in words for an error message.</summary>
     public const string Supported = "0.5.17 and later 0.5 releases, and with 0.3.13 and 0.3.14";
 
-    /// <summary>Seen under load with 0.5.11 to 0.5.13, 6 to 16 of 50 restores; none with 0.5.17.</summary>
+    /// <summary>
+    /// Observed under load with 0.5.11 to 0.5.13 in 6 to 16 of 50 restores, and never with 0.5.17
+    /// (https://github.com/benbjohnson/litestream/issues/1164, https://github.com/benbjohnson/litestream/issues/1337).
+    /// </summary>
     private const string Malformed =
-        "it writes replicas of busy databases that restore to a malformed database, and logs nothing of it (Litestream's issues 1164 and 1337)";
+        "its replicas of busy databases can restore to a malformed database, and it logs no error (Litestream's issues 1164 and 1337)";
 
     private const string Corruption = "it carries SQLite 3.51.2, which can corrupt a database (Litestream's issue 1432)";
 
-    /// <summary>The release line, or null where this plugin does not support the version; see <see cref="UnsupportedReason"/> for why.</summary>
+    /// <summary>
+    /// The release line; null if this plugin does not support the version, see <see cref="UnsupportedReason"/>.
+    /// </summary>
     public ReleaseLine? ReleaseLine => this switch
     {
         (0, 3, 13 or 14) => Configuration.ReleaseLine.V03,
@@ -24,18 +29,18 @@ internal sealed partial record LitestreamVersion(int Major, int Minor, int Patch
         _ => null,
     };
 
-    /// <summary>Why this plugin does not run it, as the end of a sentence; null where it does.</summary>
+    /// <summary>Why this plugin does not support it, as the end of a sentence; null if it does.</summary>
     public string? UnsupportedReason => this switch
     {
         { ReleaseLine: not null } => null,
         (0, 5, >= 14) => Corruption,
         (0, 5, >= 8) => $"{Malformed}, and {Corruption}",
         (0, 5, _) => Malformed,
-        (0, < 5, _) => "it is of a release that this plugin was not made for",
-        _ => "it is newer than this plugin, which cannot tell what has changed; a later version of the plugin may",
+        (0, < 5, _) => "this plugin was not made for that release",
+        _ => "it is newer than this plugin, so the plugin does not know what has changed; a later version of the plugin may support it",
     };
 
-    /// <summary>Reads the first line of <c>litestream version</c>; null where it holds no version.</summary>
+    /// <summary>Parses the first line of <c>litestream version</c>; null if it contains no version.</summary>
     public static LitestreamVersion? Parse(string text)
     {
         var match = Pattern().Match(text);

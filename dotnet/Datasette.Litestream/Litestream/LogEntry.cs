@@ -4,12 +4,14 @@ using System.Text.Json;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>One line of Litestream's log.</summary>
-/// <param name="Time">When Litestream wrote it, or when it came where the line does not say.</param>
+/// <param name="Time">When Litestream wrote it, or when it arrived if the line contains no time.</param>
 /// <param name="Level">INFO, WARN, ERROR or DEBUG.</param>
 /// <param name="Message">What happened.</param>
-/// <param name="Database">The database it is about, as Litestream names it (its file's name or path); null for none.</param>
+/// <param name="Database">The database that it is about, as Litestream names it (its file's name or path); null if there is
+/// none.</param>
 /// <param name="Details">Litestream's other attributes as <c>key=value</c>.</param>
-/// <param name="UploadedBytes">What Litestream 0.3 tells to have brought to a replica; null for nothing.</param>
+/// <param name="UploadedBytes">The bytes that Litestream 0.3 reports as uploaded to a replica; null if the line reports no
+/// upload.</param>
 internal sealed record LogEntry(
     DateTimeOffset Time, string Level, string Message, string? Database, string Details, long? UploadedBytes = null)
 {
@@ -17,7 +19,7 @@ internal sealed record LogEntry(
 
     public bool IsError => Level == "ERROR";
 
-    /// <summary>Whether Litestream has failed to take changes from the database.</summary>
+    /// <summary>Whether Litestream failed to sync the database.</summary>
     public bool IsSyncError => IsError && _meaning == LogMeaning.SyncFailed;
 
     /// <inheritdoc cref="LogMeaning.Initialized"/>
@@ -26,9 +28,12 @@ internal sealed record LogEntry(
     /// <inheritdoc cref="LogMeaning.ShutDown"/>
     public bool IsShutDown => _meaning == LogMeaning.ShutDown;
 
-    /// <summary>Reads a line: an object of Go's log/slog, or any text, which Litestream writes where it fails before logging.</summary>
+    /// <summary>
+    /// Parses a line: a JSON object of Go's log/slog (https://pkg.go.dev/log/slog), or plain text, which Litestream writes if
+    /// it fails before it sets up its log.
+    /// </summary>
     /// <param name="line">Without its line break.</param>
-    /// <param name="now">The time where the line has none.</param>
+    /// <param name="now">The time to use if the line has none.</param>
     public static LogEntry Parse(string line, DateTimeOffset now)
     {
         if (!line.StartsWith('{'))
@@ -43,7 +48,7 @@ internal sealed record LogEntry(
         }
         catch (Exception ex) when (ex is JsonException or InvalidOperationException)
         {
-            // Half a surrogate pair is JSON, but no text.
+            // A lone surrogate is valid in JSON, but not in a string.
             return new LogEntry(now, "INFO", line, null, "");
         }
     }
@@ -66,7 +71,7 @@ internal sealed record LogEntry(
                 case "time" when DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, out var written):
                     time = written;
                     break;
-                // slog's own comes first; Litestream has a level of its own, a number, in lines about compaction.
+                // slog's level comes first; lines about compaction also have a numeric attribute of that name.
                 case "level" when level is null:
                     level = value;
                     break;

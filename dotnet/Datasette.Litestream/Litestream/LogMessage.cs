@@ -1,31 +1,33 @@
 namespace Datasette.Litestream.Litestream;
 
-/// <summary>What a line of Litestream's log means to the plugin.</summary>
+/// <summary>The meaning of a line of Litestream's log for the plugin.</summary>
 internal enum LogMeaning
 {
-    /// <summary>Nothing that anything is concluded from.</summary>
+    /// <summary>The plugin does not use the line.</summary>
     None,
 
-    /// <summary>Litestream has been started anew. Of 0.3, which has no socket to ask, it is all that tells so.</summary>
+    /// <summary>
+    /// Litestream has opened a database. For 0.3, which has no control socket, this is the only sign that it is ready.
+    /// </summary>
     Initialized,
 
-    /// <summary>Something was brought to the replica, of a size that the line tells.</summary>
+    /// <summary>Litestream uploaded something; the line contains its size.</summary>
     Uploaded,
 
-    /// <summary>What is written is not taken from the database; Litestream tells its replica's health apart from that.</summary>
+    /// <summary>Litestream could not sync the database; it reports the health of the replica separately.</summary>
     SyncFailed,
 
-    /// <summary>Litestream ends as it was told to; an error comes before it or after it where there was one.</summary>
+    /// <summary>Litestream ends as requested; an error, if any, is logged before or after this line.</summary>
     ShutDown,
 }
 
 /// <summary>
-/// A text of Litestream's log that something is concluded from. What Litestream logs changes from release to release, so
-/// that each says in which it was seen; a test holds that against each Litestream at hand.
+/// A message of Litestream's log from which the plugin draws conclusions. Messages change between releases, so each lists the
+/// releases that log it; a test checks that with every available Litestream.
 /// </summary>
 /// <param name="Start">The beginning of the line's message.</param>
-/// <param name="Meaning">What follows from it.</param>
-/// <param name="SeenIn">The releases of Litestream that were seen to log it.</param>
+/// <param name="Meaning">Its meaning.</param>
+/// <param name="SeenIn">The releases of Litestream that are known to log it.</param>
 internal sealed record LogMessage(string Start, LogMeaning Meaning, string[] SeenIn)
 {
     public static IReadOnlyList<LogMessage> All { get; } =

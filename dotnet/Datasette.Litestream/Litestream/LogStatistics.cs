@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// What Litestream's log has told of each database since Datasette's start, over all restarts of Litestream: errors and, of
-/// 0.3 alone, which can't be asked, uploads.
+/// Figures from Litestream's log for each database since Datasette started, across restarts of Litestream: errors, and the
+/// uploads of 0.3, which has no control socket.
 /// </summary>
 internal sealed class LogStatistics
 {
@@ -14,7 +14,7 @@ internal sealed class LogStatistics
 
     public static LogStatistics Empty { get; } = new(ImmutableDictionary.Create<string, DatabaseLogStatistics>(StringComparer.Ordinal));
 
-    /// <summary>The same after one line more.</summary>
+    /// <summary>A copy that includes one more line.</summary>
     public LogStatistics With(LogEntry entry)
     {
         if (entry.Database is not { } name)
@@ -28,39 +28,39 @@ internal sealed class LogStatistics
             return new LogStatistics(_databases.SetItem(name, (known ?? DatabaseLogStatistics.Nothing).With(entry)));
         }
 
-        // 0.5 names a database by its path here alone: what it told before is not found, and not ended by it.
+        // 0.5 names a database by its path only in this line, so this line does not resolve errors of 0.5.
         return entry.IsInitialized && known is not null
             ? new LogStatistics(_databases.SetItem(name, known.WithSyncErrorsResolved()))
             : this;
     }
 
-    /// <summary>What it told of one database; Litestream 0.5 names it by its file's name, 0.3 by its path.</summary>
+    /// <summary>The figures of one database, which Litestream 0.5 names by its file's name, and 0.3 by its path.</summary>
     public DatabaseLogStatistics Of(string databasePath) =>
         _databases.GetValueOrDefault(databasePath) ?? _databases.GetValueOrDefault(Path.GetFileName(databasePath)) ?? DatabaseLogStatistics.Nothing;
 }
 
-/// <param name="UploadedBytes">What 0.3 brought to the replica.</param>
-/// <param name="Errors">How many errors it logged.</param>
-/// <param name="LastError">The last of them; null for none.</param>
-/// <param name="LastUploadAt">When 0.3 last brought something to the replica; null for never.</param>
+/// <param name="UploadedBytes">The bytes that 0.3 uploaded to the replica.</param>
+/// <param name="Errors">The number of errors logged.</param>
+/// <param name="LastError">The last error; null if there is none.</param>
+/// <param name="LastUploadAt">When 0.3 last uploaded something to the replica; null if it never did.</param>
 internal sealed record DatabaseLogStatistics(long UploadedBytes, int Errors, LogEntry? LastError, DateTimeOffset? LastUploadAt = null)
 {
     public static DatabaseLogStatistics Nothing { get; } = new(0, 0, null);
 
-    /// <summary>The last error for which what was written has not been taken; null for none.</summary>
+    /// <summary>The last sync error; null if there is none.</summary>
     public LogEntry? LastSyncError { get; init; }
 
-    /// <summary>How many of those there were.</summary>
+    /// <summary>The number of sync errors.</summary>
     public int SyncErrors { get; init; }
 
-    /// <summary>How many of those are over, as 0.3 has told; 0.5 is asked.</summary>
+    /// <summary>The number of sync errors that are over according to the log of 0.3; for 0.5, the control socket tells.</summary>
     public int ResolvedSyncErrors { get; init; }
 
     public DatabaseLogStatistics With(LogEntry entry)
     {
         if (entry.UploadedBytes is { } bytes)
         {
-            // Litestream 0.3 does not say that it takes changes again; what it uploads it has taken.
+            // Litestream 0.3 does not log that a sync error is over, but an upload shows that it has synced.
             return WithSyncErrorsResolved() with { UploadedBytes = UploadedBytes + bytes, LastUploadAt = entry.Time };
         }
 
@@ -68,6 +68,6 @@ internal sealed record DatabaseLogStatistics(long UploadedBytes, int Errors, Log
         return entry.IsSyncError ? noted with { SyncErrors = SyncErrors + 1, LastSyncError = entry } : noted;
     }
 
-    /// <summary>The same, after Litestream has taken what was written.</summary>
+    /// <summary>A copy after Litestream has synced the database again.</summary>
     public DatabaseLogStatistics WithSyncErrorsResolved() => this with { ResolvedSyncErrors = SyncErrors };
 }

@@ -3,19 +3,19 @@ using System.Globalization;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// The files in which Litestream 0.5 keeps what it has taken from a database, one a transaction, and from which it brings
-/// them to the replica as they are. They are not the database's own: looking at them touches none of SQLite's locks.
+/// The LTX files in which Litestream 0.5 stores what it has synced, one per transaction, and which it uploads to the replica
+/// unchanged. They are not files of SQLite, so reading their sizes does not touch SQLite's locks.
 /// </summary>
 internal static class LtxFiles
 {
     /// <summary>
-    /// How many bytes a range of transactions takes. It is walked from its end to the first that is not there, so that nothing
-    /// has to be listed: Litestream removes the oldest first, after five minutes.
+    /// The size in bytes of a range of transactions. The files are checked from the last one back to the first missing one, so
+    /// that no folder must be listed: Litestream removes the oldest first, after five minutes.
     /// </summary>
     /// <param name="databasePath">The database's file, absolute.</param>
     /// <param name="after">The transaction before the first.</param>
     /// <param name="upTo">The last transaction.</param>
-    /// <param name="since">Older ones are another Datasette's.</param>
+    /// <param name="since">Older files are ignored, since an earlier Datasette uploaded them.</param>
     public static long Measure(string databasePath, ulong after, ulong upTo, DateTimeOffset since)
     {
         var folder = Path.Combine(LitestreamFolder.Of(databasePath), "ltx", "0");

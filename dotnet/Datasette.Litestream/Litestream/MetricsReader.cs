@@ -1,6 +1,6 @@
 namespace Datasette.Litestream.Litestream;
 
-/// <summary>Reads Litestream's metrics from where it serves them.</summary>
+/// <summary>Reads Litestream's metrics over HTTP.</summary>
 internal sealed class MetricsReader(Uri url) : IDisposable
 {
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);

@@ -5,12 +5,12 @@ using Datasette.Litestream.Errors;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// What of a <see cref="ReplicationPlan"/> the Litestream at hand cannot do. Litestream would ignore most of it in
-/// silence, and a backup would not be what its owner thinks it is.
+/// Finds the parts of a <see cref="ReplicationPlan"/> that a version of Litestream does not support. Litestream would ignore
+/// most of them silently, and the backup would not be what its owner expects.
 /// </summary>
 internal static class VersionCompatibility
 {
-    /// <summary>Adds what is impossible to <paramref name="problems"/>; what is merely translated is returned as warnings.</summary>
+    /// <summary>Adds unsupported settings to <paramref name="problems"/>, and returns warnings about translated ones.</summary>
     public static IReadOnlyList<string> Check(ReplicationPlan plan, LitestreamVersion version, ICollection<Problem> problems)
     {
         var releaseLine = version.ReleaseLine ?? throw new ArgumentException("an unsupported version", nameof(version));
@@ -34,7 +34,7 @@ internal static class VersionCompatibility
             {
                 if (SettingsTable.Database[key].KeyIn05 is { } nearest)
                 {
-                    warnings.Add($"Litestream {version} has no {key}; the {value} of {database.Name} is handed over as its nearest, {nearest}.");
+                    warnings.Add($"Litestream {version} has no {key}; the {value} of {database.Name} is passed as its nearest equivalent, {nearest}.");
                 }
             }
         }
@@ -50,7 +50,7 @@ internal static class VersionCompatibility
             FindUnknownSettings(database.Key, database.Settings, SettingsTable.Database, version, releaseLine, problems);
         }
 
-        // One key path is one mistake, however many databases it is written for.
+        // Report each key path once, however many databases it applies to.
         foreach (var replica in plan.Databases.SelectMany(database => database.Replicas).DistinctBy(replica => replica.Key))
         {
             var type = ReplicaType.ByName[replica.Type];
@@ -67,7 +67,7 @@ internal static class VersionCompatibility
             {
                 problems.Add(new Problem(
                     replica.Key,
-                    $"Litestream {version} would ignore what stands behind the ? of the URL; give it as keys beside url, or run Litestream 0.5"));
+                    $"Litestream {version} would ignore the query after the ? of the URL; write its parts as keys beside url, or run Litestream 0.5"));
             }
 
             FindUnknownSettings(replica.Key, replica.Settings, SettingsTable.Replica, version, releaseLine, problems);
@@ -84,8 +84,8 @@ internal static class VersionCompatibility
                 problems.Add(new Problem(
                     $"{path}.{key}",
                     key == "age"
-                        ? $"Litestream {version} cannot encrypt; take age out, or run Litestream 0.3.13"
-                        : $"Litestream {version} has no such setting and would ignore it; take it out, or run "
+                        ? $"Litestream {version} cannot encrypt; remove age, or run Litestream 0.3.13"
+                        : $"Litestream {version} has no such setting and would ignore it; remove it, or run "
                             + (releaseLine == ReleaseLine.V03 ? "Litestream 0.5" : "Litestream 0.3.13")));
             }
         }
@@ -107,7 +107,7 @@ internal static class VersionCompatibility
         }
     }
 
-    // One problem for each set of key paths: a list in all-replicate is one mistake, however many databases there are.
+    // Report each set of key paths once: a list in all-replicate is one mistake, however many databases there are.
     private static void FindExtraReplicas(ReplicationPlan plan, LitestreamVersion version, ICollection<Problem> problems)
     {
         var crowded = plan.Databases
@@ -120,7 +120,7 @@ internal static class VersionCompatibility
                 group.Key,
                 $"Litestream {version} replicates a database to one place, and {database.Name} has {database.Replicas.Length} "
                 + $"({string.Join(", ", database.Replicas.Select(replica => replica.Destination))}). Keep one and let the storage copy it "
-                + "on (S3 replication, rclone), or run Litestream 0.3.13, which takes several: "
+                + "on (S3 replication, rclone), or run Litestream 0.3.13, which supports several: "
                 + "DATASETTE_LITESTREAM_BINARY=/path/to/litestream"));
         }
     }

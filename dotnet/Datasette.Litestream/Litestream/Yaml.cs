@@ -7,8 +7,8 @@ using YamlDotNet.Core.Events;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// Writes a document as YAML. Every text is double-quoted, so that none reads as a number, a date or a flag; JSON would
-/// not do, since it writes a character outside the basic plane as two escapes, which are not YAML.
+/// Writes a document as YAML. Every string is double-quoted, so that none is read as a number, a date or a boolean. JSON is not
+/// an option, since it may escape a character outside the basic plane as two surrogates, which YAML does not allow.
 /// </summary>
 internal static class Yaml
 {

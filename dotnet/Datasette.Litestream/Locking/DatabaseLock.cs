@@ -5,9 +5,9 @@ using Datasette.Litestream.Litestream;
 namespace Datasette.Litestream.Locking;
 
 /// <summary>
-/// The right to replicate one database file, which one process has at a time: two writers destroy a backup. It is an
-/// exclusive lock of the operating system on a file in Litestream's own folder beside the database, so that containers
-/// that share a volume see it too, and it goes with the process that holds it, however that ends.
+/// The lock on one database file, which only one process can hold: two Litestreams would destroy the backup. It is an exclusive
+/// lock of the operating system on a file in Litestream's own folder beside the database. So containers that share a volume see
+/// it too, and it is released when its process ends for any reason.
 /// </summary>
 internal sealed class DatabaseLock : IDisposable
 {
@@ -21,16 +21,17 @@ internal sealed class DatabaseLock : IDisposable
         Previous = previous;
     }
 
-    /// <summary>The file that says who holds it.</summary>
+    /// <summary>The file that records the holder.</summary>
     public string RecordPath { get; }
 
-    /// <summary>What the holder before this one left; null for nothing.</summary>
+    /// <summary>The record that the previous holder left; null if there is none.</summary>
     public LockRecord? Previous { get; }
 
     /// <summary>Takes the lock.</summary>
     /// <param name="name">Datasette's name for the database.</param>
     /// <param name="path">Its file, absolute.</param>
-    /// <exception cref="ReplicationException">Another process has it, or nothing can be written beside the database.</exception>
+    /// <exception cref="ReplicationException">Another process holds it, or the folder of the database is not
+    /// writable.</exception>
     public static DatabaseLock Take(string name, string path)
     {
         var parent = Path.GetDirectoryName(path)!;
@@ -67,8 +68,8 @@ internal sealed class DatabaseLock : IDisposable
         return new DatabaseLock(taken, recordPath, LockRecord.Read(recordPath));
     }
 
-    /// <summary>Says who holds it.</summary>
-    /// <param name="record">What <see cref="LockRecord.ToJson"/> gives.</param>
+    /// <summary>Records the holder.</summary>
+    /// <param name="record">The result of <see cref="LockRecord.ToJson"/>.</param>
     public void Write(byte[] record)
     {
         LockRecord.Write(RecordPath, record);
@@ -76,8 +77,8 @@ internal sealed class DatabaseLock : IDisposable
     }
 
     /// <summary>
-    /// Gives the lock back, and takes its own record away: there is nothing left to clean up. A record of the holder before
-    /// stays, since the Litestream that it names may still run.
+    /// Releases the lock, and deletes its own record, since nothing is left to clean up. A record of the previous holder stays,
+    /// since the Litestream that it names may still be running.
     /// </summary>
     public void Release()
     {
@@ -90,12 +91,12 @@ internal sealed class DatabaseLock : IDisposable
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            // Somebody removed Litestream's folder; the lock goes back all the same.
+            // Litestream's folder was removed; the lock is released anyway.
         }
 
         Dispose();
     }
 
-    /// <summary>Gives the lock back, and leaves the record to the next holder.</summary>
+    /// <summary>Releases the lock, and leaves the record for the next holder.</summary>
     public void Dispose() => _lock.Dispose();
 }

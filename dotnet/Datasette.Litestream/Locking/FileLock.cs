@@ -7,8 +7,8 @@ namespace Datasette.Litestream.Locking;
 
 /// <summary>
 /// An exclusive lock of the operating system on a file: flock(2) (https://man7.org/linux/man-pages/man2/flock.2.html). .NET's
-/// own, FileShare.None, is the same call, but one that an environment variable (DOTNET_SYSTEM_IO_DISABLEFILELOCKING) turns off,
-/// and whose failure on a file system without locks is passed over in silence.
+/// FileShare.None makes the same call, but an environment variable (DOTNET_SYSTEM_IO_DISABLEFILELOCKING) can turn it off, and
+/// it ignores the error of a file system without locks.
 /// </summary>
 internal sealed partial class FileLock : IDisposable
 {
@@ -18,17 +18,17 @@ internal sealed partial class FileLock : IDisposable
 
     private FileLock(SafeFileHandle file) => _file = file;
 
-    /// <summary>Takes the lock, and makes the file where there is none.</summary>
-    /// <returns>Null where somebody else has it.</returns>
-    /// <exception cref="IOException">The file cannot be made or opened.</exception>
-    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
-    /// <exception cref="Win32Exception">The file system does not lock.</exception>
+    /// <summary>Takes the lock, and creates the file if there is none.</summary>
+    /// <returns>Null if another process holds it.</returns>
+    /// <exception cref="IOException">The file cannot be created or opened.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file cannot be created or opened.</exception>
+    /// <exception cref="Win32Exception">The file system does not support locks.</exception>
     public static FileLock? TryTake(string path)
     {
         SafeFileHandle file;
         try
         {
-            // .NET opens every file so that it is closed on exec.
+            // .NET opens every file with the close-on-exec flag.
             file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException ex) when (IsTaken(ex.HResult))
@@ -47,8 +47,8 @@ internal sealed partial class FileLock : IDisposable
     }
 
     /// <summary>
-    /// Gives it back. A copy of this process that Python forked has the same open file, and would keep the lock if that were
-    /// only closed here.
+    /// Releases the lock explicitly: a process that Python forked has the same open file, and would keep the lock if the file
+    /// were only closed here.
     /// </summary>
     public void Dispose()
     {
@@ -66,7 +66,7 @@ internal sealed partial class FileLock : IDisposable
     {
         while (flock(file, operation) != 0)
         {
-            // A signal handler of Python's may run on this very thread.
+            // One of Python's signal handlers may have run on this thread.
             if (Marshal.GetLastPInvokeError() is var error && error != EINTR)
             {
                 return error;

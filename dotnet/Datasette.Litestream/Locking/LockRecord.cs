@@ -5,18 +5,18 @@ using Datasette.Litestream.Processes;
 namespace Datasette.Litestream.Locking;
 
 /// <summary>
-/// Who holds, or last held, the lock of a database: what a message names and what a next start cleans up. JSON, read and
-/// written by hand: it is written at every start, where a serializer would take longer to get ready than all of it takes.
+/// The current or last holder of a database's lock, for messages and for the clean-up at the next start. The JSON is read and
+/// written by hand: it is written at every start, and a serializer would need more time just to initialize.
 /// </summary>
 /// <param name="Holder">The Datasette process.</param>
-/// <param name="Litestream">The Litestream that it started; null where it ended at once.</param>
+/// <param name="Litestream">The Litestream that it started; null if that ended immediately.</param>
 /// <param name="SocketFolder">The folder of that Litestream's control socket.</param>
 internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Litestream, string SocketFolder)
 {
-    /// <summary>Reads a record; null where there is none that can be read.</summary>
+    /// <summary>Reads a record; null if there is none, or it cannot be read.</summary>
     public static LockRecord? Read(string path)
     {
-        // An exception, the first of a process at that, takes a while, and a first start has no record.
+        // The first exception of a process is slow, and at a first start there is no record.
         if (!File.Exists(path))
         {
             return null;
@@ -31,15 +31,15 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
                 litestream.ValueKind == JsonValueKind.Null ? null : ReadProcess(litestream),
                 ReadText(record, "socketFolder"));
         }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException || IsSomethingElse(ex))
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException || IsInvalidRecord(ex))
         {
             return null;
         }
     }
 
-    /// <summary>Writes a record so that a reader finds this one or the one before it, never half of one.</summary>
-    /// <param name="path">Where.</param>
-    /// <param name="json">What <see cref="ToJson"/> gives.</param>
+    /// <summary>Writes a record atomically: a reader finds either this one or the previous one.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="json">The result of <see cref="ToJson"/>.</param>
     public static void Write(string path, byte[] json)
     {
         var draft = path + ".new";
@@ -47,7 +47,7 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
         File.Move(draft, path, overwrite: true);
     }
 
-    /// <summary>The record as UTF-8, the same for each of a thousand databases.</summary>
+    /// <summary>The record as UTF-8, which is the same for every database.</summary>
     public byte[] ToJson()
     {
         var json = new ArrayBufferWriter<byte>();
@@ -88,7 +88,7 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
         json.WriteEndObject();
     }
 
-    // What JsonElement throws where the text is no JSON, lacks a part, or has another kind of value in its place.
-    private static bool IsSomethingElse(Exception error) =>
+    // The exceptions for text that is not JSON, or has missing or wrong values.
+    private static bool IsInvalidRecord(Exception error) =>
         error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException;
 }

@@ -1,9 +1,9 @@
 namespace Datasette.Litestream.Logging;
 
 /// <summary>
-/// What the plugin decides, one line each on Datasette's standard error, in the form of uvicorn's own lines, which are the
-/// rest of Datasette's output: <c>WARNING:  datasette-litestream: Litestream ended by itself with signal 9.</c>
-/// Can be written to by any thread.
+/// Writes the plugin's messages to Datasette's standard error, one line each, in the format of uvicorn, which writes the rest
+/// of Datasette's output: <c>WARNING:  datasette-litestream: Litestream ended by itself with signal 9.</c> Any thread can write
+/// to it.
 /// </summary>
 internal sealed class OperatorLog
 {
@@ -11,12 +11,12 @@ internal sealed class OperatorLog
     private readonly Action<string> _write;
     private readonly Func<string, string> _redact;
 
-    /// <param name="max">What is of less weight than this is not written.</param>
-    /// <param name="write">Gets each line, with its line break.</param>
-    /// <param name="redact">Takes secrets out.</param>
+    /// <param name="max">The level up to which messages are written.</param>
+    /// <param name="write">Receives each line, with its line break.</param>
+    /// <param name="redact">Removes secrets.</param>
     public OperatorLog(LogLevel max, Action<string> write, Func<string, string> redact) => (_max, _write, _redact) = (max, write, redact);
 
-    /// <summary>Writes a sentence, in a line of its own whatever it holds.</summary>
+    /// <summary>Writes a sentence as one line, even if it contains line breaks.</summary>
     public void Write(LogLevel level, string sentence)
     {
         if (level <= _max)
@@ -25,7 +25,7 @@ internal sealed class OperatorLog
         }
     }
 
-    /// <summary>The line of a sentence, with its line break.</summary>
+    /// <summary>Formats a sentence as a line, with its line break.</summary>
     public static string Line(LogLevel level, string sentence)
     {
         var prefix = level switch

@@ -1,12 +1,12 @@
 namespace Datasette.Litestream.Observation;
 
-/// <summary>What a database's files tell without being opened.</summary>
-/// <param name="DatabaseBytes">The size of the database file; null where there is none.</param>
-/// <param name="WalBytes">The size of the write-ahead log; null where there is none.</param>
+/// <summary>What can be read from a database's files without opening them.</summary>
+/// <param name="DatabaseBytes">The size of the database file; null if there is none.</param>
+/// <param name="WalBytes">The size of the write-ahead log; null if there is none.</param>
 /// <param name="ChangedAt">When either was last written to.</param>
 internal readonly record struct DatabaseFiles(long? DatabaseBytes, long? WalBytes, DateTimeOffset ChangedAt)
 {
-    public static DatabaseFiles Inspect(string path)
+    public static DatabaseFiles Read(string path)
     {
         var database = new FileInfo(path);
         var wal = new FileInfo(path + "-wal");

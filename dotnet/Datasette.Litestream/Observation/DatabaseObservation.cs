@@ -2,40 +2,40 @@ using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream.Observation;
 
-/// <summary>How one database stands.</summary>
+/// <summary>The replication state of one database.</summary>
 internal enum DatabaseState
 {
-    /// <summary>What was written is at the replica, or on its way as usual.</summary>
+    /// <summary>All changes are at the replica, or their upload takes no longer than usual.</summary>
     Replicating,
 
     /// <summary>Nothing is at the replica yet.</summary>
     Starting,
 
-    /// <summary>Changes have waited for the replica for longer than they should.</summary>
+    /// <summary>Changes have waited for their upload for longer than expected.</summary>
     Behind,
 
-    /// <summary>Litestream has logged an error, and not synced since.</summary>
+    /// <summary>Litestream has logged an error and has not synced since.</summary>
     Failing,
 
-    /// <summary>Litestream does not run, or does not replicate this database.</summary>
+    /// <summary>Litestream is not running, or is not replicating this database.</summary>
     Stopped,
 
-    /// <summary>Litestream does not say.</summary>
+    /// <summary>Litestream does not report the state.</summary>
     Unknown,
 }
 
-/// <summary>How one database's replication stood when it was last looked at.</summary>
+/// <summary>The state of one database's replication at the last sample.</summary>
 /// <param name="Plan">What is replicated where.</param>
-/// <param name="State">How it stands.</param>
-/// <param name="Since">Since when it has stood so.</param>
-/// <param name="Error">Litestream's last error since the last sync; null for none.</param>
-/// <param name="Reason">Why.</param>
-/// <param name="Evidence">The figures that it was concluded from.</param>
-/// <param name="LastSyncAt">When the replica was last known to have all; null for unknown.</param>
-/// <param name="DatabaseBytes">The size of its file; null where there is none.</param>
-/// <param name="WalBytes">The size of its write-ahead log; null where there is none.</param>
-/// <param name="UploadedBytes">What went to the replica since Datasette's start.</param>
-/// <param name="SyncErrors">How many errors Litestream logged since Datasette's start.</param>
+/// <param name="State">Its state.</param>
+/// <param name="Since">When it entered this state.</param>
+/// <param name="Error">Litestream's last error since the last sync; null if there is none.</param>
+/// <param name="Reason">Why it is in this state.</param>
+/// <param name="Evidence">The figures from which the state was derived.</param>
+/// <param name="LastSyncAt">When the replica was last known to have every change; null if unknown.</param>
+/// <param name="DatabaseBytes">The size of its file; null if there is none.</param>
+/// <param name="WalBytes">The size of its write-ahead log; null if there is none.</param>
+/// <param name="UploadedBytes">The bytes uploaded to the replica since Datasette started.</param>
+/// <param name="SyncErrors">How many errors Litestream has logged since Datasette started.</param>
 internal sealed record DatabaseObservation(
     DatabasePlan Plan,
     DatabaseState State,
@@ -53,7 +53,7 @@ internal sealed record DatabaseObservation(
     public TimeSpan? Lag => Evidence.Lag;
 }
 
-/// <summary>All databases as they were at one moment.</summary>
+/// <summary>The state of all databases at one moment.</summary>
 /// <param name="At">When.</param>
 /// <param name="Databases">In the plan's order.</param>
 internal sealed record ObservedDatabases(DateTimeOffset At, IReadOnlyList<DatabaseObservation> Databases);

@@ -4,19 +4,22 @@ using Datasette.Litestream.Litestream;
 namespace Datasette.Litestream.Observation;
 
 /// <summary>
-/// Follows one database from one look to the next. What was seen of it counts as safe where Litestream was asked to take it
-/// after it was seen, and has brought to the replica what it took then. The sampling task owns the tracker; its history is for
-/// everybody.
+/// Tracks one database from sample to sample. A change counts as safe if Litestream was asked to sync after the change was
+/// seen, and has uploaded what it synced then. The sampling task owns the tracker; any thread may read its history.
 /// </summary>
 internal sealed class DatabaseTracker
 {
-    /// <summary>Any shorter wait is how Litestream works: it syncs once a second, and a second later again.</summary>
+    /// <summary>
+    /// A shorter delay is normal: Litestream syncs the database once a second, and uploads up to a second later.
+    /// </summary>
     private static readonly TimeSpan MinBehind = TimeSpan.FromSeconds(5);
 
-    /// <summary>Two writes within a tick of the clock that files are stamped by look like one; kernels tick every 1 to 10 ms.</summary>
+    /// <summary>
+    /// Two writes within one tick of the clock that sets file times cannot be told apart; kernels tick every 1 to 10 ms.
+    /// </summary>
     private static readonly TimeSpan FileClockTick = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>How long a question that was not answered is put off: the first time at all, and at most.</summary>
+    /// <summary>The minimum and the maximum delay before a request that got no answer is repeated.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(2), MaxRetryDelay = TimeSpan.FromSeconds(16);
 
     private readonly TimeSpan _maxLag;
@@ -49,13 +52,13 @@ internal sealed class DatabaseTracker
 
     public History History { get; } = new();
 
-    /// <summary>The last transaction that was known to be at the replica; null for unknown.</summary>
+    /// <summary>The last transaction known to be at the replica; null if unknown.</summary>
     public ulong? ReplicaTxid { get; private set; }
 
     /// <summary>
-    /// Whether Litestream has to be asked: something may have happened that no answer covers, or what it took was not at the
-    /// replica yet. What an owner wants to be looked at once an hour is not asked for every 2 s all the same, since asking
-    /// makes Litestream take it.
+    /// Whether Litestream must be asked to sync: the database may have changed since the last answer, or the last sync was not
+    /// fully uploaded. A database with a longer monitor interval is asked for no more often than that, since the request itself
+    /// makes Litestream sync.
     /// </summary>
     public bool NeedsSync(DateTimeOffset now, DatabaseFiles files, DatabaseLogStatistics statistics)
     {
@@ -64,7 +67,7 @@ internal sealed class DatabaseTracker
             return false;
         }
 
-        if (_answer is not { } answer || HasOpenSyncError(statistics) || (answer.Txid == 0 && files.DatabaseBytes is not null))
+        if (_answer is not { } answer || HasUnresolvedSyncError(statistics) || (answer.Txid == 0 && files.DatabaseBytes is not null))
         {
             return true;
         }
@@ -74,31 +77,31 @@ internal sealed class DatabaseTracker
     }
 
     /// <summary>
-    /// Takes note of a question that Litestream did not answer: the next one is put off, longer each time, since each makes
-    /// Litestream ask the destination, which may have refused the key.
+    /// Delays the next request after one that Litestream did not answer, longer each time, since each request makes Litestream
+    /// contact the destination, which may have refused the key.
     /// </summary>
-    public void PutOffSync(DateTimeOffset now)
+    public void BackOff(DateTimeOffset now)
     {
         _retryDelay = _retryDelay == TimeSpan.Zero ? MinRetryDelay : _retryDelay * 2 < MaxRetryDelay ? _retryDelay * 2 : MaxRetryDelay;
         _retryAt = now + _retryDelay;
     }
 
-    /// <summary>Whether all was at the replica when it was last looked at, and nothing tells of a change since.</summary>
+    /// <summary>Whether every change was at the replica at the last sample, and nothing indicates a change since.</summary>
     public bool IsUpToDate(DateTimeOffset now, DatabaseFiles files, DatabaseLogStatistics statistics) =>
         _last is { State: DatabaseState.Replicating, Lag.Ticks: 0 } last
         && files == _confirmed?.Files
         && statistics.Errors == last.SyncErrors
         && !NeedsSync(now, files, statistics);
 
-    /// <summary>Takes in what was seen.</summary>
-    /// <param name="now">When.</param>
-    /// <param name="isRunning">Whether Litestream runs.</param>
-    /// <param name="hasSocket">Whether it can be asked.</param>
-    /// <param name="listed">What it answered of this database; null for nothing.</param>
-    /// <param name="activity">What it is doing with this database; null where it does not say.</param>
-    /// <param name="answer">What it answered to a sync since the last look; null for nothing.</param>
+    /// <summary>Derives the state from what was sampled.</summary>
+    /// <param name="now">The time of the sample.</param>
+    /// <param name="isRunning">Whether Litestream is running.</param>
+    /// <param name="hasSocket">Whether it has a control socket.</param>
+    /// <param name="listed">Its list entry for this database; null if there is none.</param>
+    /// <param name="activity">What it is doing with this database; null if it does not report that.</param>
+    /// <param name="answer">Its answer to a sync request since the last sample; null if there is none.</param>
     /// <param name="files">The database's files.</param>
-    /// <param name="statistics">What its log has told.</param>
+    /// <param name="statistics">The figures from its log.</param>
     public DatabaseObservation Observe(
         DateTimeOffset now,
         bool isRunning,
@@ -112,7 +115,7 @@ internal sealed class DatabaseTracker
         _replicaSyncAt = listed?.LastSyncAt ?? _replicaSyncAt;
         if (answer is not null)
         {
-            Take(answer);
+            Apply(answer);
         }
 
         var isSafe = UpdateReplicatedUntil(now, files, statistics);
@@ -120,7 +123,7 @@ internal sealed class DatabaseTracker
         _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
         var logged = statistics.LastError is { IsSyncError: false } last && !(_replicaSyncAt > last.Time || statistics.LastUploadAt > last.Time) ? last : null;
 
-        // What Litestream has taken since then shows that it is over.
+        // A successful sync after the error shows that the error is over.
         var reported = activity is { Error.Length: > 0 } && !(_answer?.AskedAt > activity.StartedAt) ? activity.Error : null;
         var reason = !isRunning ? StateReason.LitestreamDown
             : _syncError is not null ? StateReason.SyncFailed
@@ -176,7 +179,7 @@ internal sealed class DatabaseTracker
         _maxLagSinceSample = null;
     }
 
-    private void Take(SyncAnswer answer)
+    private void Apply(SyncAnswer answer)
     {
         _answer = answer;
         (_retryAt, _retryDelay) = (DateTimeOffset.MinValue, TimeSpan.Zero);
@@ -195,7 +198,7 @@ internal sealed class DatabaseTracker
         }
         else if (answer.Txid > 0)
         {
-            // The oldest one: under a constant load the newest is never there yet.
+            // Keep the oldest one: under constant load the newest is never uploaded yet.
             _pending ??= answer;
         }
     }
@@ -207,15 +210,15 @@ internal sealed class DatabaseTracker
         _nextAskAt = answer.AskedAt + _askInterval;
     }
 
-    /// <summary>Whether all is at the replica; moves the time until which it surely was.</summary>
+    /// <summary>Whether every change is at the replica; updates the time up to which that is certain.</summary>
     private bool UpdateReplicatedUntil(DateTimeOffset now, DatabaseFiles files, DatabaseLogStatistics statistics)
     {
-        // After a clock was set back.
+        // The clock may have been set back.
         _replicatedUntil = _replicatedUntil > now ? now : _replicatedUntil;
-        _syncError = HasOpenSyncError(statistics) ? _syncError ?? statistics.LastSyncError : null;
+        _syncError = HasUnresolvedSyncError(statistics) ? _syncError ?? statistics.LastSyncError : null;
         if (_syncError is { } error)
         {
-            // Litestream goes on to report that its replica has all that it has taken, which is not all.
+            // Litestream still reports that the replica has everything it has synced, but it has not synced everything.
             _replicatedUntil = error.Time < _replicatedUntil ? error.Time : _replicatedUntil;
             return false;
         }
@@ -229,9 +232,11 @@ internal sealed class DatabaseTracker
         return true;
     }
 
-    private bool HasOpenSyncError(DatabaseLogStatistics statistics) => statistics.SyncErrors > Math.Max(statistics.ResolvedSyncErrors, _answer?.SyncErrors ?? 0);
+    private bool HasUnresolvedSyncError(DatabaseLogStatistics statistics) => statistics.SyncErrors > Math.Max(statistics.ResolvedSyncErrors, _answer?.SyncErrors ?? 0);
 
-    /// <summary>When the replica was last known to have all: where it has, Litestream goes on to tell that its sync succeeds.</summary>
+    /// <summary>
+    /// When the replica was last known to have every change. While it has, Litestream keeps reporting successful syncs.
+    /// </summary>
     private DateTimeOffset? LastSyncAt(bool isSafe) =>
         _confirmed is not { } confirmed ? null
         : !isSafe ? _replicatedUntil

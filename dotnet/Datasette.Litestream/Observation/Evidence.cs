@@ -5,48 +5,49 @@ namespace Datasette.Litestream.Observation;
 /// <summary>Why a database is in the state that it is in.</summary>
 internal enum StateReason
 {
-    /// <summary>Litestream took the database after its last change, and the replica has all that was taken.</summary>
+    /// <summary>Litestream synced the database after its last change, and the replica has everything that was synced.</summary>
     AllReplicated,
 
-    /// <summary>Changes wait for the replica, no longer than is usual.</summary>
+    /// <summary>Changes are waiting for their upload, no longer than usual.</summary>
     OnTheWay,
 
-    /// <summary>Litestream 0.3 cannot be asked, and its log tells of no error.</summary>
+    /// <summary>Litestream 0.3 has no control socket, and its log contains no error.</summary>
     NoErrorLogged,
 
-    /// <summary>Nothing was seen to be at the replica yet.</summary>
+    /// <summary>Nothing is known to be at the replica yet.</summary>
     NothingReplicatedYet,
 
-    /// <summary>Changes have waited for the replica for longer than is usual.</summary>
+    /// <summary>Changes have waited for their upload for longer than usual.</summary>
     WaitingTooLong,
 
-    /// <summary>Litestream logged that it cannot take changes from the database, and has not taken any since.</summary>
+    /// <summary>Litestream logged that it cannot sync the database, and has not synced it since.</summary>
     SyncFailed,
 
-    /// <summary>Litestream logged another error, and reported no success since.</summary>
+    /// <summary>Litestream logged another error, and has reported no success since.</summary>
     ErrorLogged,
 
-    /// <summary>Litestream says that its last sync of the database failed.</summary>
+    /// <summary>Litestream reports that its last sync of the database failed.</summary>
     ErrorReported,
 
-    /// <summary>Litestream does not run.</summary>
+    /// <summary>Litestream is not running.</summary>
     LitestreamDown,
 
-    /// <summary>Litestream runs, but has stopped replicating the database.</summary>
+    /// <summary>Litestream is running, but has stopped replicating the database.</summary>
     ReplicationStopped,
 
-    /// <summary>Litestream does not say how the database stands.</summary>
+    /// <summary>Litestream does not report the state of the database.</summary>
     NoAnswer,
 }
 
-/// <summary>The figures that a database's state was concluded from.</summary>
-/// <param name="ChangedAt">When its files were last changed; null where there are none.</param>
-/// <param name="AskedAt">When Litestream was last asked to take its changes, of the questions that it answered; null for never.</param>
-/// <param name="TakenTxid">The last transaction that Litestream has taken; null for unknown.</param>
-/// <param name="ReplicatedTxid">The last transaction at the replica; null for unknown.</param>
-/// <param name="ReplicatedUntil">All that was written until then is at the replica; null where that was never seen.</param>
-/// <param name="Lag">For how long the oldest change that is not at the replica has waited; zero for none, null for unknown.</param>
-/// <param name="Activity">What Litestream is doing with the database; null where it does not say.</param>
+/// <summary>The figures from which a database's state was derived.</summary>
+/// <param name="ChangedAt">When its files last changed; null if there are none.</param>
+/// <param name="AskedAt">The time of the last sync request that Litestream answered; null if there is none.</param>
+/// <param name="TakenTxid">The last transaction that Litestream has synced; null if unknown.</param>
+/// <param name="ReplicatedTxid">The last transaction at the replica; null if unknown.</param>
+/// <param name="ReplicatedUntil">Everything written before this time is at the replica; null if that was never confirmed.</param>
+/// <param name="Lag">How long the oldest change that is not at the replica has waited; zero if there is none, null if
+/// unknown.</param>
+/// <param name="Activity">What Litestream is doing with the database; null if it does not report that.</param>
 internal sealed record Evidence(
     DateTimeOffset? ChangedAt,
     DateTimeOffset? AskedAt,

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Datasette.Litestream.Observation;
 
 /// <summary>
-/// The samples of one database: an hour's every 10 s and a day's every 10 minutes, under 16 KiB in all, and next to nothing
-/// for a database to which nothing happens. The sampling task writes it, anybody reads it.
+/// The samples of one database: one every 10 s for the last hour and one every 10 minutes for the last day. They take less than
+/// 16 KiB, and very little for a database that does not change. The sampling task writes the history; any thread may read it.
 /// </summary>
 internal sealed class History
 {
@@ -12,7 +12,7 @@ internal sealed class History
     private readonly Ring _hour = new(HistoryRange.Hour);
     private readonly Ring _day = new(HistoryRange.Day);
 
-    /// <summary>Adds what was seen at a moment to the intervals that it is in.</summary>
+    /// <summary>Adds a sample to the intervals that contain its time.</summary>
     public void Add(DateTimeOffset moment, Sample sample)
     {
         lock (_access)
@@ -22,7 +22,9 @@ internal sealed class History
         }
     }
 
-    /// <summary>The samples of a range up to a moment, oldest first; <see cref="Sample.None"/> where nobody looked.</summary>
+    /// <summary>
+    /// The samples of a range up to a given time, oldest first; <see cref="Sample.None"/> for an interval without a sample.
+    /// </summary>
     public Sample[] Read(HistoryRange range, DateTimeOffset until)
     {
         lock (_access)
@@ -31,7 +33,7 @@ internal sealed class History
         }
     }
 
-    /// <summary>Equal samples of intervals that follow each other, in 32 bytes.</summary>
+    /// <summary>Consecutive intervals with equal samples, in 32 bytes.</summary>
     [StructLayout(LayoutKind.Sequential, Pack = 2)]
     internal readonly record struct Run(Sample Sample, ushort Length);
 
@@ -47,17 +49,17 @@ internal sealed class History
             var index = range.IndexOf(moment);
             if (index <= _last - range.Length)
             {
-                // A clock that had been far ahead: what is there would be in the way until then.
+                // The clock had been far ahead: the samples from the future would block new ones until that time.
                 _count = 0;
             }
             else if (index < _last)
             {
-                // A clock that was set back: what is there already stays.
+                // The clock was set back a little: keep the existing samples.
                 return;
             }
             else if (index == _last)
             {
-                sample = TakeLast().Then(sample);
+                sample = RemoveLast().MergeWith(sample);
             }
             else
             {
@@ -87,7 +89,7 @@ internal sealed class History
             return samples;
         }
 
-        private Sample TakeLast()
+        private Sample RemoveLast()
         {
             var run = _runs[_count - 1];
             _runs[_count - 1] = run with { Length = (ushort)(run.Length - 1) };
@@ -102,7 +104,7 @@ internal sealed class History
                 return;
             }
 
-            DropAllBut(range.Length - length);
+            KeepNewest(range.Length - length);
             if (_count > 0 && _runs[_count - 1] is var run && run.Sample == sample)
             {
                 _runs[_count - 1] = run with { Length = (ushort)(run.Length + length) };
@@ -117,7 +119,7 @@ internal sealed class History
             _runs[_count++] = new Run(sample, (ushort)length);
         }
 
-        private void DropAllBut(int intervals)
+        private void KeepNewest(int intervals)
         {
             var kept = 0;
             var first = _count;

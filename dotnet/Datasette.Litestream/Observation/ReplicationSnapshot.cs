@@ -7,16 +7,19 @@ using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Observation;
 
-/// <summary>One Datasette's replication at one moment: what the <see cref="Replicator"/> publishes, for everybody to read.</summary>
+/// <summary>
+/// The state of one Datasette's replication at one moment, as the <see cref="Replicator"/> publishes it. Any thread may read
+/// it.
+/// </summary>
 /// <param name="Plan">What is replicated where.</param>
-/// <param name="Binary">The Litestream that runs.</param>
-/// <param name="Document">litestream.yml, with its secrets.</param>
-/// <param name="Warnings">What the person who configured it should know, one sentence each.</param>
-/// <param name="Daemon">How Litestream stands; null where there is nothing to replicate.</param>
-/// <param name="Credentials">How the credentials stand; null where the configuration says nothing of them.</param>
+/// <param name="Binary">The Litestream binary in use.</param>
+/// <param name="Document">The content of litestream.yml, including its secrets.</param>
+/// <param name="Warnings">Warnings for the person who wrote the configuration, one sentence each.</param>
+/// <param name="Daemon">The status of the Litestream process; null if there is nothing to replicate.</param>
+/// <param name="Credentials">The status of the credentials; null if the configuration does not set any.</param>
 /// <param name="LogEntries">The last lines of Litestream's log, oldest first, without secrets.</param>
-/// <param name="LogStatistics">What Litestream's log has told of each database.</param>
-/// <param name="Redactor">Takes secrets out of text.</param>
+/// <param name="LogStatistics">The figures from Litestream's log, by database.</param>
+/// <param name="Redactor">Removes secrets from text.</param>
 internal sealed record ReplicationSnapshot(
     ReplicationPlan Plan,
     LitestreamBinary Binary,
@@ -28,6 +31,6 @@ internal sealed record ReplicationSnapshot(
     LogStatistics LogStatistics,
     Redactor Redactor)
 {
-    // A record's own ToString would print the document, and secrets with it.
+    // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);
 }

@@ -2,23 +2,23 @@ using System.Runtime.InteropServices;
 
 namespace Datasette.Litestream.Observation;
 
-/// <summary>How one database's replication stood over one interval, in 30 bytes.</summary>
-/// <param name="Txid">The last transaction that Litestream had taken; 0 for unknown.</param>
-/// <param name="Behind">How many of its transactions were not at the replica; <see cref="uint.MaxValue"/> for unknown.</param>
-/// <param name="Lag">The most seconds that a change had waited for the replica; NaN for unknown.</param>
-/// <param name="WalBytes">The size of the write-ahead log; NaN for unknown.</param>
-/// <param name="DatabaseBytes">The size of the database file, to 7 digits; NaN for unknown.</param>
-/// <param name="UploadedBytes">What went to the replica in the interval; NaN for unknown.</param>
-/// <param name="SyncErrors">The errors that Litestream logged in the interval; NaN for unknown.</param>
+/// <summary>The figures of one database's replication in one interval, in 30 bytes.</summary>
+/// <param name="Txid">The last transaction that Litestream had synced; 0 if unknown.</param>
+/// <param name="Behind">How many transactions were not yet at the replica; <see cref="uint.MaxValue"/> if unknown.</param>
+/// <param name="Lag">The maximum lag, in seconds; NaN if unknown.</param>
+/// <param name="WalBytes">The size of the write-ahead log; NaN if unknown.</param>
+/// <param name="DatabaseBytes">The size of the database file, to 7 digits; NaN if unknown.</param>
+/// <param name="UploadedBytes">The bytes uploaded to the replica in the interval; NaN if unknown.</param>
+/// <param name="SyncErrors">The number of errors that Litestream logged in the interval; NaN if unknown.</param>
 [StructLayout(LayoutKind.Sequential, Pack = 2)]
 internal readonly record struct Sample(
     ulong Txid, uint Behind, float Lag, float WalBytes, float DatabaseBytes, float UploadedBytes, Half SyncErrors)
 {
-    /// <summary>Nobody was there to look.</summary>
+    /// <summary>No sample was taken.</summary>
     public static Sample None { get; } = new(0, uint.MaxValue, float.NaN, float.NaN, float.NaN, float.NaN, Half.NaN);
 
-    /// <summary>Both intervals as one: the later state, the larger lag, the sums.</summary>
-    public Sample Then(Sample later) => this == None ? later
+    /// <summary>Merges two intervals: the later state, the larger lag, and the sums of the rest.</summary>
+    public Sample MergeWith(Sample later) => this == None ? later
         : later == None ? this
         : later with
         {

@@ -5,22 +5,24 @@ using Datasette.Litestream.Litestream;
 namespace Datasette.Litestream.Observation;
 
 /// <summary>
-/// Looks at every database every 2 s, and keeps what it saw every 10 s. One task does all of it, at a cost that does not grow
-/// with anybody looking at the result: <see cref="LatestAsync"/> is immutable.
+/// Samples every database every 2 s, and adds a sample to the history every 10 s. One task does all of it, and readers add no
+/// cost: the result of <see cref="LatestAsync"/> is immutable.
 /// </summary>
 internal sealed class Sampler : IDisposable
 {
-    /// <summary>Litestream 0.5 answers <c>/list</c> only when no first sync is under way, which an unreachable replica can hold up for minutes.</summary>
+    /// <summary>
+    /// Litestream 0.5 does not answer <c>/list</c> during a first sync, which an unreachable replica can delay for minutes.
+    /// </summary>
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan SampleInterval = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long Litestream's word holds while nothing happens to any database.</summary>
+    /// <summary>How long Litestream's last answer is used while no database changes.</summary>
     private static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How many databases are asked for at once: each takes a request of its own, and of a thousand busy ones some wait for the
-    /// next look.
+    /// The maximum number of concurrent sync requests: each database needs its own request, and with a thousand busy databases
+    /// some wait for the next sample.
     /// </summary>
     private const int MaxConcurrentSyncs = 100;
 
@@ -41,7 +43,7 @@ internal sealed class Sampler : IDisposable
     private ControlSocket? _listedBy;
     private DateTimeOffset _listedAt;
 
-    /// <param name="read">How replication stands at the moment.</param>
+    /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
     public Sampler(Func<ReplicationSnapshot> read, TimeProvider time)
     {
@@ -57,19 +59,19 @@ internal sealed class Sampler : IDisposable
         _ = Task.Run(RunAsync);
     }
 
-    /// <summary>What was seen last; the first look is taken when somebody asks, or after 2 s.</summary>
-    /// <exception cref="InvalidOperationException">The last look failed: a page that is refused is better than one that is old.</exception>
+    /// <summary>The latest sample; the first one is taken on the first call, or after 2 s.</summary>
+    /// <exception cref="InvalidOperationException">The last sample failed: an error is better than an outdated page.</exception>
     public async Task<ObservedDatabases> LatestAsync()
     {
         _requested.TrySetResult();
         await _firstSample.Task.ConfigureAwait(false);
-        return _failure is { } failure ? throw new InvalidOperationException($"The databases cannot be looked at: {failure.Message}", failure) : _latest;
+        return _failure is { } failure ? throw new InvalidOperationException($"The databases cannot be sampled: {failure.Message}", failure) : _latest;
     }
 
-    /// <summary>When it last looked.</summary>
+    /// <summary>The time of the last sample.</summary>
     public DateTimeOffset LastSampleAt => _latest.At;
 
-    /// <summary>The history of a database; null where it is not replicated.</summary>
+    /// <summary>The history of a database; null if it is not replicated.</summary>
     public History? HistoryOf(string databaseName) => _trackersByName.GetValueOrDefault(databaseName)?.History;
 
     public void Dispose()
@@ -82,7 +84,7 @@ internal sealed class Sampler : IDisposable
     {
         try
         {
-            // Datasette's start is not the time for work that nobody waits for.
+            // Do not slow down Datasette's start with work that nobody waits for.
             await Task.WhenAny(_requested.Task, Task.Delay(SampleInterval, _time, _stopping.Token)).ConfigureAwait(false);
             _stopping.Token.ThrowIfCancellationRequested();
             using var timer = new PeriodicTimer(SampleInterval, _time);
@@ -104,7 +106,7 @@ internal sealed class Sampler : IDisposable
                 }
                 catch (Exception ex) when (!_stopping.IsCancellationRequested)
                 {
-                    // Nobody waits for this task; who asks for what it saw hears of it, and the next look may succeed.
+                    // Nobody awaits this task. Callers of LatestAsync get the error, and the next sample may succeed.
                     _failure = ex;
                 }
 
@@ -124,10 +126,10 @@ internal sealed class Sampler : IDisposable
         var replication = _read();
         var isRunning = replication.Daemon?.State == DaemonState.Running;
         var socket = replication.Daemon?.Socket;
-        var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Inspect(tracker.Plan.Path));
+        var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.Path));
         var statistics = Array.ConvertAll(_trackers, tracker => replication.LogStatistics.Of(tracker.Plan.Path));
-        var isQuiet = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsUpToDate(now, files[i], statistics[i]));
-        if (!isQuiet || socket != _listedBy || now - _listedAt >= IdleInterval)
+        var isIdle = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsUpToDate(now, files[i], statistics[i]));
+        if (!isIdle || socket != _listedBy || now - _listedAt >= IdleInterval)
         {
             var activities = AskAllAsync(socket, (known, token) => known.ActivitiesAsync(token), activity => activity.Path, deadline.Token);
             _listed = await AskAllAsync(socket, (known, token) => known.ListAsync(token), database => database.Path, deadline.Token).ConfigureAwait(false);
@@ -166,14 +168,14 @@ internal sealed class Sampler : IDisposable
         }
     }
 
-    /// <summary>Has Litestream take the databases of which that has to be known, and returns when it has, or in time.</summary>
+    /// <summary>Asks Litestream to sync the databases that need it; returns when it has answered, or at the deadline.</summary>
     private async Task SyncAsync(
         ControlSocket socket, DateTimeOffset now, DatabaseFiles[] files, DatabaseLogStatistics[] statistics, CancellationToken cancellationToken)
     {
         var asked = new List<Task>();
-        var most = MaxConcurrentSyncs - _syncs.Count(sync => sync is not null);
+        var capacity = MaxConcurrentSyncs - _syncs.Count(sync => sync is not null);
         var first = _firstSync;
-        for (var n = 0; n < _syncs.Length && asked.Count < most; n++)
+        for (var n = 0; n < _syncs.Length && asked.Count < capacity; n++)
         {
             var i = (first + n) % _syncs.Length;
             if (_syncs[i] is null && _trackers[i].NeedsSync(now, files[i], statistics[i]))
@@ -190,8 +192,8 @@ internal sealed class Sampler : IDisposable
         }
         catch (OperationCanceledException)
         {
-            // One that does not answer yet holds no other look up, and is not asked again: in Litestream each question waits for
-            // its own turn, though nobody waits for its answer any more.
+            // A pending request delays no other database and is not repeated: Litestream queues every request for a database,
+            // even after its caller has gone.
         }
     }
 
@@ -205,7 +207,7 @@ internal sealed class Sampler : IDisposable
         _syncs[index] = null;
         if (sync.Result is null)
         {
-            _trackers[index].PutOffSync(now);
+            _trackers[index].BackOff(now);
         }
 
         return sync.Result;
@@ -227,7 +229,7 @@ internal sealed class Sampler : IDisposable
         }
     }
 
-    /// <summary>What Litestream answers of all databases, by their paths; nothing where it does not answer.</summary>
+    /// <summary>Litestream's answer for all databases, by path; empty if it does not answer.</summary>
     private static async Task<Dictionary<string, T>> AskAllAsync<T>(
         ControlSocket? socket,
         Func<ControlSocket, CancellationToken, Task<IReadOnlyList<T>>> ask,

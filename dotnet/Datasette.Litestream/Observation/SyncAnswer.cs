@@ -1,21 +1,21 @@
 namespace Datasette.Litestream.Observation;
 
-/// <summary>What Litestream answered when it was asked to take a database's changes, beside what was seen before it was asked.</summary>
-/// <param name="AskedAt">When it was asked.</param>
-/// <param name="Files">The database's files as they were then: it has taken what they tell of.</param>
-/// <param name="SyncErrors">How many errors of taking changes it had logged by then: they are over.</param>
-/// <param name="Txid">The last transaction that it has taken; 0 for none.</param>
-/// <param name="ReplicatedTxid">The last one that it remembers to have brought to the replica; 0 for unknown.</param>
-/// <param name="UploadedBytes">What went to the replica since the answer before.</param>
+/// <summary>Litestream's answer to a request to sync a database, with what was seen before the request.</summary>
+/// <param name="AskedAt">The time of the request.</param>
+/// <param name="Files">The database's files at that time: the sync covers all changes visible in them.</param>
+/// <param name="SyncErrors">How many sync errors it had logged by then: the answer shows that they are over.</param>
+/// <param name="Txid">The last transaction that it has synced; 0 if there is none.</param>
+/// <param name="ReplicatedTxid">The last transaction that it knows to be at the replica; 0 if unknown.</param>
+/// <param name="UploadedBytes">The bytes uploaded to the replica since the previous answer.</param>
 internal sealed record SyncAnswer(
     DateTimeOffset AskedAt, DatabaseFiles Files, int SyncErrors, ulong Txid, ulong ReplicatedTxid, long UploadedBytes)
 {
     /// <summary>
-    /// Whether the replica has all that was taken. A replica that is ahead is a moment's race or something that is wrong:
-    /// Litestream would bring nothing to it. That is no safety; another answer tells which it is.
+    /// Whether the replica has everything that was synced. A replica that is ahead is either a short race or a fault, in which
+    /// Litestream uploads nothing. So it does not count as safe; the next answer shows which of the two it is.
     /// </summary>
     public bool IsAllReplicated => Txid > 0 && ReplicatedTxid == Txid;
 
-    /// <summary>Whether the replica has what an earlier answer told to be taken.</summary>
+    /// <summary>Whether the replica has everything that was synced at an earlier answer.</summary>
     public bool Confirms(SyncAnswer earlier) => ReplicatedTxid >= earlier.Txid && ReplicatedTxid <= Txid && earlier.Txid > 0;
 }

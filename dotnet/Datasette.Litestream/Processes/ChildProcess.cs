@@ -6,14 +6,15 @@ using static Datasette.Litestream.Processes.LibC;
 namespace Datasette.Litestream.Processes;
 
 /// <summary>How a process ended.</summary>
-/// <param name="Code">Its exit code; null where a signal ended it or nobody can tell.</param>
-/// <param name="Signal">The signal that ended it; null where none did.</param>
+/// <param name="Code">Its exit code; null if a signal ended it or the exit status is unknown.</param>
+/// <param name="Signal">The signal that ended it; null if none did.</param>
 internal sealed record ProcessExit(int? Code, int? Signal)
 {
     /// <summary>
-    /// Whether nobody can tell. Where this process ignores SIGCHLD, as <c>trap '' CHLD</c> in the shell that started it has it
-    /// do, the kernel keeps no exit status (https://man7.org/linux/man-pages/man2/wait.2.html, "Errors"); or a host reaps every
-    /// child that ends. That is the host's to choose, and is left as it is: whoever starts a child knows other signs of success.
+    /// Whether the exit status is unknown. If this process ignores SIGCHLD, for instance after <c>trap '' CHLD</c> in the shell
+    /// that started it, the kernel keeps no exit status (https://man7.org/linux/man-pages/man2/wait.2.html, "Errors"). A host
+    /// may also reap all children itself. Both are the host's decision, so the code that starts a child must use other signs of
+    /// success.
     /// </summary>
     public bool IsUnknown => (Code, Signal) is (null, null);
 
@@ -26,12 +27,12 @@ internal sealed record ProcessExit(int? Code, int? Signal)
 }
 
 /// <summary>
-/// One child process in a process group of its own. A thread of its own waits for its end, and one reads each of its
-/// outputs: they sleep in the kernel, and take no thread from the pool.
+/// A child process in its own process group. One thread waits for its end, and one thread reads each of its outputs. They block
+/// in the kernel, so they must not be threads of the pool.
 /// </summary>
 internal sealed class ChildProcess
 {
-    private const int ThreadStack = 256 * 1024;
+    private const int ThreadStackBytes = 256 * 1024;
 
     private readonly TaskCompletionSource<ProcessExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _reaping = new();
@@ -44,29 +45,29 @@ internal sealed class ChildProcess
         _descriptor = PidFileDescriptor.Of(id);
     }
 
-    /// <summary>Its process id, which is its process group's too.</summary>
+    /// <summary>Its process id, which is also its process group's id.</summary>
     public int Id { get; }
 
-    /// <summary>Done when the process has ended, which may be before its output was read to the end; but see <see cref="Start"/>.</summary>
+    /// <summary>
+    /// Completes when the process has ended, possibly before its output has been read to the end; see <see cref="Start"/>.
+    /// </summary>
     public Task<ProcessExit> Exited => _exited.Task;
 
     /// <summary>
-    /// Done when both outputs were read to their end. It fails with what a receiver threw: reading goes on all the same, since
-    /// a child that nobody reads from stands still once its pipe is full.
+    /// Completes when both outputs have been read to their end, or fails with the exception of a receiver. Reading continues
+    /// after such an exception, since a child blocks once its pipe is full.
     /// </summary>
     public Task OutputEnded { get; private set; } = Task.CompletedTask;
 
     /// <summary>Starts a process.</summary>
     /// <param name="path">The program; PATH is not searched.</param>
-    /// <param name="arguments">Without the program's name.</param>
-    /// <param name="environment">All of its environment.</param>
-    /// <param name="input">What it reads from its standard input.</param>
-    /// <param name="onOutput">Gets its standard output in pieces, on a thread of its own; an empty piece is its end.</param>
-    /// <param name="onError">Gets its standard error in the same way.</param>
-    /// <param name="endsWithOutput">
-    /// Whether it counts as ended only when its outputs have ended too. Until then its number is not given away, so that
-    /// <see cref="SendToGroup"/> reaches descendants that outlive it.
-    /// </param>
+    /// <param name="arguments">The arguments, without the program's name.</param>
+    /// <param name="environment">Its complete environment.</param>
+    /// <param name="input">The content of its standard input.</param>
+    /// <param name="onOutput">Receives its standard output in pieces, on a separate thread; an empty piece marks the end.</param>
+    /// <param name="onError">Receives its standard error in the same way.</param>
+    /// <param name="endsWithOutput"> Whether it counts as ended only when its outputs have ended too. Until then its process id
+    /// is not reused, so that <see cref="SendToGroup"/> reaches descendants that outlive it. </param>
     /// <exception cref="Win32Exception">It could not be started.</exception>
     public static ChildProcess Start(
         string path,
@@ -93,7 +94,7 @@ internal sealed class ChildProcess
             stderr?.Dispose();
             if (ex is IOException)
             {
-                // No file descriptor is left for a pipe: one more way of not starting.
+                // No file descriptor is left for a pipe, so the process cannot be started.
                 throw new Win32Exception(ex.HResult, $"{path}: {ex.Message}");
             }
 
@@ -102,18 +103,18 @@ internal sealed class ChildProcess
 
         foreach (var pipe in new[] { stdin, stdout, stderr })
         {
-            // The child has its ends; while this process holds them too, no output ever ends.
+            // Close this process's copies of the child's ends: while they are open, no output ends.
             pipe.DisposeLocalCopyOfClientHandle();
         }
 
         try
         {
             child.OutputEnded = Task.WhenAll(Read(stdout, onOutput, $"output of {child.Id}"), Read(stderr, onError, $"errors of {child.Id}"));
-            new Thread(() => child.Wait(endsWithOutput), ThreadStack) { IsBackground = true, Name = $"wait for {child.Id}" }.Start();
+            new Thread(() => child.Wait(endsWithOutput), ThreadStackBytes) { IsBackground = true, Name = $"wait for {child.Id}" }.Start();
         }
         catch (Exception ex)
         {
-            // No thread was to be had, and a child that nobody watches must not run.
+            // No thread could be created, and a child must not run unwatched.
             child.SendToGroup(SIGKILL);
             _ = waitpid(child.Id, out _, 0);
             stdin.Dispose();
@@ -127,34 +128,35 @@ internal sealed class ChildProcess
     }
 
     /// <summary>Sends a signal.</summary>
-    /// <returns>An error of the system, as for a process of another user; 0 for none, and where the process has ended.</returns>
+    /// <returns>The system's error code, for instance if the process belongs to another user; 0 on success and if the process
+    /// has ended.</returns>
     public int Send(int signal)
     {
         lock (_reaping)
         {
-            return _isReaped ? 0 : Heard(_descriptor?.Send(signal) ?? Kill(Id, signal));
+            return _isReaped ? 0 : IgnoreMissingProcess(_descriptor?.Send(signal) ?? Kill(Id, signal));
         }
     }
 
-    /// <summary>Sends a signal to the process and all its descendants; nothing where the process itself has ended.</summary>
+    /// <summary>Sends a signal to the process and all its descendants. Does nothing if the process itself has ended.</summary>
     /// <returns>As <see cref="Send"/>.</returns>
     public int SendToGroup(int signal)
     {
         lock (_reaping)
         {
-            // Until it is reaped its number is its own, so the signal cannot hit a stranger.
-            return _isReaped ? 0 : Heard(Kill(-Id, signal));
+            // Until the process is reaped its id is not reused, so the signal cannot reach another process.
+            return _isReaped ? 0 : IgnoreMissingProcess(Kill(-Id, signal));
         }
     }
 
-    private static int Heard(int error) => error == ESRCH ? 0 : error;
+    private static int IgnoreMissingProcess(int error) => error == ESRCH ? 0 : error;
 
     private void Wait(bool endsWithOutput)
     {
         var isOurs = WaitUntilEnded(Id);
         if (endsWithOutput)
         {
-            // Whichever way: how it went is for whoever waits for the output.
+            // The result is ignored here; OutputEnded reports it.
             Task.WhenAny(OutputEnded).Wait();
         }
 
@@ -174,7 +176,7 @@ internal sealed class ChildProcess
     private static Task Read(Stream stream, Action<ReadOnlyMemory<byte>> onPiece, string name)
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        new Thread(Loop, ThreadStack) { IsBackground = true, Name = name }.Start();
+        new Thread(Loop, ThreadStackBytes) { IsBackground = true, Name = name }.Start();
         return ended.Task;
 
         void Loop()
@@ -192,7 +194,7 @@ internal sealed class ChildProcess
                 }
                 catch (Exception ex) when (ex is IOException or ObjectDisposedException)
                 {
-                    // The process is gone, and what it wrote with it.
+                    // The process has ended, and its output is lost.
                 }
             }
 
@@ -206,7 +208,7 @@ internal sealed class ChildProcess
                 ended.SetException(failure);
             }
 
-            // An exception that leaves a thread ends the whole process, Datasette with it.
+            // An unhandled exception on a thread would end the whole process, including Datasette.
             void Give(ReadOnlyMemory<byte> piece)
             {
                 try
@@ -232,7 +234,7 @@ internal sealed class ChildProcess
         }
         catch (IOException)
         {
-            // It ended without reading all; its exit tells the rest.
+            // It ended before it had read everything; its exit status shows why.
         }
     }
 
@@ -259,7 +261,7 @@ internal sealed class ChildProcess
             Check(posix_spawn_file_actions_adddup2(fileActions, Descriptor(stderr), 2), path);
             Check(InheritedDescriptors.Close(fileActions), path);
 
-            // Both Python and .NET ignore SIGPIPE, and a child would inherit that.
+            // Python and .NET both ignore SIGPIPE, and a child would inherit that.
             _ = sigfillset(signals);
             Check(posix_spawnattr_setsigdefault(attributes, signals), path);
             _ = sigemptyset(signals);

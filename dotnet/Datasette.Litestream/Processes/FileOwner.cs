@@ -2,13 +2,13 @@ using System.Runtime.InteropServices;
 
 namespace Datasette.Litestream.Processes;
 
-/// <summary>Whose a file is, which .NET does not tell.</summary>
+/// <summary>Reads the owner of a file, for which .NET has no API.</summary>
 internal static partial class FileOwner
 {
     private const int CurrentFolder = -100, DoNotFollowLinks = 0x100;
     private const int UserIdMask = 8;
 
-    /// <summary>The user that a file, folder or symbolic link belongs to; null where that cannot be told, as on macOS.</summary>
+    /// <summary>The user id of the owner of a file, folder or symbolic link; null if it cannot be read, as on macOS.</summary>
     public static unsafe uint? Of(string path)
     {
         if (!OperatingSystem.IsLinux())
@@ -16,7 +16,7 @@ internal static partial class FileOwner
             return null;
         }
 
-        // statx(2), whose structure is the same everywhere; glibc before 2.33 has no lstat to call.
+        // statx(2) has the same structure on every architecture; glibc before 2.33 exports no lstat.
         var number = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 291 : 332;
         var information = default(Information);
         return syscall(number, CurrentFolder, path, DoNotFollowLinks, UserIdMask, &information) == 0 ? information.UserId : null;

@@ -4,19 +4,25 @@ using System.Runtime.InteropServices;
 namespace Datasette.Litestream.Processes;
 
 /// <summary>
-/// Keeps this process's open files from its children. Python and .NET mark theirs to be closed on exec, but what this process
-/// was itself started with, and what a library in it opens, mostly is not: a Litestream that is left over would keep a
-/// service manager's lock, or somebody's listening socket, for good.
+/// Keeps children from inheriting this process's open files. Python and .NET mark their files to be closed on exec, but files
+/// that this process inherited, or that a native library opened, often are not. An orphaned Litestream would then keep a
+/// service manager's lock or another program's listening socket.
 /// </summary>
 internal static partial class InheritedDescriptors
 {
     private const int FirstBeyondStandard = 3, GetDescriptorFlags = 1, CloseOnExec = 1;
 
-    /// <summary>macOS: whatever the file actions do not name is closed (https://keith.github.io/xcode-man-pages/posix_spawnattr_setflags.3.html).</summary>
+    /// <summary>
+    /// On macOS: closes every file that the file actions do not name
+    /// (https://keith.github.io/xcode-man-pages/posix_spawnattr_setflags.3.html).
+    /// </summary>
     public const short SpawnClosesAll = 0x4000;
 
-    /// <summary>Has a child close all but its standard input, output and error; on macOS, <see cref="SpawnClosesAll"/> does.</summary>
-    /// <returns>An error of the C library; 0 for none.</returns>
+    /// <summary>
+    /// Makes a child close all files except its standard input, output and error; on macOS, <see cref="SpawnClosesAll"/> does
+    /// that.
+    /// </summary>
+    /// <returns>The C library's error code; 0 on success.</returns>
     public static unsafe int Close(byte* fileActions)
     {
         if (OperatingSystem.IsMacOS())
@@ -24,7 +30,8 @@ internal static partial class InheritedDescriptors
             return 0;
         }
 
-        // glibc 2.34 and later (https://man7.org/linux/man-pages/man3/posix_spawn.3.html), and no musl.
+        // Only glibc 2.34 and later has this function, and musl does not
+        // (https://man7.org/linux/man-pages/man3/posix_spawn.3.html).
         if (NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), nameof(posix_spawn_file_actions_addclosefrom_np), out _))
         {
             return posix_spawn_file_actions_addclosefrom_np(fileActions, FirstBeyondStandard);
@@ -34,12 +41,12 @@ internal static partial class InheritedDescriptors
     }
 
     /// <summary>
-    /// Those that a child would inherit now. What another thread opens between this look and the start it gets all the same:
-    /// where there is no better way, that gap is a matter of microseconds.
+    /// The files that a child would inherit now. A file that another thread opens between this call and the start is still
+    /// inherited: on systems without a better way, that gap of microseconds remains.
     /// </summary>
     public static IEnumerable<int> Inheritable() => Directory.GetFiles("/proc/self/fd")
         .Select(path => int.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture))
-        // One that is closed by now, such as that of the listing itself, has no flags but an error: -1.
+        // For a file that is closed by now, such as the listing's own, fcntl returns -1.
         .Where(descriptor => descriptor >= FirstBeyondStandard && (fcntl(descriptor, GetDescriptorFlags) & CloseOnExec) == 0);
 
     [LibraryImport("libc")]

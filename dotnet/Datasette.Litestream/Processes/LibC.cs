@@ -3,34 +3,38 @@ using System.Runtime.InteropServices;
 namespace Datasette.Litestream.Processes;
 
 /// <summary>
-/// The C library's process calls. <see cref="System.Diagnostics.Process"/> cannot put a child into a process group of its
-/// own, without which Ctrl-C in a terminal ends Litestream before Datasette has written its last rows; and its use takes
-/// over signal handlers that belong to Python.
+/// The C library's process functions. <see cref="System.Diagnostics.Process"/> cannot start a child in its own process group;
+/// in a shared group, Ctrl-C in a terminal would end Litestream before Datasette has written its last rows. It also installs
+/// signal handlers in place of Python's.
 /// </summary>
 internal static partial class LibC
 {
-    /// <summary>Numbers that Linux and macOS share.</summary>
+    /// <summary>Numbers that are the same on Linux and macOS.</summary>
     public const int SIGKILL = 9, SIGTERM = 15, EPERM = 1, ESRCH = 3, EINTR = 4;
 
     /// <summary>Flags of <c>posix_spawnattr_setflags</c>, the same on Linux (glibc and musl) and macOS.</summary>
     public const short SpawnSetProcessGroup = 0x02, SpawnSetSignalDefaults = 0x04, SpawnSetSignalMask = 0x08;
 
-    /// <summary>At least the size of posix_spawn's opaque structures and of sigset_t and siginfo_t everywhere (glibc's largest has 336).</summary>
+    /// <summary>
+    /// An upper bound for the size of posix_spawn's opaque structures, sigset_t and siginfo_t (the largest in glibc has 336
+    /// bytes).
+    /// </summary>
     public const int OpaqueSize = 1024;
 
     private const int WaitForExit = 4, IdIsProcess = 1;
 
-    /// <summary><c>waitid</c>'s flag to leave the child waitable: the numbers differ.</summary>
+    /// <summary><c>waitid</c>'s flag to leave the child waitable, which differs between systems.</summary>
     private static readonly int LeaveWaitable = OperatingSystem.IsMacOS() ? 0x20 : 0x01000000;
 
-    /// <summary>Waits until a child has ended, and leaves it waitable, so that its number is not given away yet.</summary>
-    /// <returns>False where it is no child, or somebody else has reaped it: this process, or the kernel; see <see cref="ProcessExit.IsUnknown"/>.</returns>
+    /// <summary>Waits until a child has ended, and leaves it waitable, so that its process id is not reused yet.</summary>
+    /// <returns>False if it is not a child, or has already been reaped by other code in this process or by the kernel; see <see
+    /// cref="ProcessExit.IsUnknown"/>.</returns>
     public static bool WaitUntilEnded(int processId)
     {
         Span<byte> information = stackalloc byte[OpaqueSize];
         while (waitid(IdIsProcess, processId, ref MemoryMarshal.GetReference(information), WaitForExit | LeaveWaitable) != 0)
         {
-            // Python's signal handlers interrupt whatever thread they happen to run on, and that is no end.
+            // Python's signal handlers can interrupt any thread; the child has not ended then.
             if (Marshal.GetLastPInvokeError() != EINTR)
             {
                 return false;
@@ -41,7 +45,7 @@ internal static partial class LibC
     }
 
     /// <summary>Sends a signal.</summary>
-    /// <returns>An error of the system; 0 for none.</returns>
+    /// <returns>The system's error code; 0 on success.</returns>
     public static int Kill(int processId, int signal) => kill(processId, signal) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
     [LibraryImport("libc")]
@@ -81,7 +85,7 @@ internal static partial class LibC
     [LibraryImport("libc")]
     public static unsafe partial int sigfillset(byte* signals);
 
-    /// <summary>Ends this process at once, without its exit handlers.</summary>
+    /// <summary>Ends this process immediately, without running its exit handlers.</summary>
     [LibraryImport("libc")]
     public static partial void _exit(int status);
 

@@ -3,29 +3,30 @@ using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Processes;
 
-/// <summary>A Litestream whose Datasette was killed outright, and which goes on replicating for nobody.</summary>
+/// <summary>A Litestream that is still running although its Datasette was killed.</summary>
 internal static class OrphanedProcess
 {
-    /// <summary>Nothing tells of the end of a process that is not a child, so this is how often it is looked at.</summary>
+    /// <summary>The polling interval, since there is no notification for the end of a process that is not a child.</summary>
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>A process that hangs in the kernel outlives being killed.</summary>
+    /// <summary>How long to wait after SIGKILL, since a process that is blocked in the kernel does not end.</summary>
     private static readonly TimeSpan KillTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// Ends it gracefully, and by force after a time. Who can write beside a database can name any process in the record there,
-    /// and a program can be a script, replaced since, or of any name; so a Litestream is told by what it was started with.
+    /// Ends it gracefully, or kills it after a timeout. Anyone who can write to a database's folder can put any process into
+    /// the record there. The program's name and file prove nothing, since the program may be a script, be renamed or have been
+    /// replaced. So a Litestream is recognized by its arguments.
     /// </summary>
-    /// <param name="litestream">A process that ran a moment ago.</param>
-    /// <param name="arguments">Those that this plugin starts Litestream with.</param>
+    /// <param name="litestream">A process that was running a moment ago.</param>
+    /// <param name="arguments">The arguments that this plugin starts Litestream with.</param>
     /// <param name="timeout">How long it may take before it is killed.</param>
     /// <param name="time">The clock.</param>
-    /// <returns>False where that process is no such Litestream, and was left alone.</returns>
-    /// <exception cref="ReplicationException">It is one, and cannot be ended.</exception>
+    /// <returns>False if the process is not such a Litestream; it is left alone then.</returns>
+    /// <exception cref="ReplicationException">It is such a Litestream, but cannot be ended.</exception>
     public static async Task<bool> EndAsync(
         ProcessIdentity litestream, IReadOnlyList<string> arguments, TimeSpan timeout, TimeProvider time)
     {
-        // Before anything is asked about the number: what is true of it afterwards is true of what the descriptor stands for.
+        // Open the descriptor before checking the process id, so that the checks hold for the process behind the descriptor.
         using var descriptor = PidFileDescriptor.Of(litestream.ProcessId);
         var program = await RunningProgram.OfAsync(litestream.ProcessId).ConfigureAwait(false);
         if (!litestream.IsRunning)

@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Datasette.Litestream.Processes;
 
 /// <summary>
-/// A process by a descriptor instead of its number, which is given away again as soon as the process is reaped: Linux 5.3 and
-/// later (https://man7.org/linux/man-pages/man2/pidfd_open.2.html).
+/// A descriptor that refers to a process. Unlike a process id, it is never reused for another process. Linux 5.3 and later
+/// (https://man7.org/linux/man-pages/man2/pidfd_open.2.html).
 /// </summary>
 internal sealed partial class PidFileDescriptor : SafeHandleMinusOneIsInvalid
 {
@@ -15,7 +15,7 @@ internal sealed partial class PidFileDescriptor : SafeHandleMinusOneIsInvalid
     private PidFileDescriptor(nint descriptor)
         : base(ownsHandle: true) => SetHandle(descriptor);
 
-    /// <summary>The process that has a number now; null where there is none, or no such descriptors.</summary>
+    /// <summary>Opens the process that has an id now; null if there is none, or the system has no such descriptors.</summary>
     public static PidFileDescriptor? Of(int processId)
     {
         if (!OperatingSystem.IsLinux())
@@ -28,7 +28,7 @@ internal sealed partial class PidFileDescriptor : SafeHandleMinusOneIsInvalid
     }
 
     /// <summary>Sends a signal.</summary>
-    /// <returns>An error of the system; 0 for none.</returns>
+    /// <returns>The system's error code; 0 on success.</returns>
     public int Send(int signal)
     {
         var isHeld = false;

@@ -4,31 +4,32 @@ using System.Globalization;
 namespace Datasette.Litestream.Processes;
 
 /// <summary>
-/// Which process, beyond its number: numbers are given away again, and the same number means another process in another
-/// container or after a reboot.
+/// Identifies a process. Its id is not enough: ids are reused, and the same id means another process in another container or
+/// after a reboot.
 /// </summary>
-/// <param name="ProcessId">Its number.</param>
-/// <param name="StartTime">When it started, in the units of the system that it runs on.</param>
-/// <param name="Boot">The system's boot id; empty where it has none.</param>
-/// <param name="Namespace">The namespace that <paramref name="ProcessId"/> counts in; empty where there are none.</param>
+/// <param name="ProcessId">Its process id.</param>
+/// <param name="StartTime">When it started, in the system's units.</param>
+/// <param name="Boot">The system's boot id; empty if it has none.</param>
+/// <param name="Namespace">The PID namespace of <paramref name="ProcessId"/>; empty if the system has none.</param>
 internal sealed record ProcessIdentity(int ProcessId, long StartTime, string Boot, string Namespace)
 {
-    /// <summary>The process with that number now; null where there is none.</summary>
+    /// <summary>The process that has an id now; null if there is none.</summary>
     public static ProcessIdentity? Of(int processId) =>
         ReadStartTime(processId) is { } startTime
             ? new ProcessIdentity(processId, startTime, ReadBoot(), ReadNamespace())
             : null;
 
     /// <summary>
-    /// Whether this very process runs. False also where that cannot be told from here (another boot, another container):
-    /// what cannot be checked is not trusted.
+    /// Whether exactly this process is running. Also false if that cannot be checked from here (after a reboot, or from another
+    /// container).
     /// </summary>
     public bool IsRunning => Of(ProcessId) == this;
 
     private static long? ReadStartTime(int processId) =>
         OperatingSystem.IsLinux() ? ReadLinuxStartTime(processId) : ReadOtherStartTime(processId);
 
-    // proc_pid_stat(5): the name, in brackets, may hold anything; state is the field after it, starttime the 20th after it.
+    // proc_pid_stat(5): the name in parentheses may contain any characters; state is the field after it, and starttime the 20th
+    // after it.
     private static long? ReadLinuxStartTime(int processId)
     {
         try

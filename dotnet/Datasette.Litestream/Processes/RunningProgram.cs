@@ -4,22 +4,22 @@ using System.Text;
 
 namespace Datasette.Litestream.Processes;
 
-/// <summary>What a process runs, and for whom, as the system tells of any process.</summary>
-/// <param name="UserId">The user whose permissions it has.</param>
-/// <param name="CommandLine">Its name and arguments, with spaces between them.</param>
+/// <summary>The command line and the user of any process.</summary>
+/// <param name="UserId">Its effective user id.</param>
+/// <param name="CommandLine">Its name and arguments, separated by spaces.</param>
 internal sealed record RunningProgram(uint UserId, string CommandLine)
 {
-    /// <summary>What a process runs; null where there is no such process, or it may not be seen.</summary>
+    /// <summary>Reads the command line and user of a process; null if there is no such process, or it is not visible.</summary>
     public static async Task<RunningProgram?> OfAsync(int processId) =>
         OperatingSystem.IsLinux() ? ReadLinux(processId) : await AskPsAsync(processId).ConfigureAwait(false);
 
-    /// <summary>What <c>ps</c> says of a process: there is no <c>/proc</c> on macOS.</summary>
+    /// <summary>Reads them from <c>ps</c>, since macOS has no <c>/proc</c>.</summary>
     public static async Task<RunningProgram?> AskPsAsync(int processId)
     {
         var answer = new StringBuilder();
         try
         {
-            // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/ps.html; macOS cuts lines off at 80 columns without -ww.
+            // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/ps.html; without -ww, macOS cuts lines at 80 columns.
             var ps = ChildProcess.Start(
                 "/bin/ps",
                 ["-ww", "-o", "uid=", "-o", "args=", "-p", processId.ToString(CultureInfo.InvariantCulture)],

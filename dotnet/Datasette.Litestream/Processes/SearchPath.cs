@@ -3,7 +3,7 @@ namespace Datasette.Litestream.Processes;
 /// <summary>Finds programs on PATH.</summary>
 internal static class SearchPath
 {
-    /// <summary>The absolute path of a program; null where PATH has none. A name with a slash is a path already.</summary>
+    /// <summary>The absolute path of a program; null if it is not on PATH. A name with a slash is used as a path.</summary>
     public static string? Find(string name, IReadOnlyDictionary<string, string> environment)
     {
         if (name.Contains('/', StringComparison.Ordinal))
@@ -14,14 +14,14 @@ internal static class SearchPath
         return Folders(environment).Select(folder => FindIn(folder, name)).FirstOrDefault(path => path is not null);
     }
 
-    /// <summary>The absolute path of a program in one folder; null where there is none.</summary>
+    /// <summary>The absolute path of a program in one folder; null if there is none.</summary>
     public static string? FindIn(string folder, string name)
     {
         var path = Path.GetFullPath(Path.Combine(folder, name));
         return IsExecutable(path) ? path : null;
     }
 
-    /// <summary>Whether PATH has a folder.</summary>
+    /// <summary>Whether PATH contains a folder.</summary>
     public static bool Has(string folder, IReadOnlyDictionary<string, string> environment) =>
         Folders(environment).Any(other => Path.TrimEndingDirectorySeparator(Path.GetFullPath(other)) == Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
 

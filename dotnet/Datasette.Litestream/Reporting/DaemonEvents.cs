@@ -3,12 +3,12 @@ using Datasette.Litestream.Logging;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>What a change of Litestream's state means to an operator, in a sentence.</summary>
+/// <summary>Describes a change of Litestream's state to the operator, in a sentence.</summary>
 internal static class DaemonEvents
 {
-    /// <summary>The sentence and its weight; null where there is nothing to say.</summary>
-    /// <param name="before">How Litestream stood.</param>
-    /// <param name="after">How it stands now.</param>
+    /// <summary>The sentence and its log level; null if there is nothing to say.</summary>
+    /// <param name="before">The status before the change.</param>
+    /// <param name="after">The status after the change.</param>
     public static (LogLevel Level, string Sentence)? Describe(DaemonStatus before, DaemonStatus after)
     {
         if (after.Restarts.Count > 0 && after.Restarts[0] is var restart && (before.Restarts.Count == 0 || before.Restarts[0] != restart))

@@ -1,9 +1,9 @@
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>What a machine that asks over HTTP is answered.</summary>
+/// <summary>The HTTP response for a machine.</summary>
 /// <param name="Status">The status code.</param>
-/// <param name="ContentType">What the body is.</param>
-/// <param name="Body">The rest.</param>
+/// <param name="ContentType">The media type of the body.</param>
+/// <param name="Body">The body.</param>
 internal sealed record MachineAnswer(int Status, string ContentType, string Body)
 {
     private const string PlainText = "text/plain; charset=utf-8";

@@ -5,12 +5,14 @@ using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>Litestream's own metrics, told by Datasette's names.</summary>
+/// <summary>Reports Litestream's own metrics under Datasette's names for the databases.</summary>
 internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> databases, TimeProvider time) : IDisposable
 {
-    /// <summary>From when on what was read is read again, which nobody waits for; and from when on somebody does.</summary>
-    /// <remarks>Litestream takes 10 ms to tell of a hundred databases.</remarks>
-    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2), Stale = TimeSpan.FromSeconds(10);
+    /// <summary>
+    /// The age at which metrics are refreshed in the background, and the age at which a caller waits for the refresh.
+    /// </summary>
+    /// <remarks>Litestream takes 10 ms to serve the metrics of a hundred databases.</remarks>
+    private static readonly TimeSpan RefreshAge = TimeSpan.FromSeconds(2), MaxAge = TimeSpan.FromSeconds(10);
 
     private const string MetricPrefix = "litestream_";
     private const string PathLabel = "db", NameLabel = "database";
@@ -20,25 +22,25 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
     private Reading? _latest, _next;
     private readonly Dictionary<string, string> _names = databases.ToDictionary(database => database.Path, database => database.Name, StringComparer.Ordinal);
 
-    /// <summary>Begins to read them where they are to be read, for somebody who has something else to wait for before.</summary>
+    /// <summary>Starts reading the metrics if necessary, so that they arrive while the caller does other work.</summary>
     public void Prepare() => _ = LatestAsync();
 
-    /// <summary>Those of some databases, as they were in the last 10 s, and what was done at the replicas in all.</summary>
+    /// <summary>The metrics of some databases, at most 10 s old, and the operations at all replicas.</summary>
     public async Task<MetricsReport> ReportAsync(IReadOnlyList<DatabasePlan> shown)
     {
         try
         {
             var all = await LatestAsync().ConfigureAwait(false);
-            var ofShown = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
+            var shownValues = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
             foreach (var database in shown)
             {
                 if (all.Databases.TryGetValue(database.Path, out var values))
                 {
-                    ofShown[database.Name] = values;
+                    shownValues[database.Name] = values;
                 }
             }
 
-            return all with { Databases = ofShown };
+            return all with { Databases = shownValues };
         }
         catch (Exception ex) when (IsUnavailable(ex))
         {
@@ -48,8 +50,8 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
     }
 
     /// <summary>
-    /// The families whose names start with <c>litestream_</c> as Prometheus' text exposition, with Datasette's name for the
-    /// database as a label beside its path; empty where Litestream does not answer.
+    /// The metrics whose names start with <c>litestream_</c> as Prometheus' text exposition, with Datasette's name for the
+    /// database as a label next to its path; empty if Litestream does not answer.
     /// </summary>
     public async Task<string> WriteAsync()
     {
@@ -92,7 +94,7 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
         return $"{line[..brace]}{NameLabel}=\"{Exposition.Escape(name)}\",{line[brace..]}";
     }
 
-    /// <summary>What was read last, if that is not long ago, while it is read again.</summary>
+    /// <summary>The latest metrics if they are recent, while a refresh runs in the background.</summary>
     private Task<MetricsReport> LatestAsync()
     {
         lock (_access)
@@ -102,18 +104,18 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
                 _latest = _next;
             }
 
-            if (_next is null || (_next == _latest && time.GetElapsedTime(_next.StartedAt) >= Fresh))
+            if (_next is null || (_next == _latest && time.GetElapsedTime(_next.StartedAt) >= RefreshAge))
             {
                 _next = new Reading(time.GetTimestamp(), ReadAsync());
             }
 
-            return _latest is { Answer.IsCompletedSuccessfully: true } && time.GetElapsedTime(_latest.StartedAt) < Stale ? _latest.Answer : _next.Answer;
+            return _latest is { Answer.IsCompletedSuccessfully: true } && time.GetElapsedTime(_latest.StartedAt) < MaxAge ? _latest.Answer : _next.Answer;
         }
     }
 
     private async Task<MetricsReport> ReadAsync() => Report(Exposition.Parse(await _reader.ReadAsync().ConfigureAwait(false)));
 
-    /// <summary>Those of all databases, by their paths.</summary>
+    /// <summary>The metrics of all databases, by path.</summary>
     private MetricsReport Report(IEnumerable<MetricSample> all)
     {
         var samples = all.ToList();
@@ -129,7 +131,7 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
                     byPath[path] = values = new Dictionary<string, double>(StringComparer.Ordinal);
                 }
 
-                // Checkpoints are counted by mode; the page shows their sum.
+                // Litestream counts checkpoints by mode; the page shows their sum.
                 var family = sample.Name[MetricPrefix.Length..];
                 ((Dictionary<string, double>)values)[family] = values.GetValueOrDefault(family) + sample.Value;
             }
@@ -155,8 +157,8 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
             (sample.Labels.GetValueOrDefault("replica_type"), sample.Labels.GetValueOrDefault("operation"));
     }
 
-    /// <param name="StartedAt">A timestamp of the clock's.</param>
-    /// <param name="Answer">What was read, or will be.</param>
+    /// <param name="StartedAt">The clock's timestamp at the start of the request.</param>
+    /// <param name="Answer">The metrics, once they have been read.</param>
     private sealed record Reading(long StartedAt, Task<MetricsReport> Answer);
 
     private static bool IsUnavailable(Exception error) => error is HttpRequestException or OperationCanceledException or ObjectDisposedException;

@@ -1,23 +1,23 @@
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>The overview as it is shown: texts that a template only has to place.</summary>
+/// <summary>The overview as displayed: texts that a template inserts unchanged.</summary>
 /// <param name="View"><c>status</c>.</param>
-/// <param name="Query">What was asked for, to be put behind the address of the JSON; empty where nothing was.</param>
+/// <param name="Query">The query string to append to the address of the JSON; empty if there is none.</param>
 /// <param name="Summary">The first line.</param>
-/// <param name="Lost">What is to be said when nobody answers any more.</param>
-/// <param name="Observed">When the databases were looked at.</param>
-/// <param name="Search">The search; null where there are too few databases to search.</param>
+/// <param name="Lost">The text to show when Datasette no longer answers.</param>
+/// <param name="Observed">When the databases were sampled.</param>
+/// <param name="Search">The search field; null if there are too few databases to search.</param>
 /// <param name="Columns">The table's headings.</param>
 /// <param name="SparklineBox">The <c>viewBox</c> of the sparklines.</param>
-/// <param name="Databases">The table's rows; null where nothing is replicated, empty where nothing matches.</param>
-/// <param name="Pages">The way to other pages; null where there are none.</param>
-/// <param name="Facts">The process.</param>
-/// <param name="Restarts">A line each, newest first.</param>
-/// <param name="Skipped">A line each.</param>
-/// <param name="Warnings">A line each.</param>
-/// <param name="Metrics">Litestream's metrics; null where <c>metrics-addr</c> is not set.</param>
+/// <param name="Databases">The table's rows; null if nothing is replicated, empty if nothing matches.</param>
+/// <param name="Pages">The links to other pages; null if there are none.</param>
+/// <param name="Facts">Facts about the Litestream process.</param>
+/// <param name="Restarts">One line each, newest first.</param>
+/// <param name="Skipped">One line each.</param>
+/// <param name="Warnings">One line each.</param>
+/// <param name="Metrics">Litestream's metrics; null if <c>metrics-addr</c> is not set.</param>
 /// <param name="Log">Newest first.</param>
-/// <param name="Configuration">litestream.yml, secrets masked.</param>
+/// <param name="Configuration">The content of litestream.yml, with secrets masked.</param>
 internal sealed record OverviewText(
     string View,
     string Query,
@@ -37,19 +37,19 @@ internal sealed record OverviewText(
     IReadOnlyList<LogText> Log,
     string Configuration);
 
-/// <summary>The page of one database as it is shown.</summary>
+/// <summary>The page of one database as displayed.</summary>
 /// <param name="View"><c>database</c>.</param>
 /// <param name="Query">See <see cref="OverviewText.Query"/>.</param>
 /// <param name="Name">Datasette's name.</param>
 /// <param name="Summary">The first line.</param>
-/// <param name="Lost">What is to be said when nobody answers any more.</param>
-/// <param name="Observed">When it was looked at.</param>
-/// <param name="Since">Since when it has stood so.</param>
-/// <param name="Facts">How it stands.</param>
-/// <param name="Reason">Why.</param>
+/// <param name="Lost">The text to show when Datasette no longer answers.</param>
+/// <param name="Observed">When the database was sampled.</param>
+/// <param name="Since">When it entered this state.</param>
+/// <param name="Facts">Facts about its state.</param>
+/// <param name="Reason">Why it is in this state.</param>
 /// <param name="Ranges">How far back the charts can go.</param>
-/// <param name="Charts">How it stood.</param>
-/// <param name="RestoreCommand">What to type to get it back.</param>
+/// <param name="Charts">Its history.</param>
+/// <param name="RestoreCommand">The command that restores it.</param>
 /// <param name="Log">Newest first.</param>
 internal sealed record DatabaseText(
     string View,
@@ -67,44 +67,44 @@ internal sealed record DatabaseText(
     IReadOnlyList<LogText> Log);
 
 /// <param name="Sentence">Why a database is in its state.</param>
-/// <param name="Facts">The figures that it was concluded from.</param>
+/// <param name="Facts">The figures from which the state was derived.</param>
 internal sealed record ReasonText(string Sentence, IReadOnlyList<FactText> Facts);
 
 /// <param name="Text">One sentence.</param>
-/// <param name="State">The state that it tells of, in a word.</param>
-/// <param name="Healthy"><c>true</c>, <c>false</c>, or empty where that is yet to be seen.</param>
+/// <param name="State">The state, in one word.</param>
+/// <param name="Healthy"><c>true</c>, <c>false</c>, or empty if that is not known yet.</param>
 internal sealed record SummaryText(string Text, string State, string Healthy);
 
-/// <param name="At">When, as HTML has it; null for unknown.</param>
-/// <param name="Exact">The same in words; null for unknown.</param>
-/// <param name="Words">The same as seen from the moment of the report: <c>3 s ago</c>.</param>
+/// <param name="At">The time in the format of HTML; null if unknown.</param>
+/// <param name="Exact">The exact time for people; null if unknown.</param>
+/// <param name="Words">The time relative to the report, such as <c>3 s ago</c>.</param>
 internal sealed record MomentText(string? At, string? Exact, string Words);
 
-/// <param name="Value">What was searched for.</param>
-/// <param name="Kept">What else was asked for, by the names of the parameters.</param>
-/// <param name="All">The way back to all databases; null where they are shown.</param>
+/// <param name="Value">The search text.</param>
+/// <param name="Kept">The other parameters of the query, by name.</param>
+/// <param name="All">The link back to all databases; null if all are shown.</param>
 internal sealed record SearchText(string Value, IReadOnlyDictionary<string, string> Kept, string? All);
 
 /// <param name="Label">The heading.</param>
-/// <param name="Link">The way to the order by this column; null for none.</param>
-/// <param name="Order"><c>ascending</c> or <c>descending</c> where the rows are in its order.</param>
+/// <param name="Link">The link that sorts by this column; null if there is none.</param>
+/// <param name="Order"><c>ascending</c> or <c>descending</c> if the rows are sorted by this column.</param>
 internal sealed record ColumnText(string Label, string? Link = null, string? Order = null);
 
 /// <summary>A database's row; see <see cref="DatabaseReport"/>.</summary>
-/// <param name="Id">Of the row, for HTML.</param>
+/// <param name="Id">The row's HTML id.</param>
 /// <param name="Name">Datasette's name.</param>
-/// <param name="Link">The way to its own page.</param>
-/// <param name="State">In a word.</param>
-/// <param name="Since">Since when.</param>
-/// <param name="Error">Null for none.</param>
+/// <param name="Link">The link to its own page.</param>
+/// <param name="State">The state, in one word.</param>
+/// <param name="Since">When it entered this state.</param>
+/// <param name="Error">The last error; null if there is none.</param>
 /// <param name="Reason">Why it is in its state.</param>
-/// <param name="Destinations">A line each.</param>
+/// <param name="Destinations">One line each.</param>
 /// <param name="Lag">The lag.</param>
-/// <param name="LagLine">It over the last hour.</param>
-/// <param name="Uploaded">What went to the replica.</param>
-/// <param name="UploadedBars">It over the last hour.</param>
-/// <param name="LastSync">When the replica was last known to have all.</param>
-/// <param name="Size">Of the file.</param>
+/// <param name="LagLine">The lag over the last hour.</param>
+/// <param name="Uploaded">The bytes uploaded to the replica.</param>
+/// <param name="UploadedBars">The uploads over the last hour.</param>
+/// <param name="LastSync">When the replica was last known to have every change.</param>
+/// <param name="Size">The size of the database file.</param>
 internal sealed record RowText(
     string Id,
     string Name,
@@ -121,35 +121,35 @@ internal sealed record RowText(
     MomentText LastSync,
     string Size);
 
-/// <param name="Path">Of SVG.</param>
-/// <param name="Label">The same in words.</param>
+/// <param name="Path">The SVG path.</param>
+/// <param name="Label">A description for screen readers.</param>
 internal sealed record SparklineText(string Path, string Label);
 
-/// <param name="Previous">Null on the first.</param>
-/// <param name="Words">Which this is.</param>
-/// <param name="Next">Null on the last.</param>
+/// <param name="Previous">The link to the previous page; null on the first.</param>
+/// <param name="Words">The number of this page, in words.</param>
+/// <param name="Next">The link to the next page; null on the last.</param>
 internal sealed record PagesText(string? Previous, string Words, string? Next);
 
-/// <param name="Key">For machines.</param>
-/// <param name="Label">For people.</param>
-/// <param name="Text">What is so.</param>
-/// <param name="Moment">When, where it is a moment.</param>
-/// <param name="IsCode">Whether the text is to be taken by the letter.</param>
+/// <param name="Key">The identifier for machines.</param>
+/// <param name="Label">The label for people.</param>
+/// <param name="Text">The value.</param>
+/// <param name="Moment">The time, if the value is a time.</param>
+/// <param name="IsCode">Whether the text is code, such as a path.</param>
 internal sealed record FactText(string Key, string Label, string Text, MomentText? Moment = null, bool IsCode = false);
 
-/// <param name="Label">How far back.</param>
-/// <param name="Link">The way to it.</param>
-/// <param name="IsShown">Whether it is what is shown.</param>
+/// <param name="Label">The range, in words.</param>
+/// <param name="Link">The link to the range.</param>
+/// <param name="IsShown">Whether it is the range shown.</param>
 internal sealed record RangeText(string Label, string Link, bool IsShown);
 
-/// <param name="Key">For machines.</param>
+/// <param name="Key">The identifier for machines.</param>
 /// <param name="Title">What it shows.</param>
-/// <param name="Label">What it says, in words.</param>
+/// <param name="Label">A summary for screen readers.</param>
 /// <param name="Box">The <c>viewBox</c> of its paths.</param>
 /// <param name="Series">One or two.</param>
-/// <param name="Values">Marks of the upright axis, in parts of its height from above.</param>
-/// <param name="Times">Marks of the other axis, in parts of its width from the left.</param>
-/// <param name="Readings">Each point in words, a line each.</param>
+/// <param name="Values">The marks of the vertical axis, as percentages of its height from the top.</param>
+/// <param name="Times">The marks of the horizontal axis, as percentages of its width from the left.</param>
+/// <param name="Readings">Each point in words, one line each.</param>
 internal sealed record ChartText(
     string Key,
     string Title,
@@ -160,22 +160,22 @@ internal sealed record ChartText(
     IReadOnlyList<MarkText> Times,
     string Readings);
 
-/// <param name="Name">What it is; empty where it is the only one.</param>
-/// <param name="Path">Of SVG.</param>
+/// <param name="Name">The name of the series; empty if it is the only one.</param>
+/// <param name="Path">The SVG path.</param>
 internal sealed record SeriesText(string Name, string Path);
 
 /// <param name="At">A percentage.</param>
-/// <param name="Text">What it stands for.</param>
+/// <param name="Text">The label of the mark.</param>
 internal sealed record MarkText(string At, string Text);
 
-/// <param name="Address">Where they were read.</param>
-/// <param name="Error">Why they could not be; null where they could.</param>
-/// <param name="Databases">A row each.</param>
-/// <param name="Operations">A row each.</param>
+/// <param name="Address">The address from which they were read.</param>
+/// <param name="Error">Why they could not be read; null if they were read.</param>
+/// <param name="Databases">One row each.</param>
+/// <param name="Operations">One row each.</param>
 internal sealed record MetricsText(
     string Address, string? Error, IReadOnlyList<IReadOnlyList<string>> Databases, IReadOnlyList<IReadOnlyList<string>> Operations);
 
-/// <param name="Id">Of the line, for HTML: the same as long as the line is shown.</param>
-/// <param name="Level">In small letters.</param>
+/// <param name="Id">The line's HTML id, which stays the same while the line is shown.</param>
+/// <param name="Level">The log level, in lower case.</param>
 /// <param name="Text">The line.</param>
 internal sealed record LogText(string Id, string Level, string Text);

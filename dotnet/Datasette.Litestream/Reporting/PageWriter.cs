@@ -4,10 +4,10 @@ using Datasette.Litestream.Observation;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>Puts reports into the texts that the pages show.</summary>
+/// <summary>Converts reports to the texts that the pages show.</summary>
 internal static class PageWriter
 {
-    /// <summary>With fewer databases than these nobody searches.</summary>
+    /// <summary>Up to this number of databases the page has no search field.</summary>
     private const int FewDatabases = 10;
 
     private const string StateLabel = "State", DestinationsLabel = "Replicated to", LagLabel = "Lag", UploadedLabel = "Uploaded",
@@ -22,7 +22,7 @@ internal static class PageWriter
             "status",
             link.Length > 1 ? link : "",
             new SummaryText(report.Summary, report.State, report.Healthy ? "true" : "false"),
-            Wording.Lost(report.Now),
+            Wording.ConnectionLost(report.Now),
             Ago(report.UpdatedAt, report.Now),
             report.Counts.Total > FewDatabases || report.Search.Length > 0 ? WriteSearch(query) : null,
             [
@@ -56,7 +56,7 @@ internal static class PageWriter
             query.Link,
             database.Name,
             new SummaryText(report.Summary, database.State, report.Healthy is { } healthy ? healthy ? "true" : "false" : ""),
-            Wording.Lost(now),
+            Wording.ConnectionLost(now),
             Ago(report.UpdatedAt, now),
             For(database.Since, now),
             new Facts(now)
@@ -73,12 +73,12 @@ internal static class PageWriter
                 database.Reason.Sentence,
                 new Facts(now)
                     .Add("changed_at", "File changed", database.Reason.ChangedAt)
-                    .Add("asked_at", "Litestream asked", database.Reason.AskedAt)
-                    .Add("taken_txid", "Taken up to transaction", Digits(database.Reason.TakenTxid))
+                    .Add("asked_at", "Sync requested", database.Reason.AskedAt)
+                    .Add("taken_txid", "Synced up to transaction", Digits(database.Reason.TakenTxid))
                     .Add("replicated_txid", "Replicated up to transaction", Digits(database.Reason.ReplicatedTxid))
-                    .Add("replicated_until", "All replicated that was written until", database.Reason.ReplicatedUntil)
+                    .Add("replicated_until", "Everything replicated that was written before", database.Reason.ReplicatedUntil)
                     .Add("activity", "Litestream's last activity", database.Reason.Activity)
-                    .Add("activity_started_at", "Began", database.Reason.ActivityStartedAt)
+                    .Add("activity_started_at", "Started", database.Reason.ActivityStartedAt)
                     .All),
             [.. new[] { HistoryRange.Hour, HistoryRange.Day }.Select(range =>
                 new RangeText($"Last {range.Name}", (query with { History = range.Name }).Link, range == query.Range))],
@@ -120,10 +120,10 @@ internal static class PageWriter
             database.Reason.Sentence,
             string.Join('\n', database.Destinations),
             Wording.Duration(database.LagSeconds),
-            new SparklineText(Drawing.Line(lag, Drawing.Highest(lag, Drawing.CalmLag), Drawing.SparklineHeight), DescribeLag(lag, HistoryRange.Hour.Name)),
+            new SparklineText(Drawing.Line(lag, Drawing.Highest(lag, Drawing.MinLagScale), Drawing.SparklineHeight), DescribeLag(lag, HistoryRange.Hour.Name)),
             Wording.Size(database.UploadedBytes),
             new SparklineText(
-                Drawing.Bars(bytes, Drawing.Highest(bytes, Drawing.CalmBytes), Drawing.SparklineHeight), DescribeUploads(bytes, HistoryRange.Hour.Name)),
+                Drawing.Bars(bytes, Drawing.Highest(bytes, Drawing.MinBytesScale), Drawing.SparklineHeight), DescribeUploads(bytes, HistoryRange.Hour.Name)),
             Ago(database.LastSyncAt, now),
             Wording.Size(database.DatabaseBytes));
     }
@@ -171,7 +171,7 @@ internal static class PageWriter
         double? Value(string metric) => values.TryGetValue(metric, out var value) ? value : null;
     }
 
-    /// <summary>The newest first; a line has the name of its moment, and a number where it shares it.</summary>
+    /// <summary>The log, newest line first. The id of a line is its time, with a number for lines of the same time.</summary>
     private static LogText[] WriteLog(IReadOnlyList<LogReport> log)
     {
         var lines = new LogText[log.Count];
@@ -195,15 +195,15 @@ internal static class PageWriter
         [
             WriteChart(
                 "lag", LagLabel, DescribeLag(lag, history.Range), history, [("", lag)], Drawing.Line,
-                Drawing.Highest(lag, Drawing.CalmLag), Drawing.StepOfSeconds, value => Wording.Duration(value)),
+                Drawing.Highest(lag, Drawing.MinLagScale), Drawing.StepOfSeconds, value => Wording.Duration(value)),
             WriteChart(
                 "bytes", UploadedLabel, DescribeUploads(uploaded, history.Range), history, [("", uploaded)], Drawing.Bars,
-                Drawing.Highest(uploaded, Drawing.CalmBytes), Drawing.StepOfBytes, Wording.Size),
+                Drawing.Highest(uploaded, Drawing.MinBytesScale), Drawing.StepOfBytes, Wording.Size),
             WriteChart(
                 "sizes", "Size of database and WAL",
                 $"Size in the last {history.Range}: database at most {Wording.Size(Drawing.Highest(sizes))}, WAL at most {Wording.Size(Drawing.Highest(wals))}",
                 history, [("Database", sizes), ("WAL", wals)], Drawing.Line,
-                Drawing.Highest(sizes, Drawing.Highest(wals, Drawing.CalmBytes)), Drawing.StepOfBytes, Wording.Size),
+                Drawing.Highest(sizes, Drawing.Highest(wals, Drawing.MinBytesScale)), Drawing.StepOfBytes, Wording.Size),
         ];
     }
 
@@ -300,7 +300,7 @@ internal static class PageWriter
 
     private static string? Digits(ulong? number) => number?.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>A list of facts, without those of which nothing is known.</summary>
+    /// <summary>A list of facts without the unknown ones.</summary>
     private sealed class Facts(DateTimeOffset now)
     {
         public List<FactText> All { get; } = [];

@@ -12,18 +12,18 @@ internal static class PluginMetrics
     private const string Prefix = "datasette_litestream_";
     private const string DatabaseLabel = "database";
 
-    /// <summary>How everything stands as Prometheus' text exposition; what is unknown is left out.</summary>
+    /// <summary>All metrics as Prometheus' text exposition, without the unknown ones.</summary>
     public static async Task<string> WriteAsync(DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation)
     {
-        // What is told is state that others keep, so that nothing is kept here from one scrape to the next.
+        // The values come from state that is kept elsewhere, so each scrape builds a new registry.
         var registry = Prometheus.Metrics.NewCustomRegistry();
         var factory = Prometheus.Metrics.WithCustomRegistry(registry);
-        factory.CreateGauge($"{Prefix}up", "Whether Litestream runs.").Set(daemon?.State == DaemonState.Running ? 1 : 0);
+        factory.CreateGauge($"{Prefix}up", "Whether Litestream is running.").Set(daemon?.State == DaemonState.Running ? 1 : 0);
 
         var restarts = factory.CreateCounter($"{Prefix}daemon_restarts_total", "Restarts of Litestream.", "reason");
         foreach (var reason in Enum.GetValues<RestartReason>())
         {
-            restarts.WithLabels(Wording.Word(reason)).IncTo(daemon?.RestartCounts.GetValueOrDefault(reason) ?? 0);
+            restarts.WithLabels(Wording.Name(reason)).IncTo(daemon?.RestartCounts.GetValueOrDefault(reason) ?? 0);
         }
 
         if (credentials is not null)
@@ -36,12 +36,12 @@ internal static class PluginMetrics
 
         var lag = factory.CreateGauge(
             $"{Prefix}database_replica_lag_seconds", "How long the oldest change that is not at the replica has waited.", DatabaseLabel);
-        var txid = factory.CreateGauge($"{Prefix}database_txid", "The last transaction that Litestream has taken.", DatabaseLabel);
+        var txid = factory.CreateGauge($"{Prefix}database_txid", "The last transaction that Litestream has synced.", DatabaseLabel);
         var lastSync = factory.CreateGauge(
-            $"{Prefix}last_sync_timestamp_seconds", "When the replica was last known to have all, in Unix time.", DatabaseLabel);
-        var errors = factory.CreateCounter($"{Prefix}sync_errors_total", "Errors that Litestream logged of a database.", DatabaseLabel);
+            $"{Prefix}last_sync_timestamp_seconds", "When the replica was last known to have every change, in Unix time.", DatabaseLabel);
+        var errors = factory.CreateCounter($"{Prefix}sync_errors_total", "Errors that Litestream logged for a database.", DatabaseLabel);
         var until = factory.CreateGauge(
-            $"{Prefix}database_replicated_until_timestamp_seconds", "All that was written until then is at the replica, in Unix time.", DatabaseLabel);
+            $"{Prefix}database_replicated_until_timestamp_seconds", "Everything written before this time is at the replica, in Unix time.", DatabaseLabel);
         foreach (var database in observation.Databases)
         {
             var name = database.Plan.Name;

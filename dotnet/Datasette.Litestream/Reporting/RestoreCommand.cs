@@ -4,7 +4,7 @@ using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>What to type into a POSIX shell to get a database back, one command a replica.</summary>
+/// <summary>The POSIX shell commands that restore a database, one command per replica.</summary>
 internal static class RestoreCommand
 {
     /// <summary>The commands, without secrets: Litestream finds credentials in its environment.</summary>
@@ -30,7 +30,7 @@ internal static class RestoreCommand
         return $"printf %s {Quote(Yaml.Write(document))} | {restore} -no-expand-env -config /dev/stdin {Quote(database.Path)}";
     }
 
-    /// <summary>A URL that says all there is to say; null where only a configuration can.</summary>
+    /// <summary>The replica's URL if it describes the replica completely; null if a configuration is needed.</summary>
     private static string? UrlOf(ReplicaPlan replica)
     {
         var settings = replica.Settings;

@@ -5,16 +5,16 @@ using Datasette.Litestream.Observation;
 namespace Datasette.Litestream.Reporting;
 
 /// <summary>
-/// What is asked for: a page of databases in an order, or one database. What is out of range is taken for the nearest that
-/// is not, and what is not understood for what is so by default.
+/// What a request asks for: a page of databases in some order, or one database. A value out of range becomes the nearest valid
+/// one, and an unknown value becomes the default.
 /// </summary>
-/// <param name="Search">Part of a name, a path or a destination, in any case; null or empty for all.</param>
+/// <param name="Search">Part of a name, a path or a destination, ignoring case; null or empty for all databases.</param>
 /// <param name="Sort"><c>name</c>, <c>state</c> (the worst first), <c>lag</c>, <c>last_sync</c> or <c>size</c>.</param>
-/// <param name="Descending">The other way round.</param>
-/// <param name="Page">From 1.</param>
-/// <param name="Size">Databases a page, 200 at most.</param>
-/// <param name="Database">The one that is asked for; null or empty for a page of them.</param>
-/// <param name="History">How far back its history is to go: <c>hour</c> or <c>day</c>.</param>
+/// <param name="Descending">Whether the order is reversed.</param>
+/// <param name="Page">The number of the page, starting at 1.</param>
+/// <param name="Size">Databases per page, at most 200.</param>
+/// <param name="Database">The name of one database; null or empty for a page of databases.</param>
+/// <param name="History">The range of its history: <c>hour</c> or <c>day</c>.</param>
 internal sealed record StatusQuery(
     string? Search = null,
     string? Sort = null,
@@ -24,30 +24,30 @@ internal sealed record StatusQuery(
     string? Database = null,
     string? History = null)
 {
-    private const int DefaultSize = 50, LargestSize = 200;
+    private const int DefaultSize = 50, MaxSize = 200;
     private const string ByName = "name";
 
     private static readonly Dictionary<string, Func<DatabaseObservation, IComparable?>> Keys = new(StringComparer.Ordinal)
     {
         [ByName] = database => null,
-        ["state"] = database => -Urgency(database.State),
+        ["state"] = database => -Severity(database.State),
         ["lag"] = database => database.Lag,
         ["last_sync"] = database => database.LastSyncAt,
         ["size"] = database => database.DatabaseBytes,
     };
 
-    /// <summary>The order that is meant.</summary>
+    /// <summary>The sort order in effect.</summary>
     public string Order => Sort is { } sort && Keys.ContainsKey(sort) ? sort : ByName;
 
-    public int PageSize => Math.Clamp(Size, 1, LargestSize);
+    public int PageSize => Math.Clamp(Size, 1, MaxSize);
 
-    /// <summary>How far back the history of <see cref="Database"/> is to go.</summary>
+    /// <summary>The range of the history of <see cref="Database"/>.</summary>
     public HistoryRange Range => History == HistoryRange.Day.Name ? HistoryRange.Day : HistoryRange.Hour;
 
-    /// <summary>The address of what is asked for, on the page itself.</summary>
+    /// <summary>The query as a relative link on the page.</summary>
     public string Link => $"?{string.Join('&', Parameters.Select(parameter => $"{parameter.Key}={Uri.EscapeDataString(parameter.Value)}"))}";
 
-    /// <summary>What is not so by default.</summary>
+    /// <summary>The parameters that differ from their defaults.</summary>
     public IReadOnlyDictionary<string, string> Parameters
     {
         get
@@ -72,7 +72,7 @@ internal sealed record StatusQuery(
         }
     }
 
-    /// <summary>Reads what comes after the <c>?</c> of an address; of a name that is there twice, the first.</summary>
+    /// <summary>Reads the query string of an address; the first value counts if a name occurs twice.</summary>
     public static StatusQuery Parse(string queryString)
     {
         var values = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -106,7 +106,7 @@ internal sealed record StatusQuery(
             : [.. matching.OrderBy(key).ThenBy(database => database.Plan.Name, byName)];
     }
 
-    private static int Urgency(DatabaseState state) => state switch
+    private static int Severity(DatabaseState state) => state switch
     {
         DatabaseState.Failing => 5,
         DatabaseState.Stopped => 4,

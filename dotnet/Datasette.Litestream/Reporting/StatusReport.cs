@@ -3,31 +3,32 @@ using System.Text.Json.Serialization;
 namespace Datasette.Litestream.Reporting;
 
 /// <summary>
-/// What <c>/-/litestream-status.json</c> tells: figures, and <see cref="Text"/>, which is all that the page gets. No secret is
-/// in it.
+/// The content of <c>/-/litestream-status.json</c>: figures, and <see cref="Text"/>, which is all that the page gets. It
+/// contains no secret.
 /// </summary>
 /// <param name="State"><c>running</c>, <c>starting</c>, <c>waiting</c> (for the next start), <c>stopping</c>, <c>stopped</c> or <c>idle</c> (nothing to replicate).</param>
-/// <param name="Healthy">Whether every database is replicated, or will be for the first time in a moment.</param>
-/// <param name="Summary">The state in one sentence; what is wrong, and since when.</param>
-/// <param name="WrongSince">Since when something has been wrong; null where nothing is.</param>
-/// <param name="UpdatedAt">When the databases were looked at.</param>
-/// <param name="Now">When this was reported.</param>
+/// <param name="Healthy">Whether every database is replicated, or its first replication has just started.</param>
+/// <param name="Summary">The state in one sentence: what is wrong, and since when.</param>
+/// <param name="WrongSince">Since when something has been wrong; null if nothing is wrong.</param>
+/// <param name="UpdatedAt">When the databases were sampled.</param>
+/// <param name="Now">The time of the report.</param>
 /// <param name="Litestream">The process.</param>
-/// <param name="Credentials">Where S3 credentials come from; null where the configuration says nothing of them.</param>
-/// <param name="Counts">How many databases stand how.</param>
-/// <param name="Page">Which page this is, from 1.</param>
-/// <param name="Pages">How many there are.</param>
-/// <param name="Size">Databases a page.</param>
+/// <param name="Credentials">Where S3 credentials come from; null if the configuration does not set any.</param>
+/// <param name="Counts">The number of databases in each state.</param>
+/// <param name="Page">The number of this page, starting at 1.</param>
+/// <param name="Pages">The number of pages.</param>
+/// <param name="Size">Databases per page.</param>
 /// <param name="Matching">How many databases match the search.</param>
-/// <param name="Search">What was searched for; empty for nothing.</param>
+/// <param name="Search">The search text; empty if there is none.</param>
 /// <param name="Sort">The order.</param>
-/// <param name="Descending">Whether it is the other way round.</param>
+/// <param name="Descending">Whether the order is reversed.</param>
 /// <param name="Databases">The databases of this page.</param>
 /// <param name="Skipped">Every attached database that is not replicated, and why.</param>
 /// <param name="Warnings">One sentence each.</param>
-/// <param name="Configuration">litestream.yml as Litestream got it, of this page's databases, secrets masked.</param>
+/// <param name="Configuration">The content of litestream.yml as Litestream got it, for this page's databases, with secrets
+/// masked.</param>
 /// <param name="Log">The last 100 lines of Litestream's log, oldest first.</param>
-/// <param name="Metrics">Litestream's metrics; null where <c>metrics-addr</c> is not set.</param>
+/// <param name="Metrics">Litestream's metrics; null if <c>metrics-addr</c> is not set.</param>
 internal sealed record StatusReport(
     string State,
     bool Healthy,
@@ -59,13 +60,13 @@ internal sealed record StatusReport(
 /// <param name="Version">Such as <c>0.5.17</c>.</param>
 /// <param name="Binary">Its path.</param>
 /// <param name="Origin">How it was found.</param>
-/// <param name="ProcessId">Null while it does not run.</param>
-/// <param name="StartedAt">Null while it does not run.</param>
-/// <param name="UptimeSeconds">Null while it does not run.</param>
-/// <param name="Failures">How often it ended by itself or had to be killed, since Datasette's start.</param>
-/// <param name="LastFailure">What happened the last time.</param>
-/// <param name="LastFailureAt">When.</param>
-/// <param name="NextStartAt">When it is started again; null while it runs.</param>
+/// <param name="ProcessId">Null while it is not running.</param>
+/// <param name="StartedAt">Null while it is not running.</param>
+/// <param name="UptimeSeconds">Null while it is not running.</param>
+/// <param name="Failures">How often it ended by itself or had to be killed since Datasette started.</param>
+/// <param name="LastFailure">What happened at the last failure.</param>
+/// <param name="LastFailureAt">The time of the last failure.</param>
+/// <param name="NextStartAt">The time of the next start; null while it is running.</param>
 /// <param name="Restarts">The last 20 restarts, newest first.</param>
 internal sealed record LitestreamReport(
     string Version,
@@ -87,29 +88,30 @@ internal sealed record RestartReport(DateTimeOffset At, string Reason, string Me
 
 /// <param name="Source">Such as <c>the file /run/keys.json</c>.</param>
 /// <param name="ReadAt">When they were last read.</param>
-/// <param name="ChangedAt">When they last changed; null for never.</param>
-/// <param name="Failure">Why the last refresh failed; null where it did not.</param>
+/// <param name="ChangedAt">When they last changed; null if they never did.</param>
+/// <param name="Failure">Why the last refresh failed; null if it succeeded.</param>
 internal sealed record CredentialReport(string Source, DateTimeOffset ReadAt, DateTimeOffset? ChangedAt, string? Failure);
 
-/// <summary>How many databases stand how; see <see cref="DatabaseReport.State"/>.</summary>
+/// <summary>The number of databases in each state; see <see cref="DatabaseReport.State"/>.</summary>
 internal sealed record CountReport(int Total, int Replicating, int Starting, int Behind, int Failing, int Stopped, int Unknown);
 
 /// <param name="Name">Datasette's name.</param>
 /// <param name="Path">Its file.</param>
 /// <param name="Destinations">Where it is replicated to.</param>
 /// <param name="State"><c>replicating</c>, <c>starting</c> (nothing is at the replica yet), <c>behind</c>, <c>failing</c>, <c>stopped</c> or <c>unknown</c>.</param>
-/// <param name="Since">Since when it has stood so.</param>
-/// <param name="Error">Litestream's last error since the last sync; null for none.</param>
-/// <param name="Txid">The last transaction that Litestream has taken; null for unknown.</param>
-/// <param name="ReplicaTxid">The last transaction at the replica; null for unknown.</param>
-/// <param name="LagSeconds">How long the oldest change that is not at the replica has waited; 0 for none, null for unknown.</param>
-/// <param name="LastSyncAt">When the replica was last known to have all; null for unknown.</param>
-/// <param name="DatabaseBytes">The size of the file; null where there is none.</param>
-/// <param name="WalBytes">The size of the write-ahead log; null where there is none.</param>
-/// <param name="UploadedBytes">What went to the replica since Datasette's start.</param>
-/// <param name="SyncErrors">How many errors Litestream logged since Datasette's start.</param>
+/// <param name="Since">When it entered this state.</param>
+/// <param name="Error">Litestream's last error since the last sync; null if there is none.</param>
+/// <param name="Txid">The last transaction that Litestream has synced; null if unknown.</param>
+/// <param name="ReplicaTxid">The last transaction at the replica; null if unknown.</param>
+/// <param name="LagSeconds">How long the oldest change that is not at the replica has waited; 0 if there is none, null if
+/// unknown.</param>
+/// <param name="LastSyncAt">When the replica was last known to have every change; null if unknown.</param>
+/// <param name="DatabaseBytes">The size of the file; null if there is none.</param>
+/// <param name="WalBytes">The size of the write-ahead log; null if there is none.</param>
+/// <param name="UploadedBytes">The bytes uploaded to the replica since Datasette started.</param>
+/// <param name="SyncErrors">How many errors Litestream has logged since Datasette started.</param>
 /// <param name="Reason">Why it is in its state.</param>
-/// <param name="Sparklines">The last hour; left out where a history is given.</param>
+/// <param name="Sparklines">The last hour; omitted if a history is given.</param>
 internal sealed record DatabaseReport(
     string Name,
     string Path,
@@ -128,16 +130,17 @@ internal sealed record DatabaseReport(
     ReasonReport Reason,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SparklineReport? Sparklines);
 
-/// <summary>Why a database is in its state, and the figures that this was concluded from.</summary>
+/// <summary>Why a database is in its state, and the figures from which that was derived.</summary>
 /// <param name="Code">A <see cref="Observation.StateReason"/>, such as <c>all_replicated</c>.</param>
-/// <param name="Sentence">The same in words.</param>
-/// <param name="ChangedAt">When the database was last changed; null where there is no file.</param>
-/// <param name="AskedAt">When Litestream was last asked to take its changes; null for never.</param>
-/// <param name="TakenTxid">The last transaction that it took; null for unknown.</param>
-/// <param name="ReplicatedTxid">The last transaction at the replica; null for unknown.</param>
-/// <param name="ReplicatedUntil">All that was written until then is at the replica; null where that was never seen.</param>
-/// <param name="Activity">What Litestream does with the database, such as <c>sync: starting</c>; null where it does not say.</param>
-/// <param name="ActivityStartedAt">Since when.</param>
+/// <param name="Sentence">The state in words.</param>
+/// <param name="ChangedAt">When the database last changed; null if there is no file.</param>
+/// <param name="AskedAt">When Litestream was last asked to sync; null if it never was.</param>
+/// <param name="TakenTxid">The last transaction that it synced; null if unknown.</param>
+/// <param name="ReplicatedTxid">The last transaction at the replica; null if unknown.</param>
+/// <param name="ReplicatedUntil">Everything written before this time is at the replica; null if that was never confirmed.</param>
+/// <param name="Activity">What Litestream is doing with the database, such as <c>sync: starting</c>; null if it does not report
+/// that.</param>
+/// <param name="ActivityStartedAt">When that started.</param>
 internal sealed record ReasonReport(
     string Code,
     string Sentence,
@@ -149,20 +152,20 @@ internal sealed record ReasonReport(
     string? Activity,
     DateTimeOffset? ActivityStartedAt);
 
-/// <summary>60 minutes, oldest first, null where nobody looked.</summary>
+/// <summary>60 minutes, oldest first; null for a minute without a sample.</summary>
 /// <param name="Lag">The largest lag of each minute, in seconds.</param>
-/// <param name="Bytes">What went to the replica in each minute.</param>
+/// <param name="Bytes">The bytes uploaded to the replica in each minute.</param>
 internal sealed record SparklineReport(float?[] Lag, float?[] Bytes);
 
 /// <summary>One database in full.</summary>
-/// <param name="Database">How it stands.</param>
-/// <param name="Summary">The same in one sentence.</param>
-/// <param name="Healthy">Whether it is as it should be; null where that is yet to be seen.</param>
-/// <param name="RestoreCommand">What to type to get it back.</param>
-/// <param name="History">How it stood.</param>
-/// <param name="Log">Those of the last 500 lines of Litestream's log that are about it, oldest first.</param>
-/// <param name="UpdatedAt">When it was looked at.</param>
-/// <param name="Now">When this was reported.</param>
+/// <param name="Database">Its state.</param>
+/// <param name="Summary">The state in one sentence.</param>
+/// <param name="Healthy">Whether the state is good; null if that is not known yet.</param>
+/// <param name="RestoreCommand">The command that restores it.</param>
+/// <param name="History">Its history.</param>
+/// <param name="Log">The lines about it among the last 500 lines of Litestream's log, oldest first.</param>
+/// <param name="UpdatedAt">When the database was sampled.</param>
+/// <param name="Now">The time of the report.</param>
 internal sealed record DatabaseDetailReport(
     DatabaseReport Database,
     string Summary,
@@ -177,22 +180,22 @@ internal sealed record DatabaseDetailReport(
     public DatabaseText Text => PageWriter.Write(this);
 }
 
-/// <summary>The answer where one database is asked for that is not replicated.</summary>
+/// <summary>The answer to a query for a database that is not replicated.</summary>
 /// <param name="Ok">False, as in Datasette's own errors.</param>
 /// <param name="Error">A sentence.</param>
 internal sealed record NotReplicatedReport(bool Ok, string Error);
 
-/// <summary>Equally long series, oldest first, null where nobody looked.</summary>
+/// <summary>Series of equal length, oldest first; null for an interval without a sample.</summary>
 /// <param name="Range"><c>hour</c> or <c>day</c>.</param>
-/// <param name="IntervalSeconds">From one point to the next.</param>
+/// <param name="IntervalSeconds">The time between two points.</param>
 /// <param name="End">The time of the last point.</param>
-/// <param name="LagSeconds">See <see cref="DatabaseReport.LagSeconds"/>; the largest of the interval.</param>
-/// <param name="UploadedBytes">In the interval.</param>
-/// <param name="Txid">At its end.</param>
-/// <param name="ReplicaTxid">At its end.</param>
-/// <param name="WalBytes">At its end.</param>
-/// <param name="DatabaseBytes">At its end.</param>
-/// <param name="SyncErrors">In the interval.</param>
+/// <param name="LagSeconds">See <see cref="DatabaseReport.LagSeconds"/>; the maximum of each interval.</param>
+/// <param name="UploadedBytes">The bytes uploaded in each interval.</param>
+/// <param name="Txid">The value at the end of each interval.</param>
+/// <param name="ReplicaTxid">The value at the end of each interval.</param>
+/// <param name="WalBytes">The value at the end of each interval.</param>
+/// <param name="DatabaseBytes">The value at the end of each interval.</param>
+/// <param name="SyncErrors">The errors in each interval.</param>
 internal sealed record HistoryReport(
     string Range,
     double IntervalSeconds,
@@ -207,30 +210,31 @@ internal sealed record HistoryReport(
 
 /// <summary>One database in a line, for its own page.</summary>
 /// <param name="State">See <see cref="DatabaseReport.State"/>.</param>
-/// <param name="Since">Since when.</param>
+/// <param name="Since">When it entered this state.</param>
 /// <param name="LagSeconds">See <see cref="DatabaseReport.LagSeconds"/>.</param>
-/// <param name="Sentence">The same in words.</param>
+/// <param name="Sentence">The state in words.</param>
 internal sealed record DatabaseStateReport(string State, DateTimeOffset Since, double? LagSeconds, string Sentence);
 
-/// <param name="Enabled">False where the configuration has it off.</param>
-/// <param name="Healthy">Whether everything is safe, or not unsafe for longer than allowed.</param>
-/// <param name="Line">The same in words, without names.</param>
+/// <param name="Enabled">False if the configuration turns it off.</param>
+/// <param name="Healthy">Whether no change has waited for the replica for longer than allowed.</param>
+/// <param name="Line">The state in words, without names.</param>
 internal sealed record HealthReport(bool Enabled, bool Healthy, string Line);
 
 /// <param name="Name">Datasette's name.</param>
 /// <param name="Reason">Why it is not replicated.</param>
 internal sealed record SkippedReport(string Name, string Reason);
 
-/// <param name="Time">When.</param>
+/// <param name="Time">The time of the entry.</param>
 /// <param name="Level">INFO, WARN, ERROR or DEBUG.</param>
 /// <param name="Message">What happened.</param>
-/// <param name="Details">The rest, as <c>key=value</c>.</param>
+/// <param name="Details">The other attributes, as <c>key=value</c>.</param>
 internal sealed record LogReport(DateTimeOffset Time, string Level, string Message, string Details);
 
-/// <param name="Address">Where they were read.</param>
-/// <param name="Error">Why they could not be; null where they could.</param>
-/// <param name="Databases">Of this page, by Datasette's name: values by the metric's name without <c>litestream_</c>.</param>
-/// <param name="Operations">What was done at the replicas, in all.</param>
+/// <param name="Address">The address from which they were read.</param>
+/// <param name="Error">Why they could not be read; null if they were read.</param>
+/// <param name="Databases">The metrics of this page's databases, by Datasette's name, then by the metric's name without
+/// <c>litestream_</c>.</param>
+/// <param name="Operations">The operations at all replicas.</param>
 internal sealed record MetricsReport(
     string Address,
     string? Error,
@@ -239,8 +243,8 @@ internal sealed record MetricsReport(
 
 /// <param name="ReplicaType">Such as <c>s3</c>.</param>
 /// <param name="Operation">Such as <c>PUT</c>.</param>
-/// <param name="Count">How often.</param>
-/// <param name="Bytes">How many bytes; null where Litestream does not count them.</param>
+/// <param name="Count">The number of operations.</param>
+/// <param name="Bytes">The number of bytes; null if Litestream does not count them.</param>
 internal sealed record OperationReport(string ReplicaType, string Operation, double Count, double? Bytes);
 
 [JsonSourceGenerationOptions(

@@ -5,10 +5,10 @@ using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>Makes reports of what the <see cref="Sampler"/> saw; asks Litestream for nothing but its metrics.</summary>
+/// <summary>Creates reports from the samples of the <see cref="Sampler"/>; asks Litestream only for its metrics.</summary>
 internal sealed class StatusReporter : IDisposable
 {
-    /// <summary>How many lines of the log a page of databases comes with; a database's own page has all that are kept of it.</summary>
+    /// <summary>The number of log lines on the overview; a database's own page has all of its lines that are kept.</summary>
     private const int LogTail = 100;
 
     private readonly Func<ReplicationSnapshot> _read;
@@ -17,7 +17,7 @@ internal sealed class StatusReporter : IDisposable
     private readonly MetricsReporter? _metrics;
     private readonly DateTimeOffset _start;
 
-    /// <param name="read">How replication stands at the moment.</param>
+    /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
     public StatusReporter(Func<ReplicationSnapshot> read, TimeProvider time)
     {
@@ -29,10 +29,10 @@ internal sealed class StatusReporter : IDisposable
         _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
     }
 
-    /// <summary>When the databases were last looked at.</summary>
+    /// <summary>When the databases were last sampled.</summary>
     public DateTimeOffset UpdatedAt => _sampler.LastSampleAt;
 
-    /// <summary>How all databases stand, and a page of them.</summary>
+    /// <summary>Reports the state of all databases, and one page of them.</summary>
     public async Task<StatusReport> ReportAsync(StatusQuery query)
     {
         _metrics?.Prepare();
@@ -62,7 +62,7 @@ internal sealed class StatusReporter : IDisposable
                 redactor.Redact(daemon?.LastFailure),
                 daemon?.LastFailureAt,
                 daemon?.NextStartAt,
-                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Word(restart.Reason), redactor.Redact(restart.Message)))]),
+                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Name(restart.Reason), redactor.Redact(restart.Message)))]),
             replication.Credentials is { } credentials
                 ? new CredentialReport(credentials.Source, credentials.ReadAt, credentials.ChangedAt, redactor.Redact(credentials.Failure))
                 : null,
@@ -83,7 +83,7 @@ internal sealed class StatusReporter : IDisposable
             _metrics is null ? null : await _metrics.ReportAsync([.. shown.Select(database => database.Plan)]).ConfigureAwait(false));
     }
 
-    /// <summary>One database in full; null where it is not replicated.</summary>
+    /// <summary>Reports one database in full; null if it is not replicated.</summary>
     public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range)
     {
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
@@ -105,17 +105,17 @@ internal sealed class StatusReporter : IDisposable
             now);
     }
 
-    /// <summary>One database in a line; null where it is not replicated.</summary>
+    /// <summary>Reports one database in a line; null if it is not replicated.</summary>
     public async Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name)
     {
         var (_, observation) = await ObserveAsync().ConfigureAwait(false);
         return Find(observation, name) is { } database
             ? new DatabaseStateReport(
-                Wording.Word(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, _time.GetUtcNow()))
+                Wording.Name(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, _time.GetUtcNow()))
             : null;
     }
 
-    /// <summary>Whether all is safe, for machines that ask nothing else.</summary>
+    /// <summary>Reports whether everything is replicated in time, for health checks.</summary>
     public async Task<HealthReport> ReportHealthAsync()
     {
         if (_read().Plan.HealthMaxLag is not { } maxLag)
@@ -128,14 +128,14 @@ internal sealed class StatusReporter : IDisposable
         var daemon = replication.Daemon;
         if (daemon?.DownSince is { } down && now - down > maxLag)
         {
-            return new HealthReport(true, false, $"bad: Litestream is down for {Wording.Duration(now - down)}");
+            return new HealthReport(true, false, $"bad: Litestream has been down for {Wording.Duration(now - down)}");
         }
 
         var unsafeCount = observation.Databases.Count(database => UnsafeFor(database, now) > maxLag);
         var total = observation.Databases.Count;
         if (unsafeCount > 0)
         {
-            return new HealthReport(true, false, $"bad: {unsafeCount} of {total} databases have changes that are not replicated for more than {Wording.Duration(maxLag)}");
+            return new HealthReport(true, false, $"bad: {unsafeCount} of {total} databases have changes that have not been replicated for more than {Wording.Duration(maxLag)}");
         }
 
         var lag = observation.Databases.Select(database => database.Lag).OfType<TimeSpan>().DefaultIfEmpty().Max();
@@ -156,7 +156,7 @@ internal sealed class StatusReporter : IDisposable
         _metrics?.Dispose();
     }
 
-    /// <summary>What was seen last; of a Litestream that has gone down since, that it has.</summary>
+    /// <summary>The latest sample, corrected if Litestream has gone down since.</summary>
     private async Task<(ReplicationSnapshot Replication, ObservedDatabases Observation)> ObserveAsync()
     {
         var observation = await _sampler.LatestAsync().ConfigureAwait(false);
@@ -164,11 +164,11 @@ internal sealed class StatusReporter : IDisposable
         return (
             replication,
             replication.Daemon is { State: DaemonState.Waiting or DaemonState.Stopped } daemon
-                ? observation with { Databases = [.. observation.Databases.Select(database => Stopped(database, daemon.DownSince ?? _time.GetUtcNow()))] }
+                ? observation with { Databases = [.. observation.Databases.Select(database => AsStopped(database, daemon.DownSince ?? _time.GetUtcNow()))] }
                 : observation);
     }
 
-    private static DatabaseObservation Stopped(DatabaseObservation database, DateTimeOffset since) =>
+    private static DatabaseObservation AsStopped(DatabaseObservation database, DateTimeOffset since) =>
         database.State == DatabaseState.Stopped ? database : database with { State = DatabaseState.Stopped, Reason = StateReason.LitestreamDown, Since = since };
 
     private static DateTimeOffset? WrongSince(DaemonStatus? daemon, ObservedDatabases observation) =>
@@ -176,7 +176,7 @@ internal sealed class StatusReporter : IDisposable
             ? daemon.DownSince ?? observation.At
             : observation.Databases.Where(database => !Wording.IsFine(database.State)).Min(database => (DateTimeOffset?)database.Since);
 
-    // Without a lag to tell, a database is as safe as it is not failing.
+    // If the lag is unknown, the state decides.
     private TimeSpan UnsafeFor(DatabaseObservation database, DateTimeOffset now) =>
         database.Lag ?? (database.State is DatabaseState.Failing or DatabaseState.Stopped ? now - database.Since
             : database.State == DatabaseState.Replicating ? TimeSpan.Zero
@@ -207,7 +207,7 @@ internal sealed class StatusReporter : IDisposable
         database.Plan.Name,
         database.Plan.Path,
         [.. database.Plan.Replicas.Select(replica => redactor.Redact(replica.Destination))],
-        Wording.Word(database.State),
+        Wording.Name(database.State),
         database.Since,
         redactor.Redact(database.Error),
         database.Evidence.TakenTxid,
@@ -222,7 +222,7 @@ internal sealed class StatusReporter : IDisposable
         sparklines);
 
     private static ReasonReport Report(StateReason reason, Evidence evidence, Redactor redactor) => new(
-        Wording.Word(reason),
+        Wording.Name(reason),
         redactor.Redact(Wording.Explain(reason, evidence)),
         evidence.ChangedAt,
         evidence.AskedAt,
@@ -232,7 +232,7 @@ internal sealed class StatusReporter : IDisposable
         evidence.Activity is { Operation.Length: > 0 } activity ? $"{activity.Operation}: {activity.Phase}" : null,
         evidence.Activity?.StartedAt);
 
-    // Loops: LINQ over such values is compiled when it first runs, and the first page would wait for that.
+    // Loops, since LINQ over value types is compiled at its first use, which would delay the first page.
     private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)
     {
         const int samplesPerPoint = 6;

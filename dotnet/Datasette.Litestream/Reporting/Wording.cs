@@ -5,7 +5,7 @@ using Datasette.Litestream.Observation;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>Every figure in words, and how replication stands in sentences. Nothing else puts a figure into words.</summary>
+/// <summary>Puts figures into words, and the state of replication into sentences. No other code does.</summary>
 internal static class Wording
 {
     public const string Unknown = "–";
@@ -14,7 +14,7 @@ internal static class Wording
 
     private static readonly string[] SizeUnits = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-    /// <summary>Whether a state is as it should be.</summary>
+    /// <summary>Whether a state is good.</summary>
     public static bool IsFine(DatabaseState state) => state is DatabaseState.Replicating or DatabaseState.Starting;
 
     /// <summary>The first line of the page.</summary>
@@ -28,60 +28,60 @@ internal static class Wording
             { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
                 $"Litestream has been down since {Clock(down)}, and nothing is replicated. It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
             { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
-            _ when wrong.Count > 0 => Complain(wrong, databases.Count),
-            _ => $"{All(databases.Count)} replicated{Safe(databases, now)}.",
+            _ when wrong.Count > 0 => DescribeProblems(wrong, databases.Count),
+            _ => $"{All(databases.Count)} replicated{DescribeSafety(databases, now)}.",
         };
     }
 
     /// <summary>One database in a line.</summary>
     public static string Describe(DatabaseObservation database, DateTimeOffset now) => database.State switch
     {
-        DatabaseState.Replicating => $"replicated{Safe([database], now)}",
+        DatabaseState.Replicating => $"replicated{DescribeSafety([database], now)}",
         DatabaseState.Starting => "being replicated for the first time",
         DatabaseState.Behind => $"behind: the oldest change has waited for {Duration(database.Lag ?? TimeSpan.Zero)}",
-        _ => $"{Word(database.State)} since {Clock(database.Since)}",
+        _ => $"{Name(database.State)} since {Clock(database.Since)}",
     };
 
     /// <summary>A state as reports and metrics name it.</summary>
-    public static string Word(DatabaseState state) => state.ToString().ToLowerInvariant();
+    public static string Name(DatabaseState state) => state.ToString().ToLowerInvariant();
 
     /// <summary>A reason as reports name it, such as <c>all_replicated</c>.</summary>
-    public static string Word(StateReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
+    public static string Name(StateReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
 
-    /// <summary>Why a database is in its state, from the figures that it was concluded from.</summary>
+    /// <summary>Explains why a database is in its state, from the figures from which the state was derived.</summary>
     public static string Explain(StateReason reason, Evidence evidence) => reason switch
     {
-        StateReason.AllReplicated => "Litestream took the database after its last change, and all that it took is at the replica.",
-        StateReason.OnTheWay => $"What was written after {Moment(evidence.ReplicatedUntil)} is not at the replica yet, which is usual for a few seconds.",
-        StateReason.NoErrorLogged => "Litestream 0.3 cannot be asked what it has replicated. Its log tells of no error.",
-        StateReason.NothingReplicatedYet => "Nothing was seen at the replica yet.",
+        StateReason.AllReplicated => "Litestream synced the database after its last change, and everything that it synced is at the replica.",
+        StateReason.OnTheWay => $"Changes after {Moment(evidence.ReplicatedUntil)} are not at the replica yet, which is normal for a few seconds.",
+        StateReason.NoErrorLogged => "Litestream 0.3 cannot report what it has replicated. Its log contains no error.",
+        StateReason.NothingReplicatedYet => "Nothing is known to be at the replica yet.",
         StateReason.WaitingTooLong =>
-            $"What was written after {Moment(evidence.ReplicatedUntil)} is not at the replica, and has waited for longer than is usual.",
+            $"Changes after {Moment(evidence.ReplicatedUntil)} are not at the replica, and have waited for longer than usual.",
         StateReason.SyncFailed => "Litestream logged that it cannot read the database's changes, and has read none since.",
         StateReason.ErrorLogged => "Litestream logged an error, and has reported no success since.",
         StateReason.ErrorReported => "Litestream reports that its last sync of the database failed.",
-        StateReason.LitestreamDown => "Litestream does not run.",
-        StateReason.ReplicationStopped => "Litestream runs, but has stopped replicating this database.",
+        StateReason.LitestreamDown => "Litestream is not running.",
+        StateReason.ReplicationStopped => "Litestream is running, but has stopped replicating this database.",
         _ => evidence.Activity is { IsActive: true, StartedAt: { } start }
-            ? $"Litestream does not say how the database stands. It has been busy with it since {Clock(start)}."
-            : "Litestream does not say how the database stands.",
+            ? $"Litestream does not report the state of the database. It has been busy with it since {Clock(start)}."
+            : "Litestream does not report the state of the database.",
     };
 
     /// <summary>A reason as reports and metrics name it.</summary>
-    public static string Word(RestartReason reason) => reason switch
+    public static string Name(RestartReason reason) => reason switch
     {
         RestartReason.FailedStart => "failed start",
         _ => reason.ToString().ToLowerInvariant(),
     };
 
-    /// <summary>One database's own page starts with this.</summary>
+    /// <summary>The first line of a database's own page.</summary>
     public static string Summarize(DatabaseObservation database, string? error, DateTimeOffset now)
     {
         var line = Describe(database, now);
         return $"{char.ToUpperInvariant(line[0])}{line[1..]}{(error is null ? "." : $": {error}")}";
     }
 
-    /// <summary>Whether a state is as it should be; null where that is yet to be seen.</summary>
+    /// <summary>Whether a state is good; null if that is not known yet.</summary>
     public static bool? IsHealthy(DatabaseState state) => state switch
     {
         DatabaseState.Replicating => true,
@@ -122,10 +122,10 @@ internal static class Wording
     public static string Count(double? number) => number?.ToString("#,0", CultureInfo.InvariantCulture) ?? Unknown;
 
     /// <summary>Such as <c>3 s ago</c>.</summary>
-    public static string Ago(DateTimeOffset? moment, DateTimeOffset now) => Apart(moment, now, "", " ago");
+    public static string Ago(DateTimeOffset? moment, DateTimeOffset now) => RelativeTime(moment, now, "", " ago");
 
     /// <summary>Such as <c>for 3 s</c>.</summary>
-    public static string For(DateTimeOffset? moment, DateTimeOffset now) => Apart(moment, now, "for ", "");
+    public static string For(DateTimeOffset? moment, DateTimeOffset now) => RelativeTime(moment, now, "for ", "");
 
     /// <summary>Such as <c>2026-05-01 12:00:00 UTC</c>.</summary>
     public static string Exact(DateTimeOffset moment) => $"{DateAndTime(moment)} UTC";
@@ -137,18 +137,20 @@ internal static class Wording
     public static string Line(RestartReport restart) =>
         $"{Exact(restart.At)}: {restart.Reason}{(restart.Message.Length > 0 ? $" – {restart.Message}" : "")}";
 
-    /// <summary>What a page says once nobody has answered it; all that it shows is as it was when it was made.</summary>
-    public static string Lost(DateTimeOffset now) => $"No answer from Datasette since {Exact(now)}; what is shown is from then.";
+    /// <summary>
+    /// What a page says when Datasette no longer answers: it still shows the state at the time when it was made.
+    /// </summary>
+    public static string ConnectionLost(DateTimeOffset now) => $"No answer from Datasette since {Exact(now)}. This page shows the state at that time.";
 
-    /// <summary>What is said where a name is asked for that is not replicated.</summary>
+    /// <summary>The message for a name that is not replicated.</summary>
     public static string NotReplicated(string name) => $"{name} is not replicated";
 
-    private static string Complain(List<DatabaseObservation> wrong, int total)
+    private static string DescribeProblems(List<DatabaseObservation> wrong, int total)
     {
         var worst = wrong.MinBy(database => database.Since)!;
         var names = string.Join(", ", wrong.Take(MaxNames).Select(database => database.Plan.Name));
         var more = wrong.Count > MaxNames ? $" and {wrong.Count - MaxNames} more" : "";
-        var states = string.Join(" or ", wrong.Select(database => Word(database.State)).Distinct());
+        var states = string.Join(" or ", wrong.Select(database => Name(database.State)).Distinct());
         return total == 1
             ? $"The database {names} has been {states} since {Clock(worst.Since)}."
             : $"{wrong.Count} of {total} databases {(wrong.Count == 1 ? "has" : "have")} been {states} since {Clock(worst.Since)}: {names}{more}.";
@@ -156,8 +158,8 @@ internal static class Wording
 
     private static string All(int count) => count == 1 ? "The database is" : $"All {count} databases are";
 
-    // What was written before the earliest of the last syncs, or is not waiting, is safe.
-    private static string Safe(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
+    // Everything written before the earliest of the databases' last syncs is safe.
+    private static string DescribeSafety(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
     {
         DateTimeOffset? earliest = null;
         foreach (var database in databases)
@@ -173,14 +175,14 @@ internal static class Wording
         return earliest is { } safe ? $"; what was written until {Duration(now > safe ? now - safe : TimeSpan.Zero)} ago is safe" : "";
     }
 
-    private static string Apart(DateTimeOffset? moment, DateTimeOffset now, string before, string after)
+    private static string RelativeTime(DateTimeOffset? moment, DateTimeOffset now, string before, string after)
     {
         if (moment is not { } known)
         {
             return Unknown;
         }
 
-        // Whole seconds; two clocks are never quite the same.
+        // Whole seconds, since the clocks of the server and the browser may differ slightly.
         var seconds = Math.Truncate((now - known).TotalSeconds);
         var time = TimeSpan.FromSeconds(Math.Abs(seconds));
         var words = seconds is > -60 and < 60 ? $"{time.Seconds} s" : Duration(time);

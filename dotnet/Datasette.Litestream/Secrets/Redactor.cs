@@ -6,22 +6,22 @@ using System.Text.RegularExpressions;
 namespace Datasette.Litestream.Secrets;
 
 /// <summary>
-/// Takes secrets out of text that leaves the process: logs, pages, JSON, messages. It knows every secret value in use,
-/// as written, percent-encoded and as JSON escapes it, and takes the password out of any URL whatever its value.
+/// Removes secrets from text that leaves the process: logs, pages, JSON, messages. It knows every secret value in use, in its
+/// plain, percent-encoded and JSON-escaped forms, and also masks the password in every URL.
 /// </summary>
 internal sealed partial class Redactor
 {
-    /// <summary>What stands where a secret stood.</summary>
+    /// <summary>The replacement for a secret.</summary>
     public const string Mask = "***";
 
-    /// <summary>Shorter values are no secrets, and taking them out would make any text unreadable.</summary>
+    /// <summary>Shorter values are not treated as secrets, since masking them would make any text unreadable.</summary>
     public const int MinSecretLength = 4;
 
     private readonly string[] _forms;
 
     public Redactor(IEnumerable<string> secrets)
     {
-        // Longest first: a secret that contains another one goes as a whole.
+        // Longest first, so that a secret that contains another one is masked as a whole.
         _forms = [.. secrets
             .Where(secret => secret.Length >= MinSecretLength)
             .SelectMany(secret => new[]
@@ -31,7 +31,7 @@ internal sealed partial class Redactor
                 Uri.UnescapeDataString(secret),
                 JsonEncodedText.Encode(secret).Value,
 
-                // Go, whose JSON is Litestream's log, escapes no more than it must.
+                // Go writes the JSON of Litestream's log, and escapes only what it must.
                 JsonEncodedText.Encode(secret, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).Value,
             })
             .Where(form => form.Length >= MinSecretLength)
@@ -39,7 +39,7 @@ internal sealed partial class Redactor
             .OrderByDescending(form => form.Length)];
     }
 
-    /// <summary>The same text, with <see cref="Mask"/> in place of each secret.</summary>
+    /// <summary>Replaces each secret in a text with <see cref="Mask"/>.</summary>
     [return: NotNullIfNotNull(nameof(text))]
     public string? Redact(string? text)
     {
@@ -56,7 +56,7 @@ internal sealed partial class Redactor
         return UrlPassword().Replace(text, $"$1{Mask}@");
     }
 
-    // The user name stays: it tells accounts apart. The password runs to the last @ before the path.
+    // The user name stays, since it distinguishes accounts. The password ends at the last @ before the path.
     [GeneratedRegex(@"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:""]*:)[^\s/""]*@")]
     private static partial Regex UrlPassword();
 }

@@ -1,8 +1,8 @@
 namespace Datasette.Litestream.Secrets;
 
 /// <summary>
-/// The secrets that may stand in a text now: those of the configuration, those of the credentials in use, and those of
-/// earlier credentials, for as long as a line of Litestream's log that is kept can be as old as they are. Immutable.
+/// The secrets that may occur in a text now: those of the configuration, those of the current credentials, and those of earlier
+/// credentials as long as a kept line of Litestream's log may contain them. Immutable.
 /// </summary>
 internal sealed class SecretCollection
 {
@@ -10,7 +10,7 @@ internal sealed class SecretCollection
     private readonly IReadOnlyCollection<string> _current;
     private readonly (IReadOnlyCollection<string> Secrets, long ReplacedAt)[] _replaced;
 
-    /// <param name="permanent">Those of the configuration.</param>
+    /// <param name="permanent">The secrets of the configuration.</param>
     public SecretCollection(IReadOnlyCollection<string> permanent)
         : this(permanent, [], [])
     {
@@ -25,13 +25,14 @@ internal sealed class SecretCollection
         Redactor = new Redactor([.. permanent, .. current, .. replaced.SelectMany(old => old.Secrets)]);
     }
 
-    /// <summary>Takes all of them out of text.</summary>
+    /// <summary>Removes all of them from text.</summary>
     public Redactor Redactor { get; }
 
-    /// <summary>The same with new credentials in place of those in use.</summary>
-    /// <param name="secrets">Those of the new credentials.</param>
-    /// <param name="line">How many lines the log has had by now.</param>
-    /// <param name="keptLines">How many lines are kept: what was replaced that many lines ago can stand in none of them.</param>
+    /// <summary>A copy with new credentials in place of the current ones.</summary>
+    /// <param name="secrets">The secrets of the new credentials.</param>
+    /// <param name="line">The number of log lines so far.</param>
+    /// <param name="keptLines">How many lines are kept: secrets that were replaced that many lines ago cannot occur in
+    /// them.</param>
     public SecretCollection Replace(IReadOnlyCollection<string> secrets, long line, int keptLines) => new(
         _permanent,
         secrets,

@@ -2,11 +2,11 @@ using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.Secrets;
 
-/// <summary>Masks the secrets of a document by their keys, whatever their values.</summary>
+/// <summary>Masks the secrets of a document by their keys.</summary>
 internal static class SecretMask
 {
-    /// <summary>Puts <see cref="Redactor.Mask"/> in place of every value whose key is a secret's, at any depth.</summary>
-    /// <param name="document">Is changed.</param>
+    /// <summary>Replaces the value of every secret key with <see cref="Redactor.Mask"/>, at any depth.</summary>
+    /// <param name="document">The document, which is modified.</param>
     /// <param name="isSecret">Whether a key's value is a secret.</param>
     public static void Apply(JsonNode document, Func<string, bool> isSecret)
     {

@@ -5,12 +5,12 @@ namespace Datasette.Litestream.Secrets;
 /// <summary>A setting whose value is a secret: no message ever shows it.</summary>
 internal static class SecretText
 {
-    /// <summary>The secret; null where the value is no text, or empty.</summary>
+    /// <summary>The secret; null if the value is not text, or is empty.</summary>
     public static string? Of(JsonElement value) =>
-        // {"$file": …} hands over the file's last line break too.
+        // {"$file": …} includes the file's last line break.
         value.ValueKind == JsonValueKind.String && value.GetString()!.Trim() is { Length: > 0 } text ? text : null;
 
-    /// <summary>What a value is, without the value.</summary>
+    /// <summary>Describes the type of a value without showing the value.</summary>
     public static string DescribeType(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Object => "a mapping",

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Keeps the page as new as what Datasette answers at its address. The page is complete without this, and every text is
- * Datasette's: what differs in the answer is changed here by idiomorph, and all else stays as it is, with what is selected
- * of it, the focus, what is open and the place on the page.
+ * Keeps the page up to date with Datasette's answer at its address. The page is complete without this, and every text is
+ * Datasette's: idiomorph changes what differs in the answer. Everything else stays, including the selection,
+ * the focus, open details and the scroll position.
  */
 
 /**
@@ -11,14 +11,14 @@
  */
 
 const EVERY = 5000;
-/** Within ten seconds the page is to say that nobody answers: one wait, and one request that is given up. */
+/** The page must say within ten seconds that Datasette does not answer: one wait, and one request that times out. */
 const PATIENCE = 4000;
 
 const main = /** @type {HTMLElement} */ (document.querySelector("main.litestream"));
 let busy = false;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
-/** Where in which chart the pointer is, from 0 to 1. @type {{ chart: string | undefined, part: number } | null} */
+/** The chart that the pointer is in, and its position there, from 0 to 1. @type {{ chart: string | undefined, part: number } | null} */
 let pointed = null;
 
 async function refresh() {
@@ -32,7 +32,7 @@ async function refresh() {
     else reveal("[data-lost]");
 }
 
-/** The same part of the page as it is now. */
+/** The current version of this part of the page. */
 async function ask() {
     const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -43,7 +43,7 @@ async function ask() {
 
 /** @param {Element} fresh */
 function show(fresh) {
-    // Spoken by a screen reader where something has happened, and not because a second has passed.
+    // A screen reader should announce a change of state, but not that a second has passed.
     const [was, is] = [main, fresh].map((element) => /** @type {HTMLElement | null} */ (element.querySelector("[data-summary]")));
     if (was?.dataset.state === is?.dataset.state && was?.dataset.healthy === is?.dataset.healthy) is?.setAttribute("aria-live", "off");
     const focused = document.activeElement;
@@ -54,7 +54,7 @@ function show(fresh) {
             beforeAttributeUpdated: (/** @type {string} */ name, /** @type {Element} */ element) => !(name === "open" && element.tagName === "DETAILS"),
         },
     });
-    // A row that moves loses the focus where the browser cannot move it.
+    // A row that moves loses the focus if the browser cannot move the element.
     if (focused instanceof HTMLElement && focused !== document.activeElement && main.contains(focused)) focused.focus({ preventScroll: true });
     read();
 }
@@ -73,7 +73,7 @@ function point(event) {
     read();
 }
 
-/** Shows the reading that the pointer is at, and no other. */
+/** Shows only the reading at the pointer. */
 function read() {
     for (const chart of /** @type {NodeListOf<SVGElement>} */ (main.querySelectorAll("[data-chart]"))) {
         const cursor = chart.querySelector("[data-cursor]");
@@ -98,7 +98,7 @@ function offerCopy() {
     if (!command) return;
     reveal("[data-copy]");
     main.querySelector("[data-copy]")?.addEventListener("click", async () => {
-        // Without HTTPS a page may not write to the clipboard; what is selected can be copied.
+        // Without HTTPS a page may not write to the clipboard; the user can copy the selection.
         getSelection()?.selectAllChildren(command);
         const isCopied = navigator.clipboard
             ? await navigator.clipboard.writeText(command.textContent ?? "").then(() => true, () => false)

@@ -92,18 +92,18 @@ public sealed class CredentialSettingSpecs
         Plans.From($$"""{"credentials-file": "f", "credentials-refresh-interval": {{interval}}}""").AssertProblems(
             $"{Key}.credentials-refresh-interval: expected a duration above zero such as 10s, 1m30s or a number of seconds, got {came}");
 
-    // A timer takes no more than seven weeks, and would throw long after the start.
+    // A .NET timer throws for more than about seven weeks, and would do so long after the start.
     [TestMethod]
     public void The_interval_is_a_month_at_the_most() =>
         Plans.From("""{"credentials-file": "f", "credentials-refresh-interval": 5000000}""").AssertProblems(
-            $"{Key}.credentials-refresh-interval: expected 720h at the most, got 1388h53m20s");
+            $"{Key}.credentials-refresh-interval: expected 720h at most, got 1388h53m20s");
 
     [TestMethod]
     [DataRow("credentials-refresh-interval", "60")]
     [DataRow("on-refresh-failure", "\"keep\"")]
     public void What_refreshes_nothing_is_an_error(string key, string value) =>
         Plans.From($$"""{"{{key}}": {{value}}}""").AssertProblems(
-            $"{Key}.{key}: is of use only beside credentials-file or credentials-command; add one of them or take it out");
+            $"{Key}.{key}: has no effect without credentials-file or credentials-command; add one of them or remove it");
 
     [TestMethod]
     [DataRow("""{"credentials-file": "f", "credentials-command": "c", "credentials-refresh-interval": 60}""", "credentials-command", "credentials-file")]

@@ -61,7 +61,7 @@ public sealed class DatabaseSettingSpecs
         planned.AssertProblems();
         Assert.Contains("\n  busy-timeout: \"1m30s\"\n", planned.Yaml(ReleaseLine.V05));
         planned.Check(Planned.V03);
-        planned.AssertProblems($"{Key}.busy-timeout: Litestream 0.3.13 has no such setting and would ignore it; take it out, or run Litestream 0.5");
+        planned.AssertProblems($"{Key}.busy-timeout: Litestream 0.3.13 has no such setting and would ignore it; remove it, or run Litestream 0.5");
     }
 
     [TestMethod]

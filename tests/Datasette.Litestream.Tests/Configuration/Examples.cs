@@ -3,10 +3,10 @@ using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream.Tests.Configuration;
 
-/// <summary>Values for settings, as JSON, from what the <see cref="SettingsTable"/> says of each.</summary>
+/// <summary>Example values for settings, as JSON, derived from the <see cref="SettingsTable"/>.</summary>
 internal static class Examples
 {
-    /// <summary>Two values that it takes, neither of them its default.</summary>
+    /// <summary>Two valid values other than its default.</summary>
     public static (string First, string Second) Right(Setting setting) => setting.Kind switch
     {
         // Both are types whose place is a bucket.
@@ -25,7 +25,7 @@ internal static class Examples
         _ => throw new ArgumentOutOfRangeException(nameof(setting)),
     };
 
-    /// <summary>A value that it refuses.</summary>
+    /// <summary>An invalid value.</summary>
     public static string Wrong(Setting setting) => setting.Kind switch
     {
         SettingKind.Flag => "\"true\"",

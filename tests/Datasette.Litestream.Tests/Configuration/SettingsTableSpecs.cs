@@ -4,7 +4,7 @@ using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream.Tests.Configuration;
 
-/// <summary>What holds for every row of the table, and so for one that is new.</summary>
+/// <summary>Checks every row of the table, including new ones.</summary>
 [TestClass]
 public sealed class SettingsTableSpecs
 {
@@ -44,7 +44,7 @@ public sealed class SettingsTableSpecs
 
         foreach (var releaseLine in new[] { ReleaseLine.V03, ReleaseLine.V05 }.Where(releaseLine => setting.ReleaseLines.HasFlag(releaseLine)))
         {
-            // Which 0.5 takes, and does nothing with.
+            // 0.5 accepts it, and ignores it.
             if ((key, releaseLine) != ("name", ReleaseLine.V05))
             {
                 Assert.AreNotEqual(one.Yaml(releaseLine), other.Yaml(releaseLine), $"{key} does not reach the litestream.yml of {releaseLine}.");
@@ -132,7 +132,7 @@ public sealed class SettingsTableSpecs
         return members.ToJsonString();
     }
 
-    /// <summary>What has to stand beside a setting.</summary>
+    /// <summary>The other settings that a setting requires.</summary>
     private static string Beside(string place, string key) => (place, key) switch
     {
         ("plugin", "access-key-id" or "secret-access-key" or "session-token") => """{"access-key-id": "AKIAFAKE", "secret-access-key": "fake"}""",
@@ -147,10 +147,10 @@ public sealed class SettingsTableSpecs
 
     private static string Describe(ReplicationPlan plan) => JsonSerializer.Serialize(plan) + JsonSerializer.Serialize<object?>(plan.Credentials);
 
-    /// <summary>Where settings stand.</summary>
-    /// <param name="Name">For a test's name.</param>
+    /// <summary>A place for settings.</summary>
+    /// <param name="Name">The name for a test's name.</param>
     /// <param name="Scope">The settings.</param>
-    /// <param name="Path">The key path of the mapping that they stand in.</param>
-    /// <param name="Plan">Plans with that mapping.</param>
+    /// <param name="Path">The key path of the mapping that contains them.</param>
+    /// <param name="Plan">Creates a plan with that mapping.</param>
     private sealed record Place(string Name, SettingsScope Scope, string Path, Func<string, Planned> Plan);
 }

@@ -117,7 +117,7 @@ public sealed class TopLevelSettingSpecs
     [DataRow("shutdown-timeout", "-1", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got -1")]
     [DataRow("shutdown-timeout", "1e30", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got 1e30")]
     [DataRow("shutdown-timeout", "\"10 s\"", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got \"10 s\"")]
-    [DataRow("shutdown-timeout", "\"721h\"", "expected 720h at the most, got 721h")]
+    [DataRow("shutdown-timeout", "\"721h\"", "expected 720h at most, got 721h")]
     [DataRow("shutdown-timeout", "[]", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got a list")]
     public void A_value_of_the_wrong_kind_says_what_was_expected_and_what_came(string key, string value, string message) =>
         Plans.From($$"""{"{{key}}": {{value}}}""").AssertProblems($"{Key}.{key}: {message}");
@@ -147,7 +147,7 @@ public sealed class TopLevelSettingSpecs
             Plans.InMemory("scratch")).AssertProblems(
             $"{Key}.colour: unknown key",
             $"{Key}.access-key-id: expected text, got a number",
-            $"{Key}.credentials-refresh-interval: is of use only beside credentials-file or credentials-command; add one of them or take it out",
+            $"{Key}.credentials-refresh-interval: has no effect without credentials-file or credentials-command; add one of them or remove it",
             $"{Key}.secret-access-key: is missing beside access-key-id; add it",
             $"{Key}.metrics-addr: expected HOST:PORT such as 127.0.0.1:9090, got \"here\"",
             $"{Key}.shutdown-timeout: expected a duration above zero such as 10s, 1m30s or a number of seconds, got 0",

@@ -52,7 +52,7 @@ public sealed class VariableSpecs
         Plans.FromReplica("s3://$ONE/$FIFTH").AssertProblems(
             $"{Key}: the environment variable ONE is not set", $"{Key}: the environment variable FIFTH is not set");
 
-    // A value of the environment may be any part of a URL, so only the plugin's own variables are encoded.
+    // An environment variable may contain any part of a URL, so only the plugin's own variables are encoded.
     [TestMethod]
     public void A_value_is_not_expanded_again()
     {
@@ -110,7 +110,7 @@ public sealed class VariableSpecs
         Assert.AreEqual($"/backup/{expected}", Plans.FromReplica($"file:///backup/${{DB_NAME}}{suffix}", name).Replica.Destination);
         Assert.AreEqual($"/backup/{expected}", Plans.FromReplica($$"""{"path": "/backup/${DB_NAME}{{suffix}}"}""", name).Replica.Destination);
 
-        // Litestream reads a URL as RFC 3986 has it, and so does Uri once dots are out of the way.
+        // Litestream parses a URL according to RFC 3986, and so does Uri if the path contains no dots.
         var url = Plans.FromReplica($"s3://bucket/_${{DB_NAME}}{suffix}", name).Replica.Settings["url"]!.GetValue<string>();
         Assert.AreEqual($"/_{expected}", Uri.UnescapeDataString(new Uri(url).AbsolutePath));
         Assert.AreEqual("", new Uri(url).Query + new Uri(url).Fragment);

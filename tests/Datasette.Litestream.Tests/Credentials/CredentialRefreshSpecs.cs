@@ -137,7 +137,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
         {
             await _clock.PassAsync(Interval);
 
-            // It waits again: that refresh is over.
+            // It waits again, so that refresh has ended.
             await _clock.IsAwaitedAsync(Interval);
         }
     }

@@ -2,20 +2,20 @@ using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Daemon;
 
-/// <summary>A clock that fails when a test says so: a stand-in for whatever nobody thought of.</summary>
+/// <summary>A clock that fails on demand, to simulate an unexpected fault.</summary>
 internal sealed class FaultyClock(TestClock clock) : TimeProvider
 {
     public const string Message = "the clock is broken";
 
     private int _until = int.MaxValue;
 
-    /// <summary>Looks at the clock until one fails; once.</summary>
+    /// <summary>The number of calls until one fails; it fails once.</summary>
     public int FailsAfter
     {
         set => Volatile.Write(ref _until, value);
     }
 
-    /// <summary>Whether every look fails.</summary>
+    /// <summary>Whether every call fails.</summary>
     public bool IsBroken { get; set; }
 
     /// <summary>Whether it has failed.</summary>

@@ -4,7 +4,7 @@ using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Daemon;
 
-/// <summary>On a control socket that nobody listens on.</summary>
+/// <summary>Tests with a control socket that no process listens on.</summary>
 [TestClass]
 public sealed class HeartbeatSpecs : IDisposable
 {

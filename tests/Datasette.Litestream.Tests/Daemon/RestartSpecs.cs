@@ -4,22 +4,22 @@ using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Daemon;
 
-/// <summary>What is remembered of restarts.</summary>
+/// <summary>The history of restarts.</summary>
 [TestClass]
 public sealed class RestartSpecs
 {
     [TestMethod]
     public async Task Each_has_its_reason_and_time()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings());
-        var crashed = stage.Clock.Now;
-        await stage.KillAsync(supervisor);
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings());
+        var crashed = fixture.Clock.Now;
+        await fixture.KillAsync(supervisor);
         Assert.AreEqual(crashed, supervisor.Status.DownSince);
-        await stage.PassToNextStartAsync(supervisor);
+        await fixture.PassToNextStartAsync(supervisor);
         Assert.IsNull(supervisor.Status.DownSince);
-        var refused = stage.Clock.Now;
-        await supervisor.RestartAsync(stage.Settings("fail-from=3 log=refused")).InTimeAsync();
+        var refused = fixture.Clock.Now;
+        await supervisor.RestartAsync(fixture.Settings("fail-from=3 log=refused")).InTimeAsync();
         var restarts = supervisor.Status.Restarts;
         CollectionAssert.AreEqual(
             new[] { (RestartReason.FailedStart, refused), (RestartReason.Credentials, refused), (RestartReason.Crash, crashed) },
@@ -30,39 +30,39 @@ public sealed class RestartSpecs
         Assert.AreEqual(refused, supervisor.Status.DownSince);
     }
 
-    /// <summary>As long as the shutdown timeout, and no shorter: what was written last is to be replicated with the old credentials.</summary>
+    /// <summary>The full shutdown timeout, since the last changes must be replicated with the old credentials.</summary>
     [TestMethod]
     public async Task New_credentials_end_Litestream_as_a_stop_does_and_tell_what_went_wrong()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings("ignore-sigterm"));
-        var first = stage.Started.Single();
-        var restarted = supervisor.RestartAsync(stage.Settings("ignore-sigterm"));
-        await stage.Clock.IsAwaitedAsync(Stage.ShutdownTimeout);
-        stage.Clock.Advance(Stage.ShutdownTimeout - TimeSpan.FromMilliseconds(1));
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("ignore-sigterm"));
+        var first = fixture.Started.Single();
+        var restarted = supervisor.RestartAsync(fixture.Settings("ignore-sigterm"));
+        await fixture.Clock.IsAwaitedAsync(DaemonFixture.ShutdownTimeout);
+        fixture.Clock.Advance(DaemonFixture.ShutdownTimeout - TimeSpan.FromMilliseconds(1));
         Assert.IsTrue(ProcessIdentity.Of(first) is { IsRunning: true });
-        stage.Clock.Advance(TimeSpan.FromMilliseconds(1));
+        fixture.Clock.Advance(TimeSpan.FromMilliseconds(1));
         await restarted.InTimeAsync();
         StringAssert.StartsWith(
             supervisor.Status.Restarts.Single().Message,
-            $"There were new credentials. Litestream did not end within {Stage.ShutdownTimeout.TotalSeconds} s and was killed");
+            $"There were new credentials. Litestream did not end within {DaemonFixture.ShutdownTimeout.TotalSeconds} s and was killed");
     }
 
     [TestMethod]
     public async Task A_failed_start_after_another_does_not_move_the_time_since_when_it_is_down()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings("fail-from=2"));
-        var down = stage.Clock.Now;
-        var next = await stage.KillAsync(supervisor);
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("fail-from=2"));
+        var down = fixture.Clock.Now;
+        var next = await fixture.KillAsync(supervisor);
         for (var failures = 1; failures <= 3; failures++)
         {
-            stage.Clock.Advance(next);
-            next = await stage.FailsAsync(supervisor, failures);
+            fixture.Clock.Advance(next);
+            next = await fixture.FailsAsync(supervisor, failures);
         }
 
         Assert.AreEqual(down, supervisor.Status.DownSince);
-        Assert.AreEqual(stage.Clock.Now, supervisor.Status.LastFailureAt);
+        Assert.AreEqual(fixture.Clock.Now, supervisor.Status.LastFailureAt);
     }
 
     [TestMethod]

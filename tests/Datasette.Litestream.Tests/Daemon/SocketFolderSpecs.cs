@@ -115,7 +115,7 @@ public sealed class SocketFolderSpecs
 
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>What a killed Datasette leaves: a socket that nobody listens on.</summary>
+    /// <summary>Creates what a killed Datasette leaves: a socket that no process listens on.</summary>
     private static string Leave(TemporaryFolder temporary)
     {
         var path = Directory.CreateDirectory(temporary["datasette-litestream-0123456789ab"], OwnerOnly).FullName;

@@ -10,52 +10,52 @@ public sealed class StopSpecs
     [TestMethod]
     public async Task It_ends_gracefully()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings());
-        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-        Assert.AreEqual(new DaemonStatus(DaemonState.Stopped) { DownSince = stage.Clock.Now }, supervisor.Status);
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings());
+        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.AreEqual(new DaemonStatus(DaemonState.Stopped) { DownSince = fixture.Clock.Now }, supervisor.Status);
         Assert.IsNull(supervisor.Status.Socket);
     }
 
     [TestMethod]
     public async Task Where_SIGCHLD_is_ignored_and_its_exit_code_with_it_its_log_tells_success()
     {
-        using var stage = new Stage();
+        using var fixture = new DaemonFixture();
         using var ignored = new IgnoredChildSignal();
-        var supervisor = await stage.RunAsync(stage.Settings());
-        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-        Assert.HasCount(1, stage.Started);
+        var supervisor = await fixture.RunAsync(fixture.Settings());
+        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.HasCount(1, fixture.Started);
     }
 
     [TestMethod]
     public async Task Where_SIGCHLD_is_ignored_one_that_does_not_say_that_it_succeeded_starts_a_last_time()
     {
-        using var stage = new Stage();
+        using var fixture = new DaemonFixture();
         using var ignored = new IgnoredChildSignal();
-        var supervisor = await stage.RunAsync(stage.Settings("exit-code=3"));
+        var supervisor = await fixture.RunAsync(fixture.Settings("exit-code=3"));
         Assert.AreEqual(
             "Litestream ended with no exit code when it was stopped; its last changes may not be replicated yet.",
-            await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-        Assert.HasCount(2, stage.Started);
+            await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.HasCount(2, fixture.Started);
     }
 
     [TestMethod]
     public async Task An_exit_code_is_reported()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings("exit-code=3"));
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("exit-code=3"));
         Assert.AreEqual(
             "Litestream ended with exit code 3 when it was stopped; its last changes may not be replicated yet.",
-            await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+            await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
     }
 
     [TestMethod]
     public async Task One_that_ignores_SIGTERM_is_killed_after_the_timeout()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings("ignore-sigterm"));
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("ignore-sigterm"));
         var stopped = supervisor.StopAsync(TimeSpan.FromSeconds(7.5));
-        await stage.Clock.PassAsync(seconds: 7.5);
+        await fixture.Clock.PassAsync(seconds: 7.5);
         Assert.AreEqual(
             "Litestream did not end within 7.5 s and was killed; its last changes may not be replicated yet.", await stopped.InTimeAsync());
     }
@@ -63,54 +63,54 @@ public sealed class StopSpecs
     [TestMethod]
     public async Task A_control_socket_that_does_not_answer_takes_no_time_of_its_own()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings("mute-after=0 ignore-sigterm"));
-        var begin = stage.Clock.Now;
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("mute-after=0 ignore-sigterm"));
+        var begin = fixture.Clock.Now;
         var stopped = supervisor.StopAsync(TimeSpan.FromSeconds(9));
-        await stage.Clock.PassAsync(seconds: 3);
-        await stage.Clock.PassAsync(seconds: 6);
+        await fixture.Clock.PassAsync(seconds: 3);
+        await fixture.Clock.PassAsync(seconds: 6);
         StringAssert.Contains(await stopped.InTimeAsync(), "did not end within 9 s");
-        Assert.AreEqual(TimeSpan.FromSeconds(9), stage.Clock.Now - begin);
+        Assert.AreEqual(TimeSpan.FromSeconds(9), fixture.Clock.Now - begin);
     }
 
     [TestMethod]
     public async Task A_database_that_was_never_synced_is_synced_before_the_end()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings($"never-synced syncs={stage.Folder["syncs"]}"));
-        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-        AssertSynced(stage);
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings($"never-synced syncs={fixture.Folder["syncs"]}"));
+        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        AssertSynced(fixture);
     }
 
     [TestMethod]
     public async Task One_without_a_control_socket_is_given_its_opening_time_from_when_it_was_ready()
     {
-        using var stage = new Stage();
-        var go = stage.Folder["go"];
-        var supervisor = stage.Supervise(
-            stage.Script($"trap 'exit 0' TERM; until [ -e {go} ]; do sleep 0.01; done; ready; while :; do sleep 0.01; done")
+        using var fixture = new DaemonFixture();
+        var go = fixture.Folder["go"];
+        var supervisor = fixture.Supervise(
+            fixture.Script($"trap 'exit 0' TERM; until [ -e {go} ]; do sleep 0.01; done; ready; while :; do sleep 0.01; done")
                 with
             { OpeningTime = TimeSpan.FromSeconds(1.7) });
 
-        // The most that a start may take: it has started, and is not ready.
-        await stage.Clock.IsAwaitedAsync(TimeSpan.FromMinutes(1));
-        stage.Clock.Advance(TimeSpan.FromSeconds(3));
+        // The maximum time for a start: it has started, and is not ready.
+        await fixture.Clock.IsAwaitedAsync(TimeSpan.FromMinutes(1));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(3));
         File.WriteAllText(go, "");
         await supervisor.FirstStart.InTimeAsync();
-        var ready = stage.Clock.Now;
-        var stopped = supervisor.StopAsync(Stage.ShutdownTimeout);
-        await stage.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(1.7));
-        await stage.Clock.PassUntilAsync(stopped);
-        Assert.IsGreaterThanOrEqualTo(TimeSpan.FromSeconds(1.7), stage.Clock.Now - ready);
+        var ready = fixture.Clock.Now;
+        var stopped = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        await fixture.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(1.7));
+        await fixture.Clock.PassUntilAsync(stopped);
+        Assert.IsGreaterThanOrEqualTo(TimeSpan.FromSeconds(1.7), fixture.Clock.Now - ready);
     }
 
     [TestMethod]
     public async Task During_the_first_start_it_ends_that_start()
     {
-        using var stage = new Stage();
-        var supervisor = stage.Supervise(stage.Settings("never-ready"));
-        await Eventually.HoldsAsync(() => stage.Started.Count == 1);
-        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
+        using var fixture = new DaemonFixture();
+        var supervisor = fixture.Supervise(fixture.Settings("never-ready"));
+        await Eventually.HoldsAsync(() => fixture.Started.Count == 1);
+        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
         await Assert.ThrowsAsync<OperationCanceledException>(() => supervisor.FirstStart.InTimeAsync());
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }
@@ -118,29 +118,29 @@ public sealed class StopSpecs
     [TestMethod]
     public async Task During_a_later_start_it_waits_for_half_of_its_time()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings());
-        var restarted = supervisor.RestartAsync(stage.Settings("never-ready"));
-        await Eventually.HoldsAsync(() => stage.Started.Count == 2);
-        var stopped = supervisor.StopAsync(Stage.ShutdownTimeout);
-        await stage.Clock.PassAsync(Stage.ShutdownTimeout / 2);
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings());
+        var restarted = supervisor.RestartAsync(fixture.Settings("never-ready"));
+        await Eventually.HoldsAsync(() => fixture.Started.Count == 2);
+        var stopped = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout / 2);
         Assert.AreEqual(
             "Litestream was down and could not be started again. What was written since 2000-01-01 00:00:00Z is not replicated.", await stopped.InTimeAsync());
         await restarted.InTimeAsync();
-        Assert.HasCount(2, stage.Started);
+        Assert.HasCount(2, fixture.Started);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }
 
     [TestMethod]
     public async Task While_it_waits_for_its_next_start_it_starts_a_last_time_to_replicate_what_is_left()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings($"syncs={stage.Folder["syncs"]}"));
-        await stage.KillAsync(supervisor);
-        File.Delete(stage.Folder["syncs"]);
-        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-        Assert.HasCount(2, stage.Started);
-        AssertSynced(stage);
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings($"syncs={fixture.Folder["syncs"]}"));
+        await fixture.KillAsync(supervisor);
+        File.Delete(fixture.Folder["syncs"]);
+        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.HasCount(2, fixture.Started);
+        AssertSynced(fixture);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
         Assert.IsNull(supervisor.Status.NextStartAt);
     }
@@ -148,26 +148,26 @@ public sealed class StopSpecs
     [TestMethod]
     public async Task A_last_start_that_fails_tells_since_when_nothing_is_replicated()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings("fail-from=2"));
-        await stage.KillAsync(supervisor);
-        var error = await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync();
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("fail-from=2"));
+        await fixture.KillAsync(supervisor);
+        var error = await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
         StringAssert.StartsWith(
-            error, $"Litestream was down and could not be started again. What was written since {stage.Clock.Now:u} is not replicated.");
+            error, $"Litestream was down and could not be started again. What was written since {fixture.Clock.Now:u} is not replicated.");
         StringAssert.Contains(error, "told to fail");
-        Assert.HasCount(2, stage.Started);
+        Assert.HasCount(2, fixture.Started);
     }
 
     [TestMethod]
     public async Task While_it_stops_already_waits_for_that_stop()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings("ignore-sigterm"));
-        var first = supervisor.StopAsync(Stage.ShutdownTimeout);
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("ignore-sigterm"));
+        var first = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
         await Eventually.HoldsAsync(() => supervisor.Status.State == DaemonState.Stopping);
-        var second = supervisor.StopAsync(Stage.ShutdownTimeout);
+        var second = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
         Assert.IsFalse(second.IsCompleted);
-        await stage.Clock.PassAsync(Stage.ShutdownTimeout);
+        await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout);
         StringAssert.Contains(await first.InTimeAsync(), "was killed");
         Assert.IsNull(await second.InTimeAsync());
     }
@@ -175,14 +175,14 @@ public sealed class StopSpecs
     [TestMethod]
     public async Task As_it_dies_by_itself_it_starts_a_last_time()
     {
-        using var stage = new Stage();
-        var settings = stage.Settings();
+        using var fixture = new DaemonFixture();
+        var settings = fixture.Settings();
         for (var i = 0; i < 10; i++)
         {
-            var supervisor = await stage.RunAsync(settings);
+            var supervisor = await fixture.RunAsync(settings);
             _ = LibC.kill(supervisor.Status.ProcessId!.Value, LibC.SIGKILL);
-            Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-            Assert.HasCount(2 * (i + 1), stage.Started);
+            Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+            Assert.HasCount(2 * (i + 1), fixture.Started);
             Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
         }
     }
@@ -190,38 +190,38 @@ public sealed class StopSpecs
     [TestMethod]
     public async Task Requests_afterwards_do_nothing()
     {
-        using var stage = new Stage();
-        var supervisor = await stage.RunAsync(stage.Settings());
-        await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync();
-        Assert.IsNull(await supervisor.StopAsync(Stage.ShutdownTimeout).InTimeAsync());
-        await supervisor.RestartAsync(stage.Settings()).InTimeAsync();
-        Assert.HasCount(1, stage.Started);
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings());
+        await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
+        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        await supervisor.RestartAsync(fixture.Settings()).InTimeAsync();
+        Assert.HasCount(1, fixture.Started);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }
 
     [TestMethod]
     public async Task Requests_at_once_are_all_answered()
     {
-        using var stage = new Stage();
-        var settings = stage.Settings();
-        var supervisor = await stage.RunAsync(settings);
+        using var fixture = new DaemonFixture();
+        var settings = fixture.Settings();
+        var supervisor = await fixture.RunAsync(settings);
         var restarts = Enumerable.Range(0, 8).Select(_ => Task.Run(() => supervisor.RestartAsync(settings)));
-        var stops = Enumerable.Range(0, 4).Select(_ => Task.Run(() => supervisor.StopAsync(Stage.ShutdownTimeout)));
+        var stops = Enumerable.Range(0, 4).Select(_ => Task.Run(() => supervisor.StopAsync(DaemonFixture.ShutdownTimeout)));
         await Task.WhenAll([.. restarts, .. stops]).InTimeAsync();
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }
 
     /// <summary>
-    /// The path and nothing else: with "wait" or "timeout", Litestream 0.5.17 would give up its read transaction when it has
-    /// answered, and a writer's checkpoint take away what it has not read.
+    /// The path and nothing else: with "wait" or "timeout", Litestream 0.5.17 would end its read transaction after its answer,
+    /// and a writer's checkpoint would remove changes that it has not read.
     /// </summary>
-    private static void AssertSynced(Stage stage)
+    private static void AssertSynced(DaemonFixture fixture)
     {
-        var requests = File.ReadAllLines(stage.Folder["syncs"]);
+        var requests = File.ReadAllLines(fixture.Folder["syncs"]);
         Assert.IsNotEmpty(requests);
         foreach (var request in requests)
         {
-            Assert.AreEqual($$"""{"path":"{{stage.Database}}"}""", request);
+            Assert.AreEqual($$"""{"path":"{{fixture.Database}}"}""", request);
         }
     }
 }

@@ -39,7 +39,7 @@ public sealed class BinarySpecs : IDisposable
         Assert.AreEqual((beside, "beside Python"), await LocateAsync(_folder["venv"], _folder["bin"]));
         Assert.AreEqual((beside, "beside Python"), await LocateAsync(_folder["venv"], ""));
 
-        // Where PATH has both, it says which is first.
+        // If both are on PATH, their order there counts.
         Assert.AreEqual((onPath, "from PATH"), await LocateAsync(_folder["venv"], $"{_folder["bin"]}:{_folder["venv"]}/"));
         Assert.AreEqual((beside, "from PATH"), await LocateAsync(_folder["venv"], $"{_folder["venv"]}:{_folder["bin"]}"));
         File.SetUnixFileMode(beside, UnixFileMode.UserRead);
@@ -70,7 +70,7 @@ public sealed class BinarySpecs : IDisposable
 
     [TestMethod]
     public async Task The_stand_in_for_Litestream_is_found_as_any_other() =>
-        Assert.AreEqual("0.5.17", (await LitestreamBinary.FindAsync(Stage.FakeLitestream, null, Stage.Variables(""), _clock)).Version.ToString());
+        Assert.AreEqual("0.5.17", (await LitestreamBinary.FindAsync(DaemonFixture.FakeLitestream, null, DaemonFixture.Variables(""), _clock)).Version.ToString());
 
     [TestMethod]
     public async Task None_at_all_says_where_to_get_one() =>
@@ -91,18 +91,18 @@ public sealed class BinarySpecs : IDisposable
     public async Task Another_program_is_no_Litestream(string script, string answer)
     {
         var error = await FaultAsync(_folder.WriteScript("other", script));
-        StringAssert.StartsWith(error, $"{_folder["other"]} is no Litestream: ");
+        StringAssert.StartsWith(error, $"{_folder["other"]} is not Litestream: ");
         StringAssert.Contains(error, answer);
     }
 
     [TestMethod]
-    [DataRow("v0.5.2", "Litestream 0.5.2 (PATH) is not run: it writes replicas of busy databases that restore to a malformed database, and logs nothing of it (Litestream's issues 1164 and 1337).")]
-    [DataRow("0.5.12", "Litestream 0.5.12 (PATH) is not run: it writes replicas of busy databases that restore to a malformed database, and logs nothing of it (Litestream's issues 1164 and 1337), and it carries SQLite 3.51.2, which can corrupt a database (Litestream's issue 1432).")]
-    [DataRow("0.5.16", "Litestream 0.5.16 (PATH) is not run: it carries SQLite 3.51.2, which can corrupt a database (Litestream's issue 1432).")]
-    [DataRow("v0.3.12", "Litestream 0.3.12 (PATH) is not run: it is of a release that this plugin was not made for.")]
-    [DataRow("0.4.0", "Litestream 0.4.0 (PATH) is not run: it is of a release that this plugin was not made for.")]
-    [DataRow("0.6.0", "Litestream 0.6.0 (PATH) is not run: it is newer than this plugin, which cannot tell what has changed; a later version of the plugin may.")]
-    [DataRow("(development build)", "PATH is a build of Litestream without a version (\"(development build)\"), and what it does cannot be told.")]
+    [DataRow("v0.5.2", "Litestream 0.5.2 (PATH) is not supported: its replicas of busy databases can restore to a malformed database, and it logs no error (Litestream's issues 1164 and 1337).")]
+    [DataRow("0.5.12", "Litestream 0.5.12 (PATH) is not supported: its replicas of busy databases can restore to a malformed database, and it logs no error (Litestream's issues 1164 and 1337), and it carries SQLite 3.51.2, which can corrupt a database (Litestream's issue 1432).")]
+    [DataRow("0.5.16", "Litestream 0.5.16 (PATH) is not supported: it carries SQLite 3.51.2, which can corrupt a database (Litestream's issue 1432).")]
+    [DataRow("v0.3.12", "Litestream 0.3.12 (PATH) is not supported: this plugin was not made for that release.")]
+    [DataRow("0.4.0", "Litestream 0.4.0 (PATH) is not supported: this plugin was not made for that release.")]
+    [DataRow("0.6.0", "Litestream 0.6.0 (PATH) is not supported: it is newer than this plugin, so the plugin does not know what has changed; a later version of the plugin may support it.")]
+    [DataRow("(development build)", "PATH is a build of Litestream without a version (\"(development build)\"), and its behaviour is unknown.")]
     public async Task A_version_that_is_not_run_says_why_and_what_to_do(string version, string reason) =>
         Assert.AreEqual(
             $"{reason} This plugin works with 0.5.17 and later 0.5 releases, and with 0.3.13 and 0.3.14. Install one with "

@@ -7,9 +7,9 @@ using Datasette.Litestream.Tests.Processes;
 namespace Datasette.Litestream.Tests.Litestream;
 
 /// <summary>
-/// <c>Golden/NAME.json</c> is what Datasette says, <c>NAME.0.3.yml</c> and <c>NAME.0.5.yml</c> are what each release line
-/// of Litestream gets. Where the release line cannot do it, it gets nothing, and <c>NAME.0.3.txt</c> or <c>NAME.0.5.txt</c> are
-/// the key paths that are refused.
+/// <c>Golden/NAME.json</c> is Datasette's configuration, and <c>NAME.0.3.yml</c> and <c>NAME.0.5.yml</c> are the configurations
+/// for each release line of Litestream. If a release line does not support it, <c>NAME.0.3.txt</c> or <c>NAME.0.5.txt</c> lists
+/// the refused key paths instead.
 /// </summary>
 [TestClass]
 public sealed partial class GoldenSpecs
@@ -52,7 +52,7 @@ public sealed partial class GoldenSpecs
         using var listing = new StartedChild(litestream, ["databases", "-config", Path.Combine(Folder, $"{document}.yml"), "-no-expand-env"]);
         Assert.AreEqual(0, (await listing.EndsAsync()).Code, listing.Errors);
 
-        // A line each with its path, and with the names of its replicas, or from 0.5 on with the type of the only one.
+        // One line per database with its path and the names of its replicas, or from 0.5 on the type of its only one.
         var version = VersionOf(releaseLine);
         var databases = LitestreamConfiguration.Create(Plan(name, releaseLine).Plan, version.ReleaseLine!.Value, "/run/litestream.sock")["dbs"]!.AsArray();
         CollectionAssert.AreEqual(

@@ -6,7 +6,7 @@ using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Litestream;
 
-/// <summary>The table of Litestream's texts against each Litestream at hand.</summary>
+/// <summary>Checks the table of Litestream's messages with every available Litestream.</summary>
 [TestClass]
 public sealed class LogMessageSpecs
 {
@@ -25,7 +25,7 @@ public sealed class LogMessageSpecs
         }
     }
 
-    /// <summary>One database is replicated, the other one cannot be: its destination is below a file.</summary>
+    /// <summary>One database is replicated; the other one cannot be, since its destination is below a file.</summary>
     [TestMethod]
     [DataRow("litestream", "initialized db, sync error")]
     [DataRow("litestream-0.3.13", "initialized db, snapshot written, wal segment written")]

@@ -4,7 +4,7 @@ using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Litestream;
 
-/// <summary>What Litestream's lines tell of a database; all lines are as the real ones wrote them.</summary>
+/// <summary>The statistics from Litestream's log; all lines come from real logs.</summary>
 [TestClass]
 public sealed class LogStatisticsSpecs
 {
@@ -23,7 +23,7 @@ public sealed class LogStatisticsSpecs
     [TestMethod]
     public void What_Litestream_0_5_has_brought_to_a_replica_is_not_read_from_its_log()
     {
-        // 0.5.17 says this at level debug; older ones said it at info.
+        // 0.5.17 logs this at level debug; older versions logged it at info.
         Write("""{"time":"2026-11-24T22:22:40.657850644Z","level":"INFO","msg":"ltx file uploaded","system":"store","db":"parks.db","replica":"file","level":0,"minTXID":"0000000000000001","maxTXID":"000000000000001a","size":2207}""");
         Assert.AreEqual(DatabaseLogStatistics.Nothing, Parks);
         var entry = _log.Entries.Single();

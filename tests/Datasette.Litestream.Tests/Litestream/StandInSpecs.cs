@@ -10,13 +10,13 @@ using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Litestream;
 
-/// <summary>What the other tests believe of Litestream by its stand-in is so: both are asked the same.</summary>
+/// <summary>Checks that the stand-in behaves like the real Litestream: both get the same requests.</summary>
 [TestClass]
 public sealed class StandInSpecs
 {
     private const string Version = "0.5.17";
 
-    /// <summary>A method, an address and what is sent, with DB for a database that is replicated and OTHER for one that is not.</summary>
+    /// <summary>A method, an address and a body, with DB for a replicated database and OTHER for one that is not.</summary>
     private static readonly (string Method, string Address, string? Content)[] Questions =
     [
         ("GET", "/info", null),
@@ -48,11 +48,11 @@ public sealed class StandInSpecs
     public async Task It_answers_as_Litestream_does()
     {
         using var real = await Asked.StartAsync(await RealAsync());
-        using var standIn = await Asked.StartAsync(Stage.FakeLitestream);
+        using var standIn = await Asked.StartAsync(DaemonFixture.FakeLitestream);
         var expected = await real.AnswersAsync();
         Assert.AreEqual(expected, await standIn.AnswersAsync());
 
-        // That it was asked what this plugin asks, and that shapes were compared at all.
+        // Checks that the plugin's own requests were made, and that answers were compared at all.
         StringAssert.Contains(expected, "POST /sync {\"path\":\"DB\"}: 200 application/json {path:String,replicated_txid:Number,status:String,txid:Number}");
         StringAssert.Contains(expected, "GET /list: 200 application/json {databases:[{last_sync_at:String,path:String,status:String}]}");
     }
@@ -61,7 +61,7 @@ public sealed class StandInSpecs
     public async Task It_says_of_a_sync_what_Litestream_says()
     {
         using var real = await Asked.StartAsync(await RealAsync());
-        using var standIn = await Asked.StartAsync(Stage.FakeLitestream);
+        using var standIn = await Asked.StartAsync(DaemonFixture.FakeLitestream);
         foreach (var litestream in new[] { real, standIn })
         {
             await litestream.WriteAsync();
@@ -74,9 +74,9 @@ public sealed class StandInSpecs
     {
         using var folder = new TemporaryFolder();
         using var real = await Asked.StartAsync(await RealAsync());
-        using var standIn = await Asked.StartAsync(Stage.FakeLitestream, $"sync-fails={folder.Write("fails", "")}");
+        using var standIn = await Asked.StartAsync(DaemonFixture.FakeLitestream, $"sync-fails={folder.Write("fails", "")}");
 
-        // What it had taken is gone from beside the database.
+        // The LTX files beside the database are gone.
         Directory.Delete(real.Folder[".parks.db-litestream"], recursive: true);
         var question = ("POST", "/sync", """{"path":"DB"}""");
         var expected = await real.AnswerAsync(question);
@@ -92,7 +92,7 @@ public sealed class StandInSpecs
     public async Task It_logs_as_Litestream_does_in_local_time()
     {
         using var real = await Asked.StartAsync(await RealAsync());
-        using var standIn = await Asked.StartAsync(Stage.FakeLitestream);
+        using var standIn = await Asked.StartAsync(DaemonFixture.FakeLitestream);
         foreach (var message in new[] { "control socket listening", "initialized db" })
         {
             var (one, other) = (await real.LoggedAsync(message), await standIn.LoggedAsync(message));
@@ -102,7 +102,7 @@ public sealed class StandInSpecs
         }
     }
 
-    /// <summary>What JSON has of keys and of kinds of values.</summary>
+    /// <summary>The shape of a JSON text: its keys and the kinds of its values.</summary>
     private static string Shape(JsonNode? json) => json switch
     {
         JsonObject mapping => $"{{{string.Join(',', mapping.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}:{Shape(pair.Value)}"))}}}",
@@ -112,7 +112,7 @@ public sealed class StandInSpecs
         _ => json.GetValueKind().ToString(),
     };
 
-    /// <summary>The real one: what the wheels carry, since a later one may answer otherwise.</summary>
+    /// <summary>The real Litestream, in the wheels' version, since a later one may answer differently.</summary>
     private static async Task<string> RealAsync()
     {
         var path = Programs.Require("litestream");
@@ -122,7 +122,7 @@ public sealed class StandInSpecs
         return version == Version ? path : throw Skip.Because($"the litestream on PATH is {version}, and its stand-in is as {Version}");
     }
 
-    /// <summary>A Litestream that replicates <c>parks.db</c> to a folder, and has done so for the first time.</summary>
+    /// <summary>A Litestream that replicates <c>parks.db</c> to a folder, after its first sync.</summary>
     private sealed class Asked : IDisposable
     {
         private readonly StartedChild _litestream;
@@ -133,10 +133,10 @@ public sealed class StandInSpecs
             var plan = Plans.Of(new DatasetteConfiguration(
                 Folder.Path,
                 JsonElement.Parse(new Dictionary<string, string> { ["all-replicate"] = $"file://{Folder.Path}/replica/$DB_NAME" }.ToJson()),
-                // It looks when it is asked, and not by itself.
+                // It syncs only on request, not by itself.
                 new Dictionary<string, JsonElement> { ["parks"] = JsonElement.Parse("""{"monitor-interval": "1h"}""") },
                 [new AttachedDatabase("parks", Database, IsMutable: true)])).Sound;
-            var environment = Stage.Variables(words);
+            var environment = DaemonFixture.Variables(words);
             environment["TZ"] = "Asia/Kolkata";
             _litestream = new StartedChild(
                 program,
@@ -199,7 +199,7 @@ public sealed class StandInSpecs
             return (string)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["status"]!;
         }
 
-        /// <summary>All answers, a line each.</summary>
+        /// <summary>All answers, one line each.</summary>
         public async Task<string> AnswersAsync()
         {
             var answers = new StringBuilder();
@@ -226,7 +226,7 @@ public sealed class StandInSpecs
                 + $": {(int)answer.StatusCode} {type} {(type.MediaType == "application/json" ? Shape(JsonNode.Parse(body)) : body.TrimEnd())}";
         }
 
-        /// <summary>The first line of its log with a message.</summary>
+        /// <summary>The first line of its log with a given message.</summary>
         public async Task<JsonNode> LoggedAsync(string message)
         {
             string? line = null;

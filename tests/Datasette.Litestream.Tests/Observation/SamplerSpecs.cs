@@ -8,7 +8,7 @@ namespace Datasette.Litestream.Tests.Observation;
 [TestClass]
 public sealed class SamplerSpecs : IDisposable
 {
-    private readonly Site _site = new();
+    private readonly TestDatasette _datasette = new();
     private readonly TestClock _clock = new();
     private Replicator? _replicator;
     private Sampler? _sampler;
@@ -21,7 +21,7 @@ public sealed class SamplerSpecs : IDisposable
             _clock.PassUntilAsync(_replicator.StopAsync(TimeSpan.FromSeconds(10))).GetAwaiter().GetResult();
         }
 
-        _site.Dispose();
+        _datasette.Dispose();
     }
 
     [TestMethod]
@@ -55,7 +55,7 @@ public sealed class SamplerSpecs : IDisposable
                 await Task.Delay(1);
             }
         }).InTimeAsync();
-        Assert.AreEqual($"The databases cannot be looked at: {FaultyClock.Message}", error.Message);
+        Assert.AreEqual($"The databases cannot be sampled: {FaultyClock.Message}", error.Message);
         await PassToNextLookAsync();
         await _sampler.LatestAsync().InTimeAsync();
     }
@@ -67,7 +67,7 @@ public sealed class SamplerSpecs : IDisposable
         Write();
         await _sampler!.LatestAsync().InTimeAsync();
 
-        // One in the moment of a change is asked once more.
+        // A request at the moment of a change is repeated once.
         await PassToNextLookAsync();
 
         var (asked, synced) = (Requests("/list"), Requests("/sync"));
@@ -89,7 +89,7 @@ public sealed class SamplerSpecs : IDisposable
         await StartAsync();
         Assert.AreEqual(0, Requests("/list"));
 
-        // The supervisor waits as long for its next question whether Litestream is there.
+        // The supervisor's heartbeat waits for the same time.
         await _clock.IsAwaitedAsync(TimeSpan.FromSeconds(2), by: 2);
         await PassToNextLookAsync();
         Assert.AreEqual(1, Requests("/list"));
@@ -115,14 +115,14 @@ public sealed class SamplerSpecs : IDisposable
     [TestMethod]
     public async Task Of_many_databases_a_hundred_are_synced_at_a_look()
     {
-        _site.Databases = [.. Enumerable.Range(0, 150).Select(i => $"db{i}")];
+        _datasette.Databases = [.. Enumerable.Range(0, 150).Select(i => $"db{i}")];
         await StartAsync();
         await Eventually.HoldsAsync(() => Requests("/sync") == 150, "the first sync of each, which the start itself asks for");
         var first = await _sampler!.LatestAsync().InTimeAsync();
         Assert.AreEqual((250, 100), (Requests("/sync"), first.Databases.Count(database => database.Evidence.TakenTxid == 7)));
         await PassToNextLookAsync();
         Assert.AreEqual((300, 150), (Requests("/sync"), (await _sampler.LatestAsync()).Databases.Count(database => database.Evidence.TakenTxid == 7)));
-        CollectionAssert.AreEqual(_site.Databases.ToArray(), first.Databases.Select(database => database.Plan.Name).ToArray());
+        CollectionAssert.AreEqual(_datasette.Databases.ToArray(), first.Databases.Select(database => database.Plan.Name).ToArray());
         await PassToNextLookAsync();
         Assert.AreEqual(300, Requests("/sync"));
     }
@@ -130,13 +130,13 @@ public sealed class SamplerSpecs : IDisposable
     [TestMethod]
     public async Task A_sync_that_does_not_answer_is_waited_for_and_not_asked_for_again()
     {
-        var holding = _site.Folder.Write("holding", "");
-        _site.Words = $"hold-syncs={holding}";
+        var holding = _datasette.Folder.Write("holding", "");
+        _datasette.Words = $"hold-syncs={holding}";
         await StartAsync();
         await Eventually.HoldsAsync(() => Requests("/sync") == 1, "the first sync, which the start itself asks for");
         var asking = _sampler!.LatestAsync();
 
-        // The answer, the look after this one, and the supervisor's question whether Litestream is there.
+        // The answer, the next sample, and the supervisor's heartbeat.
         await _clock.IsAwaitedAsync(TimeSpan.FromSeconds(2), by: 3);
         _clock.Advance(TimeSpan.FromSeconds(2));
         Assert.IsNull((await asking.InTimeAsync()).Databases.Single().Evidence.TakenTxid);
@@ -159,12 +159,12 @@ public sealed class SamplerSpecs : IDisposable
     [TestMethod]
     public async Task A_sync_that_fails_is_asked_for_again()
     {
-        var failing = _site.Folder.Write("failing", "");
-        _site.Words = $"sync-fails={failing}";
+        var failing = _datasette.Folder.Write("failing", "");
+        _datasette.Words = $"sync-fails={failing}";
         await StartAsync();
         await _sampler!.LatestAsync().InTimeAsync();
 
-        // What was asked for at one look, Litestream reports at the next.
+        // Litestream reports the result of a request at the next sample.
         await PassToNextLookAsync();
         var failed = (await _sampler.LatestAsync()).Databases.Single();
         Assert.AreEqual((DatabaseState.Failing, "sync database: database is locked"), (failed.State, failed.Error));
@@ -183,7 +183,7 @@ public sealed class SamplerSpecs : IDisposable
     public async Task What_is_not_at_the_replica_yet_is_asked_for_again()
     {
         // Once for the start's own sync.
-        _site.Words = "slow-replica=3";
+        _datasette.Words = "slow-replica=3";
         await StartAsync();
         await Eventually.HoldsAsync(() => Requests("/sync") == 1);
         for (var look = 0; look < 2; look++)
@@ -198,7 +198,7 @@ public sealed class SamplerSpecs : IDisposable
     [TestMethod]
     public async Task Whoever_waits_as_it_is_disposed_of_in_a_look_waits_no_longer()
     {
-        _site.Words = "mute-after=0";
+        _datasette.Words = "mute-after=0";
         await StartAsync();
         var asking = _sampler!.LatestAsync();
         await Eventually.HoldsAsync(() => Requests("/list") == 1);
@@ -212,7 +212,7 @@ public sealed class SamplerSpecs : IDisposable
     [TestMethod]
     public async Task A_Litestream_that_lists_nothing_does_not_end_it()
     {
-        _site.Words = "no-list";
+        _datasette.Words = "no-list";
         await StartAsync();
         Assert.AreEqual(DatabaseState.Unknown, (await _sampler!.LatestAsync().InTimeAsync()).Databases.Single().State);
         await PassToNextLookAsync();
@@ -221,10 +221,10 @@ public sealed class SamplerSpecs : IDisposable
     [TestMethod]
     public async Task What_was_uploaded_of_two_databases_by_one_file_name_is_told_apart()
     {
-        Directory.CreateDirectory(_site.Folder["north"]);
-        Directory.CreateDirectory(_site.Folder["south"]);
-        _site.Words = "ltx=100";
-        _site.Databases = ["north/parks", "south/parks"];
+        Directory.CreateDirectory(_datasette.Folder["north"]);
+        Directory.CreateDirectory(_datasette.Folder["south"]);
+        _datasette.Words = "ltx=100";
+        _datasette.Databases = ["north/parks", "south/parks"];
         await StartAsync();
         for (var look = 0; look < 2; look++)
         {
@@ -236,8 +236,8 @@ public sealed class SamplerSpecs : IDisposable
 
     private async Task StartAsync(TimeProvider? time = null)
     {
-        _site.Words += $" requests={_site.Folder["requests"]}";
-        _replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
+        _datasette.Words += $" requests={_datasette.Folder["requests"]}";
+        _replicator = await _datasette.StartReplicatorAsync(_clock).InTimeAsync();
         _sampler = new Sampler(() => _replicator.Snapshot, time ?? _clock);
     }
 
@@ -255,5 +255,5 @@ public sealed class SamplerSpecs : IDisposable
     }
 
     private int Requests(string path) =>
-        File.Exists(_site.Folder["requests"]) ? File.ReadLines(_site.Folder["requests"]).Count(line => line == path) : 0;
+        File.Exists(_datasette.Folder["requests"]) ? File.ReadLines(_datasette.Folder["requests"]).Count(line => line == path) : 0;
 }

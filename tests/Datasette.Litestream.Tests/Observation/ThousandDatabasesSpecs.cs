@@ -11,14 +11,14 @@ public sealed class ThousandDatabasesSpecs
     [TestMethod]
     public async Task A_page_of_a_thousand_databases_is_small()
     {
-        using var site = new Site { Databases = [.. Enumerable.Range(0, 1000).Select(i => $"db{i}")] };
-        foreach (var name in site.Databases)
+        using var datasette = new TestDatasette { Databases = [.. Enumerable.Range(0, 1000).Select(i => $"db{i}")] };
+        foreach (var name in datasette.Databases)
         {
-            site.Folder.Write($"{name}.db", "");
+            datasette.Folder.Write($"{name}.db", "");
         }
 
         var clock = new TestClock();
-        var replicator = await site.StartReplicatorAsync(clock).InTimeAsync();
+        var replicator = await datasette.StartReplicatorAsync(clock).InTimeAsync();
         var reporter = new StatusReporter(() => replicator.Snapshot, clock);
         try
         {

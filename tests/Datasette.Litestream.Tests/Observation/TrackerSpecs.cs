@@ -96,7 +96,7 @@ public sealed class TrackerSpecs
             if (_requested > before)
             {
                 asked.Add(second);
-                _tracker.PutOffSync(_now);
+                _tracker.BackOff(_now);
             }
         }
 
@@ -141,7 +141,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void A_replica_that_reports_success_has_no_more_than_was_taken()
     {
-        // Litestream reports success of its replica every second, also in the second before it takes a change.
+        // Litestream reports success of its replica every second, also in the second before it syncs a change.
         Replicate(at: 1);
         Look(at: 2);
         Change(at: 3);
@@ -166,7 +166,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void A_replica_that_is_ahead_of_its_database_is_no_safety()
     {
-        // Litestream brings nothing to it until the database has more transactions than it.
+        // Litestream uploads nothing until the database has more transactions than the replica.
         (_txid, _replicated) = (3, 50);
         Assert.AreEqual(TimeSpan.FromSeconds(2), Look(at: 2).Lag);
         Change(at: 3);
@@ -184,7 +184,7 @@ public sealed class TrackerSpecs
         _isRunning = false;
         Assert.AreEqual((DatabaseState.Stopped, TimeSpan.FromSeconds(8)), StateAndLag(at: 10));
 
-        // It does not remember yet what is at the replica.
+        // It does not know yet what is at the replica.
         (_isRunning, _syncedAt, _replicated) = (true, null, 0);
         Assert.AreEqual((DatabaseState.Behind, TimeSpan.FromSeconds(18)), StateAndLag(at: 20));
         var seen = Look(at: 20);
@@ -237,7 +237,7 @@ public sealed class TrackerSpecs
     [DataRow("disk full while staging ltx file, replication paused until space is freed")]
     public void Changes_that_Litestream_does_not_take_are_not_safe_whatever_its_replica_reports(string error)
     {
-        // Litestream 0.5 goes on to report success of its replica every second, of what it had taken before.
+        // Litestream 0.5 still reports success of its replica every second, for what it had synced before.
         Replicate(at: 1);
         Look(at: 2);
         Change(at: 3);
@@ -249,7 +249,7 @@ public sealed class TrackerSpecs
         Replicate(at: 119);
         Assert.AreEqual((DatabaseState.Failing, TimeSpan.FromSeconds(118)), StateAndLag(at: 120));
 
-        // No line of the log tells that it takes them again: it does when it is asked.
+        // No log line shows that it syncs again; the answer to a request does.
         _answers = true;
         var seen = Look(at: 122);
         Assert.AreEqual((DatabaseState.Replicating, TimeSpan.Zero, 2), (seen.State, seen.Lag!.Value, seen.SyncErrors));
@@ -271,7 +271,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void What_takes_several_syncs_is_safe_after_the_last()
     {
-        // Litestream 0.5 reports success where it stopped at max-sync-ltx-files.
+        // Litestream 0.5 reports success if it stopped at max-sync-ltx-files.
         Replicate(at: 1);
         Look(at: 2);
         Change(at: 3, txid: 100);
@@ -287,7 +287,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void A_database_that_is_always_written_to_and_always_replicated_is_never_behind()
     {
-        // At every look the last transaction is on its way.
+        // At every sample the last transaction is not uploaded yet.
         for (var second = 2; second < 600; second += 2)
         {
             Change(at: second, txid: (ulong)second);
@@ -326,7 +326,7 @@ public sealed class TrackerSpecs
         Look(at: 2);
         Change(at: 3);
         Look(at: 4);
-        var file = DatabaseFiles.Inspect("/not/there.db");
+        var file = DatabaseFiles.Read("/not/there.db");
         Assert.AreEqual(((long?)null, (long?)null), (file.DatabaseBytes, file.WalBytes));
         (_databaseBytes, _changedAt) = (null, file.ChangedAt);
         Assert.AreEqual(TimeSpan.FromSeconds(8), Look(at: 10).Lag);
@@ -356,7 +356,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void A_question_in_the_moment_of_a_change_is_asked_once_more()
     {
-        // Another change in that moment would leave the same time on the file.
+        // Another change at the same moment would leave the same file time.
         Change(at: 2);
         Replicate(at: 2);
         Look(at: 2);
@@ -371,7 +371,7 @@ public sealed class TrackerSpecs
         _tracker = new DatabaseTracker(_plan with { MonitorInterval = TimeSpan.FromMinutes(1) }, Start);
         for (var second = 2; second < 602; second += 2)
         {
-            // Written to all the time, and at the replica a moment after it was taken.
+            // The database is written to all the time, and changes reach the replica shortly after they are synced.
             Change(at: second, txid: (ulong)second);
             _replicated = (ulong)second - 1;
             Assert.AreNotEqual(DatabaseState.Behind, Look(second).State);
@@ -412,7 +412,7 @@ public sealed class TrackerSpecs
         _replicated = 11;
         Assert.AreEqual(11UL, Look(at: 8).Evidence.ReplicatedTxid);
 
-        // After an upload that failed it has to look there first.
+        // After a failed upload it must check the replica first.
         _replicated = 0;
         Assert.AreEqual(11UL, Look(at: 10).Evidence.ReplicatedTxid);
     }
@@ -471,10 +471,10 @@ public sealed class TrackerSpecs
 
     private static DatabasePlan Plan(string replica) => Plans.FromReplica(replica).Sound.Databases.Single();
 
-    /// <summary>A writer writes; Litestream will take it when it is asked.</summary>
+    /// <summary>A writer writes; Litestream will sync that on request.</summary>
     private void Change(int at, ulong? txid = null) => (_changedAt, _txid) = (Start.AddSeconds(at), txid ?? _txid + 1);
 
-    /// <summary>All that was taken is brought to the replica.</summary>
+    /// <summary>Everything that was synced is uploaded to the replica.</summary>
     private void Replicate(int at) => (_syncedAt, _replicated) = (Start.AddSeconds(at), _txid);
 
     private void Log(string level, string message, int at, string database = "parks.db", string more = "") => _log = _log.With(LogEntry.Parse(

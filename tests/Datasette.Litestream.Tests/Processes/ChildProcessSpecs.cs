@@ -144,7 +144,7 @@ public sealed class ChildProcessSpecs
     [TestMethod]
     public async Task A_receiver_that_throws_ends_neither_this_process_nor_the_reading()
     {
-        // More than a pipe holds.
+        // More than the capacity of a pipe.
         const int bytes = 1 << 20;
         var read = 0;
         var process = ChildProcess.Start(
@@ -215,7 +215,7 @@ public sealed class ChildProcessSpecs
     [TestMethod]
     public async Task Without_a_file_descriptor_left_it_fails_as_any_start_does()
     {
-        // What the first start loads needs descriptors too.
+        // The libraries that the first start loads need descriptors too.
         using (var first = StartedChild.Shell("exit 0"))
         {
             await first.EndsAsync();
@@ -245,7 +245,7 @@ public sealed class ChildProcessSpecs
     [TestMethod]
     public async Task A_signal_that_interrupts_the_waiting_thread_is_not_its_end()
     {
-        // As Python installs its handlers: without SA_RESTART.
+        // Python installs its handlers like this: without SA_RESTART.
         var interruptions = 0;
         using var handler = PosixSignalRegistration.Create((PosixSignal)SIGWINCH, _ => Interlocked.Increment(ref interruptions));
         _ = siginterrupt(SIGWINCH, 1);
@@ -268,7 +268,7 @@ public sealed class ChildProcessSpecs
     [TestMethod]
     public async Task A_child_that_somebody_else_reaped_has_ended_with_no_exit_code()
     {
-        // A process that ignores SIGCHLD has the kernel reap its children.
+        // If a process ignores SIGCHLD, the kernel reaps its children.
         using var child = StartedChild.Shell("echo runs; exec sleep 1000");
         await child.SaysAsync("runs");
         var (ignored, before) = (new byte[SizeOfSignalAction], new byte[SizeOfSignalAction]);
@@ -310,7 +310,7 @@ public sealed class ChildProcessSpecs
     }
 
     private static void AssertInheritsNothing(StartedChild child) =>
-        // The fourth is the folder that ls lists.
+        // The fourth one is the folder that ls lists.
         CollectionAssert.AreEquivalent(new[] { "0", "1", "2", "3" }, child.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries), child.Output);
 
     private static int? WaitingThread(int processId)

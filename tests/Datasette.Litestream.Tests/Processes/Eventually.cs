@@ -3,10 +3,10 @@ using System.Runtime.CompilerServices;
 
 namespace Datasette.Litestream.Tests.Processes;
 
-/// <summary>Waits for what is to happen, and fails loudly where it does not.</summary>
+/// <summary>Waits for a condition, and fails with a message if it is never met.</summary>
 internal static class Eventually
 {
-    // Far more than anything takes: a machine under load is slow, not broken.
+    // Much longer than anything should take, since a busy machine is slow.
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     public static async Task HoldsAsync(Func<bool> condition, [CallerArgumentExpression(nameof(condition))] string what = "")

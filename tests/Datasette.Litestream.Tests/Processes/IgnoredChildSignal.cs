@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Datasette.Litestream.Tests.Processes;
 
-/// <summary>Has this process ignore SIGCHLD, as one does that <c>trap '' CHLD; exec …</c> started, until it is disposed of.</summary>
+/// <summary>
+/// Makes this process ignore SIGCHLD until it is disposed of, like a process started by <c>trap '' CHLD; exec …</c>.
+/// </summary>
 internal sealed unsafe partial class IgnoredChildSignal : IDisposable
 {
     private const int SIGCHLD = 17;

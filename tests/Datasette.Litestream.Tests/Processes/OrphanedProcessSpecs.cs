@@ -8,13 +8,13 @@ namespace Datasette.Litestream.Tests.Processes;
 [TestClass]
 public sealed class OrphanedProcessSpecs
 {
-    // The real clock throughout: time that flies would run out before a busy machine has delivered a signal.
+    // These tests use the real clock: a test clock would time out before a busy machine has delivered a signal.
     private static readonly TimeSpan LongTimeout = TimeSpan.FromMinutes(1);
 
     [TestMethod]
     public async Task It_is_ended_gracefully()
     {
-        using var leftover = Stage.StartLeftover();
+        using var leftover = DaemonFixture.StartLeftover();
         await leftover.SaysAsync("ready");
         Assert.IsTrue(await EndAsync(leftover.Process.Id, LongTimeout));
         Assert.AreEqual(new ProcessExit(0, null), await leftover.EndsAsync());
@@ -23,7 +23,7 @@ public sealed class OrphanedProcessSpecs
     [TestMethod]
     public async Task One_that_ignores_SIGTERM_is_killed_after_the_timeout()
     {
-        using var leftover = Stage.StartLeftover("ignore-sigterm");
+        using var leftover = DaemonFixture.StartLeftover("ignore-sigterm");
         await leftover.SaysAsync("ready");
         Assert.IsTrue(await EndAsync(leftover.Process.Id, TimeSpan.FromMilliseconds(50)));
         Assert.AreEqual(new ProcessExit(null, LibC.SIGKILL), await leftover.EndsAsync());
@@ -46,7 +46,7 @@ public sealed class OrphanedProcessSpecs
     {
         // Its parent never reaps it, as a container's first process may not.
         using var parent = new StartedChild(
-            "/bin/sh", ["-c", $"{Stage.FakeLitestream} {string.Join(' ', LitestreamProcess.Arguments)} & echo $!; exec sleep 1000"], Stage.Variables("never-ready says=ready"));
+            "/bin/sh", ["-c", $"{DaemonFixture.FakeLitestream} {string.Join(' ', LitestreamProcess.Arguments)} & echo $!; exec sleep 1000"], DaemonFixture.Variables("never-ready says=ready"));
         await Eventually.HoldsAsync(() => parent.Output.EndsWith("ready\n", StringComparison.Ordinal));
         var leftover = ProcessIdentity.Of(int.Parse(parent.Output.Split('\n')[0]))!;
         Assert.IsTrue(await EndAsync(leftover.ProcessId, LongTimeout));

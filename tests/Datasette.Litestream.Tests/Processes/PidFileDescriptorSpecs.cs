@@ -18,7 +18,7 @@ public sealed class PidFileDescriptorSpecs
         Assert.IsNotNull(ProcessIdentity.Of(next.Process.Id));
     }
 
-    /// <summary>The kernel gives the number to whoever comes next, which may be a process of somebody else's.</summary>
+    /// <summary>The kernel reuses the process id for a later process, which may belong to another user.</summary>
     private static async Task<StartedChild> StartWithNumberAsync(int processId)
     {
         const string last = "/proc/sys/kernel/ns_last_pid";

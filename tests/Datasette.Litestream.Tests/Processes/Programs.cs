@@ -3,10 +3,10 @@ namespace Datasette.Litestream.Tests.Processes;
 /// <summary>Programs that a machine may have.</summary>
 internal static class Programs
 {
-    /// <summary>The first of a name on PATH; null for none.</summary>
+    /// <summary>The first program of a name on PATH; null if there is none.</summary>
     public static string? Find(string name) => Environment.GetEnvironmentVariable("PATH")!.Split(':')
         .Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
-    /// <summary>The same, without which the test is skipped.</summary>
+    /// <summary>The same; the test is skipped if there is none.</summary>
     public static string Require(string name) => Find(name) ?? throw Skip.Because($"there is no {name} on PATH");
 }

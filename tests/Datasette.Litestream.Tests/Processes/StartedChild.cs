@@ -3,7 +3,7 @@ using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Tests.Processes;
 
-/// <summary>A child process whose output is kept, and which is gone, with its descendants, when the test is.</summary>
+/// <summary>A child process with recorded output. Dispose kills it and its descendants.</summary>
 internal sealed class StartedChild : IDisposable
 {
     private readonly StringBuilder _output = new(), _errors = new();
@@ -33,7 +33,7 @@ internal sealed class StartedChild : IDisposable
     public static StartedChild Shell(string script, bool endsWithOutput = false) =>
         new("/bin/sh", ["-c", script], endsWithOutput: endsWithOutput);
 
-    /// <summary>Waits for a line of output, such as one that says that all is set up.</summary>
+    /// <summary>Waits for a line of output, such as one that reports that the set-up is complete.</summary>
     public Task SaysAsync(string line) => Eventually.HoldsAsync(() => Output.Split('\n').Contains(line), $"the child says {line}");
 
     /// <summary>Waits for its end and all its output.</summary>

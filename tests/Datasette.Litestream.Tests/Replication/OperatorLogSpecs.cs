@@ -5,22 +5,22 @@ using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Replication;
 
-/// <summary>What the plugin says on standard error of what it decides.</summary>
+/// <summary>The plugin's messages on standard error.</summary>
 [TestClass]
 public sealed class OperatorLogSpecs : IDisposable
 {
-    private readonly Site _site = new();
+    private readonly TestDatasette _datasette = new();
     private readonly TestClock _clock = new();
 
-    public void Dispose() => _site.Dispose();
+    public void Dispose() => _datasette.Dispose();
 
     [TestMethod]
     public async Task Starts_restarts_and_ends_are_a_line_each()
     {
-        _site.Settings["log-level"] = "info";
+        _datasette.Settings["log-level"] = "info";
         await CrashAndStopAsync();
         StringAssert.Matches(
-            string.Concat(_site.OperatorLines),
+            string.Concat(_datasette.OperatorLines),
             new Regex(
                 """
                 \AINFO:     datasette-litestream: Litestream runs \(process \d+\)\.
@@ -39,22 +39,22 @@ public sealed class OperatorLogSpecs : IDisposable
     {
         if (level is not null)
         {
-            _site.Settings["log-level"] = level;
+            _datasette.Settings["log-level"] = level;
         }
 
         await CrashAndStopAsync();
-        Assert.HasCount(lines, _site.OperatorLines, string.Concat(_site.OperatorLines));
-        Assert.IsTrue(_site.OperatorLines.All(line => line.StartsWith("WARNING:  ", StringComparison.Ordinal)));
+        Assert.HasCount(lines, _datasette.OperatorLines, string.Concat(_datasette.OperatorLines));
+        Assert.IsTrue(_datasette.OperatorLines.All(line => line.StartsWith("WARNING:  ", StringComparison.Ordinal)));
     }
 
     [TestMethod]
     public async Task A_refresh_that_fails_is_told_once_where_it_is_lived_with()
     {
-        var keys = _site.Folder.Write("keys.json", """{"access-key-id": "AKIAFAKE", "secret-access-key": "first-secret"}""");
-        _site.Settings["credentials-command"] = $"cat {keys}";
-        _site.Settings["credentials-refresh-interval"] = 60;
-        _site.Settings["on-refresh-failure"] = "keep";
-        var replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
+        var keys = _datasette.Folder.Write("keys.json", """{"access-key-id": "AKIAFAKE", "secret-access-key": "first-secret"}""");
+        _datasette.Settings["credentials-command"] = $"cat {keys}";
+        _datasette.Settings["credentials-refresh-interval"] = 60;
+        _datasette.Settings["on-refresh-failure"] = "keep";
+        var replicator = await _datasette.StartReplicatorAsync(_clock).InTimeAsync();
         File.WriteAllText(keys, "{");
         for (var failures = 1; failures <= 2; failures++)
         {
@@ -62,11 +62,11 @@ public sealed class OperatorLogSpecs : IDisposable
             await Eventually.HoldsAsync(() => replicator.Snapshot.Credentials!.Failed == failures);
         }
 
-        var told = string.Concat(_site.OperatorLines);
+        var told = string.Concat(_datasette.OperatorLines);
         await _clock.PassUntilAsync(replicator.StopAsync(TimeSpan.FromSeconds(10)));
         Assert.HasCount(1, told.Split('\n', StringSplitOptions.RemoveEmptyEntries), told);
         StringAssert.StartsWith(told, "WARNING:  datasette-litestream: credentials-command: ");
-        StringAssert.EndsWith(told, " The credentials from before stay in use.\n");
+        StringAssert.EndsWith(told, " The previous credentials stay in use.\n");
     }
 
     [TestMethod]
@@ -80,7 +80,7 @@ public sealed class OperatorLogSpecs : IDisposable
 
     private async Task CrashAndStopAsync()
     {
-        var replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
+        var replicator = await _datasette.StartReplicatorAsync(_clock).InTimeAsync();
         _ = LibC.kill(replicator.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
         await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon!.NextStartAt is not null);
         var next = replicator.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now;

@@ -21,8 +21,8 @@ public sealed class DrawingSpecs
     [TestMethod]
     public void The_highest_is_no_less_than_what_is_calm()
     {
-        Assert.AreEqual(10, Drawing.Highest([null, 3], Drawing.CalmLag));
-        Assert.AreEqual(30, Drawing.Highest([null, 30, 3], Drawing.CalmLag));
+        Assert.AreEqual(10, Drawing.Highest([null, 3], Drawing.MinLagScale));
+        Assert.AreEqual(30, Drawing.Highest([null, 30, 3], Drawing.MinLagScale));
         Assert.AreEqual(0, Drawing.Highest([]));
     }
 

@@ -9,7 +9,7 @@ namespace Datasette.Litestream.Tests.Reporting;
 [TestClass]
 public sealed class HealthSpecs : IDisposable
 {
-    private readonly Site _site = new();
+    private readonly TestDatasette _datasette = new();
     private readonly TestClock _clock = new();
     private Replicator? _replicator;
     private StatusReporter? _reporter;
@@ -22,13 +22,13 @@ public sealed class HealthSpecs : IDisposable
             _clock.PassUntilAsync(_replicator.StopAsync(TimeSpan.FromSeconds(10))).GetAwaiter().GetResult();
         }
 
-        _site.Dispose();
+        _datasette.Dispose();
     }
 
     [TestMethod]
     public async Task It_can_be_turned_off()
     {
-        _site.Settings["health"] = false;
+        _datasette.Settings["health"] = false;
         await StartAsync();
         Assert.AreEqual(new HealthReport(false, true, ""), await HealthAsync());
     }
@@ -43,21 +43,21 @@ public sealed class HealthSpecs : IDisposable
     [TestMethod]
     public async Task A_database_that_stalls_is_bad_after_the_limit_and_is_not_named()
     {
-        _site.Settings["health-max-lag"] = 3;
-        _site.Words = "never-synced";
+        _datasette.Settings["health-max-lag"] = 3;
+        _datasette.Words = "never-synced";
         await StartAsync();
         Assert.AreEqual(new HealthReport(true, true, "ok: 1 database, lag at most 0 s"), await HealthAsync());
         await PassToNextLookAsync();
         Assert.AreEqual(new HealthReport(true, true, "ok: 1 database, lag at most 2.0 s"), await HealthAsync());
         await PassToNextLookAsync();
         Assert.AreEqual(
-            new HealthReport(true, false, "bad: 1 of 1 databases have changes that are not replicated for more than 3.0 s"), await HealthAsync());
+            new HealthReport(true, false, "bad: 1 of 1 databases have changes that have not been replicated for more than 3.0 s"), await HealthAsync());
     }
 
     [TestMethod]
     public async Task A_restart_that_is_shorter_than_the_limit_is_healthy_and_a_Litestream_that_does_not_come_back_is_not()
     {
-        _site.Words = "fail-from=2";
+        _datasette.Words = "fail-from=2";
         await StartAsync();
         Assert.IsTrue((await HealthAsync()).Healthy);
         var down = _clock.Now;
@@ -73,13 +73,13 @@ public sealed class HealthSpecs : IDisposable
         }
 
         var health = await HealthAsync();
-        Assert.AreEqual((false, "bad: Litestream is down for 1 min"), (health.Healthy, health.Line));
+        Assert.AreEqual((false, "bad: Litestream has been down for 1 min"), (health.Healthy, health.Line));
         Assert.AreEqual(down, (await _reporter!.ReportAsync(new StatusQuery()).InTimeAsync()).WrongSince);
     }
 
     private async Task StartAsync()
     {
-        _replicator = await _site.StartReplicatorAsync(_clock).InTimeAsync();
+        _replicator = await _datasette.StartReplicatorAsync(_clock).InTimeAsync();
         _reporter = new StatusReporter(() => _replicator.Snapshot, _clock);
     }
 

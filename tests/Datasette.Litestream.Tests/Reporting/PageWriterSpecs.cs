@@ -7,10 +7,10 @@ namespace Datasette.Litestream.Tests.Reporting;
 [TestClass]
 public sealed class PageWriterSpecs
 {
-    private static readonly LitestreamReport Litestream = new("0.5.17", "/bin/litestream", "on PATH", 7, Seen.Now.AddMinutes(-2), 120, 0, null, null, null, []);
+    private static readonly LitestreamReport Litestream = new("0.5.17", "/bin/litestream", "on PATH", 7, Observations.Now.AddMinutes(-2), 120, 0, null, null, null, []);
 
     private static readonly StatusReport Report = new(
-        "running", true, "All is well.", null, Seen.Now.AddSeconds(-2), Seen.Now, Litestream, null,
+        "running", true, "All is well.", null, Observations.Now.AddSeconds(-2), Observations.Now, Litestream, null,
         new CountReport(120, 120, 0, 0, 0, 0, 0), 2, 3, 50, 120, "", "name", false, [Database("b"), Database("a b<c>")],
         [new SkippedReport("_memory", "in memory")], ["Watch out."], "dbs: []", [], null);
 
@@ -24,7 +24,7 @@ public sealed class PageWriterSpecs
         Assert.AreEqual(new SparklineText("M2 17h0", "Lag in the last hour: at most 1.5 s, last 1.5 s"), row.LagLine);
         Assert.AreEqual(new SparklineText("M2 20V19", "Uploaded in the last hour: 10 B"), row.UploadedBars);
         Assert.AreEqual("0 0 2 20", Report.Text.SparklineBox);
-        Assert.AreEqual("No answer from Datasette since 2026-05-01 12:00:00 UTC; what is shown is from then.", Report.Text.Lost);
+        Assert.AreEqual("No answer from Datasette since 2026-05-01 12:00:00 UTC. This page shows the state at that time.", Report.Text.Lost);
         Assert.AreEqual(new SummaryText("All is well.", "running", "true"), Report.Text.Summary);
         Assert.AreEqual("_memory: in memory", Report.Text.Skipped.Single());
     }
@@ -32,11 +32,11 @@ public sealed class PageWriterSpecs
     [TestMethod]
     public void A_local_time_of_Litestream_is_told_in_UTC()
     {
-        var local = Seen.Now.ToOffset(TimeSpan.FromHours(14));
+        var local = Observations.Now.ToOffset(TimeSpan.FromHours(14));
         var row = (Report with { Databases = [Database("a") with { LastSyncAt = local.AddSeconds(-3), Since = local }] }).Text.Databases![0];
         Assert.AreEqual(new MomentText("2026-05-01T11:59:57Z", "2026-05-01 11:59:57 UTC", "3 s ago"), row.LastSync);
         Assert.AreEqual("2026-05-01T12:00:00Z", row.Since.At);
-        var log = (Report with { Log = [new(local, "INFO", "a", ""), new(Seen.Now, "INFO", "b", "")] }).Text.Log;
+        var log = (Report with { Log = [new(local, "INFO", "a", ""), new(Observations.Now, "INFO", "b", "")] }).Text.Log;
         CollectionAssert.AreEqual(new[] { "2026-05-01 12:00:00 INFO b", "2026-05-01 12:00:00 INFO a" }, log.Select(line => line.Text).ToArray());
         CollectionAssert.AllItemsAreUnique(log.Select(line => line.Id).ToArray());
     }
@@ -83,8 +83,8 @@ public sealed class PageWriterSpecs
     public void Facts_are_those_that_are_known()
     {
         Assert.AreEqual("process_state version binary process_id started_at", Keys(Report));
-        var failed = Litestream with { ProcessId = null, StartedAt = null, Failures = 2, LastFailure = "signal 9", LastFailureAt = Seen.Now, NextStartAt = Seen.Now.AddSeconds(5) };
-        var report = Report with { Litestream = failed, Credentials = new CredentialReport("a file", Seen.Now, null, "no such file") };
+        var failed = Litestream with { ProcessId = null, StartedAt = null, Failures = 2, LastFailure = "signal 9", LastFailureAt = Observations.Now, NextStartAt = Observations.Now.AddSeconds(5) };
+        var report = Report with { Litestream = failed, Credentials = new CredentialReport("a file", Observations.Now, null, "no such file") };
         Assert.AreEqual(
             "process_state version binary failures last_failure_at last_failure next_start_at credentials credentials_read_at credentials_failure", Keys(report));
         Assert.AreEqual("in 5 s", report.Text.Facts.Single(fact => fact.Key == "next_start_at").Moment!.Words);
@@ -97,7 +97,7 @@ public sealed class PageWriterSpecs
     {
         var log = (Report with
         {
-            Log = [new(Seen.Now, "INFO", "a", ""), new(Seen.Now, "ERROR", "b", "db=x"), new(Seen.Now.AddSeconds(1), "WARN", "c", "")],
+            Log = [new(Observations.Now, "INFO", "a", ""), new(Observations.Now, "ERROR", "b", "db=x"), new(Observations.Now.AddSeconds(1), "WARN", "c", "")],
         }).Text.Log;
         CollectionAssert.AreEqual(
             new[] { "2026-05-01 12:00:01 WARN c", "2026-05-01 12:00:00 ERROR b db=x", "2026-05-01 12:00:00 INFO a" }, log.Select(line => line.Text).ToArray());
@@ -156,21 +156,21 @@ public sealed class PageWriterSpecs
             new[]
             {
                 "File changed: 2026-05-01 11:59:58 UTC",
-                "Litestream asked: 2026-05-01 11:59:56 UTC",
-                "Taken up to transaction: 7",
+                "Sync requested: 2026-05-01 11:59:56 UTC",
+                "Synced up to transaction: 7",
                 "Replicated up to transaction: 6",
-                "All replicated that was written until: 2026-05-01 11:59:57 UTC",
+                "Everything replicated that was written before: 2026-05-01 11:59:57 UTC",
                 "Litestream's last activity: sync: starting",
-                "Began: 2026-05-01 12:00:00 UTC",
+                "Started: 2026-05-01 12:00:00 UTC",
             },
             text.Reason.Facts.Select(fact => $"{fact.Label}: {fact.Text}").ToArray());
         Assert.AreEqual("", (Detail(HistoryRange.Day) with { Healthy = null }).Text.Summary.Healthy);
     }
 
     private static DatabaseReport Database(string name) => new(
-        name, $"/srv/{name}.db", [$"s3://maps/{name}", $"s3://other/{name}"], "replicating", Seen.Now.AddMinutes(-1), null, 7, 7, 1.5, Seen.Now.AddSeconds(-3),
+        name, $"/srv/{name}.db", [$"s3://maps/{name}", $"s3://other/{name}"], "replicating", Observations.Now.AddMinutes(-1), null, 7, 7, 1.5, Observations.Now.AddSeconds(-3),
         4 << 20, 512, 4096, 0,
-        new ReasonReport("on_the_way", "It is on its way.", Seen.Now.AddSeconds(-2), Seen.Now.AddSeconds(-4), 7, 6, Seen.Now.AddSeconds(-3), "sync: starting", Seen.Now),
+        new ReasonReport("on_the_way", "It is on its way.", Observations.Now.AddSeconds(-2), Observations.Now.AddSeconds(-4), 7, 6, Observations.Now.AddSeconds(-3), "sync: starting", Observations.Now),
         new SparklineReport([null, 1.5f], [0, 10]));
 
     private static DatabaseDetailReport Detail(HistoryRange range)
@@ -182,7 +182,7 @@ public sealed class PageWriterSpecs
         var wals = new float?[range.Length];
         wals[^1] = 512;
         var txids = new ulong?[range.Length];
-        var history = new HistoryReport(range.Name, range.Interval.TotalSeconds, Seen.Now, values, values, txids, txids, wals, sizes, values);
-        return new DatabaseDetailReport(Database("b") with { Sparklines = null }, "Replicated.", true, "litestream restore", history, [], Seen.Now, Seen.Now);
+        var history = new HistoryReport(range.Name, range.Interval.TotalSeconds, Observations.Now, values, values, txids, txids, wals, sizes, values);
+        return new DatabaseDetailReport(Database("b") with { Sparklines = null }, "Replicated.", true, "litestream restore", history, [], Observations.Now, Observations.Now);
     }
 }

@@ -19,17 +19,17 @@ public sealed class PluginMetricsSpecs
     private const string OddName = "a \"b\" \\ {c}\n, é 😀";
 
     private static readonly DaemonStatus Daemon = new DaemonStatus(DaemonState.Running)
-        .With(new Restart(Seen.Now, RestartReason.Crash, "")).With(new Restart(Seen.Now, RestartReason.FailedStart, "")).With(new Restart(Seen.Now, RestartReason.Crash, ""));
+        .With(new Restart(Observations.Now, RestartReason.Crash, "")).With(new Restart(Observations.Now, RestartReason.FailedStart, "")).With(new Restart(Observations.Now, RestartReason.Crash, ""));
 
-    private static readonly CredentialStatus Credentials = new("the file", Seen.Now, null, null, Unchanged: 5, Changed: 2, Failed: 1);
+    private static readonly CredentialStatus Credentials = new("the file", Observations.Now, null, null, Unchanged: 5, Changed: 2, Failed: 1);
 
     private static readonly ObservedDatabases Databases = new(
-        Seen.Now,
+        Observations.Now,
         [
-            Seen.Database("parks", lag: 1.5),
-            Seen.Database("odd", lag: null) with
+            Observations.Database("parks", lag: 1.5),
+            Observations.Database("odd", lag: null) with
             {
-                Plan = Seen.Database("odd").Plan with { Name = OddName },
+                Plan = Observations.Database("odd").Plan with { Name = OddName },
                 Evidence = new Evidence(null, null, null, null, null, null),
                 LastSyncAt = null,
             },
@@ -71,7 +71,7 @@ public sealed class PluginMetricsSpecs
     [TestMethod]
     public async Task Without_a_Litestream_and_credentials_there_is_still_an_answer()
     {
-        var text = await PluginMetrics.WriteAsync(null, null, new ObservedDatabases(Seen.Now, []));
+        var text = await PluginMetrics.WriteAsync(null, null, new ObservedDatabases(Observations.Now, []));
         Assert.Contains("\ndatasette_litestream_up 0\n", text);
         Assert.DoesNotContain("credential_refreshes", text);
     }
@@ -135,7 +135,7 @@ public sealed class PluginMetricsSpecs
         return merged;
     }
 
-    /// <summary>The values as they are written, by what stands before them.</summary>
+    /// <summary>The values as written, by the text before them.</summary>
     private static async Task<Dictionary<string, string>> SamplesAsync() =>
         (await PluginMetrics.WriteAsync(Daemon, Credentials, Databases)).Split('\n')
             .Where(line => line.Length > 0 && !line.StartsWith('#'))

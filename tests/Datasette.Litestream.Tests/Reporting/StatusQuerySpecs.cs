@@ -9,10 +9,10 @@ public sealed class StatusQuerySpecs
 {
     private static readonly DatabaseObservation[] Databases =
     [
-        Seen.Database("b", DatabaseState.Behind, lag: 90, bytes: 3),
-        Seen.Database("A", DatabaseState.Failing, lag: null, bytes: null),
-        Seen.Database("d", lag: 1, bytes: 1),
-        Seen.Database("c", DatabaseState.Stopped, lag: 5, bytes: 2) with { LastSyncAt = null },
+        Observations.Database("b", DatabaseState.Behind, lag: 90, bytes: 3),
+        Observations.Database("A", DatabaseState.Failing, lag: null, bytes: null),
+        Observations.Database("d", lag: 1, bytes: 1),
+        Observations.Database("c", DatabaseState.Stopped, lag: 5, bytes: 2) with { LastSyncAt = null },
     ];
 
     [TestMethod]

@@ -14,7 +14,7 @@ namespace Datasette.Litestream.Tests.Reporting;
 [TestClass]
 public sealed class StatusSpecs : IDisposable
 {
-    private readonly Site _site = new();
+    private readonly TestDatasette _datasette = new();
     private readonly TestClock _clock = new();
     private Replicator? _replicator;
 
@@ -25,7 +25,7 @@ public sealed class StatusSpecs : IDisposable
             _clock.PassUntilAsync(_replicator.StopAsync(TimeSpan.FromSeconds(10))).GetAwaiter().GetResult();
         }
 
-        _site.Dispose();
+        _datasette.Dispose();
     }
 
     [TestMethod]
@@ -42,7 +42,7 @@ public sealed class StatusSpecs : IDisposable
     [TestMethod]
     public async Task A_database_without_a_first_sync_is_starting()
     {
-        _site.Words = "never-synced";
+        _datasette.Words = "never-synced";
         var report = await ReportAsync();
         Assert.AreEqual("The database is replicated.", report.Summary);
         Assert.AreEqual("starting", Parks(report).State);
@@ -51,15 +51,15 @@ public sealed class StatusSpecs : IDisposable
     [TestMethod]
     public async Task A_database_whose_sync_failed_shows_the_error()
     {
-        _site.Words = "never-synced db-error=access-denied";
+        _datasette.Words = "never-synced db-error=access-denied";
         var report = await ReportAsync();
-        Assert.AreEqual(("failing", $"ERROR access-denied path={_site.Folder["parks.db"]}"), (Parks(report).State, Parks(report).Error));
+        Assert.AreEqual(("failing", $"ERROR access-denied path={_datasette.Folder["parks.db"]}"), (Parks(report).State, Parks(report).Error));
     }
 
     [TestMethod]
     public async Task An_error_from_before_the_last_sync_is_history()
     {
-        _site.Words = "db-error=access-denied";
+        _datasette.Words = "db-error=access-denied";
         var report = await ReportAsync();
         Assert.AreEqual(("replicating", (string?)null), (Parks(report).State, Parks(report).Error));
     }
@@ -67,7 +67,7 @@ public sealed class StatusSpecs : IDisposable
     [TestMethod]
     public async Task A_Litestream_without_a_control_socket_cannot_tell_of_syncs()
     {
-        _site.Words = "version=0.3.13";
+        _datasette.Words = "version=0.3.13";
         var report = await ReportAsync();
         Assert.AreEqual(("replicating", (ulong?)null, (DateTimeOffset?)null), (Parks(report).State, Parks(report).Txid, Parks(report).LastSyncAt));
     }
@@ -75,12 +75,12 @@ public sealed class StatusSpecs : IDisposable
     [TestMethod]
     public async Task A_control_socket_that_does_not_answer_holds_the_page_up_for_two_seconds()
     {
-        _site.Words = "mute-after=0";
+        _datasette.Words = "mute-after=0";
         await StartAsync();
         using var reporter = new StatusReporter(() => _replicator!.Snapshot, _clock);
         var reporting = reporter.ReportAsync(new StatusQuery());
 
-        // The answer, the look after this one, and the supervisor's question whether Litestream is there.
+        // The answer, the next sample, and the supervisor's heartbeat.
         await _clock.IsAwaitedAsync(TimeSpan.FromSeconds(2), by: 3);
         _clock.Advance(TimeSpan.FromSeconds(1.9));
         Assert.IsFalse(reporting.IsCompleted);
@@ -108,9 +108,9 @@ public sealed class StatusSpecs : IDisposable
     {
         using var listener = await StartWithMetricsAsync();
         var answering = listener.AnswerAsync($$"""
-            litestream_db_size{db="{{_site.Folder["parks.db"]}}"} 4096
-            litestream_checkpoint_count{db="{{_site.Folder["parks.db"]}}",mode="PASSIVE"} 2
-            litestream_checkpoint_count{db="{{_site.Folder["parks.db"]}}",mode="TRUNCATE"} 3
+            litestream_db_size{db="{{_datasette.Folder["parks.db"]}}"} 4096
+            litestream_checkpoint_count{db="{{_datasette.Folder["parks.db"]}}",mode="PASSIVE"} 2
+            litestream_checkpoint_count{db="{{_datasette.Folder["parks.db"]}}",mode="TRUNCATE"} 3
             litestream_db_size{db="/not/ours.db"} 1
             litestream_replica_operation_total{operation="PUT",replica_type="file"} 5
             litestream_replica_operation_total{operation="GET",replica_type="file"} 1
@@ -133,7 +133,7 @@ public sealed class StatusSpecs : IDisposable
     {
         using (await StartWithMetricsAsync())
         {
-            // Nobody accepts from here on.
+            // From here on no connection is accepted.
         }
 
         using var reporter = new StatusReporter(() => _replicator!.Snapshot, _clock);
@@ -146,10 +146,10 @@ public sealed class StatusSpecs : IDisposable
     public async Task No_report_has_a_secret()
     {
         string[] secrets = ["fake/secret+key", "fake-session-token"];
-        _site.Settings["access-key-id"] = "AKIAFAKE";
-        _site.Settings["secret-access-key"] = secrets[0];
-        _site.Settings["session-token"] = secrets[1];
-        _site.Words = $"never-synced db-error={secrets[0]}&{secrets[1]}";
+        _datasette.Settings["access-key-id"] = "AKIAFAKE";
+        _datasette.Settings["secret-access-key"] = secrets[0];
+        _datasette.Settings["session-token"] = secrets[1];
+        _datasette.Words = $"never-synced db-error={secrets[0]}&{secrets[1]}";
         await StartAsync();
         using var reporter = new StatusReporter(() => _replicator!.Snapshot, _clock);
         var status = JsonSerializer.Serialize(await reporter.ReportAsync(new StatusQuery()).InTimeAsync(), StatusJson.Default.StatusReport);
@@ -176,7 +176,7 @@ public sealed class StatusSpecs : IDisposable
     [DataRow(-5, 1, "a")]
     public async Task A_page_out_of_range_is_the_nearest_that_is_not(int asked, int shown, string firstName)
     {
-        _site.Databases = ["a", "b", "c"];
+        _datasette.Databases = ["a", "b", "c"];
         await StartAsync();
         using var reporter = new StatusReporter(() => _replicator!.Snapshot, _clock);
         var report = await reporter.ReportAsync(new StatusQuery(Page: asked, Size: 2)).InTimeAsync();
@@ -190,7 +190,7 @@ public sealed class StatusSpecs : IDisposable
 
     private static DatabaseReport Parks(StatusReport report) => report.Databases.Single();
 
-    private async Task StartAsync() => _replicator ??= await _site.StartReplicatorAsync(_clock).InTimeAsync();
+    private async Task StartAsync() => _replicator ??= await _datasette.StartReplicatorAsync(_clock).InTimeAsync();
 
     private async Task<StatusReport> ReportAsync()
     {
@@ -199,14 +199,14 @@ public sealed class StatusSpecs : IDisposable
         return await reporter.ReportAsync(new StatusQuery()).InTimeAsync();
     }
 
-    /// <summary>Starts, and listens where Litestream would serve its metrics.</summary>
+    /// <summary>Starts a server in place of Litestream's metrics.</summary>
     private async Task<TcpListener> StartWithMetricsAsync()
     {
         var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var address = (IPEndPoint)listener.LocalEndpoint;
         listener.Stop();
-        _site.Settings["metrics-addr"] = address.ToString();
+        _datasette.Settings["metrics-addr"] = address.ToString();
         await StartAsync();
         listener = new TcpListener(address);
         listener.Start();

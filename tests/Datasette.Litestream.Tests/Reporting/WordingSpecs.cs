@@ -13,35 +13,35 @@ public sealed class WordingSpecs
 
     [TestMethod]
     public void Nothing_to_replicate_is_said() =>
-        Assert.AreEqual("No database is replicated.", Wording.Summarize(null, new ObservedDatabases(Seen.Now, []), Seen.Now));
+        Assert.AreEqual("No database is replicated.", Wording.Summarize(null, new ObservedDatabases(Observations.Now, []), Observations.Now));
 
     [TestMethod]
     public void All_that_is_well_is_one_sentence()
     {
-        Assert.AreEqual("The database is replicated; what was written until 1.0 s ago is safe.", Summarize(Seen.Database("a")));
+        Assert.AreEqual("The database is replicated; what was written until 1.0 s ago is safe.", Summarize(Observations.Database("a")));
         Assert.AreEqual(
             "All 2 databases are replicated; what was written until 3.0 s ago is safe.",
-            Summarize(Seen.Database("a"), Seen.Database("b") with { LastSyncAt = Seen.Now.AddSeconds(-3) }));
+            Summarize(Observations.Database("a"), Observations.Database("b") with { LastSyncAt = Observations.Now.AddSeconds(-3) }));
         Assert.AreEqual(
-            "All 2 databases are replicated.", Summarize(Seen.Database("a"), Seen.Database("b", DatabaseState.Starting) with { LastSyncAt = null }));
+            "All 2 databases are replicated.", Summarize(Observations.Database("a"), Observations.Database("b", DatabaseState.Starting) with { LastSyncAt = null }));
         Assert.AreEqual(
-            "The database is replicated; what was written until 0 s ago is safe.", Summarize(Seen.Database("a") with { LastSyncAt = Seen.Now.AddDays(1) }));
+            "The database is replicated; what was written until 0 s ago is safe.", Summarize(Observations.Database("a") with { LastSyncAt = Observations.Now.AddDays(1) }));
     }
 
     [TestMethod]
     public void What_is_wrong_is_named_with_the_time_since_when()
     {
-        Assert.AreEqual("The database a has been failing since 11:59:00 UTC.", Summarize(Seen.Database("a", DatabaseState.Failing)));
+        Assert.AreEqual("The database a has been failing since 11:59:00 UTC.", Summarize(Observations.Database("a", DatabaseState.Failing)));
         Assert.AreEqual(
-            "1 of 2 databases has been behind since 11:59:00 UTC: b.", Summarize(Seen.Database("a"), Seen.Database("b", DatabaseState.Behind)));
+            "1 of 2 databases has been behind since 11:59:00 UTC: b.", Summarize(Observations.Database("a"), Observations.Database("b", DatabaseState.Behind)));
         Assert.AreEqual(
             "5 of 5 databases have been unknown or stopped since 11:00:00 UTC: a, b, c and 2 more.",
             Summarize(
-                Seen.Database("a", DatabaseState.Unknown),
-                Seen.Database("b", DatabaseState.Stopped, since: 3600),
-                Seen.Database("c", DatabaseState.Stopped),
-                Seen.Database("d", DatabaseState.Stopped),
-                Seen.Database("e", DatabaseState.Stopped)));
+                Observations.Database("a", DatabaseState.Unknown),
+                Observations.Database("b", DatabaseState.Stopped, since: 3600),
+                Observations.Database("c", DatabaseState.Stopped),
+                Observations.Database("d", DatabaseState.Stopped),
+                Observations.Database("e", DatabaseState.Stopped)));
     }
 
     [TestMethod]
@@ -49,10 +49,10 @@ public sealed class WordingSpecs
     [DataRow(-1, "0 s")]
     public void A_Litestream_that_is_down_is_named_with_its_next_start(int seconds, string until)
     {
-        var daemon = new DaemonStatus(DaemonState.Waiting, NextStartAt: Seen.Now.AddSeconds(seconds)) { DownSince = Seen.Now.AddMinutes(-2) };
+        var daemon = new DaemonStatus(DaemonState.Waiting, NextStartAt: Observations.Now.AddSeconds(seconds)) { DownSince = Observations.Now.AddMinutes(-2) };
         Assert.AreEqual(
             $"Litestream has been down since 11:58:00 UTC, and nothing is replicated. It is started again in {until}.",
-            Wording.Summarize(daemon, new ObservedDatabases(Seen.Now, [Seen.Database("a")]), Seen.Now));
+            Wording.Summarize(daemon, new ObservedDatabases(Observations.Now, [Observations.Database("a")]), Observations.Now));
     }
 
     [TestMethod]
@@ -60,7 +60,7 @@ public sealed class WordingSpecs
     [DataRow(DaemonState.Stopping, "Litestream is stopping.")]
     [DataRow(DaemonState.Stopped, "Litestream is stopped.")]
     public void A_Litestream_on_its_way_is_said(object state, string sentence) =>
-        Assert.AreEqual(sentence, Wording.Summarize(new DaemonStatus((DaemonState)state), new ObservedDatabases(Seen.Now, [Seen.Database("a")]), Seen.Now));
+        Assert.AreEqual(sentence, Wording.Summarize(new DaemonStatus((DaemonState)state), new ObservedDatabases(Observations.Now, [Observations.Database("a")]), Observations.Now));
 
     [TestMethod]
     [DataRow(DatabaseState.Replicating, "replicated; what was written until 1.0 s ago is safe")]
@@ -70,14 +70,14 @@ public sealed class WordingSpecs
     [DataRow(DatabaseState.Stopped, "stopped since 11:59:00 UTC")]
     [DataRow(DatabaseState.Unknown, "unknown since 11:59:00 UTC")]
     public void One_database_is_told_in_a_line(object state, string line) =>
-        Assert.AreEqual(line, Wording.Describe(Seen.Database("a", (DatabaseState)state, lag: 120), Seen.Now));
+        Assert.AreEqual(line, Wording.Describe(Observations.Database("a", (DatabaseState)state, lag: 120), Observations.Now));
 
     [TestMethod]
     [DataRow(DatabaseState.Replicating, null, "Replicated; what was written until 1.0 s ago is safe.")]
     [DataRow(DatabaseState.Starting, null, "Being replicated for the first time.")]
     [DataRow(DatabaseState.Failing, "no space left", "Failing since 11:59:00 UTC: no space left")]
     public void Its_own_page_starts_with_the_same_line_and_the_error(object state, string? error, string sentence) =>
-        Assert.AreEqual(sentence, Wording.Summarize(Seen.Database("a", (DatabaseState)state), error, Seen.Now));
+        Assert.AreEqual(sentence, Wording.Summarize(Observations.Database("a", (DatabaseState)state), error, Observations.Now));
 
     [TestMethod]
     [DataRow(null, "–")]
@@ -117,54 +117,54 @@ public sealed class WordingSpecs
     [DataRow(7200.0, "2 h 0 min ago", "for 2 h 0 min")]
     public void A_moment_is_told_from_now(double seconds, string ago, string lasting)
     {
-        var moment = Seen.Now.AddSeconds(-seconds);
-        Assert.AreEqual((ago, lasting), (Wording.Ago(moment, Seen.Now), Wording.For(moment, Seen.Now)));
+        var moment = Observations.Now.AddSeconds(-seconds);
+        Assert.AreEqual((ago, lasting), (Wording.Ago(moment, Observations.Now), Wording.For(moment, Observations.Now)));
     }
 
     [TestMethod]
-    public void A_moment_that_is_not_known_is_a_dash() => Assert.AreEqual("–", Wording.Ago(null, Seen.Now));
+    public void A_moment_that_is_not_known_is_a_dash() => Assert.AreEqual("–", Wording.Ago(null, Observations.Now));
 
     [TestMethod]
     public void Every_moment_is_told_in_UTC()
     {
-        var local = Seen.Now.ToOffset(TimeSpan.FromHours(14));
+        var local = Observations.Now.ToOffset(TimeSpan.FromHours(14));
         Assert.AreEqual("2026-05-01 12:00:00 UTC", Wording.Exact(local));
         Assert.AreEqual("2026-05-01 12:00:00 WARN slow", Wording.Line(new LogReport(local, "WARN", "slow", "")));
         Assert.AreEqual("2026-05-01 12:00:00 UTC: crash", Wording.Line(new RestartReport(local, "crash", "")));
-        Assert.Contains("since 2026-05-01 12:00:00 UTC;", Wording.Lost(local));
-        Assert.AreEqual("The database a has been failing since 12:00:00 UTC.", Summarize(Seen.Database("a", DatabaseState.Failing) with { Since = local }));
-        Assert.AreEqual("failing since 12:00:00 UTC", Wording.Describe(Seen.Database("a", DatabaseState.Failing) with { Since = local }, local));
+        Assert.Contains("since 2026-05-01 12:00:00 UTC.", Wording.ConnectionLost(local));
+        Assert.AreEqual("The database a has been failing since 12:00:00 UTC.", Summarize(Observations.Database("a", DatabaseState.Failing) with { Since = local }));
+        Assert.AreEqual("failing since 12:00:00 UTC", Wording.Describe(Observations.Database("a", DatabaseState.Failing) with { Since = local }, local));
     }
 
     [TestMethod]
     public void Reasons_are_words() =>
         CollectionAssert.AreEqual(
-            new[] { "crash", "unresponsive", "failed start", "credentials" }, Enum.GetValues<RestartReason>().Select(Wording.Word).ToArray());
+            new[] { "crash", "unresponsive", "failed start", "credentials" }, Enum.GetValues<RestartReason>().Select(Wording.Name).ToArray());
 
     [TestMethod]
     public void Every_reason_has_a_word_and_a_sentence_of_its_own()
     {
         var reasons = Enum.GetValues<StateReason>();
-        var evidence = Seen.Database("a").Evidence;
-        Assert.AreEqual("all_replicated", Wording.Word(StateReason.AllReplicated));
+        var evidence = Observations.Database("a").Evidence;
+        Assert.AreEqual("all_replicated", Wording.Name(StateReason.AllReplicated));
         Assert.HasCount(reasons.Length, reasons.Select(reason => Wording.Explain(reason, evidence)).Distinct());
         StringAssert.Contains(Wording.Explain(StateReason.OnTheWay, evidence), "after 11:59:59 UTC");
         StringAssert.Contains(Wording.Explain(StateReason.OnTheWay, evidence with { ReplicatedUntil = null }), "after the start");
         Assert.AreEqual(
-            "Litestream does not say how the database stands. It has been busy with it since 11:58:00 UTC.",
+            "Litestream does not report the state of the database. It has been busy with it since 11:58:00 UTC.",
             Wording.Explain(
                 StateReason.NoAnswer,
-                evidence with { Activity = new SyncActivity("/srv/a.db", true, "sync", "starting", Seen.Now.AddMinutes(-2), null) }));
+                evidence with { Activity = new SyncActivity("/srv/a.db", true, "sync", "starting", Observations.Now.AddMinutes(-2), null) }));
     }
 
     [TestMethod]
     public void A_restart_and_a_line_of_the_log_are_a_line_each()
     {
-        Assert.AreEqual("2026-05-01 12:00:00 UTC: crash – signal 9", Wording.Line(new RestartReport(Seen.Now, "crash", "signal 9")));
-        Assert.AreEqual("2026-05-01 12:00:00 UTC: credentials", Wording.Line(new RestartReport(Seen.Now, "credentials", "")));
-        Assert.AreEqual("2026-05-01 12:00:00 WARN slow db=a", Wording.Line(new LogReport(Seen.Now, "WARN", "slow", "db=a")));
-        Assert.AreEqual("2026-05-01 12:00:00 INFO ready", Wording.Line(new LogReport(Seen.Now, "INFO", "ready", "")));
+        Assert.AreEqual("2026-05-01 12:00:00 UTC: crash – signal 9", Wording.Line(new RestartReport(Observations.Now, "crash", "signal 9")));
+        Assert.AreEqual("2026-05-01 12:00:00 UTC: credentials", Wording.Line(new RestartReport(Observations.Now, "credentials", "")));
+        Assert.AreEqual("2026-05-01 12:00:00 WARN slow db=a", Wording.Line(new LogReport(Observations.Now, "WARN", "slow", "db=a")));
+        Assert.AreEqual("2026-05-01 12:00:00 INFO ready", Wording.Line(new LogReport(Observations.Now, "INFO", "ready", "")));
     }
 
-    private static string Summarize(params DatabaseObservation[] databases) => Wording.Summarize(Running, new ObservedDatabases(Seen.Now, databases), Seen.Now);
+    private static string Summarize(params DatabaseObservation[] databases) => Wording.Summarize(Running, new ObservedDatabases(Observations.Now, databases), Observations.Now);
 }

@@ -8,15 +8,15 @@ using Datasette.Litestream.Tests.Processes;
 namespace Datasette.Litestream.Tests.Replication;
 
 /// <summary>
-/// A Datasette as the bridge sees it: a folder with databases, a configuration, and FakeLitestream. When it is disposed of,
-/// nothing that it started may run, and no socket folder may be left.
+/// A Datasette from the bridge's point of view: a folder with databases, a configuration, and FakeLitestream. Dispose fails if
+/// a process that it started is still running, or a socket folder is left.
 /// </summary>
-internal sealed class Site : IDisposable
+internal sealed class TestDatasette : IDisposable
 {
     private readonly List<Bridge> _bridges = [];
     private readonly ConcurrentQueue<string> _fatal = [];
 
-    public Site()
+    public TestDatasette()
     {
         Directory.CreateDirectory(Folder["run"]);
         Settings["all-replicate"] = $"file://{Folder["replica"]}/$DB_NAME";
@@ -27,19 +27,19 @@ internal sealed class Site : IDisposable
     /// <summary>The plugin's settings.</summary>
     public JsonObject Settings { get; } = [];
 
-    /// <summary>The words that FakeLitestream behaves by.</summary>
+    /// <summary>The options of FakeLitestream.</summary>
     public string Words { get; set; } = "";
 
     /// <summary>Datasette's names of its databases.</summary>
     public IReadOnlyList<string> Databases { get; set; } = ["parks"];
 
-    /// <summary>What was written to standard error, a line each.</summary>
+    /// <summary>The lines written to standard error.</summary>
     public ConcurrentQueue<string> OperatorLines { get; } = new();
 
-    /// <summary>Variables beyond those that FakeLitestream needs.</summary>
+    /// <summary>Environment variables in addition to those that FakeLitestream needs.</summary>
     public Dictionary<string, string> Variables { get; } = [];
 
-    /// <summary>The process ids of all that was started, in their order.</summary>
+    /// <summary>The ids of all started processes, in order.</summary>
     public IReadOnlyList<int> Started => Processes.Ids;
 
     public StartedProcesses Processes => new(Folder["starts"]);
@@ -48,10 +48,10 @@ internal sealed class Site : IDisposable
 
     public string RecordPath(string database = "parks") => Folder[$".{database}.db-litestream/datasette-litestream.json"];
 
-    /// <summary>What a bridge is started with.</summary>
+    /// <summary>The request that starts a bridge.</summary>
     public string Request()
     {
-        var environment = Stage.Variables($"starts={Folder["starts"]} {Words}");
+        var environment = DaemonFixture.Variables($"starts={Folder["starts"]} {Words}");
         environment["XDG_RUNTIME_DIR"] = Folder["run"];
         foreach (var (name, value) in Variables)
         {
@@ -69,7 +69,7 @@ internal sealed class Site : IDisposable
                 ["path"] = name.StartsWith(':') ? null : Folder[$"{name}.db"],
                 ["isMutable"] = true,
             })]),
-            ["bundledBinary"] = Stage.FakeLitestream,
+            ["bundledBinary"] = DaemonFixture.FakeLitestream,
             ["environment"] = JsonSerializer.SerializeToNode(environment, TestJson.Default.DictionaryStringString),
         }.ToJsonString();
     }
@@ -84,7 +84,7 @@ internal sealed class Site : IDisposable
         return (bridge, string.Concat(OperatorLines));
     }
 
-    /// <summary>Starts what is behind a bridge, with a clock of the test's.</summary>
+    /// <summary>Starts the replicator behind a bridge, with the test's clock.</summary>
     public async Task<Replicator> StartReplicatorAsync(TimeProvider time)
     {
         var request = StartRequest.Parse(Request(), time);
@@ -93,7 +93,7 @@ internal sealed class Site : IDisposable
         return replicator;
     }
 
-    /// <summary>Starts a bridge that cannot start, and returns what it says.</summary>
+    /// <summary>Starts a bridge that cannot start, and returns its message.</summary>
     public string FailToStart() => Assert.ThrowsExactly<ReplicationException>(() => Start()).Message;
 
     public static JsonNode Status(Bridge bridge) => JsonNode.Parse(bridge.Status())!;

@@ -3,12 +3,12 @@ using Datasette.Litestream.Tests.Configuration;
 
 namespace Datasette.Litestream.Tests.Observation;
 
-/// <summary>Databases as a look at them might have found them.</summary>
-internal static class Seen
+/// <summary>Example observations of databases.</summary>
+internal static class Observations
 {
     public static readonly DateTimeOffset Now = new(2026, 5, 1, 12, 0, 0, TimeSpan.Zero);
 
-    /// <summary>One that is replicated to <c>s3://maps/NAME</c>, and was synced a second ago.</summary>
+    /// <summary>A database that is replicated to <c>s3://maps/NAME</c>, and was synced a second ago.</summary>
     public static DatabaseObservation Database(
         string name, DatabaseState state = DatabaseState.Replicating, double? lag = 0, double since = 60, long? bytes = 4096) => new(
             Plans.FromReplica("s3://maps/$DB_NAME", name).Sound.Databases.Single(),

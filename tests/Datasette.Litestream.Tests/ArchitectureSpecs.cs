@@ -2,14 +2,19 @@ using NetArchTest.Rules;
 
 namespace Datasette.Litestream.Tests;
 
-/// <summary>Who may use whom: arrows point down, so that whoever changes a room knows which others to look into.</summary>
+/// <summary>
+/// Checks the dependencies between namespaces, which point in one direction only, so that a change of one affects few others.
+/// </summary>
 [TestClass]
-public sealed class HouseSpecs
+public sealed class ArchitectureSpecs
 {
     private const string Root = "Datasette.Litestream";
 
-    /// <summary>Each room, and the rooms that it may use; whatever is in none of them, such as the bridge, uses all and is used by none.</summary>
-    private static readonly Dictionary<string, string[]> Rooms = new()
+    /// <summary>
+    /// Each namespace, and the namespaces that it may use. Types outside of them, such as the bridge, may use all and be used
+    /// by none.
+    /// </summary>
+    private static readonly Dictionary<string, string[]> Layers = new()
     {
         ["Errors"] = [],
         ["Logging"] = [],
@@ -24,27 +29,27 @@ public sealed class HouseSpecs
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
     };
 
-    public static IEnumerable<object[]> Names => Rooms.Keys.Select(room => new object[] { room });
+    public static IEnumerable<object[]> Names => Layers.Keys.Select(layer => new object[] { layer });
 
     [TestMethod]
     [DynamicData(nameof(Names))]
-    public void A_room_uses_only_what_is_below_it(string room)
+    public void A_namespace_uses_only_the_ones_below_it(string layer)
     {
-        string[] forbidden = [.. Rooms.Keys.Except([room, .. Rooms[room]]).Select(other => $"{Root}.{other}"), .. TypesOutside()];
+        string[] forbidden = [.. Layers.Keys.Except([layer, .. Layers[layer]]).Select(other => $"{Root}.{other}"), .. TypesOutside()];
         var result = Types.InAssembly(typeof(Bridge).Assembly)
-            .That().ResideInNamespace($"{Root}.{room}")
+            .That().ResideInNamespace($"{Root}.{layer}")
             .ShouldNot().HaveDependencyOnAny(forbidden)
             .GetResult();
         Assert.IsTrue(result.IsSuccessful, string.Join('\n', result.FailingTypes.Select(type => $"{type.FullName}: {type.Explanation}")));
     }
 
     [TestMethod]
-    public void Every_namespace_is_a_room_in_the_table()
+    public void Every_namespace_is_in_the_table()
     {
         var namespaces = typeof(Bridge).Assembly.GetTypes()
             .Select(type => type.Namespace).OfType<string>().Where(name => name.StartsWith($"{Root}.", StringComparison.Ordinal))
             .Select(name => name[(Root.Length + 1)..].Split('.')[0]).Distinct().Order(StringComparer.Ordinal).ToList();
-        CollectionAssert.AreEqual(Rooms.Keys.Order(StringComparer.Ordinal).ToList(), namespaces);
+        CollectionAssert.AreEqual(Layers.Keys.Order(StringComparer.Ordinal).ToList(), namespaces);
     }
 
     private static IEnumerable<string> TypesOutside() =>

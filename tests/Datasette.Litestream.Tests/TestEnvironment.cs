@@ -3,16 +3,16 @@ using System.Globalization;
 namespace Datasette.Litestream.Tests;
 
 /// <summary>
-/// All tests run where nothing is as in most places: half an hour off the full hour of UTC, with a comma in numbers, a full stop
-/// between hours and minutes, and a minus that is no hyphen. Whoever sets TZ has that time zone instead, and whoever runs them with
-/// the data of real cultures (<c>DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=0 LANG=tr_TR.UTF-8</c>) has that culture.
+/// All tests run with unusual regional settings: a time zone half an hour off the full hour of UTC, a decimal comma, a full
+/// stop between hours and minutes, and a minus sign that is not a hyphen. TZ sets another time zone, and a run with the data of
+/// real cultures (<c>DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=0 LANG=tr_TR.UTF-8</c>) uses that culture.
 /// </summary>
 [TestClass]
-public sealed class Surroundings
+public sealed class TestEnvironment
 {
     private const string TimeZone = "TZ";
 
-    /// <summary>Whether the culture is one of a place.</summary>
+    /// <summary>Whether the culture is a real one.</summary>
     private static bool IsReal => CultureInfo.CurrentCulture.Name.Length > 0;
 
     [AssemblyInitialize]
@@ -30,7 +30,8 @@ public sealed class Surroundings
             return;
         }
 
-        // The tests run without the data of real cultures, as the plugin does in its own .NET; in another's it may meet any.
+        // The tests run without the data of real cultures, like the plugin in its own .NET; in another .NET the plugin may run
+        // with any culture.
         var culture = (CultureInfo)CultureInfo.InvariantCulture.Clone();
         culture.NumberFormat.NumberDecimalSeparator = ",";
         culture.NumberFormat.NumberGroupSeparator = ".";

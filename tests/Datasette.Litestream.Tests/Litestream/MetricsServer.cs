@@ -3,8 +3,8 @@ using System.Text;
 
 namespace Datasette.Litestream.Tests.Litestream;
 
-/// <summary>Answers where Litestream would serve its metrics.</summary>
-internal static class MetricsAnswer
+/// <summary>A server in place of Litestream's metrics.</summary>
+internal static class MetricsServer
 {
     /// <summary>Answers one request with a text.</summary>
     public static async Task AnswerAsync(this TcpListener listener, string text)

@@ -6,16 +6,16 @@ using Datasette.Litestream.Tests.Processes;
 namespace Datasette.Litestream.Tests.Daemon;
 
 /// <summary>
-/// What a test of the daemon needs: a folder, a clock, a log and a stand-in for Litestream. When it is disposed of,
-/// all supervisors are stopped, and nothing that they started may run.
+/// The fixture for tests of the daemon: a folder, a clock, a log and a stand-in for Litestream. Dispose stops all supervisors,
+/// and fails if a process that they started is still running.
 /// </summary>
-internal sealed class Stage : IDisposable
+internal sealed class DaemonFixture : IDisposable
 {
     public static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(10);
 
     private readonly List<Supervisor> _supervisors = [];
 
-    public Stage(TimeProvider? logClock = null) => Log = new LitestreamLog(logClock ?? Clock);
+    public DaemonFixture(TimeProvider? logClock = null) => Log = new LitestreamLog(logClock ?? Clock);
 
     public TemporaryFolder Folder { get; } = new();
 
@@ -25,19 +25,19 @@ internal sealed class Stage : IDisposable
 
     /// <summary>tests/FakeLitestream, as built beside these tests.</summary>
     public static string FakeLitestream => Path.Combine(
-        AppContext.BaseDirectory.Replace(typeof(Stage).Assembly.GetName().Name!, nameof(FakeLitestream), StringComparison.Ordinal), nameof(FakeLitestream));
+        AppContext.BaseDirectory.Replace(typeof(DaemonFixture).Assembly.GetName().Name!, nameof(FakeLitestream), StringComparison.Ordinal), nameof(FakeLitestream));
 
     private StartedProcesses Processes => new(Folder["starts"]);
 
     public string Database => Folder["a.db"];
 
-    /// <summary>The process ids of all that was started, in their order.</summary>
+    /// <summary>The ids of all started processes, in order.</summary>
     public IReadOnlyList<int> Started => Processes.Ids;
 
-    /// <summary>The environment of this process, in which FakeLitestream behaves as the words say.</summary>
+    /// <summary>This process's environment, with the options of FakeLitestream.</summary>
     public static Dictionary<string, string> Variables(string words)
     {
-        // The runtime that FakeLitestream needs may be named in any of these.
+        // Any of these may name the runtime that FakeLitestream needs.
         var variables = Environment.GetEnvironmentVariables().Keys.Cast<string>()
             .Where(name => name is "PATH" or "HOME" || name.StartsWith("DOTNET", StringComparison.Ordinal))
             .ToDictionary(name => name, name => Environment.GetEnvironmentVariable(name)!, StringComparer.Ordinal);
@@ -45,7 +45,7 @@ internal sealed class Stage : IDisposable
         return variables;
     }
 
-    /// <summary>FakeLitestream, which behaves as the words say.</summary>
+    /// <summary>FakeLitestream with options.</summary>
     public DaemonSettings Settings(string words = "", string version = "0.5.17") => new(
         new LitestreamBinary(FakeLitestream, LitestreamVersion.Parse(version)!, "test"),
         $"socket:\n  enabled: true\n  path: \"{Folder["control"]}\"\ndbs:\n- path: \"{Database}\"\n",
@@ -55,7 +55,7 @@ internal sealed class Stage : IDisposable
         OpeningTime: TimeSpan.Zero,
         ShutdownTimeout);
 
-    /// <summary>A shell script in place of FakeLitestream 0.3.13, where hundreds of starts are to take no time.</summary>
+    /// <summary>A shell script in place of FakeLitestream 0.3.13, for tests with hundreds of fast starts.</summary>
     public DaemonSettings Script(string script) => Settings(version: "0.3.13") with
     {
         Binary = new LitestreamBinary(
@@ -64,11 +64,11 @@ internal sealed class Stage : IDisposable
             "test"),
     };
 
-    /// <summary>A FakeLitestream of nobody's, which prints <c>ready</c>.</summary>
+    /// <summary>An orphaned FakeLitestream, which prints <c>ready</c>.</summary>
     public static StartedChild StartLeftover(string words = "") =>
         new(FakeLitestream, LitestreamProcess.Arguments, Variables($"never-ready says=ready {words}"));
 
-    /// <summary>Supervises, with delays that chance makes others every time; how they came about is in the output of a test that fails.</summary>
+    /// <summary>Starts a supervisor with random delays; the seed is in the output of a failed test.</summary>
     public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null, TimeProvider? time = null, Action<DaemonStatus, DaemonStatus>? onChanged = null)
     {
         var seed = Random.Shared.Next();
@@ -78,7 +78,7 @@ internal sealed class Stage : IDisposable
         return supervisor;
     }
 
-    /// <summary>Supervises, and waits until it runs.</summary>
+    /// <summary>Starts a supervisor, and waits until Litestream runs.</summary>
     public async Task<Supervisor> RunAsync(DaemonSettings settings)
     {
         var supervisor = Supervise(settings);
@@ -86,7 +86,9 @@ internal sealed class Stage : IDisposable
         return supervisor;
     }
 
-    /// <summary>Kills the Litestream that runs, waits until that is noticed, and returns how long the next start is put off.</summary>
+    /// <summary>
+    /// Kills the running Litestream, waits until the supervisor notices, and returns the delay of the next start.
+    /// </summary>
     public async Task<TimeSpan> KillAsync(Supervisor supervisor)
     {
         var failures = supervisor.Status.Failures;
@@ -94,7 +96,7 @@ internal sealed class Stage : IDisposable
         return await FailsAsync(supervisor, failures);
     }
 
-    /// <summary>Waits for a failure after so many, and returns how long the next start is put off.</summary>
+    /// <summary>Waits for the next failure after a number of them, and returns the delay of the next start.</summary>
     public async Task<TimeSpan> FailsAsync(Supervisor supervisor, int failures)
     {
         await Eventually.HoldsAsync(() => supervisor.Status is { State: DaemonState.Waiting } status && status.Failures > failures);
@@ -104,7 +106,7 @@ internal sealed class Stage : IDisposable
         return delay;
     }
 
-    /// <summary>Lets the time to the next start pass, and waits until Litestream runs again.</summary>
+    /// <summary>Advances the clock to the next start, and waits until Litestream runs again.</summary>
     public async Task PassToNextStartAsync(Supervisor supervisor)
     {
         Clock.Advance(supervisor.Status.NextStartAt!.Value - Clock.Now);
