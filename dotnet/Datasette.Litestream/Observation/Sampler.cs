@@ -131,9 +131,9 @@ internal sealed class Sampler : IDisposable
         var isIdle = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsUpToDate(now, files[i], statistics[i]));
         if (!isIdle || socket != _listedBy || now - _listedAt >= IdleInterval)
         {
-            var activities = AskAllAsync(socket, (known, token) => known.ActivitiesAsync(token), activity => activity.Path, deadline.Token);
+            // One after the other, over one connection; the first is answered always, the second may have to wait.
+            _activities = await AskAllAsync(socket, (known, token) => known.ActivitiesAsync(token), activity => activity.Path, deadline.Token).ConfigureAwait(false);
             _listed = await AskAllAsync(socket, (known, token) => known.ListAsync(token), database => database.Path, deadline.Token).ConfigureAwait(false);
-            _activities = await activities.ConfigureAwait(false);
             (_listedBy, _listedAt) = (socket, now);
         }
 

@@ -8,7 +8,7 @@ internal sealed class SecretCollection
 {
     private readonly IReadOnlyCollection<string> _permanent;
     private readonly IReadOnlyCollection<string> _current;
-    private readonly (IReadOnlyCollection<string> Secrets, long ReplacedAt)[] _replaced;
+    private readonly ReplacedSecrets[] _replaced;
 
     /// <param name="permanent">The secrets of the configuration.</param>
     public SecretCollection(IReadOnlyCollection<string> permanent)
@@ -19,7 +19,7 @@ internal sealed class SecretCollection
     private SecretCollection(
         IReadOnlyCollection<string> permanent,
         IReadOnlyCollection<string> current,
-        (IReadOnlyCollection<string> Secrets, long ReplacedAt)[] replaced)
+        ReplacedSecrets[] replaced)
     {
         (_permanent, _current, _replaced) = (permanent, current, replaced);
         Redactor = new Redactor([.. permanent, .. current, .. replaced.SelectMany(old => old.Secrets)]);
@@ -36,5 +36,8 @@ internal sealed class SecretCollection
     public SecretCollection Replace(IReadOnlyCollection<string> secrets, long line, int keptLines) => new(
         _permanent,
         secrets,
-        [.. _replaced.Where(old => line - old.ReplacedAt < keptLines), .. _current.Count == 0 ? [] : new[] { (_current, line) }]);
+        [.. _replaced.Where(old => line - old.ReplacedAt < keptLines), .. _current.Count == 0 ? [] : new[] { new ReplacedSecrets(_current, line) }]);
+
+    /// <summary>Secrets of earlier credentials, and how many lines the log had when they were replaced.</summary>
+    private sealed record ReplacedSecrets(IReadOnlyCollection<string> Secrets, long ReplacedAt);
 }

@@ -201,7 +201,7 @@ public sealed class SamplerSpecs : IDisposable
         _datasette.Words = "mute-after=0";
         await StartAsync();
         var asking = _sampler!.LatestAsync();
-        await Eventually.HoldsAsync(() => Requests("/list") == 1);
+        await Eventually.HoldsAsync(() => Requests("/debug/sync-status") == 1);
         Assert.IsFalse(asking.IsCompleted);
         _sampler.Dispose();
         Assert.IsEmpty((await asking.InTimeAsync()).Databases);
