@@ -21,7 +21,7 @@ internal static class DaemonEvents
         return (before.State, after.State) switch
         {
             (DaemonState.Running, DaemonState.Running) => null,
-            (_, DaemonState.Running) => after.Failures > 0 && before.DownSince is { } down
+            (_, DaemonState.Running) => after.Restarts is [{ Reason: not RestartReason.Credentials }, ..] && before.DownSince is { } down
                 ? (LogLevel.Warning, $"Litestream runs again, after {Wording.Duration(after.StartedAt!.Value - down)} (process {after.ProcessId}).")
                 : (LogLevel.Info, $"Litestream runs (process {after.ProcessId})."),
             (not DaemonState.Stopped, DaemonState.Stopped) => (LogLevel.Info, "Litestream has ended."),

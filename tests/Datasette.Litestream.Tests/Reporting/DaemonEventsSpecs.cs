@@ -1,0 +1,37 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Logging;
+using Datasette.Litestream.Reporting;
+using Datasette.Litestream.Tests.Observation;
+
+namespace Datasette.Litestream.Tests.Reporting;
+
+[TestClass]
+public sealed class DaemonEventsSpecs
+{
+    private static readonly DaemonStatus Running = new(DaemonState.Running, 7, Observations.Now);
+
+    [TestMethod]
+    public void A_start_after_a_failure_is_for_the_operator_and_one_for_new_credentials_is_not()
+    {
+        var down = new DaemonStatus(DaemonState.Starting, Failures: 1) { DownSince = Observations.Now.AddSeconds(-3) };
+        var crash = new Restart(Observations.Now.AddSeconds(-3), RestartReason.Crash, "Litestream ended by itself with signal 9.");
+        Assert.AreEqual(
+            (LogLevel.Warning, "Litestream runs again, after 3.0 s (process 7)."), DaemonEvents.Describe(down.With(crash), Running.With(crash)));
+        var rotation = new Restart(Observations.Now, RestartReason.Credentials, "There were new credentials.", HasFailed: false);
+        Assert.AreEqual(
+            (LogLevel.Info, "Litestream runs (process 7)."),
+            DaemonEvents.Describe(down.With(crash).With(rotation), (Running with { Failures = 1 }).With(crash).With(rotation)));
+    }
+
+    [TestMethod]
+    [DataRow(null, LogLevel.Info, "There were new credentials.")]
+    [DataRow("Litestream was killed.", LogLevel.Warning, "There were new credentials. Litestream was killed.")]
+    public void New_credentials_are_for_the_operator_if_something_went_wrong(string? error, object level, string sentence)
+    {
+        var restart = new Restart(Observations.Now, RestartReason.Credentials, $"There were new credentials. {error}".TrimEnd(), error is not null);
+        Assert.AreEqual(((LogLevel)level, sentence), DaemonEvents.Describe(Running, (Running with { State = DaemonState.Stopping }).With(restart)));
+    }
+
+    [TestMethod]
+    public void Nothing_is_said_while_nothing_changes() => Assert.IsNull(DaemonEvents.Describe(Running, Running with { Socket = null }));
+}
