@@ -71,7 +71,7 @@ public sealed class WheelSpecs
         var binary = (string)litestream["binary"]!;
         StringAssert.StartsWith(binary, workspace.Path("venv"));
         Assert.AreEqual("of the plugin", (string?)litestream["origin"]);
-        StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "the plugin&#39;s own");
+        StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "Binary of the plugin");
         await datasette.AssertReplicatesAsync("parks", binary);
     }
 
