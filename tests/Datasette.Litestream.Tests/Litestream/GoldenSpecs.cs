@@ -47,9 +47,8 @@ public sealed partial class GoldenSpecs
     public async Task Litestream_reads_it(string document)
     {
         var (name, releaseLine) = (document[..^4], document[^3..]);
-        var litestream = Programs.Require(
-            releaseLine == "0.3" ? Environment.GetEnvironmentVariable("LITESTREAM_03_BINARY") ?? "litestream-0.3.13" : "litestream");
-        using var listing = new StartedChild(litestream, ["databases", "-config", Path.Combine(Folder, $"{document}.yml"), "-no-expand-env"]);
+        var litestream = await RealLitestream.RequireAsync(releaseLine == "0.3" ? 3 : 5);
+        using var listing = new StartedChild(litestream.Path, ["databases", "-config", Path.Combine(Folder, $"{document}.yml"), "-no-expand-env"]);
         Assert.AreEqual(0, (await listing.EndsAsync()).Code, listing.Errors);
 
         // One line per database with its path and the names of its replicas, or from 0.5 on the type of its only one.

@@ -115,11 +115,10 @@ public sealed class StandInSpecs
     /// <summary>The real Litestream, in the wheels' version, since a later one may answer differently.</summary>
     private static async Task<string> RealAsync()
     {
-        var path = Programs.Require("litestream");
-        using var asked = new StartedChild(path, ["version"]);
-        await asked.EndsAsync();
-        var version = LitestreamVersion.Parse(asked.Output)?.ToString();
-        return version == Version ? path : throw Skip.Because($"the litestream on PATH is {version}, and its stand-in is as {Version}");
+        var binary = await RealLitestream.RequireAsync(minor: 5);
+        return binary.Version.ToString() == Version
+            ? binary.Path
+            : throw Skip.Because($"the litestream on PATH is {binary.Version}, and its stand-in is as {Version}");
     }
 
     /// <summary>A Litestream that replicates <c>parks.db</c> to a folder, after its first sync.</summary>
