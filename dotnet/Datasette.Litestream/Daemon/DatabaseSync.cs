@@ -34,10 +34,10 @@ internal static class DatabaseSync
         {
             await Parallel.ForEachAsync(databasePaths, options, async (path, stop) =>
             {
-                for (var delay = MinRetryDelay; !await TrySyncAsync(socket, path, stop).ConfigureAwait(false); delay *= 2)
+                var backoff = new Backoff(MinRetryDelay, maxRetryDelay);
+                while (!await TrySyncAsync(socket, path, stop).ConfigureAwait(false))
                 {
-                    delay = delay < maxRetryDelay ? delay : maxRetryDelay;
-                    await Task.Delay(delay, time, stop).ConfigureAwait(false);
+                    await Task.Delay(backoff.Next(), time, stop).ConfigureAwait(false);
                 }
             }).ConfigureAwait(false);
         }

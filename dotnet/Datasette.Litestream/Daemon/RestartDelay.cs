@@ -11,14 +11,17 @@ internal sealed class RestartDelay(Random random)
     private static readonly TimeSpan MaxDelay = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan HealthyAfter = TimeSpan.FromMinutes(1);
 
-    private TimeSpan _next = MinDelay;
+    private readonly Backoff _backoff = new(MinDelay, MaxDelay);
 
     /// <summary>The delay after a run.</summary>
     /// <param name="run">How long Litestream was up; zero if it never came up.</param>
     public TimeSpan After(TimeSpan run)
     {
-        var delay = run >= HealthyAfter ? MinDelay : _next;
-        _next = delay * 2 < MaxDelay ? delay * 2 : MaxDelay;
-        return delay * (1 + (random.NextDouble() * MaxJitter));
+        if (run >= HealthyAfter)
+        {
+            _backoff.Reset();
+        }
+
+        return _backoff.Next() * (1 + (random.NextDouble() * MaxJitter));
     }
 }

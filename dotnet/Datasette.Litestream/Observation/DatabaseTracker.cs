@@ -1,4 +1,5 @@
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Observation;
@@ -22,6 +23,7 @@ internal sealed class DatabaseTracker
     /// <summary>The minimum and the maximum delay before a request that got no answer is repeated.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(2), MaxRetryDelay = TimeSpan.FromSeconds(16);
 
+    private readonly Backoff _retryDelay = new(MinRetryDelay, MaxRetryDelay);
     private readonly TimeSpan _maxLag;
     private readonly TimeSpan _askInterval;
     private DatabaseObservation? _last;
@@ -31,7 +33,6 @@ internal sealed class DatabaseTracker
     private DateTimeOffset? _replicaSyncAt;
     private DateTimeOffset _nextAskAt = DateTimeOffset.MinValue;
     private DateTimeOffset _retryAt = DateTimeOffset.MinValue;
-    private TimeSpan _retryDelay = TimeSpan.Zero;
     private SyncAnswer? _answer;
     private SyncAnswer? _pending;
     private SyncAnswer? _confirmed;
@@ -80,11 +81,7 @@ internal sealed class DatabaseTracker
     /// Delays the next request after one that Litestream did not answer, longer each time, since each request makes Litestream
     /// contact the destination, which may have refused the key.
     /// </summary>
-    public void BackOff(DateTimeOffset now)
-    {
-        _retryDelay = _retryDelay == TimeSpan.Zero ? MinRetryDelay : _retryDelay * 2 < MaxRetryDelay ? _retryDelay * 2 : MaxRetryDelay;
-        _retryAt = now + _retryDelay;
-    }
+    public void BackOff(DateTimeOffset now) => _retryAt = now + _retryDelay.Next();
 
     /// <summary>Whether every change was at the replica at the last sample, and nothing indicates a change since.</summary>
     public bool IsUpToDate(DateTimeOffset now, DatabaseFiles files, DatabaseLogStatistics statistics) =>
@@ -182,7 +179,8 @@ internal sealed class DatabaseTracker
     private void Apply(SyncAnswer answer)
     {
         _answer = answer;
-        (_retryAt, _retryDelay) = (DateTimeOffset.MinValue, TimeSpan.Zero);
+        _retryAt = DateTimeOffset.MinValue;
+        _retryDelay.Reset();
         _uploadedBytes += answer.UploadedBytes;
         ReplicaTxid = answer.ReplicatedTxid > 0 ? answer.ReplicatedTxid : ReplicaTxid;
         if (_pending is { } awaited && answer.Confirms(awaited))
