@@ -39,8 +39,8 @@ internal sealed class Workspace : IDisposable
 
     /// <summary>Restores <c>backup/NAME</c> and compares it with the database, row by row.</summary>
     /// <param name="name">Its name.</param>
-    /// <param name="file"> The file; <c>NAME.db</c> by default. It is read in place, since its last rows may be in the
-    /// write-ahead log beside it. </param>
+    /// <param name="file">The file; <c>NAME.db</c> by default. It is read in place, since its last rows may be in the
+    /// write-ahead log beside it.</param>
     /// <param name="litestream">The binary; the one on PATH by default.</param>
     public async Task AssertRestoredAsync(string name, string? file = null, string? litestream = null)
     {

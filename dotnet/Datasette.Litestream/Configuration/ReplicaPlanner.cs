@@ -80,9 +80,9 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             return Reject($"{path}.{part}", "is given beside a url, which names it too; keep one of them");
         }
 
-        if (FindQueryProblem(url, type) is { } queryFault)
+        if (FindQueryProblem(url, type) is { } queryProblem)
         {
-            return Reject(urlPath, queryFault);
+            return Reject(urlPath, queryProblem);
         }
 
         if (type.Name == "file")

@@ -3,8 +3,8 @@ namespace Datasette.Litestream.Configuration;
 /// <summary>The definition of one setting.</summary>
 /// <param name="Key">Its key in Datasette's configuration.</param>
 /// <param name="Kind">The kind of its value.</param>
-/// <param name="ReleaseLines"> The release lines whose <c>litestream.yml</c> gets it; the other release line has no such
-/// setting. None for a setting that the plugin itself uses. </param>
+/// <param name="ReleaseLines">The release lines whose <c>litestream.yml</c> gets it; the other release line has no such
+/// setting. None for a setting that the plugin itself uses.</param>
 /// <param name="Description">Its description in the documentation.</param>
 internal sealed record Setting(string Key, SettingKind Kind, ReleaseLine ReleaseLines, string Description)
 {

@@ -179,8 +179,8 @@ internal sealed record SyncActivityList([property: JsonPropertyName("databases")
 
 /// <summary>The answer of <c>POST /sync</c>.</summary>
 /// <param name="Txid">The last transaction of the database that Litestream has synced; 0 if there is none.</param>
-/// <param name="ReplicatedTxid"> The last transaction that it knows to be at the replica, which is slightly behind; 0 if it
-/// does not know, as before its first upload and after a failed one. </param>
+/// <param name="ReplicatedTxid">The last transaction that it knows to be at the replica, which is slightly behind; 0 if it
+/// does not know, as before its first upload and after a failed one.</param>
 internal sealed record SyncedDatabase(
     [property: JsonPropertyName("txid")] ulong Txid, [property: JsonPropertyName("replicated_txid")] ulong ReplicatedTxid);
 

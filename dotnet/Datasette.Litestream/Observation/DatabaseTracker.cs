@@ -183,9 +183,9 @@ internal sealed class DatabaseTracker
         _retryDelay.Reset();
         _uploadedBytes += answer.UploadedBytes;
         ReplicaTxid = answer.ReplicatedTxid > 0 ? answer.ReplicatedTxid : ReplicaTxid;
-        if (_pending is { } awaited && answer.Confirms(awaited))
+        if (_pending is { } pending && answer.Confirms(pending))
         {
-            Confirm(awaited);
+            Confirm(pending);
             _pending = null;
         }
 

@@ -132,8 +132,8 @@ internal sealed class Sampler : IDisposable
         if (!isIdle || socket != _listedBy || now - _listedAt >= IdleInterval)
         {
             // One after the other, over one connection; the first is answered always, the second may have to wait.
-            _activities = await AskAllAsync(socket, (known, token) => known.ActivitiesAsync(token), activity => activity.Path, deadline.Token).ConfigureAwait(false);
-            _listed = await AskAllAsync(socket, (known, token) => known.ListAsync(token), database => database.Path, deadline.Token).ConfigureAwait(false);
+            _activities = socket is null ? [] : await ByPathAsync(socket.ActivitiesAsync(deadline.Token), activity => activity.Path).ConfigureAwait(false);
+            _listed = socket is null ? [] : await ByPathAsync(socket.ListAsync(deadline.Token), database => database.Path).ConfigureAwait(false);
             (_listedBy, _listedAt) = (socket, now);
         }
 
@@ -230,20 +230,11 @@ internal sealed class Sampler : IDisposable
     }
 
     /// <summary>Litestream's answer for all databases, by path; empty if it does not answer.</summary>
-    private static async Task<Dictionary<string, T>> AskAllAsync<T>(
-        ControlSocket? socket,
-        Func<ControlSocket, CancellationToken, Task<IReadOnlyList<T>>> ask,
-        Func<T, string> pathOf,
-        CancellationToken cancellationToken)
+    private static async Task<Dictionary<string, T>> ByPathAsync<T>(Task<IReadOnlyList<T>> answer, Func<T, string> pathOf)
     {
-        if (socket is null)
-        {
-            return [];
-        }
-
         try
         {
-            var databases = await ask(socket, cancellationToken).ConfigureAwait(false);
+            var databases = await answer.ConfigureAwait(false);
             return databases.DistinctBy(pathOf).ToDictionary(pathOf, StringComparer.Ordinal);
         }
         catch (Exception ex) when (ControlSocket.IsUnavailable(ex))

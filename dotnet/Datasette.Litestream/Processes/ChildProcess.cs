@@ -66,8 +66,8 @@ internal sealed class ChildProcess
     /// <param name="input">The content of its standard input.</param>
     /// <param name="onOutput">Receives its standard output in pieces, on a separate thread; an empty piece marks the end.</param>
     /// <param name="onError">Receives its standard error in the same way.</param>
-    /// <param name="endsWithOutput"> Whether it counts as ended only when its outputs have ended too. Until then its process id
-    /// is not reused, so that <see cref="SendToGroup"/> reaches descendants that outlive it. </param>
+    /// <param name="endsWithOutput">Whether it counts as ended only when its outputs have ended too. Until then its process id
+    /// is not reused, so that <see cref="SendToGroup"/> reaches descendants that outlive it.</param>
     /// <exception cref="Win32Exception">It could not be started.</exception>
     public static ChildProcess Start(
         string path,
