@@ -5,8 +5,11 @@ namespace Datasette.Litestream.Observation;
 /// <summary>The replication state of one database.</summary>
 internal enum DatabaseState
 {
-    /// <summary>All changes are at the replica, or their upload takes no longer than usual.</summary>
+    /// <summary>All changes are at the replica, or their upload takes no longer than usual, and the replica can be restored.</summary>
     Replicating,
+
+    /// <summary>Nothing is known to be wrong, but not everything that makes a backup safe is known.</summary>
+    Unverified,
 
     /// <summary>Nothing is at the replica yet.</summary>
     Starting,

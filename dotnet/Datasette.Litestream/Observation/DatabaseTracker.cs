@@ -125,12 +125,12 @@ internal sealed class DatabaseTracker
         var reason = !isRunning ? StateReason.LitestreamDown
             : _syncError is not null ? StateReason.SyncFailed
             : logged is not null ? StateReason.ErrorLogged
-            : reported is not null ? StateReason.ErrorReported
-            : !hasSocket ? StateReason.NoErrorLogged
+            : reported is not null ? StateReason.SyncFailed
+            : !hasSocket ? StateReason.NotKnownToBeBehind
             : lag > _maxLag && _confirmed is not null ? StateReason.WaitingTooLong
             : listed is null ? StateReason.NoAnswer
             : listed.Status != "replicating" ? StateReason.ReplicationStopped
-            : _confirmed is null ? StateReason.NothingReplicatedYet
+            : _confirmed is null ? StateReason.FirstCopy
             : isSafe ? StateReason.AllReplicated
             : StateReason.OnTheWay;
         var state = StateOf(reason);
@@ -243,11 +243,12 @@ internal sealed class DatabaseTracker
 
     private static DatabaseState StateOf(StateReason reason) => reason switch
     {
-        StateReason.AllReplicated or StateReason.OnTheWay or StateReason.NoErrorLogged => DatabaseState.Replicating,
-        StateReason.NothingReplicatedYet => DatabaseState.Starting,
+        StateReason.AllReplicated or StateReason.OnTheWay => DatabaseState.Replicating,
+        StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
+        StateReason.FirstCopy => DatabaseState.Starting,
         StateReason.WaitingTooLong => DatabaseState.Behind,
-        StateReason.SyncFailed or StateReason.ErrorLogged or StateReason.ErrorReported => DatabaseState.Failing,
         StateReason.LitestreamDown or StateReason.ReplicationStopped => DatabaseState.Stopped,
-        _ => DatabaseState.Unknown,
+        StateReason.NoAnswer => DatabaseState.Unknown,
+        _ => DatabaseState.Failing,
     };
 }

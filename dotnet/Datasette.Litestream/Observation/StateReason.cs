@@ -9,23 +9,32 @@ internal enum StateReason
     /// <summary>Changes are waiting for their upload, no longer than usual.</summary>
     OnTheWay,
 
-    /// <summary>Litestream 0.3 has no control socket, and its log contains no error.</summary>
-    NoErrorLogged,
+    /// <summary>Litestream 0.3 has no control socket, and nothing indicates that the replica is behind.</summary>
+    NotKnownToBeBehind,
 
-    /// <summary>Nothing is known to be at the replica yet.</summary>
-    NothingReplicatedYet,
+    /// <summary>The database is being copied to the replica for the first time.</summary>
+    FirstCopy,
+
+    /// <summary>Everything is replicated, but the replica has not been checked since the start.</summary>
+    NotCheckedYet,
 
     /// <summary>Changes have waited for their upload for longer than usual.</summary>
     WaitingTooLong,
 
-    /// <summary>Litestream logged that it cannot sync the database, and has not synced it since.</summary>
+    /// <summary>Litestream reports that it could not read the changes of the database, and has read none since.</summary>
     SyncFailed,
 
-    /// <summary>Litestream logged another error, and has reported no success since.</summary>
+    /// <summary>The last upload failed.</summary>
+    UploadFailed,
+
+    /// <summary>Litestream 0.3 logged an error, and has reported no success since.</summary>
     ErrorLogged,
 
-    /// <summary>Litestream reports that its last sync of the database failed.</summary>
-    ErrorReported,
+    /// <summary>A compaction at the replica failed, and no later one of its level has succeeded.</summary>
+    CompactionFailed,
+
+    /// <summary>The destination refused Litestream at its start, so Litestream runs without this database.</summary>
+    DestinationRefused,
 
     /// <summary>Litestream is not running.</summary>
     LitestreamDown,
@@ -35,4 +44,34 @@ internal enum StateReason
 
     /// <summary>Litestream does not report the state of the database.</summary>
     NoAnswer,
+
+    /// <summary>The file that Datasette serves cannot be looked at.</summary>
+    FileUnreadable,
+
+    /// <summary>There is no file where Datasette serves one.</summary>
+    FileMissing,
+
+    /// <summary>The file that Datasette serves is not the one that is replicated.</summary>
+    FileReplaced,
+
+    /// <summary>The content of the file was overwritten from outside of SQLite.</summary>
+    FileOverwritten,
+
+    /// <summary>Another database of this Datasette is the same file, and is replicated.</summary>
+    SameFile,
+
+    /// <summary>Litestream cannot open a file of this name.</summary>
+    NameNotSupported,
+
+    /// <summary>Litestream's folder beside the database was removed.</summary>
+    FolderRemoved,
+
+    /// <summary>What lies at the replica cannot be restored up to what was replicated.</summary>
+    BackupDamaged,
+
+    /// <summary>Another Litestream writes to the same destination.</summary>
+    OtherWriter,
+
+    /// <summary>The database is being replicated anew after a fault, and that is not complete.</summary>
+    ReplicatedAnew,
 }

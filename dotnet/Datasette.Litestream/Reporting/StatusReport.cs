@@ -93,12 +93,12 @@ internal sealed record RestartReport(DateTimeOffset At, string Reason, string Me
 internal sealed record CredentialReport(string Source, DateTimeOffset ReadAt, DateTimeOffset? ChangedAt, string? Failure);
 
 /// <summary>The number of databases in each state; see <see cref="DatabaseReport.State"/>.</summary>
-internal sealed record CountReport(int Total, int Replicating, int Starting, int Behind, int Failing, int Stopped, int Unknown);
+internal sealed record CountReport(int Total, int Replicating, int Unverified, int Starting, int Behind, int Failing, int Stopped, int Unknown);
 
 /// <param name="Name">Datasette's name.</param>
 /// <param name="Path">Its file.</param>
 /// <param name="Destinations">Where it is replicated to.</param>
-/// <param name="State"><c>replicating</c>, <c>starting</c> (nothing is at the replica yet), <c>behind</c>, <c>failing</c>, <c>stopped</c> or <c>unknown</c>.</param>
+/// <param name="State"><c>replicating</c>, <c>unverified</c> (nothing is known to be wrong, but not everything is known), <c>starting</c> (nothing is at the replica yet), <c>behind</c>, <c>failing</c>, <c>stopped</c> or <c>unknown</c>.</param>
 /// <param name="Since">When it entered this state.</param>
 /// <param name="Error">Litestream's last error since the last sync; null if there is none.</param>
 /// <param name="Txid">The last transaction that Litestream has synced; null if unknown.</param>

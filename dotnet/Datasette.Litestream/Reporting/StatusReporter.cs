@@ -179,7 +179,7 @@ internal sealed class StatusReporter : IDisposable
     // If the lag is unknown, the state decides.
     private TimeSpan UnsafeFor(DatabaseObservation database, DateTimeOffset now) =>
         database.Lag ?? (database.State is DatabaseState.Failing or DatabaseState.Stopped ? now - database.Since
-            : database.State == DatabaseState.Replicating ? TimeSpan.Zero
+            : database.State is DatabaseState.Replicating or DatabaseState.Unverified ? TimeSpan.Zero
             : now - _start);
 
     private static DatabaseObservation? Find(ObservedDatabases observation, string name) =>
@@ -196,6 +196,7 @@ internal sealed class StatusReporter : IDisposable
         return new CountReport(
             databases.Count,
             counts[(int)DatabaseState.Replicating],
+            counts[(int)DatabaseState.Unverified],
             counts[(int)DatabaseState.Starting],
             counts[(int)DatabaseState.Behind],
             counts[(int)DatabaseState.Failing],

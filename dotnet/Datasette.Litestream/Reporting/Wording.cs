@@ -15,7 +15,7 @@ internal static class Wording
     private static readonly string[] SizeUnits = ["B", "KiB", "MiB", "GiB", "TiB"];
 
     /// <summary>Whether a state is good.</summary>
-    public static bool IsFine(DatabaseState state) => state is DatabaseState.Replicating or DatabaseState.Starting;
+    public static bool IsFine(DatabaseState state) => state is DatabaseState.Replicating or DatabaseState.Unverified or DatabaseState.Starting;
 
     /// <summary>The first line of the page.</summary>
     public static string Summarize(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now)
@@ -53,15 +53,28 @@ internal static class Wording
     {
         StateReason.AllReplicated => "Litestream synced the database after its last change, and everything that it synced is at the replica.",
         StateReason.OnTheWay => $"Changes after {Moment(evidence.ReplicatedUntil)} are not at the replica yet, which is normal for a few seconds.",
-        StateReason.NoErrorLogged => "Litestream 0.3 cannot report what it has replicated. Its log contains no error.",
-        StateReason.NothingReplicatedYet => "Nothing is known to be at the replica yet.",
+        StateReason.NotKnownToBeBehind => "Litestream 0.3 cannot report what it has replicated. Its log contains no error.",
+        StateReason.FirstCopy => "The database is being copied to the replica for the first time, and nothing of it is safe yet.",
+        StateReason.NotCheckedYet => "Everything is replicated, but whether it can be restored has not been checked since the start.",
         StateReason.WaitingTooLong =>
             $"Changes after {Moment(evidence.ReplicatedUntil)} are not at the replica, and have waited for longer than usual.",
-        StateReason.SyncFailed => "Litestream logged that it cannot read the database's changes, and has read none since.",
+        StateReason.SyncFailed => "Litestream cannot read the database's changes, and has read none since.",
+        StateReason.UploadFailed => "Litestream cannot upload the database's changes, and has uploaded none since.",
         StateReason.ErrorLogged => "Litestream logged an error, and has reported no success since.",
-        StateReason.ErrorReported => "Litestream reports that its last sync of the database failed.",
+        StateReason.CompactionFailed => "Litestream cannot merge the files at the replica, and has not succeeded since.",
+        StateReason.DestinationRefused => "The destination refused Litestream, which runs without this database until the destination answers.",
         StateReason.LitestreamDown => "Litestream is not running.",
         StateReason.ReplicationStopped => "Litestream is running, but has stopped replicating this database.",
+        StateReason.FileUnreadable => "The file that Datasette serves cannot be looked at.",
+        StateReason.FileMissing => "The file that Datasette serves is gone.",
+        StateReason.FileReplaced => "The file was replaced: Datasette serves another file than the one that is replicated.",
+        StateReason.FileOverwritten => "The file was overwritten from outside of SQLite.",
+        StateReason.SameFile => "Another database of this Datasette is the same file, which is replicated once.",
+        StateReason.NameNotSupported => "Litestream cannot open a file with this name. Rename the file.",
+        StateReason.FolderRemoved => "Litestream's folder beside the database was removed.",
+        StateReason.BackupDamaged => "The backup is damaged: it cannot be restored up to the last change.",
+        StateReason.OtherWriter => "Another Litestream writes to the same destination, and the two destroy each other's backup.",
+        StateReason.ReplicatedAnew => "The database is being replicated anew, and what was written since the fault is not safe yet.",
         _ => evidence.Activity is { IsActive: true, StartedAt: { } start }
             ? $"Litestream does not report the state of the database. It has been busy with it since {Clock(start)}."
             : "Litestream does not report the state of the database.",
@@ -85,7 +98,7 @@ internal static class Wording
     public static bool? IsHealthy(DatabaseState state) => state switch
     {
         DatabaseState.Replicating => true,
-        DatabaseState.Starting or DatabaseState.Unknown => null,
+        DatabaseState.Unverified or DatabaseState.Starting or DatabaseState.Unknown => null,
         _ => false,
     };
 

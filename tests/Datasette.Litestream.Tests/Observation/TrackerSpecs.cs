@@ -40,7 +40,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void A_state_comes_with_its_reason_and_the_figures_that_it_was_concluded_from()
     {
-        Assert.AreEqual(StateReason.NothingReplicatedYet, Look(at: 2).Reason);
+        Assert.AreEqual(StateReason.FirstCopy, Look(at: 2).Reason);
         Replicate(at: 3);
         var safe = Look(at: 4);
         Assert.AreEqual(StateReason.AllReplicated, safe.Reason);
@@ -76,7 +76,7 @@ public sealed class TrackerSpecs
         _answers = false;
         _activity = new SyncActivity(_plan.Path, false, "sync", "starting", Start.AddSeconds(4), "connection refused");
         var failing = Look(at: 4);
-        Assert.AreEqual((DatabaseState.Failing, StateReason.ErrorReported, "connection refused"), (failing.State, failing.Reason, failing.Error));
+        Assert.AreEqual((DatabaseState.Failing, StateReason.SyncFailed, "connection refused"), (failing.State, failing.Reason, failing.Error));
         Assert.AreEqual(_activity, failing.Evidence.Activity);
         _answers = true;
         Replicate(at: 6);
@@ -422,7 +422,7 @@ public sealed class TrackerSpecs
     {
         (_hasSocket, _listedAs) = (false, "");
         var seen = Look(at: 2);
-        Assert.AreEqual((DatabaseState.Replicating, (TimeSpan?)null), (seen.State, seen.Lag));
+        Assert.AreEqual((DatabaseState.Unverified, (TimeSpan?)null), (seen.State, seen.Lag));
         foreach (var error in new[] { "monitor error", "sync error" })
         {
             Log("ERROR", error, at: 3, _plan.Path);

@@ -11,7 +11,7 @@ public sealed class PageWriterSpecs
 
     private static readonly StatusReport Report = new(
         "running", true, "All is well.", null, Observations.Now.AddSeconds(-2), Observations.Now, Litestream, null,
-        new CountReport(120, 120, 0, 0, 0, 0, 0), 2, 3, 50, 120, "", "name", false, [Database("b"), Database("a b<c>")],
+        new CountReport(120, 120, 0, 0, 0, 0, 0, 0), 2, 3, 50, 120, "", "name", false, [Database("b"), Database("a b<c>")],
         [new SkippedReport("_memory", "in memory")], ["Watch out."], "dbs: []", [], null);
 
     [TestMethod]

@@ -69,7 +69,7 @@ public sealed class StatusSpecs : IDisposable
     {
         _datasette.Words = "version=0.3.13";
         var report = await ReportAsync();
-        Assert.AreEqual(("replicating", (ulong?)null, (DateTimeOffset?)null), (Parks(report).State, Parks(report).Txid, Parks(report).LastSyncAt));
+        Assert.AreEqual(("unverified", (ulong?)null, (DateTimeOffset?)null), (Parks(report).State, Parks(report).Txid, Parks(report).LastSyncAt));
     }
 
     [TestMethod]
