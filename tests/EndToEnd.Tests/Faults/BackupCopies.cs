@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Datasette.Litestream.EndToEnd.Faults;
 
 /// <summary>
@@ -18,7 +16,7 @@ internal interface IBackupCopies
 /// </summary>
 /// <param name="folder">The destination.</param>
 /// <param name="copies">Where the copies go; it is created.</param>
-internal sealed partial class FolderCopies(string folder, string copies) : IBackupCopies
+internal sealed class FolderCopies(string folder, string copies) : IBackupCopies
 {
     private string? _listing;
     private string _last = "";
@@ -65,7 +63,7 @@ internal sealed partial class FolderCopies(string folder, string copies) : IBack
         try
         {
             // Another file system has no links to this one.
-            if (Link(file.FullName, copy) != 0)
+            if (!HardLink.TryCreate(file.FullName, copy))
             {
                 file.CopyTo(copy);
             }
@@ -75,9 +73,6 @@ internal sealed partial class FolderCopies(string folder, string copies) : IBack
             // It was removed in the meantime.
         }
     }
-
-    [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Link(string from, string to);
 }
 
 /// <summary>Copies of what the S3 server has under a prefix, taken from the server itself.</summary>

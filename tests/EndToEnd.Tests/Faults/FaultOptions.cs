@@ -21,6 +21,12 @@ internal sealed record FaultOptions
     /// <summary>Bytes of random content in each database at the start.</summary>
     public int Filler { get; init; }
 
+    /// <summary>Creates the file of a database in another way, and returns the ids of its rows.</summary>
+    public Func<WrittenDatabase, IReadOnlyList<long>>? Create { get; init; }
+
+    /// <summary>The databases that go to <c>backup/NAME</c> where the others go to S3.</summary>
+    public IReadOnlyList<string> InFolder { get; init; } = [];
+
     /// <summary>Added to Datasette's environment; null removes a variable.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();
 

@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
+using CliWrap;
 
 namespace Datasette.Litestream.EndToEnd.Faults;
 
@@ -25,12 +27,14 @@ internal sealed partial class FaultRun : IAsyncDisposable
     private readonly List<IDisposable> _owned = [];
     private readonly List<WrittenDatabase> _databases = [];
     private readonly Dictionary<string, IBackupCopies> _backups = [];
+    private readonly List<Process> _others = [];
     private readonly List<double> _secondsToRed = [];
     private readonly List<double> _secondsToGreen = [];
     private FaultOptions _options = new();
     private Func<string, string, IBackupCopies> _backupOf = null!;
     private Observer? _observer;
     private DateTimeOffset _brokenAt = DateTimeOffset.MaxValue;
+    private DateTimeOffset _judgedFrom = DateTimeOffset.MaxValue;
     private DateTimeOffset _mendedAt;
     private DateTimeOffset _seenAt;
     private bool _destroyedBackup;
@@ -46,6 +50,24 @@ internal sealed partial class FaultRun : IAsyncDisposable
 
     /// <summary>Everything that Datasette answered, in order.</summary>
     public IReadOnlyList<Answer> Answers => _observer?.Answers ?? [];
+
+    /// <summary>What page and health check said, each time that it was something else, and in which second after the start.</summary>
+    public IEnumerable<string> SecondBySecond
+    {
+        get
+        {
+            var last = new Dictionary<AnswerSource, string>();
+            foreach (var answer in Answers.Where(answer => answer.Source is AnswerSource.Page or AnswerSource.Health))
+            {
+                if (last.GetValueOrDefault(answer.Source) != answer.Text)
+                {
+                    last[answer.Source] = answer.Text;
+                    yield return string.Create(
+                        CultureInfo.InvariantCulture, $"{(answer.AskedAt - Answers[0].AskedAt).TotalSeconds,6:0.0} s  {answer.Source}: {answer.Text}");
+                }
+            }
+        }
+    }
 
     private string Litestream => _options.Litestream ?? RealParts.Litestream05;
 
@@ -93,12 +115,8 @@ internal sealed partial class FaultRun : IAsyncDisposable
         foreach (var (name, file) in options.Databases)
         {
             var database = new WrittenDatabase(name, Workspace.Path(file));
-            if (!File.Exists(database.Path))
-            {
-                Directory.CreateDirectory(Path.GetDirectoryName(database.Path)!);
-                database.BeginFile(database.Create(database.Path, options.Filler));
-            }
-
+            Directory.CreateDirectory(Path.GetDirectoryName(database.Path)!);
+            database.BeginFile(options.Create?.Invoke(database) ?? database.Create(database.Path, options.Filler));
             var copies = Workspace.Path($"copies/{_databases.Count}");
             _backups[name] = _backupOf(name, copies);
             _databases.Add(database);
@@ -134,7 +152,8 @@ internal sealed partial class FaultRun : IAsyncDisposable
     }
 
     /// <summary>The same, to an S3 server behind a proxy.</summary>
-    /// <param name="options">What with; the destination is added, unless it names one with <c>{endpoint}</c> in it.</param>
+    /// <param name="options">What with; <c>{endpoint}</c> in an argument is that of the proxy. Without a destination, the arguments
+    /// name one.</param>
     /// <param name="prepare">Makes a fault of the proxy that is there from the start; null for none.</param>
     public async Task<(S3Server Server, TcpProxy Proxy)> StartS3Async(FaultOptions? options = null, Action<TcpProxy>? prepare = null)
     {
@@ -149,19 +168,16 @@ internal sealed partial class FaultRun : IAsyncDisposable
                 Destination = null,
                 Arguments =
                 [
-                    .. options.Arguments.Any(argument => argument.Contains("{endpoint}", StringComparison.Ordinal)) ? [] : Settings.Set("all-replicate", S3Url("$DB_NAME", proxy)),
+                    .. options.Destination is null ? [] : Settings.Set("all-replicate", S3Server.Url("$DB_NAME", proxy.Endpoint)),
                     .. options.Arguments.Select(argument => argument.Replace("{endpoint}", proxy.Endpoint, StringComparison.Ordinal)),
                     .. Settings.SetFromEnvironment("access-key-id", "TEST_KEY_ID"),
                     .. Settings.SetFromEnvironment("secret-access-key", "TEST_SECRET"),
                 ],
                 Environment = new Dictionary<string, string?>(options.Environment) { ["TEST_KEY_ID"] = key.Id, ["TEST_SECRET"] = key.Secret, ["AWS_CA_BUNDLE"] = null },
             },
-            (name, copies) => new S3Copies(server, name, copies));
+            (name, copies) => options.InFolder.Contains(name) ? new FolderCopies(Workspace.Backup(name), copies) : new S3Copies(server, name, copies));
         return (server, proxy);
     }
-
-    /// <summary>The URL of a database's replica behind a proxy.</summary>
-    public static string S3Url(string database, TcpProxy proxy) => S3Server.Url(database, proxy.Endpoint);
 
     /// <summary>Waits until every database is green; nothing can be seen before that.</summary>
     public async Task AllGreenAsync()
@@ -183,14 +199,11 @@ internal sealed partial class FaultRun : IAsyncDisposable
     public async Task BreakAsync(Func<Task> fault, bool destroysBackup = false)
     {
         _destroyedBackup |= destroysBackup;
-        if (!destroysBackup)
-        {
-            _brokenAt = DateTimeOffset.UtcNow;
-        }
-
+        var before = DateTimeOffset.UtcNow;
         await fault();
         _mendedAt = DateTimeOffset.UtcNow;
-        _brokenAt = destroysBackup ? _mendedAt : _brokenAt;
+        _brokenAt = destroysBackup ? _mendedAt : before;
+        _judgedFrom = _brokenAt < _judgedFrom ? _brokenAt : _judgedFrom;
     }
 
     /// <summary>The same.</summary>
@@ -205,17 +218,16 @@ internal sealed partial class FaultRun : IAsyncDisposable
     /// <summary>Sends a signal to the Litestream that Datasette has started.</summary>
     public void SignalLitestream(int signal) => Assert.AreEqual(0, Signals.Send(Workspace.Litestreams.Single(), signal));
 
-    /// <summary>Replaces a database's file: nothing is written meanwhile, and its connection is closed.</summary>
+    /// <summary>Replaces the first database's file: nothing is written meanwhile, and its connection is closed.</summary>
     /// <param name="replace">Replaces it.</param>
     /// <param name="rows">The rows of the new file.</param>
-    /// <param name="name">The database; the first one if null.</param>
-    public Task ReplaceAsync(Func<Task> replace, IReadOnlyList<long> rows, string? name = null) => BreakAsync(async () =>
+    /// <param name="at">Where the new file is; at the same path if null.</param>
+    public Task ReplaceAsync(Func<Task> replace, IReadOnlyList<long> rows, string? at = null) => BreakAsync(async () =>
     {
-        var database = name is null ? Parks : Database(name);
-        await database.StopAsync();
+        await Parks.StopAsync();
         await replace();
-        database.BeginFile(rows);
-        database.Start();
+        Parks.BeginFile(rows, at);
+        Parks.Start();
     });
 
     /// <summary>Ends the cause of the fault.</summary>
@@ -223,6 +235,65 @@ internal sealed partial class FaultRun : IAsyncDisposable
     {
         mend();
         _mendedAt = DateTimeOffset.UtcNow;
+    }
+
+    /// <summary>The same.</summary>
+    public async Task MendAsync(Func<Task> mend)
+    {
+        await mend();
+        _mendedAt = DateTimeOffset.UtcNow;
+    }
+
+    /// <summary>Goes on for some time.</summary>
+    public Task LastAsync(double seconds) => FirstAsync(DateTimeOffset.MaxValue, DateTimeOffset.UtcNow.AddSeconds(seconds), _ => false);
+
+    /// <summary>
+    /// Runs a shell's command in the workspace. This process must not open or close a database file outside of SQLite itself,
+    /// since that drops its locks.
+    /// </summary>
+    public async Task ShellAsync(string command) =>
+        await Cli.Wrap("sh").WithArguments(["-c", command]).WithWorkingDirectory(Workspace.Folder).ExecuteAsync();
+
+    /// <summary>Starts another Litestream, as an operator does who has forgotten that one, or on another machine.</summary>
+    /// <param name="database">The file.</param>
+    /// <param name="destination">The URL of its replica.</param>
+    /// <param name="environment">Credentials, for S3.</param>
+    public Process StartLitestream(string database, string destination, IReadOnlyDictionary<string, string?>? environment = null)
+    {
+        // Not in the workspace, whose Litestreams are Datasette's.
+        var start = new ProcessStartInfo(Litestream, ["replicate", database, destination]) { WorkingDirectory = "/", RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
+        {
+            start.Environment[name] = value;
+        }
+
+        var process = Process.Start(start)!;
+        process.OutputDataReceived += (_, _) => { };
+        process.ErrorDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        _others.Add(process);
+        return process;
+    }
+
+    /// <summary>Expects the page to say something.</summary>
+    public async Task ExpectPageAsync(string pattern, double within)
+    {
+        var deadline = DateTimeOffset.UtcNow.AddSeconds(within);
+        string page;
+        do
+        {
+            page = await Datasette.Http.GetStringAsync(Answer.Address(AnswerSource.Page));
+            if (Regex.IsMatch(page, pattern))
+            {
+                return;
+            }
+
+            await _observer!.NextRound;
+        }
+        while (DateTimeOffset.UtcNow < deadline);
+
+        _problems.Add($"the page did not say '{pattern}' within {within} s");
     }
 
     /// <summary>Expects a database not to be green soon after the fault, for one of some reasons.</summary>
@@ -379,6 +450,12 @@ internal sealed partial class FaultRun : IAsyncDisposable
             await _observer.DisposeAsync();
         }
 
+        foreach (var other in _others)
+        {
+            other.Kill();
+            other.Dispose();
+        }
+
         foreach (var owned in Enumerable.Reverse(_owned))
         {
             owned.Dispose();
@@ -405,7 +482,7 @@ internal sealed partial class FaultRun : IAsyncDisposable
         }
 
         var claims = _observer!.Claimed
-            .Where(claimed => claimed.Answer.AskedAt >= _brokenAt && (!_destroyedBackup || claimed.Claim.SampledAt >= _brokenAt)).ToList();
+            .Where(claimed => claimed.Answer.AskedAt >= _judgedFrom && (!_destroyedBackup || claimed.Claim.SampledAt >= _judgedFrom)).ToList();
         var backups = claims.GroupBy(claimed => (claimed.Claim.Database, claimed.Copy)).ToList();
         foreach (var backup in backups)
         {

@@ -10,7 +10,8 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 /// </summary>
 /// <param name="name">Datasette's name for it.</param>
 /// <param name="path">Its file.</param>
-internal sealed class WrittenDatabase(string name, string path) : IAsyncDisposable
+/// <param name="lastId">The ids of its rows are above this.</param>
+internal sealed class WrittenDatabase(string name, string path, long lastId = 0) : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
@@ -18,11 +19,11 @@ internal sealed class WrittenDatabase(string name, string path) : IAsyncDisposab
     private readonly List<FileEpoch> _epochs = [];
     private CancellationTokenSource? _stopping;
     private Task _writing = Task.CompletedTask;
-    private long _lastId;
+    private long _lastId = lastId;
 
     public string Name => name;
 
-    public string Path => path;
+    public string Path { get; private set; } = path;
 
     /// <summary>The errors of the writer, such as that of a file that is gone.</summary>
     public List<string> Errors { get; } = [];
@@ -73,9 +74,12 @@ internal sealed class WrittenDatabase(string name, string path) : IAsyncDisposab
             """);
     }
 
-    /// <summary>From now on the path holds another file, with these rows.</summary>
-    public void BeginFile(IEnumerable<long> rows)
+    /// <summary>From now on another file is written to, with these rows.</summary>
+    /// <param name="rows">Their ids.</param>
+    /// <param name="at">Where it is; at the same path if null.</param>
+    public void BeginFile(IEnumerable<long> rows, string? at = null)
     {
+        Path = at ?? Path;
         lock (_lock)
         {
             var epoch = new FileEpoch(_epochs.Count == 0 ? DateTimeOffset.MinValue : DateTimeOffset.UtcNow);
@@ -134,7 +138,7 @@ internal sealed class WrittenDatabase(string name, string path) : IAsyncDisposab
                 try
                 {
                     // A file that is gone must not be created by its writer.
-                    database ??= File.Exists(path) ? new DatabaseConnection(path) : throw new FileNotFoundException("there is no file");
+                    database ??= File.Exists(Path) ? new DatabaseConnection(Path) : throw new FileNotFoundException("there is no file");
                     var id = Interlocked.Increment(ref _lastId);
                     Insert(database, id);
                     var at = DateTimeOffset.UtcNow;
