@@ -111,7 +111,7 @@ internal sealed partial record Answer(
         SomeOfThem().IsMatch(line) ? null
         : line.Contains("everything written is safe", StringComparison.OrdinalIgnoreCase) ? askedAt - Age
         : SafeUntilAgo().Match(line) is { Success: true } ago
-            ? askedAt - TimeSpan.FromSeconds(double.Parse(ago.Groups[1].Value, CultureInfo.InvariantCulture) + 0.1)
+            ? askedAt - TimeSpan.FromSeconds(double.Parse(ago.Groups[1].Value, CultureInfo.InvariantCulture) + (ago.Groups[1].Value.Contains('.', StringComparison.Ordinal) ? 0.1 : 1))
         : SafeUntil().Match(line) is { Success: true } at ? LastTime(at.Groups[1].Value, askedAt)
         : null;
 

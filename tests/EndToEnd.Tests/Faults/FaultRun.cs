@@ -85,7 +85,7 @@ internal sealed partial class FaultRun : IAsyncDisposable
             }
             catch (Exception ex) when (ex is not AssertInconclusiveException)
             {
-                run._problems.Add($"{ex.GetType().Name}: {ex.Message}");
+                run._problems.Add($"{ex.GetType().Name}: {ex.Message.ReplaceLineEndings(" ")}");
             }
 
             await run.CloseAsync();
@@ -182,16 +182,21 @@ internal sealed partial class FaultRun : IAsyncDisposable
     /// <summary>Waits until every database is green; nothing can be seen before that.</summary>
     public async Task AllGreenAsync()
     {
-        var green = await FirstAsync(
-            DateTimeOffset.MinValue,
-            DateTimeOffset.UtcNow + DatasetteProcess.Patience,
-            answer => answer.Databases.Count > 0 && _databases.All(database => answer.Databases.Any(known => known.Name == database.Name && known.IsGreen)));
-        Assert.IsNotNull(green, $"not every database became green after the start: {Describe(DateTimeOffset.MinValue, name: null)}");
+        foreach (var database in _databases)
+        {
+            await WaitForAsync("replicating", database.Name);
+        }
     }
 
-    /// <summary>Waits until Datasette's JSON says something.</summary>
-    public async Task WaitForAsync(Func<Answer, bool> isIt, string what, double seconds = 60) => Assert.IsNotNull(
-        await FirstAsync(DateTimeOffset.MinValue, DateTimeOffset.UtcNow.AddSeconds(seconds), isIt), $"waited in vain until {what}: {Describe(DateTimeOffset.MinValue, name: null)}");
+    /// <summary>Waits until a database is in one of some states, by an answer after the fault if there was one.</summary>
+    /// <param name="states">A pattern of the states.</param>
+    /// <param name="name">The database; the first one if null.</param>
+    public async Task WaitForAsync(string states, string? name = null)
+    {
+        var seen = await FirstAsync(
+            _mendedAt, DateTimeOffset.UtcNow + DatasetteProcess.Patience, answer => Of(answer, name ?? Parks.Name) is { } known && Regex.IsMatch(known.State, $"^({states})$"));
+        Assert.IsNotNull(seen, $"{name ?? Parks.Name} never was {states}: {Describe(_mendedAt, name: null)}");
+    }
 
     /// <summary>Makes the fault.</summary>
     /// <param name="fault">Makes it.</param>

@@ -6,7 +6,7 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 [TestClass]
 public sealed class ReplicaFaultSpecs
 {
-    private const string Damaged = "backup_damaged|replicated_anew|upload_failed|compaction_failed";
+    private const string Damaged = "backup_damaged|replicated_anew|upload_failed|compaction_failed|error_logged";
 
     [TestMethod]
     [DataRow("1.0a41")]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -15,11 +16,11 @@ internal sealed class TcpProxy : IDisposable
     private readonly IPEndPoint _target;
     private readonly Lock _lock = new();
     private readonly HashSet<Socket> _open = [];
-    private readonly SemaphoreSlim _throttle = new(1);
     private TcpListener? _listener;
     private TaskCompletionSource? _thaw;
     private int? _status;
     private int? _bytesPerSecond;
+    private long _nextTurn;
 
     /// <param name="target">The endpoint to forward to, as a URL.</param>
     public TcpProxy(string target)
@@ -70,7 +71,6 @@ internal sealed class TcpProxy : IDisposable
     {
         Refuse();
         _thaw?.TrySetResult();
-        _throttle.Dispose();
     }
 
     private void Listen(int port)
@@ -165,18 +165,18 @@ internal sealed class TcpProxy : IDisposable
         to.Shutdown(SocketShutdown.Send);
     }
 
-    /// <summary>All connections share one rate.</summary>
+    /// <summary>All connections share one rate: each chunk has its time, after that of the one before.</summary>
     private async Task WaitForTurnAsync(int count, int rate)
     {
-        await _throttle.WaitAsync();
-        try
+        var now = Stopwatch.GetTimestamp();
+        long turn;
+        lock (_lock)
         {
-            await Task.Delay(TimeSpan.FromSeconds((double)count / rate));
+            turn = Math.Max(_nextTurn, now);
+            _nextTurn = turn + (count * Stopwatch.Frequency / rate);
         }
-        finally
-        {
-            _throttle.Release();
-        }
+
+        await Task.Delay(Stopwatch.GetElapsedTime(now, turn));
     }
 
     private static async Task SendAsync(Socket to, ReadOnlyMemory<byte> bytes)
