@@ -123,22 +123,26 @@ public sealed class ReplicaFaultSpecs
     [TestMethod]
     public Task Two_write_to_one_prefix_of_S3() => FaultRun.RunAsync(async run =>
     {
-        var (server, _) = await run.StartS3Async(new() { IsLookedAt = false });
+        var (server, _) = await run.StartS3Async(CheckedOften);
         await run.AllGreenAsync();
         await using var other = StartOtherMachine(run);
         var key = await server.CreateKeyAsync();
         await run.BreakAsync(() => run.StartLitestream(other.Path, server.Url("parks"), key.Environment));
-        await run.LastAsync(15);
+        await run.ExpectRedAsync("other_writer|backup_damaged|replicated_anew", within: 25);
     });
 
     [TestMethod]
     public Task The_backup_at_S3_is_deleted() => FaultRun.RunAsync(async run =>
     {
-        var (server, _) = await run.StartS3Async(new() { IsLookedAt = false });
+        var (server, _) = await run.StartS3Async(CheckedOften);
         await run.AllGreenAsync();
-        await run.BreakAsync(() => server.DeleteAsync("parks"));
-        await run.LastAsync(15);
+        await run.BreakAsync(() => server.DeleteAsync("parks"), destroysBackup: true);
+        await run.ExpectRedAsync(Damaged, within: 25);
+        await run.ExpectGreenAsync(within: 45);
+        await run.ExpectRestoredAsync();
     });
+
+    private static FaultOptions CheckedOften { get; } = new() { IsLookedAt = false, Arguments = Settings.Set("check-interval", "10s") };
 
     private static async Task DamageAsync(FaultRun run, string command)
     {
