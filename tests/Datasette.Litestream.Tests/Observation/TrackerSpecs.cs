@@ -428,7 +428,7 @@ public sealed class TrackerSpecs
             Log("ERROR", error, at: 3, _plan.Path);
             Assert.AreEqual(DatabaseState.Failing, Look(at: 4).State);
             Log("INFO", "wal segment written", at: 5, _plan.Path, ",\"sz\":4120");
-            Assert.AreEqual(DatabaseState.Replicating, Look(at: 6).State);
+            Assert.AreEqual(DatabaseState.Unverified, Look(at: 6).State);
         }
 
         Assert.AreEqual(8240, Look(at: 6).UploadedBytes);
