@@ -25,7 +25,7 @@ public sealed class ArchitectureSpecs
         ["Locking"] = ["Errors", "Processes", "Litestream"],
         ["Litestream"] = ["Errors", "Processes", "Secrets", "Configuration"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
-        ["Observation"] = ["Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
+        ["Observation"] = ["Processes", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
     };
 

@@ -1,6 +1,7 @@
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Configuration;
 
 namespace Datasette.Litestream.Tests.Observation;
@@ -465,7 +466,8 @@ public sealed class TrackerSpecs
 
     private bool NeedsSync => _tracker.NeedsSync(_now, Files, Statistics);
 
-    private DatabaseFiles Files => new(_databaseBytes, 512, _changedAt);
+    private DatabaseFiles Files => new(
+        _databaseBytes is { } bytes ? new FileStatus(1, 2, 1, bytes, _changedAt, 0) : null, new FileStatus(1, 3, 1, 512, _changedAt, 0), null);
 
     private DatabaseLogStatistics Statistics => _log.Of(_plan.Path);
 
