@@ -137,7 +137,7 @@ internal sealed class ControlSocket : IDisposable
         {
             var response = await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
             Interlocked.Increment(ref _answerCount);
-            return response.EnsureSuccessStatusCode();
+            return response.IsSuccessStatusCode ? response : throw await ErrorOfAsync(response, cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectDisposedException ex)
         {
@@ -145,7 +145,30 @@ internal sealed class ControlSocket : IDisposable
             throw new HttpRequestException("Litestream has ended", ex);
         }
     }
+
+    /// <summary>An error whose message is Litestream's, and whose status code shows that Litestream has answered.</summary>
+    private static async Task<HttpRequestException> ErrorOfAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        using (response)
+        {
+            string? error = null;
+            try
+            {
+                var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+                error = (await JsonSerializer.DeserializeAsync(body, ControlSocketJson.Default.ErrorAnswer, cancellationToken).ConfigureAwait(false))?.Error;
+            }
+            catch (JsonException)
+            {
+                // The status code says enough.
+            }
+
+            return new HttpRequestException(error ?? $"Litestream answered {(int)response.StatusCode}", null, response.StatusCode);
+        }
+    }
 }
+
+/// <param name="Error">What went wrong, in Litestream's words.</param>
+internal sealed record ErrorAnswer([property: JsonPropertyName("error")] string? Error);
 
 /// <summary>One database in the answer of <c>GET /list</c>.</summary>
 /// <param name="Path">Its file, absolute.</param>
@@ -186,6 +209,7 @@ internal sealed record SyncedDatabase(
 
 internal sealed record SyncRequest([property: JsonPropertyName("path")] string Path);
 
+[JsonSerializable(typeof(ErrorAnswer))]
 [JsonSerializable(typeof(SyncRequest))]
 [JsonSerializable(typeof(DatabaseList))]
 [JsonSerializable(typeof(SyncActivityList))]

@@ -51,7 +51,8 @@ internal sealed class Sampler : IDisposable
         var replication = read();
         _time = time;
         var now = time.GetUtcNow();
-        _trackers = [.. replication.Plan.Databases.Select(plan => new DatabaseTracker(plan, now))];
+        var fileNames = replication.Plan.Databases.CountBy(plan => Path.GetFileName(plan.Path)).ToDictionary(StringComparer.Ordinal);
+        _trackers = [.. replication.Plan.Databases.Select(plan => new DatabaseTracker(plan, now, fileNames[Path.GetFileName(plan.Path)] == 1))];
         _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
         _syncs = new Task<SyncAnswer?>?[_trackers.Length];
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
@@ -124,7 +125,7 @@ internal sealed class Sampler : IDisposable
     {
         using var deadline = new CancellationTokenSource(AnswerTimeout, _time);
         var replication = _read();
-        var isRunning = replication.Daemon?.State == DaemonState.Running;
+        var run = replication.Daemon is { State: DaemonState.Running } running ? running.StartedAt : null;
         var socket = replication.Daemon?.Socket;
         var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.Path));
         var statistics = Array.ConvertAll(_trackers, tracker => replication.LogStatistics.Of(tracker.Plan.Path));
@@ -146,15 +147,15 @@ internal sealed class Sampler : IDisposable
         var databases = new DatabaseObservation[_trackers.Length];
         for (var i = 0; i < databases.Length; i++)
         {
-            databases[i] = _trackers[i].Observe(
+            databases[i] = _trackers[i].Observe(new DatabaseLook(
                 now,
-                isRunning,
+                run,
                 hasSocket,
                 _listed.GetValueOrDefault(_trackers[i].Plan.Path),
                 _activities.GetValueOrDefault(_trackers[i].Plan.Path),
                 TakeAnswer(i, now),
                 files[i],
-                statistics[i]);
+                statistics[i]));
         }
 
         _latest = new ObservedDatabases(now, databases);
@@ -205,7 +206,7 @@ internal sealed class Sampler : IDisposable
         }
 
         _syncs[index] = null;
-        if (sync.Result is null)
+        if (sync.Result is null or { Error: not null })
         {
             _trackers[index].BackOff(now);
         }
@@ -222,6 +223,10 @@ internal sealed class Sampler : IDisposable
             var synced = await socket.SyncAsync(path, _stopping.Token).ConfigureAwait(false);
             var uploaded = LtxFiles.Measure(path, tracker.ReplicaTxid ?? 0, synced.ReplicatedTxid, _litestreamStartedAt);
             return new SyncAnswer(now, files, statistics.SyncErrors, synced.Txid, synced.ReplicatedTxid, uploaded);
+        }
+        catch (HttpRequestException ex) when (ex.StatusCode is not null)
+        {
+            return new SyncAnswer(now, files, statistics.SyncErrors, 0, 0, 0, ex.Message);
         }
         catch (Exception ex) when (ControlSocket.IsUnavailable(ex))
         {

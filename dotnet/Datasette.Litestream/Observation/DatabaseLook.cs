@@ -1,0 +1,22 @@
+using Datasette.Litestream.Litestream;
+
+namespace Datasette.Litestream.Observation;
+
+/// <summary>All that was seen of one database in one look.</summary>
+/// <param name="At">The time of the look.</param>
+/// <param name="Run">When Litestream was started, which identifies its run; null while it is not running.</param>
+/// <param name="HasSocket">Whether that Litestream has a control socket.</param>
+/// <param name="Listed">Its list entry for this database; null if there is none.</param>
+/// <param name="Activity">What it is doing with this database; null if it does not report that.</param>
+/// <param name="Answer">Its answer to a sync request since the last look; null if there is none.</param>
+/// <param name="Files">The database's files.</param>
+/// <param name="Statistics">The figures from Litestream's log.</param>
+internal readonly record struct DatabaseLook(
+    DateTimeOffset At,
+    DateTimeOffset? Run,
+    bool HasSocket,
+    ListedDatabase? Listed,
+    SyncActivity? Activity,
+    SyncAnswer? Answer,
+    DatabaseFiles Files,
+    DatabaseLogStatistics Statistics);
