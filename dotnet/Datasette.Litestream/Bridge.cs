@@ -37,10 +37,10 @@ public sealed class Bridge
 
     /// <summary>Checks everything that can be checked before anything is started. Must be called first, and once.</summary>
     /// <param name="request"><c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …}, "databases":
-    /// [{"name": "parks", "path": "/srv/parks.db", "isMutable": true}], "bundledBinary": "/…/litestream", "programFolder":
-    /// "/srv/venv/bin", "environment": {"PATH": "/usr/bin"}, "published": {"at": "/-/metadata.json", "settings": …,
-    /// "databaseSettings": {"parks": …}}}</c>; settings are Datasette's, unchanged, and published ones as a page of Datasette
-    /// shows them. <c>programFolder</c>, the folder of Python, and <c>published</c> can be null or missing.</param>
+    /// [{"name": "parks", "path": "/srv/parks.db", "servedPath": "/srv/link.db", "isMutable": true}], "bundledBinary":
+    /// "/…/litestream", "sqliteProgram": ["/srv/venv/bin/python", "/…/sqlite_files.py"], "environment": {"PATH": "/usr/bin"},
+    /// "published": {"at": "/-/metadata.json", "settings": …, "databaseSettings": {"parks": …}}}</c>; settings are Datasette's,
+    /// unchanged, and published ones as a page of Datasette shows them. <c>sqliteProgram</c> and <c>published</c> can be null or missing.</param>
     /// <returns> The files that Python's SQLite must switch to a write-ahead log before <see cref="Start"/>, as a JSON array of
     /// SQLite URIs: those without a log beside them. Litestream would switch them itself, but if it were killed meanwhile, it
     /// would leave a journal that no reader can roll back, and Datasette's pages would fail

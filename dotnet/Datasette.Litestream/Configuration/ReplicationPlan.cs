@@ -30,7 +30,8 @@ internal sealed record ReplicationPlan(
 
 /// <summary>One database and its replicas.</summary>
 /// <param name="Name">Datasette's name for it.</param>
-/// <param name="Path">Its file, absolute.</param>
+/// <param name="Path">Its file, absolute with links resolved.</param>
+/// <param name="ServedPath">Where Datasette opens it, absolute with links kept.</param>
 /// <param name="Key">The key path of its own settings, whether or not they exist.</param>
 /// <param name="Replicas">At least one.</param>
 /// <param name="Settings">Its settings for Litestream, by their keys in the <see cref="SettingsTable"/>.</param>
@@ -38,6 +39,7 @@ internal sealed record ReplicationPlan(
 internal sealed record DatabasePlan(
     string Name,
     string Path,
+    string ServedPath,
     string Key,
     ImmutableArray<ReplicaPlan> Replicas,
     JsonObject Settings,

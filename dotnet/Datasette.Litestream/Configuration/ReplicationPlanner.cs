@@ -126,6 +126,7 @@ internal sealed class ReplicationPlanner
         return new DatabasePlan(
             database.Name,
             database.Path,
+            database.ServedPath!,
             key,
             [.. replicas.OfType<ReplicaPlan>()],
             settings.LitestreamSettings(),

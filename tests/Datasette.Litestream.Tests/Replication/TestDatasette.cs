@@ -74,6 +74,7 @@ internal sealed class TestDatasette : IDisposable
             {
                 ["name"] = name,
                 ["path"] = name.StartsWith(':') ? null : Folder[$"{name}.db"],
+                ["servedPath"] = name.StartsWith(':') ? null : Folder[$"{name}.db"],
                 ["isMutable"] = true,
             })]),
             ["bundledBinary"] = DaemonFixture.FakeLitestream,
