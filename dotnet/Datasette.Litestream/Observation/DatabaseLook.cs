@@ -19,4 +19,8 @@ internal readonly record struct DatabaseLook(
     SyncActivity? Activity,
     SyncAnswer? Answer,
     DatabaseFiles Files,
-    DatabaseLogStatistics Statistics);
+    DatabaseLogStatistics Statistics)
+{
+    /// <summary>How far Litestream 0.3 has come, by its metrics; null with 0.5 and where it serves no metrics.</summary>
+    public WalPosition? WalPosition { get; init; }
+}

@@ -24,6 +24,7 @@ internal sealed class DatabaseTracker
     /// <summary>The minimum and the maximum delay before a request that got no answer is repeated.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(2), MaxRetryDelay = TimeSpan.FromSeconds(16);
 
+    private readonly WalProgress _walProgress = new();
     private readonly Backoff _retryDelay = new(MinRetryDelay, MaxRetryDelay);
     private readonly TimeSpan _maxLag;
     private readonly TimeSpan _askInterval;
@@ -60,7 +61,8 @@ internal sealed class DatabaseTracker
         _maxLag = plan.Replicas.Select(replica => replica.SyncInterval * 3 ?? MinBehind).Append(MinBehind).Max() + _askInterval;
     }
 
-    public DatabasePlan Plan { get; }
+    /// <summary>The database; its path changes when a symbolic link is pointed elsewhere.</summary>
+    public DatabasePlan Plan { get; set; }
 
     public History History { get; } = new();
 
@@ -118,8 +120,15 @@ internal sealed class DatabaseTracker
             Apply(answer);
         }
 
+        if (look.WalPosition is { } position && _walProgress.Advance(now, files, position) is { } progress && progress.AskedAt > _withdrawnAt)
+        {
+            Confirm(progress);
+        }
+
         var isSafe = UpdateReplicatedUntil(now, files, statistics) && fault is null;
-        var lag = !look.HasSocket ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
+
+        // No figure is made up: without a control socket and without metrics, no lag is known.
+        var lag = !look.HasSocket && look.WalPosition is null ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
         _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
         var (reason, error) = fault is { } known ? (known.Reason, known.Error) : Conclude(look, isSafe, lag);
         var state = StateOf(reason);
@@ -143,6 +152,26 @@ internal sealed class DatabaseTracker
             files.WalBytes,
             _uploadedBytes + statistics.UploadedBytes,
             statistics.Errors);
+    }
+
+    /// <summary>The state of a database about which nothing can be concluded, so that the others still are.</summary>
+    /// <param name="now">The time of the look.</param>
+    /// <param name="error">Why.</param>
+    public DatabaseObservation Fail(DateTimeOffset now, string error)
+    {
+        Withdraw(now);
+        return _last = new DatabaseObservation(
+            Plan,
+            StateOf(StateReason.NoAnswer),
+            _last?.Reason == StateReason.NoAnswer ? _last.Since : now,
+            error,
+            StateReason.NoAnswer,
+            new Evidence(null, null, null, ReplicaTxid, null, now - _replicatedUntil),
+            null,
+            null,
+            null,
+            _uploadedBytes,
+            _last?.SyncErrors ?? 0);
     }
 
     /// <summary>Adds the last observation to the history.</summary>
@@ -235,14 +264,14 @@ internal sealed class DatabaseTracker
             return (StateReason.UploadFailed, upload.Error);
         }
 
-        if (!look.HasSocket)
-        {
-            return (StateReason.NotKnownToBeBehind, null);
-        }
-
         if (lag > _maxLag && _confirmed is not null)
         {
             return (StateReason.WaitingTooLong, null);
+        }
+
+        if (!look.HasSocket)
+        {
+            return (StateReason.NotKnownToBeBehind, null);
         }
 
         if (look.Listed is null)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
@@ -42,6 +43,7 @@ internal sealed class Sampler : IDisposable
     private Dictionary<string, SyncActivity> _activities = [];
     private ControlSocket? _listedBy;
     private DateTimeOffset _listedAt;
+    private readonly MetricsReader? _metrics;
 
     /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
@@ -56,6 +58,7 @@ internal sealed class Sampler : IDisposable
         _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
         _syncs = new Task<SyncAnswer?>?[_trackers.Length];
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
+        _metrics = replication is { Plan.Metrics: { } address, Binary.Version.ReleaseLine: ReleaseLine.V03 } ? new MetricsReader(address.Url) : null;
         _latest = new ObservedDatabases(now, []);
         _ = Task.Run(RunAsync);
     }
@@ -79,6 +82,7 @@ internal sealed class Sampler : IDisposable
     {
         _stopping.Cancel();
         _firstSample.TrySetResult();
+        _metrics?.Dispose();
     }
 
     private async Task RunAsync()
@@ -127,7 +131,12 @@ internal sealed class Sampler : IDisposable
         var replication = _read();
         var run = replication.Daemon is { State: DaemonState.Running } running ? running.StartedAt : null;
         var socket = replication.Daemon?.Socket;
-        var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.Path));
+        for (var i = 0; i < _trackers.Length; i++)
+        {
+            _trackers[i].Plan = replication.Plan.Databases[i];
+        }
+
+        var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.ServedPath, tracker.Plan.Path));
         var statistics = Array.ConvertAll(_trackers, tracker => replication.LogStatistics.Of(tracker.Plan.Path));
         var isIdle = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsUpToDate(now, files[i], statistics[i]));
         if (!isIdle || socket != _listedBy || now - _listedAt >= IdleInterval)
@@ -143,22 +152,42 @@ internal sealed class Sampler : IDisposable
             await SyncAsync(socket, now, files, statistics, deadline.Token).ConfigureAwait(false);
         }
 
+        var positions = run is null || _metrics is null ? null : await ReadPositionsAsync(_metrics).ConfigureAwait(false);
         var hasSocket = socket is not null || replication.Binary.Version.ReleaseLine == ReleaseLine.V05;
         var databases = new DatabaseObservation[_trackers.Length];
         for (var i = 0; i < databases.Length; i++)
         {
-            databases[i] = _trackers[i].Observe(new DatabaseLook(
-                now,
-                run,
-                hasSocket,
-                _listed.GetValueOrDefault(_trackers[i].Plan.Path),
-                _activities.GetValueOrDefault(_trackers[i].Plan.Path),
-                TakeAnswer(i, now),
-                files[i],
-                statistics[i]));
+            var path = _trackers[i].Plan.Path;
+            var look = new DatabaseLook(
+                now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), TakeAnswer(i, now), files[i], statistics[i])
+            {
+                WalPosition = positions?.GetValueOrDefault(path),
+            };
+            try
+            {
+                databases[i] = _trackers[i].Observe(look);
+            }
+            catch (Exception ex)
+            {
+                // A fault of one database must not keep the others from being looked at.
+                databases[i] = _trackers[i].Fail(now, ex.Message);
+            }
         }
 
         _latest = new ObservedDatabases(now, databases);
+    }
+
+    /// <summary>How far Litestream 0.3 has come with each database, by path; null if it does not answer.</summary>
+    private static async Task<ImmutableDictionary<string, WalPosition>?> ReadPositionsAsync(MetricsReader metrics)
+    {
+        try
+        {
+            return WalPosition.Parse(await metrics.ReadAsync().ConfigureAwait(false));
+        }
+        catch (Exception ex) when (ex is HttpRequestException or OperationCanceledException or ObjectDisposedException)
+        {
+            return null;
+        }
     }
 
     private void Record(DateTimeOffset now)
@@ -200,18 +229,19 @@ internal sealed class Sampler : IDisposable
 
     private SyncAnswer? TakeAnswer(int index, DateTimeOffset now)
     {
-        if (_syncs[index] is not { IsCompletedSuccessfully: true } sync)
+        if (_syncs[index] is not { IsCompleted: true } sync)
         {
             return null;
         }
 
         _syncs[index] = null;
-        if (sync.Result is null or { Error: not null })
+        var answer = sync.IsCompletedSuccessfully ? sync.Result : null;
+        if (answer is null or { Error: not null })
         {
             _trackers[index].BackOff(now);
         }
 
-        return sync.Result;
+        return answer;
     }
 
     private async Task<SyncAnswer?> AskAsync(

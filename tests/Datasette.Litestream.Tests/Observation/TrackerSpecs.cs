@@ -330,7 +330,7 @@ public sealed class TrackerSpecs
         Look(at: 2);
         Change(at: 3);
         Look(at: 4);
-        var file = DatabaseFiles.Read("/not/there.db");
+        var file = DatabaseFiles.Read("/not/there.db", "/not/there.db");
         Assert.AreEqual(((long?)null, (long?)null), (file.DatabaseBytes, file.WalBytes));
         (_databaseBytes, _changedAt) = (null, file.ChangedAt);
         Assert.AreEqual(TimeSpan.FromSeconds(8), Look(at: 10).Lag);
@@ -508,6 +508,33 @@ public sealed class TrackerSpecs
         }
 
         Assert.AreEqual(8240, Look(at: 6).UploadedBytes);
+    }
+
+    [TestMethod]
+    public void Metrics_of_a_Litestream_without_a_control_socket_give_a_lag()
+    {
+        (_hasSocket, _listedAs) = (false, "");
+        Assert.AreEqual(TimeSpan.FromSeconds(2), LookWith(at: 2, syncs: 1, replicated: 0).Lag);
+        Assert.AreEqual((StateReason.NotKnownToBeBehind, TimeSpan.Zero), (LookWith(at: 4, syncs: 3, replicated: 32).Reason, LookWith(at: 4, syncs: 3, replicated: 32).Lag));
+        Change(at: 5);
+        Assert.AreEqual(StateReason.WaitingTooLong, LookWith(at: 12, syncs: 9, replicated: 0).Reason);
+
+        DatabaseObservation LookWith(int at, double syncs, double replicated) => _tracker.Observe(
+            new DatabaseLook(Start.AddSeconds(at), _run, false, null, null, null, Files, Statistics)
+            {
+                WalPosition = new WalPosition(syncs, 0, (0, 32), (0, replicated)),
+            });
+    }
+
+    [TestMethod]
+    public void A_fault_of_the_look_itself_is_the_state_of_that_database()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        var failed = _tracker.Fail(Start.AddSeconds(4), "no such thing");
+        Assert.AreEqual((DatabaseState.Unknown, StateReason.NoAnswer, "no such thing", (DateTimeOffset?)null), (failed.State, failed.Reason, failed.Error, failed.LastSyncAt));
+        Look(at: 6);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 8).Reason);
     }
 
     [TestMethod]
