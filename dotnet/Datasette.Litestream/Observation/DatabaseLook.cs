@@ -1,4 +1,6 @@
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Observation;
 
@@ -23,4 +25,13 @@ internal readonly record struct DatabaseLook(
 {
     /// <summary>How far Litestream 0.3 has come, by its metrics; null with 0.5 and where it serves no metrics.</summary>
     public WalPosition? WalPosition { get; init; }
+
+    /// <summary>Litestream's folder beside the database, which holds the lock; null if there is none.</summary>
+    public FileStatus? Folder { get; init; }
+
+    /// <summary>How far the database is being replicated anew; null if it is not.</summary>
+    public Renewal? Renewal { get; init; }
+
+    /// <summary>Why Litestream runs without the database; null if it does not.</summary>
+    public HeldOutDatabase? HeldOut { get; init; }
 }
