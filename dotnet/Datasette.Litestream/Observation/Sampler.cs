@@ -124,7 +124,9 @@ internal sealed class Sampler : IDisposable
     {
         using var deadline = new CancellationTokenSource(AnswerTimeout, _time);
         var replication = _read();
-        var isRunning = replication.Daemon?.State == DaemonState.Running;
+
+        // A first start is no fault.
+        var isRunning = replication.Daemon is { State: DaemonState.Running } or { State: DaemonState.Starting, Restarts.Count: 0 };
         var socket = replication.Daemon?.Socket;
         var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.Path));
         var statistics = Array.ConvertAll(_trackers, tracker => replication.LogStatistics.Of(tracker.Plan.Path));
