@@ -29,6 +29,9 @@ internal readonly record struct DatabaseLook(
     /// <summary>Litestream's folder beside the database, which holds the lock; null if there is none.</summary>
     public FileStatus? Folder { get; init; }
 
+    /// <summary>Whether Litestream is being started for the first time.</summary>
+    public bool IsStarting { get; init; }
+
     /// <summary>How far the database is being replicated anew; null if it is not.</summary>
     public Renewal? Renewal { get; init; }
 

@@ -21,6 +21,9 @@ internal sealed class DatabaseTracker
     /// </summary>
     private static readonly TimeSpan FileClockTick = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>How long Litestream may take after its start before its silence is told.</summary>
+    private static readonly TimeSpan OpeningTime = TimeSpan.FromSeconds(10);
+
     /// <summary>The minimum and the maximum delay before a request that got no answer is repeated.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(2), MaxRetryDelay = TimeSpan.FromSeconds(16);
 
@@ -46,6 +49,8 @@ internal sealed class DatabaseTracker
     private DateTimeOffset? _run;
     private bool _hasUploaded;
     private FileStatus? _replicatedFile;
+    private FileStatus? _folder;
+    private DateTimeOffset _runSeenAt;
     private DateTimeOffset _withdrawnAt = DateTimeOffset.MinValue;
 
     /// <param name="plan">The database.</param>
@@ -110,7 +115,7 @@ internal sealed class DatabaseTracker
         BeginRun(look);
         _replicaSyncAt = look.Listed?.LastSyncAt ?? _replicaSyncAt;
         var fault = FindFault(look);
-        if (fault is { Reason: not StateReason.FileUnreadable })
+        if (fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused) })
         {
             Withdraw(now);
         }
@@ -131,6 +136,8 @@ internal sealed class DatabaseTracker
         var lag = !look.HasSocket && look.WalPosition is null ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
         _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
         var (reason, error) = fault is { } known ? (known.Reason, known.Error) : Conclude(look, isSafe, lag);
+        // What a renewal brought to the replica is promised only after it was seen to be whole.
+        var replicatedUntil = _confirmed is null || look.Renewal is not null ? (DateTimeOffset?)null : _replicatedUntil;
         var state = StateOf(reason);
         var since = _last?.State == state ? _last.Since : now;
         return _last = new DatabaseObservation(
@@ -144,10 +151,10 @@ internal sealed class DatabaseTracker
                 _answer?.AskedAt,
                 _answer is { Txid: > 0 } asked ? asked.Txid : null,
                 ReplicaTxid,
-                _confirmed is null ? null : _replicatedUntil,
+                replicatedUntil,
                 lag,
                 look.Activity),
-            _confirmed is null ? null : _replicatedUntil,
+            replicatedUntil,
             files.DatabaseBytes,
             files.WalBytes,
             _uploadedBytes + statistics.UploadedBytes,
@@ -205,12 +212,18 @@ internal sealed class DatabaseTracker
         _run = look.Run;
         _hasUploaded = false;
         (_syncFailure, _uploadFailure) = (null, null);
-        _replicatedFile = look.Files.Database;
+        (_replicatedFile, _folder) = (look.Files.Database, look.Folder);
+        _runSeenAt = look.At;
     }
 
     /// <summary>What is wrong with the file itself, whatever Litestream says; null if nothing is.</summary>
     private (StateReason Reason, string? Error)? FindFault(in DatabaseLook look)
     {
+        if (look.HeldOut is { } heldOut)
+        {
+            return (StateReason.DestinationRefused, heldOut.Reason);
+        }
+
         if (look.Files.Error is { } error)
         {
             return (StateReason.FileUnreadable, error);
@@ -221,9 +234,16 @@ internal sealed class DatabaseTracker
             return (StateReason.FileMissing, null);
         }
 
+        if (look.Renewal is { RenewedAt: null } renewal)
+        {
+            return (StateReason.ReplicatedAnew, renewal.Error);
+        }
+
         // A file that appears after Litestream's start is opened by Litestream then.
         _replicatedFile ??= file;
-        return IsReplicatedFile(file) ? null : (StateReason.FileReplaced, null);
+        return !IsReplicatedFile(file) ? (StateReason.FileReplaced, null)
+            : _folder is { } folder && look.Folder?.IsSameFile(folder) != true ? (StateReason.FolderRemoved, null)
+            : null;
     }
 
     private bool IsReplicatedFile(FileStatus? file) => file is { } served && _replicatedFile?.IsSameFile(served) != false;
@@ -231,9 +251,14 @@ internal sealed class DatabaseTracker
     /// <summary>The reason for the state, from what Litestream says, and its error; the gravest first.</summary>
     private (StateReason Reason, string? Error) Conclude(in DatabaseLook look, bool isSafe, TimeSpan? lag)
     {
+        if (look.Renewal is { } renewal)
+        {
+            return (StateReason.ReplicatedAnew, renewal.Error);
+        }
+
         if (look.Run is null)
         {
-            return (StateReason.LitestreamDown, null);
+            return (look.IsStarting ? StateReason.Starting : StateReason.LitestreamDown, null);
         }
 
         if (_syncError is not null)
@@ -276,7 +301,7 @@ internal sealed class DatabaseTracker
 
         if (look.Listed is null)
         {
-            return (StateReason.NoAnswer, null);
+            return (_confirmed is null && look.At - _runSeenAt < OpeningTime ? StateReason.Starting : StateReason.NoAnswer, null);
         }
 
         if (look.Listed.Status != "replicating")
@@ -289,7 +314,7 @@ internal sealed class DatabaseTracker
             return (StateReason.CompactionFailed, failed.First().Value.ToString());
         }
 
-        return (_confirmed is null ? StateReason.FirstCopy : isSafe ? StateReason.AllReplicated : StateReason.OnTheWay, null);
+        return (_confirmed is null ? _answer is null && look.At - _runSeenAt < OpeningTime ? StateReason.Starting : StateReason.FirstCopy : isSafe ? StateReason.AllReplicated : StateReason.OnTheWay, null);
     }
 
     /// <summary>Takes back all that was confirmed: it was about another file or another replica.</summary>
@@ -375,7 +400,7 @@ internal sealed class DatabaseTracker
     {
         StateReason.AllReplicated or StateReason.OnTheWay => DatabaseState.Replicating,
         StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
-        StateReason.FirstCopy => DatabaseState.Starting,
+        StateReason.Starting or StateReason.FirstCopy => DatabaseState.Starting,
         StateReason.WaitingTooLong => DatabaseState.Behind,
         StateReason.LitestreamDown or StateReason.ReplicationStopped => DatabaseState.Stopped,
         StateReason.NoAnswer => DatabaseState.Unknown,

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Observation;
 
@@ -162,6 +163,12 @@ internal sealed class Sampler : IDisposable
                 now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), TakeAnswer(i, now), files[i], statistics[i])
             {
                 WalPosition = positions?.GetValueOrDefault(path),
+                Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
+                HeldOut = replication.HeldOut.GetValueOrDefault(path),
+                Renewal = replication.Renewals.GetValueOrDefault(_trackers[i].Plan.Name),
+
+                // A first start is no fault.
+                IsStarting = replication.Daemon is { State: DaemonState.Starting, Restarts.Count: 0 },
             };
             try
             {

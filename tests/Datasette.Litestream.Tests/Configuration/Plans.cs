@@ -45,6 +45,12 @@ internal static class Plans
         }.ToJson(),
         databases: Attached(database));
 
+    /// <summary>A plan that replicates files to the folder <c>replica</c> beside each.</summary>
+    /// <param name="paths">The files, absolute.</param>
+    public static ReplicationPlan OfFiles(params string[] paths) => From(
+        """{"all-replicate": "file://$DB_DIRECTORY/replica/$DB_NAME"}""",
+        databases: [.. paths.Select(path => new AttachedDatabase(Path.GetFileNameWithoutExtension(path), path, IsMutable: true))]).Plan;
+
     public static Planned Of(DatasetteConfiguration configuration)
     {
         var problems = new List<Problem>();

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Tests.Daemon;
 using Datasette.Litestream.Tests.Processes;
@@ -82,8 +83,16 @@ internal sealed class TestDatasette : IDisposable
         }.ToJsonString();
     }
 
-    /// <summary>Starts a bridge, and returns it with its warnings.</summary>
+    /// <summary>Starts a bridge, waits until Litestream runs, and returns the bridge with its warnings.</summary>
     public (Bridge Bridge, string Warnings) Start()
+    {
+        var started = StartAtOnce();
+        Eventually.HoldsAsync(() => started.Bridge.Snapshot!.Daemon is null or { State: DaemonState.Running }).GetAwaiter().GetResult();
+        return started;
+    }
+
+    /// <summary>Starts a bridge, and returns it with its warnings.</summary>
+    public (Bridge Bridge, string Warnings) StartAtOnce()
     {
         var bridge = new Bridge(OperatorLines.Enqueue);
         _bridges.Add(bridge);
@@ -98,6 +107,7 @@ internal sealed class TestDatasette : IDisposable
         var request = StartRequest.Parse(Request(), time);
         var replicator = await Replicator.PrepareAsync(request.Configuration, request.Host, OperatorLines.Enqueue);
         await replicator.StartAsync(_fatal.Enqueue);
+        await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon is null or { State: DaemonState.Running });
         return replicator;
     }
 
