@@ -71,7 +71,7 @@ internal sealed class Replicator
     {
         var finding = LitestreamBinary.FindAsync(host.BundledBinary, host.ProgramFolder, host.Variables, host.Time);
         var problems = new List<Problem>();
-        var plan = ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems);
+        var plan = SharedFiles.LeaveOut(ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems));
         var warnings = plan.Warnings.ToList();
         problems.AddRange(Preflight.CheckDestinations(plan));
         var errors = new List<string>();

@@ -58,7 +58,7 @@ internal static class Plans
         return new Planned(plan, problems);
     }
 
-    public static AttachedDatabase Attached(string name) => new(name, $"/srv/data/{Uri.EscapeDataString(name)}.db", IsMutable: true);
+    public static AttachedDatabase Attached(string name) => new(name, $"/srv/data/{Uri.EscapeDataString(name).Replace('%', '_')}.db", IsMutable: true);
 
     public static AttachedDatabase Immutable(string name) => Attached(name) with { IsMutable = false };
 

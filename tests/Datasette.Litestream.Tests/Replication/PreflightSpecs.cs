@@ -62,6 +62,7 @@ public sealed class PreflightSpecs
     private static ReplicationPlan Plan(params string[] destinations) => new(
         [.. destinations.Select(path => new DatabasePlan(path, path, path, "key", [new ReplicaPlan("key", "file", [], path, path)], [], MonitorInterval: null))],
         [],
+        [],
         null,
         null,
         TimeSpan.Zero,
