@@ -45,19 +45,22 @@ internal sealed class Replicator
         _log = new LitestreamLog(host.Time);
         _secrets = new SecretCollection(plan.Secrets);
         _log.Redactor = _secrets.Redactor;
-        OperatorLog = new OperatorLog(plan.LogLevel, writeError, text => _log.Redactor.Redact(text));
+        Announcer = new Announcer(plan, host.Time, writeError, text => _log.Redactor.Redact(text));
         _socketFolder = SocketFolder.Create(host.Variables);
         _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
     }
 
     public ReplicationPlan Plan { get; }
 
+    /// <summary>Tells how replication is, besides the pages.</summary>
+    public Announcer Announcer { get; }
+
     /// <summary>The log for the operator.</summary>
-    public OperatorLog OperatorLog { get; }
+    public OperatorLog OperatorLog => Announcer.Log;
 
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, _warnings, _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor);
+        Plan, _binary, _document, [.. _warnings, .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor);
 
     /// <summary>The replicated files that have no write-ahead log beside them.</summary>
     public IEnumerable<string> FilesWithoutLog => Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"));

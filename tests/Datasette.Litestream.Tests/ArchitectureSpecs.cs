@@ -25,6 +25,7 @@ public sealed class ArchitectureSpecs
         ["Locking"] = ["Errors", "Processes", "Litestream"],
         ["Litestream"] = ["Errors", "Processes", "Secrets", "Configuration"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
+        ["Notification"] = ["Logging", "Daemon"],
         ["Observation"] = ["Processes", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
     };

@@ -28,7 +28,11 @@ internal sealed record ReplicationPlan(
     LogLevel LogLevel,
     TimeSpan? HealthMaxLag,
     ImmutableArray<string> Secrets,
-    ImmutableArray<string> Warnings);
+    ImmutableArray<string> Warnings)
+{
+    /// <summary>Where it is said how replication is.</summary>
+    public NotificationSettings Notifications { get; init; } = new(null, null, TimeSpan.Zero);
+}
 
 /// <summary>One database and its replicas.</summary>
 /// <param name="Name">Datasette's name for it.</param>

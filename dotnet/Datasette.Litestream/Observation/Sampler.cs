@@ -30,6 +30,7 @@ internal sealed class Sampler : IDisposable
 
     private readonly Func<ReplicationSnapshot> _read;
     private readonly TimeProvider _time;
+    private readonly Action<ReplicationSnapshot, ObservedDatabases>? _onSample;
     private readonly DatabaseTracker[] _trackers;
     private readonly Dictionary<string, DatabaseTracker> _trackersByName;
     private readonly CancellationTokenSource _stopping = new();
@@ -48,9 +49,12 @@ internal sealed class Sampler : IDisposable
 
     /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
-    public Sampler(Func<ReplicationSnapshot> read, TimeProvider time)
+    /// <param name="onSample">Called on the sampling task after each sample that succeeded, with the state of replication at its
+    /// start.</param>
+    public Sampler(Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null)
     {
         _read = read;
+        _onSample = onSample;
         var replication = read();
         _time = time;
         var now = time.GetUtcNow();
@@ -182,6 +186,10 @@ internal sealed class Sampler : IDisposable
         }
 
         _latest = new ObservedDatabases(now, databases);
+        if (!_stopping.IsCancellationRequested)
+        {
+            _onSample?.Invoke(replication, _latest);
+        }
     }
 
     /// <summary>How far Litestream 0.3 has come with each database, by path; null if it does not answer.</summary>
