@@ -19,6 +19,7 @@ public sealed class ArchitectureSpecs
         ["Errors"] = [],
         ["Logging"] = [],
         ["Processes"] = ["Errors"],
+        ["SqliteFiles"] = ["Processes"],
         ["Secrets"] = ["Errors"],
         ["Configuration"] = ["Errors", "Logging", "Secrets"],
         ["Credentials"] = ["Errors", "Processes"],
