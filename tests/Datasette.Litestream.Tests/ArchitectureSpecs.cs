@@ -24,6 +24,7 @@ public sealed class ArchitectureSpecs
         ["Credentials"] = ["Errors", "Processes"],
         ["Locking"] = ["Errors", "Processes", "Litestream"],
         ["Litestream"] = ["Errors", "Processes", "Secrets", "Configuration"],
+        ["Replicas"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
         ["Observation"] = ["Processes", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
