@@ -25,10 +25,11 @@ internal readonly record struct DatabaseFiles(FileStatus? Database, FileStatus? 
     }
 
     /// <summary>Looks at a database's files. No error is an exception.</summary>
-    /// <param name="path">Where Datasette serves it; a link is followed.</param>
-    public static DatabaseFiles Read(string path)
+    /// <param name="servedPath">Where Datasette serves it; a link is followed.</param>
+    /// <param name="path">The file that is replicated, beside which SQLite keeps the write-ahead log.</param>
+    public static DatabaseFiles Read(string servedPath, string path)
     {
-        var database = FileStatus.Look(path);
+        var database = FileStatus.Look(servedPath);
         var wal = FileStatus.Look(path, suffix: "-wal");
         return new DatabaseFiles(database.Status, wal.Status, database.Error ?? wal.Error);
     }

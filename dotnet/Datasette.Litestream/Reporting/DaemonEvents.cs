@@ -13,7 +13,7 @@ internal static class DaemonEvents
     {
         if (after.Restarts.Count > 0 && after.Restarts[0] is var restart && (before.Restarts.Count == 0 || before.Restarts[0] != restart))
         {
-            return restart.Reason == RestartReason.Credentials
+            return IsIntended(restart)
                 ? (restart.HasFailed ? LogLevel.Warning : LogLevel.Info, restart.Message)
                 : (LogLevel.Warning, $"{restart.Message} It is started again in {Wording.Duration((after.NextStartAt ?? restart.At) - restart.At)}.");
         }
@@ -21,11 +21,14 @@ internal static class DaemonEvents
         return (before.State, after.State) switch
         {
             (DaemonState.Running, DaemonState.Running) => null,
-            (_, DaemonState.Running) => after.Restarts is [{ Reason: not RestartReason.Credentials }, ..] && before.DownSince is { } down
+            (_, DaemonState.Running) => after.Restarts is [var last, ..] && !IsIntended(last) && before.DownSince is { } down
                 ? (LogLevel.Warning, $"Litestream runs again, after {Wording.Duration(after.StartedAt!.Value - down)} (process {after.ProcessId}).")
                 : (LogLevel.Info, $"Litestream runs (process {after.ProcessId})."),
             (not DaemonState.Stopped, DaemonState.Stopped) => (LogLevel.Info, "Litestream has ended."),
             _ => null,
         };
     }
+
+    private static bool IsIntended(Restart restart) =>
+        restart.Reason is RestartReason.Credentials or RestartReason.Destination or RestartReason.Renewal;
 }

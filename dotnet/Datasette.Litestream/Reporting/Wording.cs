@@ -54,6 +54,7 @@ internal static class Wording
         StateReason.AllReplicated => "Litestream synced the database after its last change, and everything that it synced is at the replica.",
         StateReason.OnTheWay => $"Changes after {Moment(evidence.ReplicatedUntil)} are not at the replica yet, which is normal for a few seconds.",
         StateReason.NotKnownToBeBehind => "Litestream 0.3 cannot report what it has replicated. Its log contains no error.",
+        StateReason.Starting => "Litestream was just started, and has not reported yet what it has replicated.",
         StateReason.FirstCopy => "The database is being copied to the replica for the first time, and nothing of it is safe yet.",
         StateReason.NotCheckedYet => "Everything is replicated, but whether it can be restored has not been checked since the start.",
         StateReason.WaitingTooLong =>

@@ -179,7 +179,7 @@ public sealed class GeneratedConfigurationSpecs
             from path in Text
             from isMutable in Gen.Frequency((9, Gen.Constant(true)), (1, Gen.Constant(false)))
             from isFile in Gen.Frequency((9, Gen.Constant(true)), (1, Gen.Constant(false)))
-            select new AttachedDatabase(name, isFile ? $"/srv/data/{Uri.EscapeDataString(name)}/{path}" : null, isMutable);
+            select new AttachedDatabase(name, isFile ? $"/srv/data/{Uri.EscapeDataString(name).Replace('%', '_')}/{Uri.EscapeDataString(path).Replace('%', '_')}" : null, isMutable);
 
         public static readonly Gen<string> Configuration =
             from settings in Gen.Frequency((9, Settings), (1, Wrong))

@@ -1,11 +1,10 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Tests.Processes;
 
 [TestClass]
-public sealed partial class FileStatusSpecs
+public sealed class FileStatusSpecs
 {
     [TestMethod]
     public void A_file_is_seen_as_the_system_sees_it()
@@ -27,7 +26,7 @@ public sealed partial class FileStatusSpecs
         using var temporary = new TemporaryFolder();
         var path = temporary.Write("a.db", "");
         var other = temporary.Write("other.db", "");
-        Assert.AreEqual(0, link(path, temporary["hard"]));
+        HardLink.Create(path, temporary["hard"]);
         File.CreateSymbolicLink(temporary["soft"], "a.db");
 
         Assert.AreEqual(2u, Status(path).Links);
@@ -92,7 +91,4 @@ public sealed partial class FileStatusSpecs
     }
 
     private static FileStatus Status(string path) => FileStatus.Look(path).Status!.Value;
-
-    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int link(string path, string other);
 }
