@@ -25,6 +25,7 @@ public sealed class ArchitectureSpecs
         ["Credentials"] = ["Errors", "Processes"],
         ["Locking"] = ["Errors", "Processes", "Litestream"],
         ["Litestream"] = ["Errors", "Processes", "Secrets", "Configuration"],
+        ["Replicas"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
         ["Notification"] = ["Logging", "Daemon"],
         ["Observation"] = ["Processes", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
