@@ -28,7 +28,11 @@ internal sealed record ReplicationPlan(
     LogLevel LogLevel,
     TimeSpan? HealthMaxLag,
     ImmutableArray<string> Secrets,
-    ImmutableArray<string> Warnings);
+    ImmutableArray<string> Warnings)
+{
+    /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
+    public required TimeSpan CheckInterval { get; init; }
+}
 
 /// <summary>One database and its replicas.</summary>
 /// <param name="Name">Datasette's name for it.</param>

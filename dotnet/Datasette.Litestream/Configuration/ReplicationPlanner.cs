@@ -64,6 +64,7 @@ internal sealed class ReplicationPlanner
         };
         var healthMaxLag = settings.DurationOrDefault("health-max-lag");
         TimeSpan? health = settings.FlagOrDefault("health") ? healthMaxLag : null;
+        var checkInterval = settings.DurationOrDefault("check-interval");
 
         var databases = _configuration.Databases
             .Select(database => PlanDatabase(database, templates))
@@ -73,7 +74,10 @@ internal sealed class ReplicationPlanner
         FindSharedDestinations(databases);
         _context.Problems.AddRange(PublishedSecrets.Find(_configuration.Published));
         return new ReplicationPlan(
-            databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _warnings]);
+            databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _warnings])
+        {
+            CheckInterval = checkInterval,
+        };
     }
 
     private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<ListItem> templates)

