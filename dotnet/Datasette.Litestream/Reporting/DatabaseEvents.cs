@@ -122,8 +122,8 @@ internal sealed class DatabaseEvents(TimeProvider time)
         : Wording.IsSafe(database) ? Condition.Well
         : null;
 
-    private static string DescribeBad(DatabaseObservation database, Told told) =>
-        $"The database {database.Plan.Name} is not safe: {Wording.Explain(database.Reason, database.Evidence)}"
+    private string DescribeBad(DatabaseObservation database, Told told) =>
+        $"The database {database.Plan.Name} is not safe: {ReasonWording.Explain(database.Reason, database.Evidence, time.GetUtcNow())}"
         + (database.Error is { } error ? $" Litestream says: {error.TrimEnd('.')}." : "");
 
     private static string DescribeAgain(DatabaseObservation database, Told told)

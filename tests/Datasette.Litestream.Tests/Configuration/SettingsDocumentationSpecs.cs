@@ -71,6 +71,7 @@ public sealed partial class SettingsDocumentationSpecs
         SettingKind.SecretUrl => "secret URL",
         SettingKind.Url => "URL",
         SettingKind.Choice => string.Join(" or ", setting.Choices.Select(choice => $"`{choice}`")),
+        SettingKind.Duration when (setting.MinDuration, setting.Max) is (TimeSpan shortest, TimeSpan max) => $"duration, {GoDuration.Format(shortest)} to {GoDuration.Format(max)}",
         SettingKind.Duration when setting.Max is { } max => $"duration, {GoDuration.Format(max)} at most",
         SettingKind.Duration when setting.MinDuration is { } min => $"duration, {GoDuration.Format(min)} at least",
         SettingKind.Duration => "duration",

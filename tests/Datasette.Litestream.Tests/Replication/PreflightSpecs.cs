@@ -69,5 +69,8 @@ public sealed class PreflightSpecs
         LogLevel.Warning,
         null,
         [],
-        []);
+        [])
+    {
+        CheckInterval = TimeSpan.FromHours(1),
+    };
 }
