@@ -133,14 +133,13 @@ public sealed class DatabaseEventsSpecs
         }
     }
 
-    private static DatabaseObservation Failing(string name) => Database(name, DatabaseState.Failing, StateReason.UploadFailed, since: 0) with { Error = "ERROR access denied" };
+    private DatabaseObservation Failing(string name) => Database(name, DatabaseState.Failing, StateReason.UploadFailed, since: 0) with { Error = "ERROR access denied" };
 
-    private static DatabaseObservation Database(
+    private DatabaseObservation Database(
         string name, DatabaseState state = DatabaseState.Replicating, StateReason reason = StateReason.AllReplicated, double since = 60) =>
-        Observations.Database(name, state, since: since) with { Reason = reason };
+        Observations.Database(name, state) with { Reason = reason, Since = _clock.Now.AddSeconds(-since) };
 
-    private ObservedDatabases Observed(params DatabaseObservation[] databases) => new(
-        _clock.Now, [.. databases.Select(database => database with { Since = database.Since + (_clock.Now - Observations.Now) })]);
+    private ObservedDatabases Observed(params DatabaseObservation[] databases) => new(_clock.Now, databases);
 
     private List<(LogLevel Level, string Sentence)> Look(params DatabaseObservation[] databases) => [.. _events.Look(Observed(databases))];
 
