@@ -16,7 +16,7 @@ internal static class DaemonEvents
     {
         if (after.Restarts.Count > 0 && after.Restarts[0] is var restart && (before.Restarts.Count == 0 || before.Restarts[0] != restart))
         {
-            return restart.Reason == RestartReason.Credentials ? (restart.HasFailed ? LogLevel.Warning : LogLevel.Info, restart.Message) : null;
+            return IsIntended(restart) ? (restart.HasFailed ? LogLevel.Warning : LogLevel.Info, restart.Message) : null;
         }
 
         return (before.State, after.State) switch
@@ -27,4 +27,7 @@ internal static class DaemonEvents
             _ => null,
         };
     }
+
+    private static bool IsIntended(Restart restart) =>
+        restart.Reason is RestartReason.Credentials or RestartReason.Destination or RestartReason.Renewal;
 }
