@@ -83,5 +83,8 @@ public sealed class PreflightSpecs
         LogLevel.Warning,
         null,
         [],
-        []);
+        [])
+    {
+        CheckInterval = TimeSpan.FromHours(1),
+    };
 }
