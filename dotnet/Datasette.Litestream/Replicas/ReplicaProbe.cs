@@ -33,7 +33,7 @@ internal sealed class ReplicaProbe(LitestreamCommand command, TimeProvider time)
             if (listsAll || plan.Error is not null)
             {
                 // If this fails too, it is the destination that does not answer; otherwise it is what lies there.
-                var list = await command.RunAsync(database, ["ltx", "-level", "all", "-json"], AnswerTimeout, cancellationToken).ConfigureAwait(false);
+                var list = await ListAsync(database, cancellationToken).ConfigureAwait(false);
                 if (list.Error is { } error)
                 {
                     return new ReplicaCheck(now, new ReplicaFinding(ReplicaCondition.Unreadable, 0, error));
@@ -64,11 +64,22 @@ internal sealed class ReplicaProbe(LitestreamCommand command, TimeProvider time)
         try
         {
             Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            string[] words = ["restore", "-integrity-check", "full", "-json", "-o", Path.Combine(folder, "restored.db")];
-            var restored = await command.RunAsync(database, words, timeout: null, cancellationToken).ConfigureAwait(false);
-            return new ReplicaCheck(now, restored.Error is { } error
-                ? new ReplicaFinding(ReplicaCondition.Damaged, 0, error)
-                : new ReplicaFinding(ReplicaCondition.Whole, ReadTxid(restored.Output, "txid")));
+            var restored = await RestoreOnceAsync(database, folder, cancellationToken).ConfigureAwait(false);
+            if (restored.Error is not null)
+            {
+                // Litestream may have deleted merged files while they were read.
+                restored = await RestoreOnceAsync(database, folder, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (restored.Error is { } error)
+            {
+                // A connection that fails or a disk that is full says nothing of the backup.
+                var list = await ListAsync(database, cancellationToken).ConfigureAwait(false);
+                var isElsewhere = list.Error is not null || error.Contains("no space left on device", StringComparison.Ordinal);
+                return new ReplicaCheck(now, new ReplicaFinding(isElsewhere ? ReplicaCondition.Unreadable : ReplicaCondition.Damaged, 0, error));
+            }
+
+            return new ReplicaCheck(now, new ReplicaFinding(ReplicaCondition.Whole, ReadTxid(restored.Output, "txid")));
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -78,6 +89,15 @@ internal sealed class ReplicaProbe(LitestreamCommand command, TimeProvider time)
         {
             RemoveIfAny(folder);
         }
+    }
+
+    private Task<CommandAnswer> ListAsync(DatabasePlan database, CancellationToken cancellationToken) =>
+        command.RunAsync(database, ["ltx", "-level", "all", "-json"], AnswerTimeout, cancellationToken);
+
+    private Task<CommandAnswer> RestoreOnceAsync(DatabasePlan database, string folder, CancellationToken cancellationToken)
+    {
+        string[] words = ["restore", "-integrity-check", "full", "-force", "-json", "-o", Path.Combine(folder, "restored.db")];
+        return command.RunAsync(database, words, timeout: null, cancellationToken);
     }
 
     private static ReplicaFinding Judge(DatabasePlan database, ulong expectedTxid, CommandAnswer plan, LtxInventory? inventory)
