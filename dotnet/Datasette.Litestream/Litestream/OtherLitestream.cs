@@ -31,7 +31,10 @@ internal sealed record OtherLitestream(int ProcessId, uint UserId, DateTimeOffse
         }
     }
 
-    /// <summary>Finds them by the locks on the databases. It takes about 2 ms for 1,000 databases.</summary>
+    /// <summary>
+    /// Finds them by the locks on the databases. A pass over 1,000 databases takes about 20 ms of CPU time. The system's list is not
+    /// read at once, so that a lock may be missing from it that changes meanwhile.
+    /// </summary>
     /// <param name="databases">The databases that this plugin replicates.</param>
     /// <param name="ours">This plugin's own processes: Datasette, and its Litestream if that runs.</param>
     public static Task<IReadOnlyList<OtherLitestream>> FindAsync(IReadOnlyList<DatabasePlan> databases, IReadOnlySet<int> ours) =>
