@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream.Litestream;
 
@@ -15,7 +16,22 @@ namespace Datasette.Litestream.Litestream;
 internal sealed record LogEntry(
     DateTimeOffset Time, string Level, string Message, string? Database, string Details, long? UploadedBytes = null)
 {
+    /// <summary>The level of a snapshot, whose line does not name it.</summary>
+    private const int SnapshotLevel = 9;
+
     private readonly LogMeaning _meaning = LogMessage.MeaningOf(Message);
+
+    /// <summary>The level at the replica that a line about compaction is about.</summary>
+    public int CompactionLevel { get; init; } = SnapshotLevel;
+
+    /// <inheritdoc cref="LogMeaning.CompactionFailed"/>
+    public bool IsCompactionError => IsError && _meaning == LogMeaning.CompactionFailed;
+
+    /// <inheritdoc cref="LogMeaning.Compacted"/>
+    public bool IsCompacted => _meaning == LogMeaning.Compacted;
+
+    /// <inheritdoc cref="LogMeaning.UploadFailed"/>
+    public bool IsUploadError => IsError && _meaning == LogMeaning.UploadFailed;
 
     public bool IsError => Level == "ERROR";
 
@@ -60,6 +76,7 @@ internal sealed record LogEntry(
         var time = now;
         string? level = null;
         long bytes = 0;
+        var compactionLevel = SnapshotLevel;
         var message = "";
         string? database = null;
         var details = new List<string>();
@@ -75,6 +92,9 @@ internal sealed record LogEntry(
                 case "level" when level is null:
                     level = value;
                     break;
+                case "level" when attribute.Value.ValueKind == JsonValueKind.Number && attribute.Value.TryGetInt32(out compactionLevel):
+                    details.Add($"level={value}");
+                    break;
                 case "msg":
                     message = value;
                     break;
@@ -84,6 +104,10 @@ internal sealed record LogEntry(
                     break;
                 case "sz" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out bytes):
                     details.Add($"{attribute.Name}={value}");
+                    break;
+                // slog writes a duration as nanoseconds.
+                case "duration" or "elapsed" or "interval" or "retention" or "sync-interval" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var nanoseconds):
+                    details.Add($"{attribute.Name}={GoDuration.Format(TimeSpan.FromMilliseconds(nanoseconds / 1_000_000))}");
                     break;
                 default:
                     details.Add($"{attribute.Name}={value}");
@@ -97,6 +121,9 @@ internal sealed record LogEntry(
             message,
             database,
             string.Join(' ', details),
-            LogMessage.MeaningOf(message) == LogMeaning.Uploaded ? bytes : null);
+            LogMessage.MeaningOf(message) == LogMeaning.Uploaded ? bytes : null)
+        {
+            CompactionLevel = compactionLevel,
+        };
     }
 }
