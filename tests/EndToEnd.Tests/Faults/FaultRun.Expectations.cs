@@ -107,8 +107,10 @@ internal sealed partial class FaultRun
     /// </summary>
     /// <param name="name">The database; the first one if null.</param>
     /// <param name="isSaid">False with a Litestream of which that can not be said; then Datasette is stopped.</param>
-    public async Task ExpectRestoredAsync(string? name = null, bool isSaid = true)
+    /// <param name="within">Seconds.</param>
+    public async Task ExpectRestoredAsync(string? name = null, bool isSaid = true, double? within = null)
     {
+        var time = within is { } seconds ? TimeSpan.FromSeconds(seconds) : SoonMended;
         var database = name is null ? Parks : Database(name);
         await database.StopAsync();
         var stoppedAt = DateTimeOffset.UtcNow;
@@ -117,9 +119,9 @@ internal sealed partial class FaultRun
             await _observer!.StopAsync();
             await Datasette.StopAsync();
         }
-        else if (await FirstAsync(stoppedAt, stoppedAt + SoonMended, answer => Of(answer, database.Name)?.Claim?.Until > stoppedAt) is null)
+        else if (await FirstAsync(stoppedAt, stoppedAt + time, answer => Of(answer, database.Name)?.Claim?.Until > stoppedAt) is null)
         {
-            _problems.Add($"all of {database.Name} was not safe within {SoonMended.TotalSeconds} s of its last row: {Describe(stoppedAt, database.Name)}");
+            _problems.Add($"all of {database.Name} was not safe within {time.TotalSeconds} s of its last row: {Describe(stoppedAt, database.Name)}");
             return;
         }
 
