@@ -219,13 +219,14 @@ internal sealed partial class FaultRun : IAsyncDisposable
 
     /// <summary>Replaces the first database's file: nothing is written meanwhile, and its connection is closed.</summary>
     /// <param name="replace">Replaces it.</param>
-    /// <param name="rows">The rows of the new file.</param>
+    /// <param name="rows">The rows of the new file; null for those that SQLite then finds, which may be others beside an old
+    /// file's write-ahead log.</param>
     /// <param name="at">Where the new file is; at the same path if null.</param>
-    public Task ReplaceAsync(Func<Task> replace, IReadOnlyList<long> rows, string? at = null) => BreakAsync(async () =>
+    public Task ReplaceAsync(Func<Task> replace, IReadOnlyList<long>? rows, string? at = null) => BreakAsync(async () =>
     {
         await Parks.StopAsync();
         await replace();
-        Parks.BeginFile(rows, at);
+        Parks.BeginFile(rows ?? RestoredBackup.Read(Parks.Path).Rows, at);
         Parks.Start();
     });
 

@@ -27,8 +27,8 @@ public sealed class FileFaultSpecs
     public Task Another_file_is_moved_over_it_and_the_log_stays() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        var rows = run.Parks.Create(run.Workspace.Path("new.db"));
-        await run.ReplaceAsync(() => run.ShellAsync("mv new.db parks.db"), rows);
+        run.Parks.Create(run.Workspace.Path("new.db"));
+        await run.ReplaceAsync(() => run.ShellAsync("mv new.db parks.db"), rows: null);
         await run.ExpectRedAsync(Replaced);
         await run.LastAsync(10);
     });
@@ -37,8 +37,8 @@ public sealed class FileFaultSpecs
     public Task Another_file_is_copied_over_it() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        var rows = run.Parks.Create(run.Workspace.Path("new.db"));
-        await run.ReplaceAsync(() => run.ShellAsync("cp new.db parks.db"), rows);
+        run.Parks.Create(run.Workspace.Path("new.db"));
+        await run.ReplaceAsync(() => run.ShellAsync("cp new.db parks.db"), rows: null);
         await run.ExpectRedAsync(Replaced);
         await run.LastAsync(10);
     });
@@ -186,6 +186,8 @@ public sealed class FileFaultSpecs
         var other = run.StartLitestream(run.Parks.Path, $"file://{run.Workspace.Path("elsewhere")}");
         await run.ExpectPageAsync($@"\b{other.Id}\b", within: 12);
         await run.LastAsync(5);
+        run.Mend(other.Kill);
+        await run.ExpectGreenAsync();
         await run.ExpectRestoredAsync();
     });
 

@@ -28,7 +28,8 @@ internal sealed record RestoredBackup(IReadOnlySet<long> Rows, string? Damage)
         }
     }
 
-    private static RestoredBackup Read(string file)
+    /// <summary>Reads a database.</summary>
+    public static RestoredBackup Read(string file)
     {
         try
         {
