@@ -43,10 +43,10 @@ class StandInBridge:
     def Answer(self, what: str, query: str) -> str:
         return self._answer("Answer", what, query, reply={"status": 200, "content_type": "text/plain", "body": f"{what} {query}"})
 
-    def Stop(self) -> str:
+    def Stop(self) -> bool:
         self.stopped += 1
         self.on_stop()
-        return ""
+        return True
 
     def _answer(self, *asked: str, reply: Any) -> str:
         self.asked.append(asked)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
 using Datasette.Litestream.Litestream;
@@ -44,6 +45,66 @@ internal static class DatabaseSync
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // Litestream's own sync covers the rest.
+        }
+    }
+
+    /// <summary>
+    /// Returns when everything that was written to every database is at its replica, or on cancellation.
+    /// </summary>
+    /// <param name="socket">Litestream's control socket.</param>
+    /// <param name="databasePaths">The files, absolute.</param>
+    /// <param name="hasOneTry">Whether a database is asked for once only.</param>
+    /// <param name="maxRetryDelay">The maximum delay between two tries.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellationToken">Ends the wait; Litestream continues.</param>
+    /// <returns>The files of the databases of which that is not known.</returns>
+    public static async Task<IReadOnlyCollection<string>> ConfirmAsync(
+        ControlSocket socket,
+        IReadOnlyCollection<string> databasePaths,
+        Func<string, bool> hasOneTry,
+        TimeSpan maxRetryDelay,
+        TimeProvider time,
+        CancellationToken cancellationToken)
+    {
+        var open = new ConcurrentDictionary<string, bool>(databasePaths.Select(path => KeyValuePair.Create(path, true)), StringComparer.Ordinal);
+        var options = new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellationToken };
+        try
+        {
+            // Those that have to wait for their upload must not delay the first try of the others.
+            await Parallel.ForEachAsync(databasePaths, options, TryAsync).ConfigureAwait(false);
+            await Task.WhenAll(open.Keys.Where(path => !hasOneTry(path)).Select(WaitAsync)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // What is open stays open.
+        }
+
+        return [.. open.Keys];
+
+        async ValueTask TryAsync(string path, CancellationToken stop)
+        {
+            try
+            {
+                var synced = await socket.SyncAsync(path, stop).ConfigureAwait(false);
+                if (synced.ReplicatedTxid >= synced.Txid)
+                {
+                    open.TryRemove(path, out _);
+                }
+            }
+            catch (Exception ex) when (ex is HttpRequestException or JsonException)
+            {
+                // A later try may succeed.
+            }
+        }
+
+        async Task WaitAsync(string path)
+        {
+            var backoff = new Backoff(MinRetryDelay, maxRetryDelay);
+            while (open.ContainsKey(path))
+            {
+                await Task.Delay(backoff.Next(), time, cancellationToken).ConfigureAwait(false);
+                await TryAsync(path, cancellationToken).ConfigureAwait(false);
+            }
         }
     }
 

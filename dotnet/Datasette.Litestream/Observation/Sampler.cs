@@ -77,6 +77,9 @@ internal sealed class Sampler : IDisposable
         return _failure is { } failure ? throw new InvalidOperationException($"The databases cannot be sampled: {failure.Message}", failure) : _latest;
     }
 
+    /// <summary>The last sample; empty before the first.</summary>
+    public ObservedDatabases Latest => _latest;
+
     /// <summary>The time of the last sample.</summary>
     public DateTimeOffset LastSampleAt => _latest.At;
 

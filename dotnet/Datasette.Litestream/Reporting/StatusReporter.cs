@@ -30,6 +30,9 @@ internal sealed class StatusReporter : IDisposable
         _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
     }
 
+    /// <summary>The last sample; empty before the first.</summary>
+    public ObservedDatabases LastObserved => _sampler.Latest;
+
     /// <summary>When the databases were last sampled.</summary>
     public DateTimeOffset UpdatedAt => _sampler.LastSampleAt;
 
