@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream.Litestream;
 
@@ -103,6 +104,10 @@ internal sealed record LogEntry(
                     break;
                 case "sz" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out bytes):
                     details.Add($"{attribute.Name}={value}");
+                    break;
+                // slog writes a duration as nanoseconds.
+                case "duration" or "elapsed" or "interval" or "retention" or "sync-interval" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var nanoseconds):
+                    details.Add($"{attribute.Name}={GoDuration.Format(TimeSpan.FromMilliseconds(nanoseconds / 1_000_000))}");
                     break;
                 default:
                     details.Add($"{attribute.Name}={value}");

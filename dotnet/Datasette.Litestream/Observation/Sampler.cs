@@ -39,7 +39,6 @@ internal sealed class Sampler : IDisposable
     private readonly Task<SyncAnswer?>?[] _syncs;
     private readonly DateTimeOffset _litestreamStartedAt;
     private volatile ObservedDatabases _latest;
-    private volatile Exception? _failure;
     private int _firstSync;
     private Dictionary<string, ListedDatabase> _listed = [];
     private Dictionary<string, SyncActivity> _activities = [];
@@ -68,13 +67,12 @@ internal sealed class Sampler : IDisposable
         _ = Task.Run(RunAsync);
     }
 
-    /// <summary>The latest sample; the first one is taken on the first call, or after 2 s.</summary>
-    /// <exception cref="InvalidOperationException">The last sample failed: an error is better than an outdated page.</exception>
+    /// <summary>The latest sample, however old; the first one is taken on the first call, or after 2 s.</summary>
     public async Task<ObservedDatabases> LatestAsync()
     {
         _requested.TrySetResult();
         await _firstSample.Task.ConfigureAwait(false);
-        return _failure is { } failure ? throw new InvalidOperationException($"The databases cannot be sampled: {failure.Message}", failure) : _latest;
+        return _latest;
     }
 
     /// <summary>The last sample; empty before the first.</summary>
@@ -114,13 +112,10 @@ internal sealed class Sampler : IDisposable
                         lastRecorded = interval;
                         Record(now);
                     }
-
-                    _failure = null;
                 }
-                catch (Exception ex) when (!_stopping.IsCancellationRequested)
+                catch (Exception) when (!_stopping.IsCancellationRequested)
                 {
-                    // Nobody awaits this task. Callers of LatestAsync get the error, and the next sample may succeed.
-                    _failure = ex;
+                    // Nobody awaits this task. Callers of LatestAsync see how old the last sample is, and the next may succeed.
                 }
 
                 _firstSample.TrySetResult();

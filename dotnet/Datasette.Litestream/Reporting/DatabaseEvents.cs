@@ -118,7 +118,7 @@ internal sealed class DatabaseEvents(TimeProvider time)
     private static Condition? ConditionOf(DatabaseObservation database, DateTimeOffset now) =>
         database.Reason == StateReason.LitestreamDown ? null
         : database.State == DatabaseState.Unknown && now - database.Since < MaxUnknown ? null
-        : !Wording.IsFine(database.State) ? Condition.Bad
+        : Wording.IsHealthy(database.State) == false || database.State == DatabaseState.Unknown ? Condition.Bad
         : Wording.IsSafe(database) ? Condition.Well
         : null;
 

@@ -27,6 +27,20 @@ public sealed class LogSpecs
         Assert.AreEqual("WARN sync db=parks.db n=3 error={\"code\":7}", Only.ToString());
     }
 
+    /// <summary>slog writes them as nanoseconds.</summary>
+    [TestMethod]
+    [DataRow("interval", 30_000_000_000, "30s")]
+    [DataRow("retention", 86_400_000_000_000, "24h")]
+    [DataRow("duration", 1_234_567_890, "1.234s")]
+    [DataRow("elapsed", 12_345, "0s")]
+    [DataRow("sync-interval", 1_000_000_000, "1s")]
+    [DataRow("size", 30_000_000_000, "30000000000")]
+    public void A_duration_has_its_unit(string name, long value, string text)
+    {
+        Write($$"""{"level":"INFO","msg":"sync","{{name}}":{{value}}}""" + "\n");
+        Assert.AreEqual($"{name}={text}", Only.Details);
+    }
+
     [TestMethod]
     [DataRow("2026-05-01T12:00:00.5Z")]
     [DataRow("2026-05-01T14:00:00.5+02:00")]
