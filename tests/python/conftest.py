@@ -32,6 +32,7 @@ class StandInBridge:
         self.broken = False
         self.asked: list[tuple[str, ...]] = []
         self.stopped = 0
+        self.hurried = 0
         self.on_stop: Callable[[], None] = lambda: None
 
     def Page(self, query: str) -> str:
@@ -47,6 +48,9 @@ class StandInBridge:
         self.stopped += 1
         self.on_stop()
         return True
+
+    def Hurry(self) -> None:
+        self.hurried += 1
 
     def _answer(self, *asked: str, reply: Any) -> str:
         self.asked.append(asked)

@@ -34,7 +34,7 @@ public sealed class StopSpecs
         using var ignored = new IgnoredChildSignal();
         var supervisor = await fixture.RunAsync(fixture.Settings("exit-code=3"));
         Assert.AreEqual(
-            "Litestream ended with no exit code when it was stopped; its last changes may not be replicated yet.",
+            "Litestream ended with no exit code when it was stopped; everything had been replicated before.",
             await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         Assert.HasCount(2, fixture.Started);
     }
@@ -45,7 +45,7 @@ public sealed class StopSpecs
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("exit-code=3"));
         Assert.AreEqual(
-            "Litestream ended with exit code 3 when it was stopped; its last changes may not be replicated yet.",
+            "Litestream ended with exit code 3 when it was stopped; everything had been replicated before.",
             await DaemonFixture.StopAsync(supervisor).InTimeAsync());
     }
 
@@ -57,7 +57,7 @@ public sealed class StopSpecs
         var stopped = DaemonFixture.StopAsync(supervisor, TimeSpan.FromSeconds(7.5));
         await fixture.Clock.PassAsync(seconds: 7.5);
         Assert.AreEqual(
-            "Litestream did not end within 7.5 s and was killed; its last changes may not be replicated yet.", await stopped.InTimeAsync());
+            "Litestream did not end within 7.5 s and was killed; everything had been replicated before.", await stopped.InTimeAsync());
     }
 
     [TestMethod]
@@ -78,8 +78,47 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings($"never-synced syncs={fixture.Folder["syncs"]}"));
-        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
+        var stopped = DaemonFixture.StopAsync(supervisor);
+        await fixture.Clock.PassUntilAsync(stopped);
+        Assert.IsNull(await stopped);
         AssertSynced(fixture);
+    }
+
+    [TestMethod]
+    public async Task One_that_is_killed_before_all_is_replicated_names_the_databases()
+    {
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("never-synced ignore-sigterm"));
+        var stopped = supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout));
+        await fixture.Clock.PassUntilAsync(stopped);
+        var result = await stopped;
+        Assert.AreEqual("Litestream did not end within 10 s and was killed; its last changes may not be replicated yet.", result.Error);
+        CollectionAssert.AreEqual(new[] { fixture.Database }, result.NotReplicated.ToArray());
+    }
+
+    [TestMethod]
+    public async Task A_database_that_has_failed_for_long_gets_one_try_and_is_named()
+    {
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings($"never-synced syncs={fixture.Folder["syncs"]}"));
+        await Eventually.HoldsAsync(() => File.Exists(fixture.Folder["syncs"]));
+        var result = await supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout, _ => true, CancellationToken.None)).InTimeAsync();
+        Assert.IsNull(result.Error);
+        CollectionAssert.AreEqual(new[] { fixture.Database }, result.NotReplicated.ToArray());
+    }
+
+    [TestMethod]
+    public async Task To_hurry_ends_the_wait_and_names_what_is_not_replicated()
+    {
+        using var fixture = new DaemonFixture();
+        using var hurry = new CancellationTokenSource();
+        var supervisor = await fixture.RunAsync(fixture.Settings("never-synced"));
+        var stopped = supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout, _ => false, hurry.Token));
+        await fixture.Clock.IsAwaitedAsync(TimeSpan.FromMilliseconds(50));
+        await hurry.CancelAsync();
+        var result = await stopped.InTimeAsync();
+        Assert.AreEqual("Litestream was told to end at once.", result.Error);
+        CollectionAssert.AreEqual(new[] { fixture.Database }, result.NotReplicated.ToArray());
     }
 
     [TestMethod]
