@@ -66,13 +66,14 @@ internal static class DatabaseSync
         TimeProvider time,
         CancellationToken cancellationToken)
     {
+        // Whether another try may succeed, by the file of each database that is not known to be replicated.
         var open = new ConcurrentDictionary<string, bool>(databasePaths.Select(path => KeyValuePair.Create(path, true)), StringComparer.Ordinal);
         var options = new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellationToken };
         try
         {
             // Those that have to wait for their upload must not delay the first try of the others.
-            await Parallel.ForEachAsync(databasePaths, options, TryAsync).ConfigureAwait(false);
-            await Task.WhenAll(open.Keys.Where(path => !hasOneTry(path)).Select(WaitAsync)).ConfigureAwait(false);
+            await Parallel.ForEachAsync(databasePaths, options, async (path, stop) => await TryAsync(path, stop).ConfigureAwait(false)).ConfigureAwait(false);
+            await Task.WhenAll(open.Where(one => one.Value && !hasOneTry(one.Key)).Select(one => WaitAsync(one.Key))).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -81,7 +82,7 @@ internal static class DatabaseSync
 
         return [.. open.Keys];
 
-        async ValueTask TryAsync(string path, CancellationToken stop)
+        async Task TryAsync(string path, CancellationToken stop)
         {
             try
             {
@@ -91,22 +92,30 @@ internal static class DatabaseSync
                     open.TryRemove(path, out _);
                 }
             }
-            catch (Exception ex) when (ex is HttpRequestException or JsonException)
+            catch (JsonException)
             {
-                // A later try may succeed.
+                open[path] = false;
+            }
+            catch (HttpRequestException ex)
+            {
+                open[path] = MaySucceedLater(ex);
             }
         }
 
         async Task WaitAsync(string path)
         {
             var backoff = new Backoff(MinRetryDelay, maxRetryDelay);
-            while (open.ContainsKey(path))
+            while (open.GetValueOrDefault(path))
             {
                 await Task.Delay(backoff.Next(), time, cancellationToken).ConfigureAwait(false);
                 await TryAsync(path, cancellationToken).ConfigureAwait(false);
             }
         }
     }
+
+    // Without a status code, Litestream has ended.
+    private static bool MaySucceedLater(HttpRequestException error) =>
+        error.StatusCode is HttpStatusCode.InternalServerError or HttpStatusCode.Conflict;
 
     /// <returns>False if another try may succeed.</returns>
     private static async Task<bool> TrySyncAsync(ControlSocket socket, string path, CancellationToken cancellationToken)
@@ -123,8 +132,7 @@ internal static class DatabaseSync
         }
         catch (HttpRequestException ex)
         {
-            // Without a status code, Litestream has ended.
-            return ex.StatusCode is not (HttpStatusCode.InternalServerError or HttpStatusCode.Conflict);
+            return !MaySucceedLater(ex);
         }
     }
 }
