@@ -78,7 +78,7 @@ internal static class ReasonWording
         StateReason.BackupDamaged => "It is made anew by itself. Leave what is at the destination to Litestream.",
         StateReason.OtherWriter => "End the other one, or give each Datasette a destination of its own.",
         StateReason.DestinationRefused => "The destination is asked again by itself, at growing intervals.",
-        StateReason.LitestreamDown => "Litestream is started again by itself.",
+        StateReason.LitestreamDown => "It is started again by itself.",
         StateReason.ReplicationStopped => "Restart Datasette.",
         _ => null,
     };

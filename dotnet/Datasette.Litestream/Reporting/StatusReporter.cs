@@ -136,7 +136,7 @@ internal sealed class StatusReporter : IDisposable
     public async Task<string> WriteMetricsAsync()
     {
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
-        var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation).ConfigureAwait(false);
+        var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation, _time.GetUtcNow()).ConfigureAwait(false);
         return _metrics is null ? own : own + await _metrics.WriteAsync().ConfigureAwait(false);
     }
 
@@ -219,7 +219,7 @@ internal sealed class StatusReporter : IDisposable
         database.Evidence.TakenTxid,
         database.Evidence.ReplicatedTxid,
         database.Lag?.TotalSeconds,
-        database.LastSyncAt,
+        database.LastSyncAt?.ToUniversalTime(),
         database.DatabaseBytes,
         database.WalBytes,
         database.UploadedBytes,
@@ -239,7 +239,7 @@ internal sealed class StatusReporter : IDisposable
         evidence.ReplicatedTxid,
         evidence.ReplicatedUntil,
         evidence.Activity is { Operation.Length: > 0 } activity ? $"{activity.Operation}: {activity.Phase}" : null,
-        evidence.Activity?.StartedAt,
+        evidence.Activity?.StartedAt?.ToUniversalTime(),
         evidence.CheckedAt,
         evidence.CopiedBytes,
         evidence.MovedAt);

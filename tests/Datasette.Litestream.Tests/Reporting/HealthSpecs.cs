@@ -154,7 +154,9 @@ public sealed class HealthSpecs : IDisposable
         for (var failures = 1; _clock.Now - down < TimeSpan.FromSeconds(60); failures++)
         {
             await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting } status && status.Failures >= failures);
-            Assert.IsTrue((await HealthAsync()).Healthy, $"{_clock.Now - down}");
+            var restarting = await HealthAsync();
+            Assert.IsTrue(restarting.Healthy, $"{_clock.Now - down}");
+            StringAssert.Contains(restarting.Line, "; Litestream has been down for ");
             var next = _replicator!.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now;
             await _clock.IsAwaitedAsync(next);
             var toLimit = TimeSpan.FromSeconds(61) - (_clock.Now - down);
