@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Reporting;
 
@@ -35,12 +36,15 @@ public sealed class Bridge
     /// <param name="writeError">Receives each line for standard error, with its line break.</param>
     internal Bridge(Action<string> writeError) => _writeError = writeError;
 
+    /// <summary>The current state of replication; null if it has not been started, or was stopped.</summary>
+    internal ReplicationSnapshot? Snapshot => _replicator?.Snapshot;
+
     /// <summary>Checks everything that can be checked before anything is started. Must be called first, and once.</summary>
     /// <param name="request"><c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …}, "databases":
-    /// [{"name": "parks", "path": "/srv/parks.db", "isMutable": true}], "bundledBinary": "/…/litestream", "programFolder":
-    /// "/srv/venv/bin", "environment": {"PATH": "/usr/bin"}, "published": {"at": "/-/metadata.json", "settings": …,
-    /// "databaseSettings": {"parks": …}}}</c>; settings are Datasette's, unchanged, and published ones as a page of Datasette
-    /// shows them. <c>programFolder</c>, the folder of Python, and <c>published</c> can be null or missing.</param>
+    /// [{"name": "parks", "path": "/srv/parks.db", "servedPath": "/srv/link.db", "isMutable": true}], "bundledBinary":
+    /// "/…/litestream", "sqliteProgram": ["/srv/venv/bin/python", "/…/sqlite_files.py"], "environment": {"PATH": "/usr/bin"},
+    /// "published": {"at": "/-/metadata.json", "settings": …, "databaseSettings": {"parks": …}}}</c>; settings are Datasette's,
+    /// unchanged, and published ones as a page of Datasette shows them. <c>sqliteProgram</c> and <c>published</c> can be null or missing.</param>
     /// <returns> The files that Python's SQLite must switch to a write-ahead log before <see cref="Start"/>, as a JSON array of
     /// SQLite URIs: those without a log beside them. Litestream would switch them itself, but if it were killed meanwhile, it
     /// would leave a journal that no reader can roll back, and Datasette's pages would fail
@@ -56,7 +60,8 @@ public sealed class Bridge
     }
 
     /// <summary>
-    /// Starts replication, and returns when Litestream replicates. It writes warnings to standard error, one line each.
+    /// Starts replication, and returns before Litestream replicates; what it finds wrong is shown. Writes warnings to standard
+    /// error, one line each.
     /// </summary>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
     public void Start()
@@ -64,7 +69,7 @@ public sealed class Bridge
         var replicator = _prepared ?? throw new InvalidOperationException("not prepared");
         Task.Run(() => replicator.StartAsync(EndProcess)).GetAwaiter().GetResult();
         _replicator = replicator;
-        _reporter = new StatusReporter(() => replicator.Snapshot, _time);
+        _reporter = new StatusReporter(() => replicator.Snapshot, _time, replicator.Announcer.Look);
         foreach (var warning in replicator.Snapshot.Warnings)
         {
             replicator.OperatorLog.Write(LogLevel.Warning, warning);
@@ -128,6 +133,8 @@ public sealed class Bridge
             {
                 replicator.OperatorLog.Write(LogLevel.Error, error);
             }
+
+            Task.Run(() => replicator.Announcer.DisposeAsync().AsTask()).GetAwaiter().GetResult();
         }
     }
 
@@ -160,7 +167,7 @@ public sealed class Bridge
     private void EndProcess(string message)
     {
         _isFatal = true;
-        _writeError(OperatorLog.Line(LogLevel.Error, $"{message} Datasette ends."));
+        _prepared!.OperatorLog.Write(LogLevel.Error, $"{message} Datasette ends.");
         _ = LibC.kill(Environment.ProcessId, LibC.SIGTERM);
         _ = Task.Run(async () =>
         {
@@ -181,7 +188,6 @@ public sealed class Bridge
     // this line. Errors are ignored: if standard error is closed or its disk is full, there is no other place for the message.
     private static void WriteError(string message)
     {
-        var text = Encoding.UTF8.GetBytes(message);
-        _ = LibC.write(2, text, text.Length);
+        LibC.WriteAll(2, Encoding.UTF8.GetBytes(message));
     }
 }

@@ -4,12 +4,15 @@ namespace Datasette.Litestream;
 /// <param name="Variables">Its environment variables.</param>
 /// <param name="BundledBinary">The path of the binary in a wheel that contains Litestream; in other wheels it is null or the
 /// file does not exist.</param>
-/// <param name="ProgramFolder">The folder of the Python that runs Datasette, where pip installs programs; null if
-/// unknown.</param>
+/// <param name="SqliteProgram">The command line of a program that works on SQLite files, for this process must not open
+/// them; empty if there is none.</param>
 /// <param name="Time">The clock.</param>
 internal sealed record HostEnvironment(
-    IReadOnlyDictionary<string, string> Variables, string? BundledBinary, string? ProgramFolder, TimeProvider Time)
+    IReadOnlyDictionary<string, string> Variables, string? BundledBinary, IReadOnlyList<string> SqliteProgram, TimeProvider Time)
 {
+    /// <summary>The folder of the program that runs Datasette, where pip installs programs; null if unknown.</summary>
+    public string? ProgramFolder => SqliteProgram is [{ } program, ..] ? Path.GetDirectoryName(program) : null;
+
     // The ToString that the compiler generates would print the variables, including secrets.
     public override string ToString() => nameof(HostEnvironment);
 }

@@ -30,7 +30,6 @@ internal sealed class Replicator
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
     private readonly JsonObject _document;
-    private readonly string _configuration;
     private Supervisor? _supervisor;
     private CredentialRefresher? _refresher;
     private SecretCollection _secrets;
@@ -46,20 +45,22 @@ internal sealed class Replicator
         _log = new LitestreamLog(host.Time);
         _secrets = new SecretCollection(plan.Secrets);
         _log.Redactor = _secrets.Redactor;
-        OperatorLog = new OperatorLog(plan.LogLevel, writeError, text => _log.Redactor.Redact(text));
+        Announcer = new Announcer(plan, host.Time, writeError, text => _log.Redactor.Redact(text));
         _socketFolder = SocketFolder.Create(host.Variables);
         _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
-        _configuration = Yaml.Write(_document);
     }
 
     public ReplicationPlan Plan { get; }
 
+    /// <summary>Tells how replication is, besides the pages.</summary>
+    public Announcer Announcer { get; }
+
     /// <summary>The log for the operator.</summary>
-    public OperatorLog OperatorLog { get; }
+    public OperatorLog OperatorLog => Announcer.Log;
 
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, _warnings, _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor);
+        Plan, _binary, _document, [.. _warnings, .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor);
 
     /// <summary>The replicated files that have no write-ahead log beside them.</summary>
     public IEnumerable<string> FilesWithoutLog => Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"));
@@ -73,7 +74,7 @@ internal sealed class Replicator
     {
         var finding = LitestreamBinary.FindAsync(host.BundledBinary, host.ProgramFolder, host.Variables, host.Time);
         var problems = new List<Problem>();
-        var plan = ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems);
+        var plan = SharedFiles.LeaveOut(ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems));
         var warnings = plan.Warnings.ToList();
         problems.AddRange(Preflight.CheckDestinations(plan));
         var errors = new List<string>();
@@ -97,7 +98,10 @@ internal sealed class Replicator
         return new Replicator(plan, binary!, host, warnings, writeError);
     }
 
-    /// <summary>Starts replication, and returns when Litestream replicates.</summary>
+    /// <summary>
+    /// Starts replication, and returns when everything that the plugin itself can know to be wrong is checked. What Litestream
+    /// finds wrong is lived with, and shown.
+    /// </summary>
     /// <param name="onFatal">Called with a complete message when replication cannot continue and Datasette must end.</param>
     /// <exception cref="ReplicationException">It cannot start; no process is left running.</exception>
     public async Task StartAsync(Action<string> onFatal)
@@ -149,7 +153,6 @@ internal sealed class Replicator
         }
 
         _supervisor = new Supervisor(Settings(credentials), _log, _host.Time, Random.Shared, Record, LogStatusChange);
-        await _supervisor.FirstStart.ConfigureAwait(false);
         if (source is not null)
         {
             _refresher = new CredentialRefresher(source, credentials!, _host.Time);
@@ -182,7 +185,7 @@ internal sealed class Replicator
                 changed =>
                 {
                     RememberSecrets(changed);
-                    return _supervisor!.RestartAsync(Settings(changed));
+                    return _supervisor!.RestartAsync(Settings(changed), RestartReason.Credentials, "There were new credentials.");
                 },
                 error =>
                 {
@@ -279,12 +282,10 @@ internal sealed class Replicator
             .ToDictionary(StringComparer.Ordinal);
         return new DaemonSettings(
             _binary,
-            _configuration,
+            Plan,
             _socketFolder.SocketPath,
-            [.. Plan.Databases.Select(database => database.Path)],
             environment,
-            Plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin,
-            Plan.ShutdownTimeout);
+            Plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin);
     }
 
     private static string Join(List<string> errors) => errors.Count == 1

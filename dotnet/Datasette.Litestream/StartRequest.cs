@@ -23,7 +23,10 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
                     .. request.GetProperty("databases").EnumerateArray().Select(database => new AttachedDatabase(
                         database.GetProperty("name").GetString()!,
                         database.GetProperty("path").GetString(),
-                        database.GetProperty("isMutable").GetBoolean())),
+                        database.GetProperty("isMutable").GetBoolean())
+                    {
+                        ServedPath = database.GetProperty("servedPath").GetString(),
+                    }),
                 ])
             {
                 Published = request.TryGetProperty("published", out var published) && published.ValueKind != JsonValueKind.Null
@@ -33,7 +36,9 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
             new HostEnvironment(
                 request.GetProperty("environment").EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value.GetString()!, StringComparer.Ordinal),
                 request.GetProperty("bundledBinary").GetString(),
-                request.TryGetProperty("programFolder", out var programFolder) ? programFolder.GetString() : null,
+                request.TryGetProperty("sqliteProgram", out var program) && program.ValueKind == JsonValueKind.Array
+                    ? [.. program.EnumerateArray().Select(word => word.GetString()!)]
+                    : [],
                 time ?? TimeProvider.System));
     }
 

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import Any
 
 from datasette import hookimpl
@@ -14,7 +13,7 @@ from datasette.utils.sqlite import sqlite3
 
 from .datasette_versions import CATALOG, Datasette, configuration
 
-PLUGIN = "datasette-litestream"
+PLUGIN, FOLDER = "datasette-litestream", os.path.dirname(os.path.abspath(__file__))
 # The state of the Python part: the Bridge of each Datasette, or its replacement. Only start and stop change it.
 bridges: dict[Datasette, Any] = {}
 refusals: dict[Datasette, "Refused"] = {}
@@ -92,11 +91,12 @@ def start_request(datasette: Datasette) -> str:
         "workingDirectory": os.getcwd(),
         "settings": settings.pop(None, None), "databaseSettings": settings,
         "published": {"at": address, "settings": published.pop(None, None), "databaseSettings": published},
-        "databases": [{"name": name, "isMutable": it.is_mutable, "path": None if it.is_memory else it.path and str(Path(it.path).resolve())}
-            for name, it in datasette.databases.items() if name != CATALOG
+        "databases": [
+            {"name": name, "isMutable": it.is_mutable, "path": path and os.path.realpath(path), "servedPath": path and os.path.join(os.getcwd(), path)}
+            for name, it in datasette.databases.items() if name != CATALOG for path in [None if it.is_memory else it.path]
         ],
-        "bundledBinary": str(Path(__file__).parent / "bin" / "litestream"),
-        "programFolder": os.path.dirname(sys.executable) or None,
+        "bundledBinary": os.path.join(FOLDER, "bin", "litestream"),
+        "sqliteProgram": sys.executable and [sys.executable, "-I", "-S", os.path.join(FOLDER, "child", "sqlite_files.py")],
         "environment": dict(os.environ),
     }
     # .NET can read this whatever the YAML contained: dates and NaN become text, a lone surrogate becomes "?".

@@ -19,13 +19,16 @@ public sealed class ArchitectureSpecs
         ["Errors"] = [],
         ["Logging"] = [],
         ["Processes"] = ["Errors"],
+        ["SqliteFiles"] = ["Processes"],
         ["Secrets"] = ["Errors"],
         ["Configuration"] = ["Errors", "Logging", "Secrets"],
         ["Credentials"] = ["Errors", "Processes"],
         ["Locking"] = ["Errors", "Processes", "Litestream"],
         ["Litestream"] = ["Errors", "Processes", "Secrets", "Configuration"],
+        ["Replicas"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
-        ["Observation"] = ["Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
+        ["Notification"] = ["Logging", "Daemon"],
+        ["Observation"] = ["Processes", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
     };
 

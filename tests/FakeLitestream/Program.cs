@@ -7,6 +7,10 @@
 //   fail                  prints a reason and ends with exit code 1 instead of becoming ready
 //   fail-from=N           the same, from the Nth start on (needs starts=FILE)
 //   never-ready           runs, but opens no control socket
+//   refused=FILE          the destinations of the databases whose paths are the lines of FILE refuse: it ends at its start
+//   cause=TEXT            what a destination that refuses says
+//   unanswered=FILE       those destinations never answer: it is never ready
+//   asked=FILE            adds the path of every database that `ltx` is about to FILE
 //   silent                logs nothing at level INFO
 //   mute-after=N          answers only the first N requests on the control socket
 //   ignore-sigterm        ignores SIGTERM and must be killed
@@ -40,6 +44,24 @@ var version = Value("version") ?? "0.5.17";
 if (args is ["version"])
 {
     Console.WriteLine(version);
+    return 0;
+}
+
+if (args is ["ltx", .., var asked])
+{
+    Note("asked", asked);
+    if (Lines("unanswered").Contains(asked))
+    {
+        await Task.Delay(Timeout.Infinite);
+    }
+
+    if (Lines("refused").Contains(asked))
+    {
+        Console.Error.WriteLine($"Error: {Value("cause") ?? "refused"}");
+        return 1;
+    }
+
+    Console.WriteLine("[]");
     return 0;
 }
 
@@ -87,12 +109,18 @@ if (Value("says") is { } said)
 }
 
 var databases = Regex.Matches(configuration, "^- path: \"(.*)\"$", RegexOptions.Multiline).Select(match => match.Groups[1].Value).ToList();
+if (databases.FirstOrDefault(Lines("refused").Contains) is { } refused)
+{
+    Console.Error.WriteLine($"Error: cannot open store: initialize replica client for {JsonSerializer.Serialize(refused)}: {Value("cause") ?? "refused"}");
+    return 1;
+}
+
 if (Value("db-error") is { } databaseError)
 {
     databases.ForEach(path => Log("ERROR", databaseError, path));
 }
 
-if (!words.Contains("never-ready"))
+if (!words.Contains("never-ready") && !databases.Any(Lines("unanswered").Contains))
 {
     if (version.StartsWith("0.5", StringComparison.Ordinal))
     {
@@ -122,6 +150,8 @@ return exitCode;
 string? Value(string name) =>
     words.FirstOrDefault(word => word.StartsWith($"{name}=", StringComparison.Ordinal))?[(name.Length + 1)..];
 
+string[] Lines(string name) => Value(name) is { } file && File.Exists(file) ? File.ReadAllLines(file) : [];
+
 DateTimeOffset LocalTime() => DateTimeOffset.UtcNow.ToOffset(TimeSpan.FromHours(2));
 
 void Log(string level, string message, string? path = null, string? system = null)
@@ -149,7 +179,7 @@ void Note(string name, string line)
 {
     if (Value(name) is { } file)
     {
-        lock (databases)
+        lock (words)
         {
             File.AppendAllLines(file, [line]);
         }
@@ -166,7 +196,7 @@ void Note(string name, string line)
 
 Answer Sync(string content)
 {
-    if (Path(content) is not { } path)
+    if (PathIn(content) is not { } path)
     {
         return new Answer(HttpStatusCode.BadRequest, new JsonObject { ["error"] = "invalid request body", ["details"] = "not JSON" });
     }
@@ -207,17 +237,38 @@ Answer Sync(string content)
         ["txid"] = taken,
         ["replicated_txid"] = replicated,
     });
+}
 
-    static string? Path(string content)
+Answer Unregister(string content)
+{
+    if (PathIn(content) is not { } path)
     {
-        try
-        {
-            return (string?)JsonNode.Parse(content)!["path"] ?? "";
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
+        return new Answer(HttpStatusCode.BadRequest, new JsonObject { ["error"] = "invalid request body", ["details"] = "not JSON" });
+    }
+
+    if (path.Length == 0)
+    {
+        return Fails(HttpStatusCode.BadRequest, "path required");
+    }
+
+    var wasKnown = databases.Remove(path);
+    return Succeeds(new JsonObject
+    {
+        ["status"] = wasKnown ? "unregistered" : "already_unregistered",
+        ["path"] = path,
+        ["txid"] = wasKnown ? Transactions(path).Taken : 0,
+    });
+}
+
+static string? PathIn(string content)
+{
+    try
+    {
+        return (string?)JsonNode.Parse(content)!["path"] ?? "";
+    }
+    catch (JsonException)
+    {
+        return null;
     }
 }
 
@@ -277,7 +328,7 @@ Answer Reply(string method, string address, string query, string content)
 {
     var known = address switch
     {
-        "/sync" => "POST",
+        "/sync" or "/unregister" => "POST",
         "/info" or "/list" or "/txid" or "/debug/sync-status" => "GET",
         _ => null,
     };
@@ -297,6 +348,7 @@ Answer Reply(string method, string address, string query, string content)
     return address switch
     {
         "/sync" => Sync(content),
+        "/unregister" => Unregister(content),
         "/list" => Succeeds(new JsonObject { ["databases"] = new JsonArray([.. words.Contains("no-list") ? [] : databases.Select(Listed)]) }),
         "/txid" when path.Length == 0 => Fails(HttpStatusCode.BadRequest, "path required"),
         "/txid" when databases.Contains(path) => Succeeds(new JsonObject { ["txid"] = Transactions(path).Taken }),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,22 @@ def test_the_request_has_settings_databases_and_environment(make_datasette: Make
     assert request["databaseSettings"] == {"parks": {"monitor-interval": "5s"}}
     assert request["workingDirectory"] == str(Path.cwd())
     assert request["environment"]["BUCKET"] == "my-bucket"
+    program = subprocess.run(request["sqliteProgram"], input=b'{"do": "look", "path": "/not/there"}', capture_output=True, check=True)
+    assert json.loads(program.stdout) == {"error": "No such file or directory"}
     databases = {database.pop("name"): database for database in request["databases"]}
-    assert databases.pop("parks") == {"isMutable": True, "path": str(tmp_path.resolve() / "parks.db")}
+    assert databases.pop("parks") == {"isMutable": True, "path": str(tmp_path.resolve() / "parks.db"), "servedPath": str(tmp_path / "parks.db")}
     # Datasette's catalog is not the user's; what is left is in memory.
     assert "_internal" not in databases
     assert all(database["path"] is None for database in databases.values())
+
+
+def test_a_database_is_in_the_request_as_the_file_and_as_the_link_to_it(make_datasette: Make, tmp_path: Path) -> None:
+    datasette = make_datasette({"plugins": {PLUGIN: {}}}, "parks")
+    (tmp_path / "real.db").write_bytes(b"")
+    (tmp_path / "parks.db").unlink(missing_ok=True)
+    (tmp_path / "parks.db").symlink_to("real.db")
+    parks = next(database for database in request_of(datasette)["databases"] if database["name"] == "parks")
+    assert (parks["path"], parks["servedPath"]) == (str(tmp_path.resolve() / "real.db"), str(tmp_path / "parks.db"))
 
 
 def test_what_Datasette_shows_is_in_the_request_as_it_shows_it(make_datasette: Make) -> None:

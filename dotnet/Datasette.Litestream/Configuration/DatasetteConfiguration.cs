@@ -36,4 +36,8 @@ internal sealed record PublishedSettings(
 /// <param name="Name">Datasette's name for it.</param>
 /// <param name="Path">Its file, absolute with links resolved; null for a database in memory.</param>
 /// <param name="IsMutable">False for one that Datasette opened as immutable (<c>-i</c>).</param>
-internal sealed record AttachedDatabase(string Name, string? Path, bool IsMutable);
+internal sealed record AttachedDatabase(string Name, string? Path, bool IsMutable)
+{
+    /// <summary>Where Datasette opens it, absolute with links kept, so that a link that is pointed elsewhere is noticed.</summary>
+    public string? ServedPath { get => field ?? Path; init; }
+}

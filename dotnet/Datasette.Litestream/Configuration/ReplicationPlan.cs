@@ -10,6 +10,7 @@ namespace Datasette.Litestream.Configuration;
 /// </summary>
 /// <param name="Databases">The databases to replicate, each with at least one replica.</param>
 /// <param name="Skipped">The attached databases that are not replicated, and why.</param>
+/// <param name="Unreplicable">The attached databases that are configured to be replicated and cannot be, and why.</param>
 /// <param name="Metrics">Where Litestream serves its metrics; null if it should not.</param>
 /// <param name="Credentials">Where the credentials come from; null if the configuration does not set any.</param>
 /// <param name="ShutdownTimeout">How long Litestream may take to end before it is killed.</param>
@@ -20,17 +21,23 @@ namespace Datasette.Litestream.Configuration;
 internal sealed record ReplicationPlan(
     ImmutableArray<DatabasePlan> Databases,
     ImmutableArray<SkippedDatabase> Skipped,
+    ImmutableArray<UnreplicableDatabase> Unreplicable,
     MetricsAddress? Metrics,
     CredentialSettings? Credentials,
     TimeSpan ShutdownTimeout,
     LogLevel LogLevel,
     TimeSpan? HealthMaxLag,
     ImmutableArray<string> Secrets,
-    ImmutableArray<string> Warnings);
+    ImmutableArray<string> Warnings)
+{
+    /// <summary>Where it is said how replication is.</summary>
+    public NotificationSettings Notifications { get; init; } = new(null, null, TimeSpan.Zero);
+}
 
 /// <summary>One database and its replicas.</summary>
 /// <param name="Name">Datasette's name for it.</param>
-/// <param name="Path">Its file, absolute.</param>
+/// <param name="Path">Its file, absolute with links resolved.</param>
+/// <param name="ServedPath">Where Datasette opens it, absolute with links kept.</param>
 /// <param name="Key">The key path of its own settings, whether or not they exist.</param>
 /// <param name="Replicas">At least one.</param>
 /// <param name="Settings">Its settings for Litestream, by their keys in the <see cref="SettingsTable"/>.</param>
@@ -38,6 +45,7 @@ internal sealed record ReplicationPlan(
 internal sealed record DatabasePlan(
     string Name,
     string Path,
+    string ServedPath,
     string Key,
     ImmutableArray<ReplicaPlan> Replicas,
     JsonObject Settings,

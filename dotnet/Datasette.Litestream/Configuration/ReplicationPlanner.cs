@@ -20,6 +20,7 @@ internal sealed class ReplicationPlanner
     private readonly PlanningContext _context;
     private readonly List<string> _warnings = [];
     private readonly List<SkippedDatabase> _skipped = [];
+    private readonly List<UnreplicableDatabase> _unreplicable = [];
 
     private ReplicationPlanner(DatasetteConfiguration configuration, Func<string, string?> environment)
     {
@@ -63,17 +64,20 @@ internal sealed class ReplicationPlanner
         };
         var healthMaxLag = settings.DurationOrDefault("health-max-lag");
         TimeSpan? health = settings.FlagOrDefault("health") ? healthMaxLag : null;
+        var notifications = ReadNotifications(settings);
 
         var databases = _configuration.Databases
             .Select(database => PlanDatabase(database, templates))
             .OfType<DatabasePlan>()
             .ToImmutableArray();
         FindUnattached();
-        FindSharedFiles(databases);
         FindSharedDestinations(databases);
         _context.Problems.AddRange(PublishedSecrets.Find(_configuration.Published));
         return new ReplicationPlan(
-            databases, [.. _skipped], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _warnings]);
+            databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _warnings])
+        {
+            Notifications = notifications,
+        };
     }
 
     private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<ListItem> templates)
@@ -123,9 +127,16 @@ internal sealed class ReplicationPlanner
 
         // Plan every item before nulls are removed, so that every problem is found.
         var replicas = items.Select(planner.Plan).ToList();
+        if ((UnsupportedName.Find(database.Path) ?? UnsupportedName.Find(database.ServedPath!)) is { } sentence)
+        {
+            _unreplicable.Add(new UnreplicableDatabase(database.Name, database.Path, UnreplicableReason.NameNotSupported, sentence));
+            return null;
+        }
+
         return new DatabasePlan(
             database.Name,
             database.Path,
+            database.ServedPath!,
             key,
             [.. replicas.OfType<ReplicaPlan>()],
             settings.LitestreamSettings(),
@@ -142,6 +153,17 @@ internal sealed class ReplicationPlanner
         }
 
         return address;
+    }
+
+    private NotificationSettings ReadNotifications(SettingsReader settings)
+    {
+        if (settings.Has("heartbeat-interval") && !settings.Has("heartbeat-url"))
+        {
+            _context.Report(settings.KeyPath("heartbeat-interval"), "has no effect without heartbeat-url; add it or remove this");
+        }
+
+        return new NotificationSettings(
+            settings.SecretUrl("notify-url"), settings.SecretUrl("heartbeat-url"), settings.DurationOrDefault("heartbeat-interval"));
     }
 
     private CredentialSettings? ReadCredentials(SettingsReader settings)
@@ -206,15 +228,6 @@ internal sealed class ReplicationPlanner
         foreach (var name in _configuration.DatabaseSettings.Keys.Where(name => !attached.Contains(name)))
         {
             _context.Report(DatabaseKey(name), $"no database \"{name}\" is attached{Suggestion.For(name, attached)}");
-        }
-    }
-
-    private void FindSharedFiles(IEnumerable<DatabasePlan> databases)
-    {
-        foreach (var group in databases.GroupBy(database => database.Path, StringComparer.Ordinal).Where(group => group.Count() > 1))
-        {
-            _context.Report(
-                group.Last().Key, $"{Names(group)} are one file, {group.Key}, and Litestream replicates a file once; attach it once");
         }
     }
 

@@ -17,6 +17,9 @@ internal sealed record Setting(string Key, SettingKind Kind, ReleaseLine Release
     /// <summary>The minimum of a <see cref="SettingKind.Count"/> or <see cref="SettingKind.Size"/>.</summary>
     public long Min { get; init; }
 
+    /// <summary>The minimum of a <see cref="SettingKind.Duration"/>; null if it only has to be above zero.</summary>
+    public TimeSpan? MinDuration { get; init; }
+
     /// <summary>The maximum of a <see cref="SettingKind.Duration"/>; null if there is none.</summary>
     public TimeSpan? Max { get; init; }
 
@@ -30,7 +33,7 @@ internal sealed record Setting(string Key, SettingKind Kind, ReleaseLine Release
     public string? KeyIn05 { get; init; }
 
     /// <summary>Whether its value, or each item of it, must never be shown.</summary>
-    public bool IsSecret => Kind is SettingKind.Secret or SettingKind.SecretList;
+    public bool IsSecret => Kind is SettingKind.Secret or SettingKind.SecretList or SettingKind.SecretUrl;
 
     /// <summary>Whether part of its value must never be shown.</summary>
     public bool HoldsSecret => IsSecret || Members?.All.Any(member => member.IsSecret) == true;

@@ -66,6 +66,8 @@ internal sealed class SettingsReader
 
     public bool FlagOrDefault(string key) => (bool)(Read(_scope[key]) ?? _scope[key].Default!);
 
+    public Uri? SecretUrl(string key) => (Uri?)Read(_scope[key]);
+
     public MetricsAddress? Address(string key) => (MetricsAddress?)Read(_scope[key]);
 
     /// <summary>The items of a list, for another reader; a single item counts as a list of one.</summary>
@@ -123,8 +125,9 @@ internal sealed class SettingsReader
         SettingKind.Text => ReadText(value, path),
         SettingKind.Url => ReadPlainText(value, path) is { } url ? _variables!.ExpandUrl(url, path, _context.Problems) : null,
         SettingKind.Secret => ReadSecret(value, path),
+        SettingKind.SecretUrl => ReadSecretUrl(value, path),
         SettingKind.Choice => ReadChoice(value, setting.Choices, path),
-        SettingKind.Duration => ReadDuration(value, setting.Max, path),
+        SettingKind.Duration => ReadDuration(value, setting, path),
         SettingKind.Count => ReadCount(value, setting.Min, path),
         SettingKind.Flag => ReadFlag(value, path),
         SettingKind.Size => value.ValueKind == JsonValueKind.Number ? ReadCount(value, setting.Min, path) : ReadText(value, path),
@@ -166,6 +169,11 @@ internal sealed class SettingsReader
         return secret;
     }
 
+    private object? ReadSecretUrl(JsonElement value, string path) =>
+        ReadSecret(value, path) is not { } text ? null
+        : Uri.TryCreate(text, UriKind.Absolute, out var url) && url is { Scheme: "http" or "https", Host.Length: > 0 } ? url
+        : Reject(path, "expected an address that begins with https:// or http://; what it is now is not shown, since it is a secret");
+
     private string? ReadChoice(JsonElement value, string[] choices, string path)
     {
         var word = ReadPlainText(value, path);
@@ -174,7 +182,7 @@ internal sealed class SettingsReader
             : Reject(path, $"expected {string.Join(" or ", choices)}, got \"{word}\"{Suggestion.For(word, choices)}");
     }
 
-    private object? ReadDuration(JsonElement value, TimeSpan? max, string path)
+    private object? ReadDuration(JsonElement value, Setting setting, string path)
     {
         var duration = value.ValueKind switch
         {
@@ -187,8 +195,8 @@ internal sealed class SettingsReader
             return Reject(path, $"expected a duration above zero such as 10s, 1m30s or a number of seconds, got {Describe(value)}");
         }
 
-        return duration > max
-            ? Reject(path, $"expected {GoDuration.Format(max.Value)} at most, got {GoDuration.Format(duration.Value)}")
+        return duration > setting.Max ? Reject(path, $"expected {GoDuration.Format(setting.Max.Value)} at most, got {GoDuration.Format(duration.Value)}")
+            : duration < setting.MinDuration ? Reject(path, $"expected {GoDuration.Format(setting.MinDuration.Value)} at least, got {GoDuration.Format(duration.Value)}")
             : duration;
     }
 

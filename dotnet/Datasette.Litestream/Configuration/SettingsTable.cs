@@ -18,7 +18,7 @@ internal static class SettingsTable
     /// <summary><c>plugins: datasette-litestream:</c></summary>
     public static SettingsScope Plugin { get; } = new(new SettingsGroup(
         "",
-        new("all-replicate", Replicas, None, "Replicas for all databases: every attached, mutable database that is a file gets one of each."),
+        new("all-replicate", SettingKind.Replicas, None, "Replicas for all databases: every attached, mutable database that is a file gets one of each."),
         new("metrics-addr", Address, None, "Where Litestream serves Prometheus metrics, which the status page then shows. An empty host listens on every interface, and causes a warning."),
         new("access-key-id", Secret, None, "The S3 access key for all replicas. `{$env: NAME}` or `{$file: PATH}` keeps it out of the configuration, like every secret."),
         new("secret-access-key", Secret, None, "The secret key that belongs to `access-key-id`."),
@@ -30,12 +30,15 @@ internal static class SettingsTable
         new("shutdown-timeout", Duration, None, "How long Litestream may take to end before it is killed.") { Default = TimeSpan.FromSeconds(30), Max = MaxTimerDelay },
         new("log-level", Choice, None, "How much the plugin writes to standard error: `error`, `warning` (everything that an operator must know) or `info` (also starts, stops, new credentials).") { Default = "warning", Choices = ["error", "warning", "info"] },
         new("health", Flag, None, "`false` takes `/-/litestream/health` away.") { Default = true },
-        new("health-max-lag", Duration, None, "How long a change may wait for its replication before `/-/litestream/health` answers 503.") { Default = TimeSpan.FromSeconds(60) }));
+        new("health-max-lag", Duration, None, "How long a change may wait for its replication before `/-/litestream/health` answers 503.") { Default = TimeSpan.FromSeconds(60) },
+        new("notify-url", SecretUrl, None, "Where the warnings and errors that the plugin writes to standard error are also sent, as JSON by POST: [a chat's webhook, for example](monitoring.md#messages)."),
+        new("heartbeat-url", SecretUrl, None, "What is fetched every `heartbeat-interval` as long as everything is safe, [for a dead man's switch](monitoring.md#a-dead-mans-switch)."),
+        new("heartbeat-interval", Duration, None, "How often `heartbeat-url` is fetched.") { Default = TimeSpan.FromMinutes(1), MinDuration = TimeSpan.FromSeconds(2) }));
 
     /// <summary><c>databases: NAME: plugins: datasette-litestream:</c></summary>
     public static SettingsScope Database { get; } = new(new SettingsGroup(
         "",
-        new("replicas", Replicas, None, "Replicas of this database, besides those of `all-replicate`."),
+        new("replicas", SettingKind.Replicas, None, "Replicas of this database, besides those of `all-replicate`."),
         new("monitor-interval", Duration, Both, "How often Litestream checks for changes.") { Default = TimeSpan.FromSeconds(1) },
         new("checkpoint-interval", Duration, Both, "How often it checkpoints a WAL that is below `min-checkpoint-page-count`.") { Default = TimeSpan.FromMinutes(1) },
         new("busy-timeout", Duration, V05, "How long it waits for another process's lock on the database.") { Default = TimeSpan.FromSeconds(1) },

@@ -1,24 +1,37 @@
+using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
 
 /// <summary>The settings of one run of Litestream.</summary>
 /// <param name="Binary">The binary to run.</param>
-/// <param name="Configuration">The content of litestream.yml, for its standard input.</param>
-/// <param name="SocketPath">The path of the control socket in <paramref name="Configuration"/>; 0.3 has none.</param>
-/// <param name="DatabasePaths">The files that it replicates, absolute.</param>
+/// <param name="Plan">The databases that it replicates, and how; possibly only some of those that Datasette serves.</param>
+/// <param name="SocketPath">The path of the control socket; 0.3 has none.</param>
 /// <param name="Environment">Its complete environment, including credentials.</param>
 /// <param name="OpeningTime">How long it needs to open every database after it is ready: the longest monitor interval.</param>
-/// <param name="ShutdownTimeout">How long it may take to end before it is killed.</param>
 internal sealed record DaemonSettings(
     LitestreamBinary Binary,
-    string Configuration,
+    ReplicationPlan Plan,
     string SocketPath,
-    IReadOnlyList<string> DatabasePaths,
     IReadOnlyDictionary<string, string> Environment,
-    TimeSpan OpeningTime,
-    TimeSpan ShutdownTimeout)
+    TimeSpan OpeningTime)
 {
+    /// <summary>The content of litestream.yml, for its standard input.</summary>
+    public string Configuration => Yaml.Write(LitestreamConfiguration.Create(Plan, ReleaseLine, SocketPath));
+
+    /// <summary>The files that it replicates, absolute.</summary>
+    public IEnumerable<string> DatabasePaths => Plan.Databases.Select(database => database.Path);
+
+    public ReleaseLine ReleaseLine => Binary.Version.ReleaseLine!.Value;
+
+    /// <summary>How long it may take to end before it is killed.</summary>
+    public TimeSpan ShutdownTimeout => Plan.ShutdownTimeout;
+
+    /// <summary>The settings for a run that leaves out some databases.</summary>
+    /// <param name="isLeftOut">Whether to leave out the database with that file.</param>
+    public DaemonSettings Without(Func<string, bool> isLeftOut) =>
+        this with { Plan = Plan with { Databases = [.. Plan.Databases.Where(database => !isLeftOut(database.Path))] } };
+
     // The ToString that the compiler generates would print the environment, including the credentials.
-    public override string ToString() => $"{Binary.Path} for {DatabasePaths.Count} databases";
+    public override string ToString() => $"{Binary.Path} for {Plan.Databases.Length} databases";
 }

@@ -11,6 +11,9 @@ internal enum DaemonState
 
     /// <summary>It ended by itself, and will be started again.</summary>
     Waiting,
+
+    /// <summary>It does not run, because every database is held out.</summary>
+    Idle,
     Stopping,
     Stopped,
 }
@@ -43,6 +46,9 @@ internal sealed record DaemonStatus(
     /// The control socket of the running Litestream; null while none is running, and for a release line without one.
     /// </summary>
     public ControlSocket? Socket { get; init; }
+
+    /// <summary>The databases that it runs without, because their destinations refused, by their files' paths.</summary>
+    public ImmutableDictionary<string, HeldOutDatabase> HeldOut { get; init; } = ImmutableDictionary<string, HeldOutDatabase>.Empty;
 
     /// <summary>The last restarts, newest first.</summary>
     public ImmutableList<Restart> Restarts { get; init; } = [];

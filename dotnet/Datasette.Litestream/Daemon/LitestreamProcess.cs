@@ -34,6 +34,7 @@ internal sealed class LitestreamProcess : IDisposable
     private readonly ChildProcess _process;
     private readonly SemaphoreSlim _logged = new(0);
     private readonly List<LogEntry> _lastEntries = [];
+    private readonly IReadOnlyList<string> _databasePaths;
     private readonly HashSet<string> _initialized = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stoppingFirstSync = new();
     private Task _firstSync = Task.CompletedTask;
@@ -46,11 +47,12 @@ internal sealed class LitestreamProcess : IDisposable
     private LitestreamProcess(DaemonSettings settings, LitestreamLog log, TimeProvider time)
     {
         _settings = settings;
+        _databasePaths = [.. settings.DatabasePaths];
         _time = time;
 
         // Everything that can fail comes before the process is started: a later failure would leave it unsupervised.
         StartedAt = time.GetUtcNow();
-        Socket = settings.Binary.Version.ReleaseLine == ReleaseLine.V05 ? new ControlSocket(settings.SocketPath) : null;
+        Socket = settings.ReleaseLine == ReleaseLine.V05 ? new ControlSocket(settings.SocketPath) : null;
         _process = ChildProcess.Start(
             settings.Binary.Path,
             Arguments,
@@ -84,6 +86,7 @@ internal sealed class LitestreamProcess : IDisposable
     /// <param name="cancellationToken">Ends the wait, and kills Litestream.</param>
     /// <exception cref="ReplicationException">It did not become ready; the message contains the last lines of its
     /// log.</exception>
+    /// <exception cref="DestinationRefusedException">It ended because of one destination.</exception>
     public static async Task<LitestreamProcess> StartAsync(
         DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, CancellationToken cancellationToken)
     {
@@ -179,7 +182,7 @@ internal sealed class LitestreamProcess : IDisposable
         using var deadline = new CancellationTokenSource(timeout, _time);
         if (Socket is not null)
         {
-            await DatabaseSync.RunAsync(Socket, _settings.DatabasePaths, MaxLastSyncDelay, _time, deadline.Token).ConfigureAwait(false);
+            await DatabaseSync.RunAsync(Socket, _databasePaths, MaxLastSyncDelay, _time, deadline.Token).ConfigureAwait(false);
             return;
         }
 
@@ -206,7 +209,7 @@ internal sealed class LitestreamProcess : IDisposable
                 if (await Task.WhenAny(logged, Exited).ConfigureAwait(false) == Exited)
                 {
                     await Task.WhenAny(_process.OutputEnded).WaitAsync(either.Token).ConfigureAwait(false);
-                    throw new ReplicationException(
+                    throw Refusal() is { } refusal ? new DestinationRefusedException(refusal) : new ReplicationException(
                         $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start. The last lines of its log:\n{LastLines()}");
                 }
 
@@ -234,7 +237,7 @@ internal sealed class LitestreamProcess : IDisposable
     {
         if (Socket is not null)
         {
-            _firstSync = Task.Run(() => DatabaseSync.RunAsync(Socket, _settings.DatabasePaths, MaxFirstSyncDelay, _time, _stoppingFirstSync.Token));
+            _firstSync = Task.Run(() => DatabaseSync.RunAsync(Socket, _databasePaths, MaxFirstSyncDelay, _time, _stoppingFirstSync.Token));
         }
     }
 
@@ -247,7 +250,7 @@ internal sealed class LitestreamProcess : IDisposable
 
         lock (_lastEntries)
         {
-            return _initialized.IsSupersetOf(_settings.DatabasePaths);
+            return _initialized.IsSupersetOf(_databasePaths);
         }
     }
 
@@ -299,6 +302,14 @@ internal sealed class LitestreamProcess : IDisposable
         if (_logged.CurrentCount == 0)
         {
             _logged.Release();
+        }
+    }
+
+    private DestinationRefusal? Refusal()
+    {
+        lock (_lastEntries)
+        {
+            return _lastEntries.Select(entry => DestinationRefusal.Parse(entry.Message)).FirstOrDefault(refusal => refusal is not null);
         }
     }
 

@@ -14,6 +14,12 @@ internal enum RestartReason
 
     /// <summary>The credentials changed.</summary>
     Credentials,
+
+    /// <summary>A destination refused, so that Litestream runs without its database, or answered again.</summary>
+    Destination,
+
+    /// <summary>A database is replicated anew, or taken in again, after a fault.</summary>
+    Renewal,
 }
 
 /// <summary>One restart of Litestream.</summary>

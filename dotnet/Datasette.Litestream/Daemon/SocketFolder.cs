@@ -81,7 +81,7 @@ internal sealed class SocketFolder : IDisposable
         && IsShortEnough(path)
         && Directory.Exists(path)
         && File.GetUnixFileMode(path) == OwnerOnly
-        && (FileOwner.Of(path) is not { } owner || owner == LibC.geteuid());
+        && FileStatus.Look(path, followLinks: false).Status?.UserId == LibC.geteuid();
 
     private static bool IsInUse(string path)
     {

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
-using Datasette.Litestream.Errors;
+using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
@@ -12,6 +12,11 @@ namespace Datasette.Litestream.Daemon;
 [SuppressMessage("Design", "CA1001", Justification = "A CancellationTokenSource without a timer or a link holds nothing.")]
 internal sealed class Supervisor
 {
+    /// <summary>
+    /// How long the next start waits while it is found out which destination kept the last one from succeeding.
+    /// </summary>
+    private static readonly TimeSpan SuspicionTime = TimeSpan.FromMinutes(1);
+
     private readonly LitestreamLog _log;
     private readonly TimeProvider _time;
     private readonly Action<int> _onStarted;
@@ -19,15 +24,26 @@ internal sealed class Supervisor
     private readonly RestartDelay _delay;
     private readonly Channel<Request> _requests = Channel.CreateUnbounded<Request>();
     private readonly CancellationTokenSource _stopping = new();
-    private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private volatile DaemonStatus _status = new(DaemonState.Starting);
+    private volatile DaemonStatus _status;
     private volatile string? _failure;
     private ITimer? _startDeadline;
 
-    /// <summary>The process that was started and has not been seen to end. Only the supervising task uses it.</summary>
+    // Only the supervising task uses the following.
+    private readonly HeldOutDatabases _heldOut;
+    private DaemonSettings _settings;
+
+    /// <summary>The process that was started and has not been seen to end.</summary>
     private LitestreamProcess? _process;
 
-    /// <summary>Starts Litestream; <see cref="FirstStart"/> is the result.</summary>
+    /// <summary>The question to the next destination, and what ends it; null if none is asked.</summary>
+    private (Task<DestinationAnswer> Answer, CancellationTokenSource Ending)? _asking;
+
+    /// <summary>Whether a database is still left out although its destination has answered.</summary>
+    private bool _isOutdated;
+
+    /// <summary>
+    /// Starts Litestream, and keeps trying if it cannot be started: the first start is no different from a later one.
+    /// </summary>
     /// <param name="settings">The first run's settings.</param>
     /// <param name="log">Receives Litestream's output.</param>
     /// <param name="time">The clock.</param>
@@ -44,12 +60,15 @@ internal sealed class Supervisor
         Action<int> onStarted,
         Action<DaemonStatus, DaemonStatus> onChanged)
     {
+        _settings = settings;
         _log = log;
         _time = time;
         _onStarted = onStarted;
         _onChanged = onChanged;
         _delay = new RestartDelay(random);
-        _ = Task.Run(() => RunAsync(settings));
+        _heldOut = new HeldOutDatabases(time, random);
+        _status = new DaemonStatus(DaemonState.Starting) { DownSince = time.GetUtcNow() };
+        _ = Task.Run(RunAsync);
     }
 
     /// <summary>The current status.</summary>
@@ -72,55 +91,46 @@ internal sealed class Supervisor
         }
     }
 
-    /// <summary>Completes when Litestream runs for the first time.</summary>
-    /// <exception cref="ReplicationException">It could not be started; no process is left running.</exception>
-    public Task FirstStart => _firstStart.Task;
-
     /// <summary>Stops Litestream gracefully and starts it with other settings. Does nothing if it was stopped for good.</summary>
-    /// <returns>Completes when it runs again, or when the start has failed and the next one is scheduled.</returns>
-    public Task RestartAsync(DaemonSettings settings) =>
-        SendAsync(new Request(settings, settings.ShutdownTimeout));
+    /// <param name="settings">The settings of this and all later runs.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="message">Why, in a sentence.</param>
+    /// <returns>
+    /// Completes when it runs again, or when the start has failed and the next one is scheduled. What went wrong during the
+    /// stop, in a sentence; null if nothing did.
+    /// </returns>
+    public Task<string?> RestartAsync(DaemonSettings settings, RestartReason reason, string message) =>
+        SendAsync(new Request(settings, settings.ShutdownTimeout, reason, message));
 
     /// <summary>Stops Litestream for good.</summary>
     /// <param name="timeout">How long it may take to end before it is killed.</param>
     /// <returns>What went wrong, in a sentence; null if nothing did.</returns>
     public Task<string?> StopAsync(TimeSpan timeout)
     {
-        var request = new Request(null, timeout);
-        if (FirstStart.IsCompleted)
-        {
-            // A start that is under way may have changes to replicate; it gets half of the time.
-            _startDeadline = _time.CreateTimer(_ => _stopping.Cancel(), null, timeout / 2, Timeout.InfiniteTimeSpan);
-            return SendAsync(request);
-        }
-
-        var stopped = SendAsync(request);
-        _stopping.Cancel();
-        return stopped;
+        // A start that is under way may have changes to replicate; it gets half of the time.
+        _startDeadline = _time.CreateTimer(_ => _stopping.Cancel(), null, timeout / 2, Timeout.InfiniteTimeSpan);
+        return SendAsync(new Request(null, timeout));
     }
 
     private Task<string?> SendAsync(Request request) =>
         _requests.Writer.TryWrite(request) ? request.Done.Task : Task.FromResult(_failure);
 
-    private async Task RunAsync(DaemonSettings settings)
+    private async Task RunAsync()
     {
         Request? request = null;
         string? error = null;
-        Exception? failure = null;
         try
         {
-            await StartAsync(settings).ConfigureAwait(false);
-            _firstStart.SetResult();
+            await TryStartAsync().ConfigureAwait(false);
             do
             {
                 request?.Done.SetResult(error);
                 (request, error) = (null, null);
                 try
                 {
-                    await WaitForChangeAsync().ConfigureAwait(false);
+                    var change = await WaitForChangeAsync().ConfigureAwait(false);
                     _requests.Reader.TryRead(out request);
-                    settings = request?.Settings ?? settings;
-                    error = await HandleChangeAsync(request, settings).ConfigureAwait(false);
+                    error = await HandleChangeAsync(change, request).ConfigureAwait(false);
                 }
                 catch (Exception ex)
                 {
@@ -135,14 +145,13 @@ internal sealed class Supervisor
         }
         catch (Exception ex)
         {
-            // The first start or the handling of a failure failed. Only a stop cancels.
-            failure = ex;
-            error = ex is OperationCanceledException ? null : ex.Message;
-            _failure = error;
+            // The handling of a failure failed.
+            error = _failure = ex.Message;
         }
         finally
         {
             _startDeadline?.Dispose();
+            StopAsking();
             Status = _status with
             {
                 State = DaemonState.Stopped,
@@ -158,7 +167,6 @@ internal sealed class Supervisor
             _requests.Writer.Complete();
 
             // Complete these last, so that a waiting caller sees the final status.
-            _ = failure is not null && _firstStart.TrySetException(failure);
             request?.Done.SetResult(error);
             while (_requests.Reader.TryRead(out var late))
             {
@@ -167,34 +175,54 @@ internal sealed class Supervisor
         }
     }
 
-    private async Task<string?> HandleChangeAsync(Request? request, DaemonSettings settings)
+    private async Task<string?> HandleChangeAsync(Task change, Request? request)
     {
         if (request is { Settings: null })
         {
-            return await StopAsync(settings, request.Timeout).ConfigureAwait(false);
+            return await EndForGoodAsync(request.Timeout).ConfigureAwait(false);
         }
 
-        string? error = null;
-        if (request is not null)
+        if (request is { Settings: { } settings })
         {
-            error = await EndAsync(request.Timeout).ConfigureAwait(false);
-            Status = _status.With(new Restart(_time.GetUtcNow(), RestartReason.Credentials, $"There were new credentials. {error}".TrimEnd(), HasFailed: error is not null));
+            _settings = settings;
+            _heldOut.Keep(settings.DatabasePaths);
+            _heldOut.AskSoon();
+            StopAsking();
+            return await RestartAsync(request.Timeout, request.Reason, request.Message).ConfigureAwait(false);
         }
 
-        if (_process is null)
+        if (change == _asking?.Answer)
         {
-            await TryStartAsync(settings).ConfigureAwait(false);
+            var answer = await _asking.Value.Answer.ConfigureAwait(false);
+            StopAsking();
+            await HandleAnswerAsync(answer).ConfigureAwait(false);
+        }
+        else if (_process is null)
+        {
+            await TryStartAsync().ConfigureAwait(false);
         }
         else
         {
             await HandleUnexpectedExitAsync(_process).ConfigureAwait(false);
         }
 
+        return null;
+    }
+
+    private async Task<string?> RestartAsync(TimeSpan timeout, RestartReason reason, string message)
+    {
+        var error = await EndAsync(timeout).ConfigureAwait(false);
+        Status = _status.With(new Restart(_time.GetUtcNow(), reason, $"{message} {error}".TrimEnd(), HasFailed: error is not null));
+        await TryStartAsync().ConfigureAwait(false);
         return error;
     }
 
-    /// <summary>Returns on a request, if the process has ended or does not answer, or when the next start is due.</summary>
-    private async Task WaitForChangeAsync()
+    /// <summary>
+    /// Returns on a request, if the process has ended or does not answer, when the next start is due, or when a destination
+    /// has been asked.
+    /// </summary>
+    /// <returns>The task that has completed.</returns>
+    private async Task<Task> WaitForChangeAsync()
     {
         using var watching = new CancellationTokenSource();
         var changes = new List<Task> { _requests.Reader.WaitToReadAsync(watching.Token).AsTask() };
@@ -203,15 +231,28 @@ internal sealed class Supervisor
             changes.Add(process.Exited);
             changes.Add(Heartbeat.WatchAsync(process.Socket, () => process.SignsOfLife, _time, watching.Token));
         }
-        else
+        else if (_status.State != DaemonState.Idle)
         {
             var due = (_status.NextStartAt ?? DateTimeOffset.MinValue) - _time.GetUtcNow();
+            due += _heldOut.HasSuspects ? SuspicionTime : TimeSpan.Zero;
             changes.Add(due > TimeSpan.Zero ? Task.Delay(due, _time, watching.Token) : Task.CompletedTask);
+        }
+
+        if (_asking is null && _heldOut.Next is { } next)
+        {
+            var ending = new CancellationTokenSource();
+            _asking = (AskAsync(next.Path, next.At, _settings, ending.Token), ending);
+        }
+
+        if (_asking is { } asking)
+        {
+            changes.Add(asking.Answer);
         }
 
         var first = await Task.WhenAny(changes).ConfigureAwait(false);
         await watching.CancelAsync().ConfigureAwait(false);
         await first.ConfigureAwait(false);
+        return first;
     }
 
     private async Task StartAsync(DaemonSettings settings)
@@ -229,28 +270,127 @@ internal sealed class Supervisor
         };
     }
 
-    private async Task TryStartAsync(DaemonSettings settings)
+    /// <summary>
+    /// Starts Litestream with all databases whose destinations let it. Each start can find one that does not, so Litestream is
+    /// started again at once.
+    /// </summary>
+    private async Task TryStartAsync()
+    {
+        _isOutdated = false;
+        while (true)
+        {
+            var settings = _settings.Without(_heldOut.All.ContainsKey);
+            if (settings.Plan.Databases.IsEmpty)
+            {
+                Status = _status with { State = DaemonState.Idle, NextStartAt = null, DownSince = null };
+                return;
+            }
+
+            try
+            {
+                await StartAsync(settings).ConfigureAwait(false);
+                _heldOut.Started();
+                return;
+            }
+            catch (DestinationRefusedException ex) when (settings.DatabasePaths.Contains(ex.Refusal.DatabasePath))
+            {
+                HoldOut(ex.Refusal.DatabasePath, ex.Refusal.Cause);
+            }
+            catch (OperationCanceledException)
+            {
+                // The request to stop follows.
+                return;
+            }
+            catch (Exception ex)
+            {
+                // Any error may be temporary, so replication is not given up.
+                RecordFailure(RestartReason.FailedStart, ex.Message, TimeSpan.Zero);
+                if (settings.ReleaseLine == ReleaseLine.V05)
+                {
+                    // One destination that does not answer at all keeps Litestream from starting, and it does not say which.
+                    _heldOut.Suspect(settings.Plan.Databases.Where(database => database.Replicas[0].Type != "file").Select(database => database.Path));
+                    StopAsking();
+                }
+
+                return;
+            }
+        }
+    }
+
+    /// <summary>Asks the destination of a database at a time.</summary>
+    private async Task<DestinationAnswer> AskAsync(string path, DateTimeOffset at, DaemonSettings settings, CancellationToken cancellationToken)
     {
         try
         {
-            await StartAsync(settings).ConfigureAwait(false);
+            var due = at - _time.GetUtcNow();
+            if (due > TimeSpan.Zero)
+            {
+                await Task.Delay(due, _time, cancellationToken).ConfigureAwait(false);
+            }
+
+            var database = settings.Plan.Databases.First(database => database.Path == path);
+            return new DestinationAnswer(path, await DestinationCheck.AskAsync(settings, database, _time, cancellationToken).ConfigureAwait(false));
         }
-        catch (OperationCanceledException)
+        catch (Exception ex) when (ex is not OperationCanceledException)
         {
-            // The request to stop follows.
+            // Not to have been able to ask must not disturb the Litestream that runs.
+            return new DestinationAnswer(path, ex.Message);
         }
-        catch (Exception ex)
+    }
+
+    /// <summary>Ends the question to a destination; it, or another one, is asked at the next wait.</summary>
+    private void StopAsking()
+    {
+        _asking?.Ending.Cancel();
+        _asking = null;
+    }
+
+    private async Task HandleAnswerAsync(DestinationAnswer answer)
+    {
+        if (answer.Refusal is { } refusal)
         {
-            // Any error may be temporary, so replication is not given up.
-            RecordFailure(RestartReason.FailedStart, ex.Message, TimeSpan.Zero);
+            if (HoldOut(answer.Path, refusal))
+            {
+                // It was a suspect, and so Litestream has not started since.
+                await TryStartAsync().ConfigureAwait(false);
+                return;
+            }
         }
+        else
+        {
+            _isOutdated |= _heldOut.Answered(answer.Path);
+            Status = _status with { HeldOut = _heldOut.All };
+            if (_heldOut.Next?.At <= _time.GetUtcNow())
+            {
+                // The next one may answer too; both are taken in with one restart.
+                return;
+            }
+        }
+
+        if (_isOutdated && _status.State is DaemonState.Running or DaemonState.Idle)
+        {
+            await RestartAsync(_settings.ShutdownTimeout, RestartReason.Destination, "A destination that refused has answered.").ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Holds a database out.</summary>
+    /// <returns>Whether it was not held out before.</returns>
+    private bool HoldOut(string path, string cause)
+    {
+        var reason = _log.Redact(cause);
+        var isNew = _heldOut.Refused(path, reason);
+        var status = isNew
+            ? _status.With(new Restart(_time.GetUtcNow(), RestartReason.Destination, $"Litestream runs without {path}, because its destination refused: {reason}"))
+            : _status;
+        Status = status with { HeldOut = _heldOut.All };
+        return isNew;
     }
 
     /// <summary>
     /// Stops for good. If Litestream is down, or crashes while it is being stopped, it is started once more, since the changes
     /// since its last sync are not replicated yet.
     /// </summary>
-    private async Task<string?> StopAsync(DaemonSettings settings, TimeSpan timeout)
+    private async Task<string?> EndForGoodAsync(TimeSpan timeout)
     {
         var started = _time.GetTimestamp();
         var lost = _status.DownSince is { } down ? $"What was written since {down:u}" : "What was written last";
@@ -264,7 +404,7 @@ internal sealed class Supervisor
             }
         }
 
-        await TryStartAsync(settings).ConfigureAwait(false);
+        await TryStartAsync().ConfigureAwait(false);
         if (_process is null)
         {
             return $"Litestream was down and could not be started again. {lost} is not replicated. {_status.LastFailure}".TrimEnd();
@@ -335,9 +475,15 @@ internal sealed class Supervisor
     /// <summary>A request to the supervising task.</summary>
     /// <param name="Settings">The settings to start with after the stop; null if it is a stop for good.</param>
     /// <param name="Timeout">How long the stop may take.</param>
-    private sealed record Request(DaemonSettings? Settings, TimeSpan Timeout)
+    /// <param name="Reason">Why it is restarted.</param>
+    /// <param name="Message">Why it is restarted, in a sentence.</param>
+    private sealed record Request(DaemonSettings? Settings, TimeSpan Timeout, RestartReason Reason = default, string Message = "")
     {
         /// <summary>What went wrong during the stop; null if nothing did.</summary>
         public TaskCompletionSource<string?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
+    /// <summary>What a destination answered.</summary>
+    /// <param name="Path">The file of its database.</param>
+    /// <param name="Refusal">Why it cannot be used; null if it can.</param>
+    private sealed record DestinationAnswer(string Path, string? Refusal);
 }

@@ -104,16 +104,30 @@ internal sealed class ControlSocket : IDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public async Task<SyncedDatabase> SyncAsync(string databasePath, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/sync", UriKind.Relative));
-        request.Content = new StringContent(
-            JsonSerializer.Serialize(new SyncRequest(databasePath), ControlSocketJson.Default.SyncRequest));
+        using var request = Post("/sync", databasePath);
         return await ReadAsync(request, ControlSocketJson.Default.SyncedDatabase, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Has Litestream replicate what is left of a database and close it; it opens it again when it is started again.
+    /// </summary>
+    /// <param name="databasePath">The database's file, absolute; nothing happens if Litestream does not know it.</param>
+    /// <param name="cancellationToken">Ends the wait; Litestream continues.</param>
+    public async Task UnregisterAsync(string databasePath, CancellationToken cancellationToken)
+    {
+        using var request = Post("/unregister", databasePath);
+        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Whether an exception means that Litestream does not answer as expected, or not in time.</summary>
     public static bool IsUnavailable(Exception error) => error is HttpRequestException or JsonException or OperationCanceledException;
 
     public void Dispose() => _http.Dispose();
+
+    private static HttpRequestMessage Post(string url, string databasePath) => new(HttpMethod.Post, new Uri(url, UriKind.Relative))
+    {
+        Content = new StringContent(JsonSerializer.Serialize(new DatabaseRequest(databasePath), ControlSocketJson.Default.DatabaseRequest)),
+    };
 
     private async Task<T> GetAsync<T>(
         string url, JsonTypeInfo<T> type, CancellationToken cancellationToken)
@@ -137,7 +151,7 @@ internal sealed class ControlSocket : IDisposable
         {
             var response = await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
             Interlocked.Increment(ref _answerCount);
-            return response.EnsureSuccessStatusCode();
+            return response.IsSuccessStatusCode ? response : throw await ErrorOfAsync(response, cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectDisposedException ex)
         {
@@ -145,7 +159,30 @@ internal sealed class ControlSocket : IDisposable
             throw new HttpRequestException("Litestream has ended", ex);
         }
     }
+
+    /// <summary>An error whose message is Litestream's, and whose status code shows that Litestream has answered.</summary>
+    private static async Task<HttpRequestException> ErrorOfAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        using (response)
+        {
+            string? error = null;
+            try
+            {
+                var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+                error = (await JsonSerializer.DeserializeAsync(body, ControlSocketJson.Default.ErrorAnswer, cancellationToken).ConfigureAwait(false))?.Error;
+            }
+            catch (JsonException)
+            {
+                // The status code says enough.
+            }
+
+            return new HttpRequestException(error ?? $"Litestream answered {(int)response.StatusCode}", null, response.StatusCode);
+        }
+    }
 }
+
+/// <param name="Error">What went wrong, in Litestream's words.</param>
+internal sealed record ErrorAnswer([property: JsonPropertyName("error")] string? Error);
 
 /// <summary>One database in the answer of <c>GET /list</c>.</summary>
 /// <param name="Path">Its file, absolute.</param>
@@ -184,9 +221,11 @@ internal sealed record SyncActivityList([property: JsonPropertyName("databases")
 internal sealed record SyncedDatabase(
     [property: JsonPropertyName("txid")] ulong Txid, [property: JsonPropertyName("replicated_txid")] ulong ReplicatedTxid);
 
-internal sealed record SyncRequest([property: JsonPropertyName("path")] string Path);
+/// <summary>The body of a request about one database.</summary>
+internal sealed record DatabaseRequest([property: JsonPropertyName("path")] string Path);
 
-[JsonSerializable(typeof(SyncRequest))]
+[JsonSerializable(typeof(ErrorAnswer))]
+[JsonSerializable(typeof(DatabaseRequest))]
 [JsonSerializable(typeof(DatabaseList))]
 [JsonSerializable(typeof(SyncActivityList))]
 [JsonSerializable(typeof(SyncedDatabase))]

@@ -22,7 +22,7 @@ internal static class LitestreamConfiguration
             document["addr"] = metrics.ToString();
         }
 
-        document["logging"] = new JsonObject { ["level"] = "info", ["type"] = "json", ["stderr"] = true };
+        document["logging"] = Logging();
         if (releaseLine == ReleaseLine.V05)
         {
             document["socket"] = new JsonObject { ["enabled"] = true, ["path"] = socketPath, ["permissions"] = 0b110_000_000 };
@@ -35,6 +35,18 @@ internal static class LitestreamConfiguration
         document["dbs"] = new JsonArray([.. plan.Databases.Select(database => (JsonNode)Database(database, releaseLine))]);
         return document;
     }
+
+    /// <summary>
+    /// The content of litestream.yml for a child process that works on one database beside the Litestream that replicates: with
+    /// neither a control socket nor an address for metrics, which belong to that one.
+    /// </summary>
+    /// <param name="database">The database.</param>
+    /// <param name="releaseLine">The release line that will read it.</param>
+    public static string ForOne(DatabasePlan database, ReleaseLine releaseLine) => Yaml.Write(new JsonObject
+    {
+        ["logging"] = Logging(),
+        ["dbs"] = new JsonArray(Database(database, releaseLine)),
+    });
 
     /// <summary>The content of litestream.yml for display: only some of the databases, and without secrets.</summary>
     /// <param name="document">What <see cref="Create"/> made.</param>
@@ -60,6 +72,8 @@ internal static class LitestreamConfiguration
     /// </summary>
     public static string ReplicaName(ReplicaPlan replica, int index) =>
         replica.Settings["name"]?.GetValue<string>() ?? $"replica-{index}";
+
+    private static JsonObject Logging() => new() { ["level"] = "info", ["type"] = "json", ["stderr"] = true };
 
     private static JsonObject Database(DatabasePlan database, ReleaseLine releaseLine)
     {

@@ -36,6 +36,9 @@ internal sealed class LitestreamLog(TimeProvider time)
         set => _redactor = value;
     }
 
+    /// <summary>Removes secrets from text that is not a line of the log.</summary>
+    public string Redact(string text) => _redactor.Redact(text);
+
     /// <summary>The lines kept, oldest first.</summary>
     public IReadOnlyList<LogEntry> Entries
     {

@@ -16,7 +16,22 @@ namespace Datasette.Litestream.Litestream;
 internal sealed record LogEntry(
     DateTimeOffset Time, string Level, string Message, string? Database, string Details, long? UploadedBytes = null)
 {
+    /// <summary>The level of a snapshot, whose line does not name it.</summary>
+    private const int SnapshotLevel = 9;
+
     private readonly LogMeaning _meaning = LogMessage.MeaningOf(Message);
+
+    /// <summary>The level at the replica that a line about compaction is about.</summary>
+    public int CompactionLevel { get; init; } = SnapshotLevel;
+
+    /// <inheritdoc cref="LogMeaning.CompactionFailed"/>
+    public bool IsCompactionError => IsError && _meaning == LogMeaning.CompactionFailed;
+
+    /// <inheritdoc cref="LogMeaning.Compacted"/>
+    public bool IsCompacted => _meaning == LogMeaning.Compacted;
+
+    /// <inheritdoc cref="LogMeaning.UploadFailed"/>
+    public bool IsUploadError => IsError && _meaning == LogMeaning.UploadFailed;
 
     public bool IsError => Level == "ERROR";
 
@@ -61,6 +76,7 @@ internal sealed record LogEntry(
         var time = now;
         string? level = null;
         long bytes = 0;
+        var compactionLevel = SnapshotLevel;
         var message = "";
         string? database = null;
         var details = new List<string>();
@@ -76,6 +92,9 @@ internal sealed record LogEntry(
                 // slog's level comes first; lines about compaction also have a numeric attribute of that name.
                 case "level" when level is null:
                     level = value;
+                    break;
+                case "level" when attribute.Value.ValueKind == JsonValueKind.Number && attribute.Value.TryGetInt32(out compactionLevel):
+                    details.Add($"level={value}");
                     break;
                 case "msg":
                     message = value;
@@ -103,6 +122,9 @@ internal sealed record LogEntry(
             message,
             database,
             string.Join(' ', details),
-            LogMessage.MeaningOf(message) == LogMeaning.Uploaded ? bytes : null);
+            LogMessage.MeaningOf(message) == LogMeaning.Uploaded ? bytes : null)
+        {
+            CompactionLevel = compactionLevel,
+        };
     }
 }

@@ -17,6 +17,15 @@ internal enum LogMeaning
     /// <summary>Litestream could not sync the database; it reports the health of the replica separately.</summary>
     SyncFailed,
 
+    /// <summary>Litestream could not upload to the replica.</summary>
+    UploadFailed,
+
+    /// <summary>Litestream could not merge the files of one level at the replica.</summary>
+    CompactionFailed,
+
+    /// <summary>Litestream has merged the files of one level at the replica.</summary>
+    Compacted,
+
     /// <summary>Litestream ends as requested; an error, if any, is logged before or after this line.</summary>
     ShutDown,
 }
@@ -37,6 +46,10 @@ internal sealed record LogMessage(string Start, LogMeaning Meaning, string[] See
         new("wal segment written", LogMeaning.Uploaded, ["0.3.13"]),
         new("sync error", LogMeaning.SyncFailed, ["0.3.13", "0.5.17"]),
         new("disk full while staging ltx file", LogMeaning.SyncFailed, ["0.5.17"]),
+        new("monitor error", LogMeaning.UploadFailed, ["0.3.13", "0.5.17"]),
+        new("compaction failed", LogMeaning.CompactionFailed, ["0.5.17"]),
+        new("compaction complete", LogMeaning.Compacted, ["0.5.17"]),
+        new("snapshot complete", LogMeaning.Compacted, ["0.5.17"]),
         new("litestream shut down", LogMeaning.ShutDown, ["0.3.13", "0.5.17"]),
     ];
 

@@ -23,7 +23,7 @@ internal sealed class LogStatistics
         }
 
         var known = _databases.GetValueOrDefault(name);
-        if (entry.UploadedBytes is not null || entry.IsError)
+        if (entry.UploadedBytes is not null || entry.IsError || (entry.IsCompacted && known is { FailedCompactions.IsEmpty: false }))
         {
             return new LogStatistics(_databases.SetItem(name, (known ?? DatabaseLogStatistics.Nothing).With(entry)));
         }
@@ -56,8 +56,24 @@ internal sealed record DatabaseLogStatistics(long UploadedBytes, int Errors, Log
     /// <summary>The number of sync errors that are over according to the log of 0.3; for 0.5, the control socket tells.</summary>
     public int ResolvedSyncErrors { get; init; }
 
+    /// <summary>
+    /// The last failed compaction of each level that has not succeeded since. A level that is not compacted any more lets its
+    /// files pile up, and the level above it has none of the changes.
+    /// </summary>
+    public ImmutableSortedDictionary<int, LogEntry> FailedCompactions { get; init; } = ImmutableSortedDictionary<int, LogEntry>.Empty;
+
     public DatabaseLogStatistics With(LogEntry entry)
     {
+        if (entry.IsCompacted)
+        {
+            return this with { FailedCompactions = FailedCompactions.Remove(entry.CompactionLevel) };
+        }
+
+        if (entry.IsCompactionError)
+        {
+            return this with { Errors = Errors + 1, FailedCompactions = FailedCompactions.SetItem(entry.CompactionLevel, entry) };
+        }
+
         if (entry.UploadedBytes is { } bytes)
         {
             // Litestream 0.3 does not log that a sync error is over, but an upload shows that it has synced.

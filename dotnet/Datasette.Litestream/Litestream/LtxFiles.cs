@@ -1,4 +1,5 @@
 using System.Globalization;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Litestream;
 
@@ -22,13 +23,12 @@ internal static class LtxFiles
         var bytes = 0L;
         for (var txid = upTo; txid > after; txid--)
         {
-            var file = new FileInfo(Path.Combine(folder, NameOf(txid)));
-            if (!file.Exists || file.LastWriteTimeUtc < since)
+            if (FileStatus.Look(Path.Combine(folder, NameOf(txid))).Status is not { } file || file.ModifiedAt < since)
             {
                 break;
             }
 
-            bytes += file.Length;
+            bytes += file.Size;
         }
 
         return bytes;

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Locking;
 
@@ -8,15 +9,25 @@ namespace Datasette.Litestream.Locking;
 /// The lock on one database file, which only one process can hold: two Litestreams would destroy the backup. It is an exclusive
 /// lock of the operating system on a file in Litestream's own folder beside the database. So containers that share a volume see
 /// it too, and it is released when its process ends for any reason.
+/// <para>
+/// A file with several names (hard links) has such a folder beside each. So the locks of its other names in the same folder must
+/// be free too, and a lock for the inode is taken in the system's temporary folder, for names in other folders. Neither sees
+/// another container's name in another folder. No lock can be taken on the file itself: .NET would have to open and close it,
+/// which drops SQLite's own locks; and on some systems and network file systems flock(2) on it would block SQLite.
+/// </para>
 /// </summary>
 internal sealed class DatabaseLock : IDisposable
 {
+    private const string LockName = "datasette-litestream.lock", RecordName = "datasette-litestream.json";
+
     private readonly FileLock _lock;
+    private readonly FileLock? _inodeLock;
     private bool _hasWritten;
 
-    private DatabaseLock(FileLock taken, string recordPath, LockRecord? previous)
+    private DatabaseLock(FileLock taken, FileLock? inodeLock, string recordPath, LockRecord? previous)
     {
         _lock = taken;
+        _inodeLock = inodeLock;
         RecordPath = recordPath;
         Previous = previous;
     }
@@ -36,12 +47,12 @@ internal sealed class DatabaseLock : IDisposable
     {
         var parent = Path.GetDirectoryName(path)!;
         var folder = LitestreamFolder.Of(path);
-        var recordPath = Path.Combine(folder, "datasette-litestream.json");
+        var recordPath = Path.Combine(folder, RecordName);
         FileLock? taken;
         try
         {
             Directory.CreateDirectory(folder, File.GetUnixFileMode(parent));
-            taken = FileLock.TryTake(Path.Combine(folder, "datasette-litestream.lock"));
+            taken = FileLock.TryTake(Path.Combine(folder, LockName));
         }
         catch (Exception ex) when (ex is UnauthorizedAccessException or IOException)
         {
@@ -59,13 +70,24 @@ internal sealed class DatabaseLock : IDisposable
 
         if (taken is null)
         {
-            var holder = LockRecord.Read(recordPath)?.Holder;
-            throw new ReplicationException(
-                $"{name}: another Datasette{(holder is null ? "" : $" (process {holder.ProcessId})")} replicates {path} already, and two "
-                + "would destroy the backup. Stop that one first, or take the plugin's settings out of this one.");
+            throw Taken(name, path, recordPath);
         }
 
-        return new DatabaseLock(taken, recordPath, LockRecord.Read(recordPath));
+        FileLock? inodeLock = null;
+        if (FileStatus.Look(path).Status is { Links: > 1 } status)
+        {
+            try
+            {
+                inodeLock = TakeInode(name, path, status);
+            }
+            catch (ReplicationException)
+            {
+                taken.Dispose();
+                throw;
+            }
+        }
+
+        return new DatabaseLock(taken, inodeLock, recordPath, LockRecord.Read(recordPath));
     }
 
     /// <summary>Records the holder.</summary>
@@ -98,5 +120,43 @@ internal sealed class DatabaseLock : IDisposable
     }
 
     /// <summary>Releases the lock, and leaves the record for the next holder.</summary>
-    public void Dispose() => _lock.Dispose();
+    public void Dispose()
+    {
+        _inodeLock?.Dispose();
+        _lock.Dispose();
+    }
+
+    /// <summary>Takes the lock on a file that has other names; null if the temporary folder is not writable.</summary>
+    private static FileLock? TakeInode(string name, string path, FileStatus status)
+    {
+        var lockPath = Path.Combine(Path.GetTempPath(), $"datasette-litestream-{status.Device:x}-{status.Inode:x}.lock");
+        try
+        {
+            foreach (var other in Directory.EnumerateFiles(Path.GetDirectoryName(path)!))
+            {
+                var folder = LitestreamFolder.Of(other);
+                if (other != path && FileStatus.Look(other, followLinks: false).Status?.IsSameFile(status) == true && Directory.Exists(folder))
+                {
+                    // It is enough that it is free: who comes later by that name finds the lock of this one taken.
+                    using var free = FileLock.TryTake(Path.Combine(folder, LockName)) ?? throw Taken(name, other, Path.Combine(folder, RecordName));
+                }
+            }
+
+            return FileLock.TryTake(lockPath) ?? throw Taken(name, path, recordPath: null);
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or Win32Exception)
+        {
+            // The lock on this name holds, and the other names are warned of.
+            return null;
+        }
+    }
+
+    private static ReplicationException Taken(string name, string path, string? recordPath)
+    {
+        var holder = recordPath is null ? null : LockRecord.Read(recordPath)?.Holder;
+        return new ReplicationException(
+            $"{name}: another Datasette{(holder is null ? "" : $" (process {holder.ProcessId})")} replicates {path} already"
+            + $"{(recordPath is null ? " by another of its names" : "")}, and two would destroy the backup. "
+            + "Stop that one first, or take the plugin's settings out of this one.");
+    }
 }

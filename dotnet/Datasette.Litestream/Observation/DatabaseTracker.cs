@@ -1,6 +1,7 @@
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Observation;
 
@@ -20,12 +21,17 @@ internal sealed class DatabaseTracker
     /// </summary>
     private static readonly TimeSpan FileClockTick = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>How long Litestream may take after its start before its silence is told.</summary>
+    private static readonly TimeSpan OpeningTime = TimeSpan.FromSeconds(10);
+
     /// <summary>The minimum and the maximum delay before a request that got no answer is repeated.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(2), MaxRetryDelay = TimeSpan.FromSeconds(16);
 
+    private readonly WalProgress _walProgress = new();
     private readonly Backoff _retryDelay = new(MinRetryDelay, MaxRetryDelay);
     private readonly TimeSpan _maxLag;
     private readonly TimeSpan _askInterval;
+    private readonly bool _hasUniqueFileName;
     private DatabaseObservation? _last;
     private DatabaseObservation? _lastRecorded;
     private TimeSpan? _maxLagSinceSample;
@@ -37,19 +43,31 @@ internal sealed class DatabaseTracker
     private SyncAnswer? _pending;
     private SyncAnswer? _confirmed;
     private LogEntry? _syncError;
+    private Failure? _syncFailure;
+    private Failure? _uploadFailure;
     private long _uploadedBytes;
+    private DateTimeOffset? _run;
+    private bool _hasUploaded;
+    private FileStatus? _replicatedFile;
+    private FileStatus? _folder;
+    private DateTimeOffset _runSeenAt;
+    private DateTimeOffset _withdrawnAt = DateTimeOffset.MinValue;
 
     /// <param name="plan">The database.</param>
     /// <param name="start">When replication started.</param>
-    public DatabaseTracker(DatabasePlan plan, DateTimeOffset start)
+    /// <param name="hasUniqueFileName">Whether no other replicated file has the same name: Litestream 0.5 logs only that
+    /// name, so otherwise its errors cannot be attributed.</param>
+    public DatabaseTracker(DatabasePlan plan, DateTimeOffset start, bool hasUniqueFileName = true)
     {
         Plan = plan;
+        _hasUniqueFileName = hasUniqueFileName;
         _replicatedUntil = start;
         _askInterval = plan.MonitorInterval ?? TimeSpan.Zero;
         _maxLag = plan.Replicas.Select(replica => replica.SyncInterval * 3 ?? MinBehind).Append(MinBehind).Max() + _askInterval;
     }
 
-    public DatabasePlan Plan { get; }
+    /// <summary>The database; its path changes when a symbolic link is pointed elsewhere.</summary>
+    public DatabasePlan Plan { get; set; }
 
     public History History { get; } = new();
 
@@ -63,12 +81,12 @@ internal sealed class DatabaseTracker
     /// </summary>
     public bool NeedsSync(DateTimeOffset now, DatabaseFiles files, DatabaseLogStatistics statistics)
     {
-        if (now < _retryAt && _retryAt - now <= MaxRetryDelay)
+        if ((now < _retryAt && _retryAt - now <= MaxRetryDelay) || !IsReplicatedFile(files.Database))
         {
             return false;
         }
 
-        if (_answer is not { } answer || HasUnresolvedSyncError(statistics) || (answer.Txid == 0 && files.DatabaseBytes is not null))
+        if (_answer is not { } answer || HasUnresolvedSyncError(statistics) || (answer.Txid == 0 && files.Database is not null))
         {
             return true;
         }
@@ -90,70 +108,77 @@ internal sealed class DatabaseTracker
         && statistics.Errors == last.SyncErrors
         && !NeedsSync(now, files, statistics);
 
-    /// <summary>Derives the state from what was sampled.</summary>
-    /// <param name="now">The time of the sample.</param>
-    /// <param name="isRunning">Whether Litestream is running.</param>
-    /// <param name="hasSocket">Whether it has a control socket.</param>
-    /// <param name="listed">Its list entry for this database; null if there is none.</param>
-    /// <param name="activity">What it is doing with this database; null if it does not report that.</param>
-    /// <param name="answer">Its answer to a sync request since the last sample; null if there is none.</param>
-    /// <param name="files">The database's files.</param>
-    /// <param name="statistics">The figures from its log.</param>
-    public DatabaseObservation Observe(
-        DateTimeOffset now,
-        bool isRunning,
-        bool hasSocket,
-        ListedDatabase? listed,
-        SyncActivity? activity,
-        SyncAnswer? answer,
-        DatabaseFiles files,
-        DatabaseLogStatistics statistics)
+    /// <summary>Derives the state from what was seen.</summary>
+    public DatabaseObservation Observe(in DatabaseLook look)
     {
-        _replicaSyncAt = listed?.LastSyncAt ?? _replicaSyncAt;
-        if (answer is not null)
+        var (now, files, statistics) = (look.At, look.Files, look.Statistics);
+        BeginRun(look);
+        _replicaSyncAt = look.Listed?.LastSyncAt ?? _replicaSyncAt;
+        var fault = FindFault(look);
+        if (fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused) })
+        {
+            Withdraw(now);
+        }
+
+        if (look.Answer is { } answer && answer.AskedAt > _withdrawnAt)
         {
             Apply(answer);
         }
 
-        var isSafe = UpdateReplicatedUntil(now, files, statistics);
-        var lag = !hasSocket ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
-        _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
-        var logged = statistics.LastError is { IsSyncError: false } last && !(_replicaSyncAt > last.Time || statistics.LastUploadAt > last.Time) ? last : null;
+        if (look.WalPosition is { } position && _walProgress.Advance(now, files, position) is { } progress && progress.AskedAt > _withdrawnAt)
+        {
+            Confirm(progress);
+        }
 
-        // A successful sync after the error shows that the error is over.
-        var reported = activity is { Error.Length: > 0 } && !(_answer?.AskedAt > activity.StartedAt) ? activity.Error : null;
-        var reason = !isRunning ? StateReason.LitestreamDown
-            : _syncError is not null ? StateReason.SyncFailed
-            : logged is not null ? StateReason.ErrorLogged
-            : reported is not null ? StateReason.SyncFailed
-            : !hasSocket ? StateReason.NotKnownToBeBehind
-            : lag > _maxLag && _confirmed is not null ? StateReason.WaitingTooLong
-            : listed is null ? StateReason.NoAnswer
-            : listed.Status != "replicating" ? StateReason.ReplicationStopped
-            : _confirmed is null ? StateReason.FirstCopy
-            : isSafe ? StateReason.AllReplicated
-            : StateReason.OnTheWay;
+        var isSafe = UpdateReplicatedUntil(now, files, statistics) && fault is null;
+
+        // No figure is made up: without a control socket and without metrics, no lag is known.
+        var lag = !look.HasSocket && look.WalPosition is null ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
+        _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
+        var (reason, error) = fault is { } known ? (known.Reason, known.Error) : Conclude(look, isSafe, lag);
+        // What a renewal brought to the replica is promised only after it was seen to be whole.
+        var replicatedUntil = _confirmed is null || look.Renewal is not null ? (DateTimeOffset?)null : _replicatedUntil;
         var state = StateOf(reason);
         var since = _last?.State == state ? _last.Since : now;
         return _last = new DatabaseObservation(
             Plan,
             state,
             since,
-            (_syncError ?? logged)?.ToString() ?? reported,
+            error,
             reason,
             new Evidence(
-                files.DatabaseBytes is null ? null : files.ChangedAt,
+                files.Database is null ? null : files.ChangedAt,
                 _answer?.AskedAt,
-                _answer is { Txid: > 0 } known ? known.Txid : null,
+                _answer is { Txid: > 0 } asked ? asked.Txid : null,
                 ReplicaTxid,
-                _confirmed is null ? null : _replicatedUntil,
+                replicatedUntil,
                 lag,
-                activity),
-            LastSyncAt(isSafe),
+                look.Activity),
+            replicatedUntil,
             files.DatabaseBytes,
             files.WalBytes,
             _uploadedBytes + statistics.UploadedBytes,
             statistics.Errors);
+    }
+
+    /// <summary>The state of a database about which nothing can be concluded, so that the others still are.</summary>
+    /// <param name="now">The time of the look.</param>
+    /// <param name="error">Why.</param>
+    public DatabaseObservation Fail(DateTimeOffset now, string error)
+    {
+        Withdraw(now);
+        return _last = new DatabaseObservation(
+            Plan,
+            StateOf(StateReason.NoAnswer),
+            _last?.Reason == StateReason.NoAnswer ? _last.Since : now,
+            error,
+            StateReason.NoAnswer,
+            new Evidence(null, null, null, ReplicaTxid, null, now - _replicatedUntil),
+            null,
+            null,
+            null,
+            _uploadedBytes,
+            _last?.SyncErrors ?? 0);
     }
 
     /// <summary>Adds the last observation to the history.</summary>
@@ -176,13 +201,149 @@ internal sealed class DatabaseTracker
         _maxLagSinceSample = null;
     }
 
+    /// <summary>Forgets what was known of the last run of Litestream, which opens the file anew.</summary>
+    private void BeginRun(in DatabaseLook look)
+    {
+        if (look.Run is null || look.Run == _run)
+        {
+            return;
+        }
+
+        _run = look.Run;
+        _hasUploaded = false;
+        (_syncFailure, _uploadFailure) = (null, null);
+        (_replicatedFile, _folder) = (look.Files.Database, look.Folder);
+        _runSeenAt = look.At;
+    }
+
+    /// <summary>What is wrong with the file itself, whatever Litestream says; null if nothing is.</summary>
+    private (StateReason Reason, string? Error)? FindFault(in DatabaseLook look)
+    {
+        if (look.HeldOut is { } heldOut)
+        {
+            return (StateReason.DestinationRefused, heldOut.Reason);
+        }
+
+        if (look.Files.Error is { } error)
+        {
+            return (StateReason.FileUnreadable, error);
+        }
+
+        if (look.Files.Database is not { } file)
+        {
+            return (StateReason.FileMissing, null);
+        }
+
+        if (look.Renewal is { RenewedAt: null } renewal)
+        {
+            return (StateReason.ReplicatedAnew, renewal.Error);
+        }
+
+        // A file that appears after Litestream's start is opened by Litestream then.
+        _replicatedFile ??= file;
+        return !IsReplicatedFile(file) ? (StateReason.FileReplaced, null)
+            : _folder is { } folder && look.Folder?.IsSameFile(folder) != true ? (StateReason.FolderRemoved, null)
+            : null;
+    }
+
+    private bool IsReplicatedFile(FileStatus? file) => file is { } served && _replicatedFile?.IsSameFile(served) != false;
+
+    /// <summary>The reason for the state, from what Litestream says, and its error; the gravest first.</summary>
+    private (StateReason Reason, string? Error) Conclude(in DatabaseLook look, bool isSafe, TimeSpan? lag)
+    {
+        if (look.Renewal is { } renewal)
+        {
+            return (StateReason.ReplicatedAnew, renewal.Error);
+        }
+
+        if (look.Run is null)
+        {
+            return (look.IsStarting ? StateReason.Starting : StateReason.LitestreamDown, null);
+        }
+
+        if (_syncError is not null)
+        {
+            return (StateReason.SyncFailed, _syncError.ToString());
+        }
+
+        if (_syncFailure is { } sync && look.At - sync.Since >= MinBehind)
+        {
+            return (StateReason.SyncFailed, sync.Error);
+        }
+
+        // A successful sync after the error shows that the error is over.
+        if (look.Activity is { Error.Length: > 0 } activity && !(_answer?.AskedAt > activity.StartedAt))
+        {
+            return (StateReason.SyncFailed, activity.Error);
+        }
+
+        var logged = _hasUniqueFileName && look.Statistics.LastError is { IsSyncError: false } last
+            && !(_replicaSyncAt > last.Time || look.Statistics.LastUploadAt > last.Time) ? last : null;
+        if (logged is not null)
+        {
+            return (logged.IsUploadError && look.HasSocket ? StateReason.UploadFailed : StateReason.ErrorLogged, logged.ToString());
+        }
+
+        if (_uploadFailure is { } upload && look.At - upload.Since >= MinBehind)
+        {
+            return (StateReason.UploadFailed, upload.Error);
+        }
+
+        if (lag > _maxLag && _confirmed is not null)
+        {
+            return (StateReason.WaitingTooLong, null);
+        }
+
+        if (!look.HasSocket)
+        {
+            return (StateReason.NotKnownToBeBehind, null);
+        }
+
+        if (look.Listed is null)
+        {
+            return (_confirmed is null && look.At - _runSeenAt < OpeningTime ? StateReason.Starting : StateReason.NoAnswer, null);
+        }
+
+        if (look.Listed.Status != "replicating")
+        {
+            return (StateReason.ReplicationStopped, null);
+        }
+
+        if (look.Statistics.FailedCompactions is { IsEmpty: false } failed)
+        {
+            return (StateReason.CompactionFailed, failed.First().Value.ToString());
+        }
+
+        return (_confirmed is null ? _answer is null && look.At - _runSeenAt < OpeningTime ? StateReason.Starting : StateReason.FirstCopy : isSafe ? StateReason.AllReplicated : StateReason.OnTheWay, null);
+    }
+
+    /// <summary>Takes back all that was confirmed: it was about another file or another replica.</summary>
+    private void Withdraw(DateTimeOffset now)
+    {
+        _withdrawnAt = now;
+        (_answer, _pending, _confirmed) = (null, null, null);
+        _retryAt = DateTimeOffset.MinValue;
+    }
+
     private void Apply(SyncAnswer answer)
     {
+        if (answer.Error is { } error)
+        {
+            _syncFailure = new Failure(_syncFailure?.Since ?? answer.AskedAt, error);
+            return;
+        }
+
         _answer = answer;
+        _syncFailure = null;
         _retryAt = DateTimeOffset.MinValue;
         _retryDelay.Reset();
         _uploadedBytes += answer.UploadedBytes;
         ReplicaTxid = answer.ReplicatedTxid > 0 ? answer.ReplicatedTxid : ReplicaTxid;
+
+        // Litestream forgets the position after a failed upload, which is a surer sign than its log: it logs an error at most
+        // every 30 s.
+        _hasUploaded |= answer.ReplicatedTxid > 0;
+        _uploadFailure = answer is { Txid: > 0, ReplicatedTxid: 0 } && _hasUploaded ? _uploadFailure ?? new Failure(answer.AskedAt, null) : null;
         if (_pending is { } pending && answer.Confirms(pending))
         {
             Confirm(pending);
@@ -213,8 +374,11 @@ internal sealed class DatabaseTracker
     {
         // The clock may have been set back.
         _replicatedUntil = _replicatedUntil > now ? now : _replicatedUntil;
-        _syncError = HasUnresolvedSyncError(statistics) ? _syncError ?? statistics.LastSyncError : null;
-        if (_syncError is { } error)
+        var unresolved = HasUnresolvedSyncError(statistics) ? _syncError ?? statistics.LastSyncError : null;
+
+        // An error of another database of that file name is a reason to ask again, but none to call this one failing.
+        _syncError = _hasUniqueFileName ? unresolved : null;
+        if (unresolved is { } error)
         {
             // Litestream still reports that the replica has everything it has synced, but it has not synced everything.
             _replicatedUntil = error.Time < _replicatedUntil ? error.Time : _replicatedUntil;
@@ -232,23 +396,18 @@ internal sealed class DatabaseTracker
 
     private bool HasUnresolvedSyncError(DatabaseLogStatistics statistics) => statistics.SyncErrors > Math.Max(statistics.ResolvedSyncErrors, _answer?.SyncErrors ?? 0);
 
-    /// <summary>
-    /// When the replica was last known to have every change. While it has, Litestream keeps reporting successful syncs.
-    /// </summary>
-    private DateTimeOffset? LastSyncAt(bool isSafe) =>
-        _confirmed is not { } confirmed ? null
-        : !isSafe ? _replicatedUntil
-        : _replicaSyncAt > confirmed.AskedAt ? _replicaSyncAt
-        : confirmed.AskedAt;
-
     private static DatabaseState StateOf(StateReason reason) => reason switch
     {
         StateReason.AllReplicated or StateReason.OnTheWay => DatabaseState.Replicating,
         StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
-        StateReason.FirstCopy => DatabaseState.Starting,
+        StateReason.Starting or StateReason.FirstCopy => DatabaseState.Starting,
         StateReason.WaitingTooLong => DatabaseState.Behind,
         StateReason.LitestreamDown or StateReason.ReplicationStopped => DatabaseState.Stopped,
         StateReason.NoAnswer => DatabaseState.Unknown,
         _ => DatabaseState.Failing,
     };
+
+    /// <param name="Since">When it was first seen.</param>
+    /// <param name="Error">Litestream's words; null if it has not said anything.</param>
+    private sealed record Failure(DateTimeOffset Since, string? Error);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
@@ -31,6 +32,12 @@ internal sealed record ReplicationSnapshot(
     LogStatistics LogStatistics,
     Redactor Redactor)
 {
+    /// <summary>The databases that Litestream runs without, because their destinations refused, by their files' paths.</summary>
+    public ImmutableDictionary<string, HeldOutDatabase> HeldOut => Daemon?.HeldOut ?? ImmutableDictionary<string, HeldOutDatabase>.Empty;
+
+    /// <summary>The databases that are being replicated anew after a fault, by name.</summary>
+    public ImmutableDictionary<string, Renewal> Renewals { get; init; } = ImmutableDictionary<string, Renewal>.Empty;
+
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);
 }

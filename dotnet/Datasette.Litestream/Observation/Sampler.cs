@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Observation;
 
@@ -28,6 +30,7 @@ internal sealed class Sampler : IDisposable
 
     private readonly Func<ReplicationSnapshot> _read;
     private readonly TimeProvider _time;
+    private readonly Action<ReplicationSnapshot, ObservedDatabases>? _onSample;
     private readonly DatabaseTracker[] _trackers;
     private readonly Dictionary<string, DatabaseTracker> _trackersByName;
     private readonly CancellationTokenSource _stopping = new();
@@ -41,19 +44,25 @@ internal sealed class Sampler : IDisposable
     private Dictionary<string, SyncActivity> _activities = [];
     private ControlSocket? _listedBy;
     private DateTimeOffset _listedAt;
+    private readonly MetricsReader? _metrics;
 
     /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
-    public Sampler(Func<ReplicationSnapshot> read, TimeProvider time)
+    /// <param name="onSample">Called on the sampling task after each sample that succeeded, with the state of replication at its
+    /// start.</param>
+    public Sampler(Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null)
     {
         _read = read;
+        _onSample = onSample;
         var replication = read();
         _time = time;
         var now = time.GetUtcNow();
-        _trackers = [.. replication.Plan.Databases.Select(plan => new DatabaseTracker(plan, now))];
+        var fileNames = replication.Plan.Databases.CountBy(plan => Path.GetFileName(plan.Path)).ToDictionary(StringComparer.Ordinal);
+        _trackers = [.. replication.Plan.Databases.Select(plan => new DatabaseTracker(plan, now, fileNames[Path.GetFileName(plan.Path)] == 1))];
         _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
         _syncs = new Task<SyncAnswer?>?[_trackers.Length];
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
+        _metrics = replication is { Plan.Metrics: { } address, Binary.Version.ReleaseLine: ReleaseLine.V03 } ? new MetricsReader(address.Url) : null;
         _latest = new ObservedDatabases(now, []);
         _ = Task.Run(RunAsync);
     }
@@ -76,6 +85,7 @@ internal sealed class Sampler : IDisposable
     {
         _stopping.Cancel();
         _firstSample.TrySetResult();
+        _metrics?.Dispose();
     }
 
     private async Task RunAsync()
@@ -119,9 +129,14 @@ internal sealed class Sampler : IDisposable
     {
         using var deadline = new CancellationTokenSource(AnswerTimeout, _time);
         var replication = _read();
-        var isRunning = replication.Daemon?.State == DaemonState.Running;
+        var run = replication.Daemon is { State: DaemonState.Running } running ? running.StartedAt : null;
         var socket = replication.Daemon?.Socket;
-        var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.Path));
+        for (var i = 0; i < _trackers.Length; i++)
+        {
+            _trackers[i].Plan = replication.Plan.Databases[i];
+        }
+
+        var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.ServedPath, tracker.Plan.Path));
         var statistics = Array.ConvertAll(_trackers, tracker => replication.LogStatistics.Of(tracker.Plan.Path));
         var isIdle = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsUpToDate(now, files[i], statistics[i]));
         if (!isIdle || socket != _listedBy || now - _listedAt >= IdleInterval)
@@ -137,22 +152,52 @@ internal sealed class Sampler : IDisposable
             await SyncAsync(socket, now, files, statistics, deadline.Token).ConfigureAwait(false);
         }
 
+        var positions = run is null || _metrics is null ? null : await ReadPositionsAsync(_metrics).ConfigureAwait(false);
         var hasSocket = socket is not null || replication.Binary.Version.ReleaseLine == ReleaseLine.V05;
         var databases = new DatabaseObservation[_trackers.Length];
         for (var i = 0; i < databases.Length; i++)
         {
-            databases[i] = _trackers[i].Observe(
-                now,
-                isRunning,
-                hasSocket,
-                _listed.GetValueOrDefault(_trackers[i].Plan.Path),
-                _activities.GetValueOrDefault(_trackers[i].Plan.Path),
-                TakeAnswer(i, now),
-                files[i],
-                statistics[i]);
+            var path = _trackers[i].Plan.Path;
+            var look = new DatabaseLook(
+                now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), TakeAnswer(i, now), files[i], statistics[i])
+            {
+                WalPosition = positions?.GetValueOrDefault(path),
+                Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
+                HeldOut = replication.HeldOut.GetValueOrDefault(path),
+                Renewal = replication.Renewals.GetValueOrDefault(_trackers[i].Plan.Name),
+
+                // A first start is no fault.
+                IsStarting = replication.Daemon is { State: DaemonState.Starting, Restarts.Count: 0 },
+            };
+            try
+            {
+                databases[i] = _trackers[i].Observe(look);
+            }
+            catch (Exception ex)
+            {
+                // A fault of one database must not keep the others from being looked at.
+                databases[i] = _trackers[i].Fail(now, ex.Message);
+            }
         }
 
         _latest = new ObservedDatabases(now, databases);
+        if (!_stopping.IsCancellationRequested)
+        {
+            _onSample?.Invoke(replication, _latest);
+        }
+    }
+
+    /// <summary>How far Litestream 0.3 has come with each database, by path; null if it does not answer.</summary>
+    private static async Task<ImmutableDictionary<string, WalPosition>?> ReadPositionsAsync(MetricsReader metrics)
+    {
+        try
+        {
+            return WalPosition.Parse(await metrics.ReadAsync().ConfigureAwait(false));
+        }
+        catch (Exception ex) when (ex is HttpRequestException or OperationCanceledException or ObjectDisposedException)
+        {
+            return null;
+        }
     }
 
     private void Record(DateTimeOffset now)
@@ -194,18 +239,19 @@ internal sealed class Sampler : IDisposable
 
     private SyncAnswer? TakeAnswer(int index, DateTimeOffset now)
     {
-        if (_syncs[index] is not { IsCompletedSuccessfully: true } sync)
+        if (_syncs[index] is not { IsCompleted: true } sync)
         {
             return null;
         }
 
         _syncs[index] = null;
-        if (sync.Result is null)
+        var answer = sync.IsCompletedSuccessfully ? sync.Result : null;
+        if (answer is null or { Error: not null })
         {
             _trackers[index].BackOff(now);
         }
 
-        return sync.Result;
+        return answer;
     }
 
     private async Task<SyncAnswer?> AskAsync(
@@ -217,6 +263,10 @@ internal sealed class Sampler : IDisposable
             var synced = await socket.SyncAsync(path, _stopping.Token).ConfigureAwait(false);
             var uploaded = LtxFiles.Measure(path, tracker.ReplicaTxid ?? 0, synced.ReplicatedTxid, _litestreamStartedAt);
             return new SyncAnswer(now, files, statistics.SyncErrors, synced.Txid, synced.ReplicatedTxid, uploaded);
+        }
+        catch (HttpRequestException ex) when (ex.StatusCode is not null)
+        {
+            return new SyncAnswer(now, files, statistics.SyncErrors, 0, 0, 0, ex.Message);
         }
         catch (Exception ex) when (ControlSocket.IsUnavailable(ex))
         {

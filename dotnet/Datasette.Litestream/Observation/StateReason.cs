@@ -12,6 +12,9 @@ internal enum StateReason
     /// <summary>Litestream 0.3 has no control socket, and nothing indicates that the replica is behind.</summary>
     NotKnownToBeBehind,
 
+    /// <summary>Litestream was just started, and has not reported yet what it has replicated.</summary>
+    Starting,
+
     /// <summary>The database is being copied to the replica for the first time.</summary>
     FirstCopy,
 

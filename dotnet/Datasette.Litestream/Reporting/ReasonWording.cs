@@ -11,6 +11,7 @@ internal static class ReasonWording
         StateReason.AllReplicated => "everything is at the replica",
         StateReason.OnTheWay => "changes are on their way",
         StateReason.NotKnownToBeBehind => "Litestream 0.3 does not tell what is at the replica",
+        StateReason.Starting => "Litestream was just started",
         StateReason.FirstCopy => "the first copy is under way",
         StateReason.NotCheckedYet => "the backup has not been checked yet",
         StateReason.WaitingTooLong => "changes wait for longer than usual",
@@ -40,6 +41,7 @@ internal static class ReasonWording
         StateReason.AllReplicated => "Litestream synced the database after its last change, and everything that it synced is at the replica.",
         StateReason.OnTheWay => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at the replica yet, which is normal for a few seconds.",
         StateReason.NotKnownToBeBehind => "Litestream 0.3 cannot report what it has replicated. Its log contains no error.",
+        StateReason.Starting => "Litestream was just started, and has not reported yet what it has replicated.",
         StateReason.FirstCopy =>
             $"The database is being copied to the replica for the first time, and nothing of it is safe yet. {Progress(evidence, now)}",
         StateReason.NotCheckedYet => "Everything is replicated, but whether it can be restored has not been checked since the start.",

@@ -22,13 +22,14 @@ internal sealed class StatusReporter : IDisposable
 
     /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
-    public StatusReporter(Func<ReplicationSnapshot> read, TimeProvider time)
+    /// <param name="onSample">See <see cref="Sampler"/>.</param>
+    public StatusReporter(Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null)
     {
         _read = read;
         var plan = read().Plan;
         _time = time;
         _start = time.GetUtcNow();
-        _sampler = new Sampler(read, time);
+        _sampler = new Sampler(read, time, onSample);
         _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
     }
 

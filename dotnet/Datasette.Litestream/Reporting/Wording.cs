@@ -22,6 +22,15 @@ internal static class Wording
         _ => false,
     };
 
+    /// <summary>
+    /// Whether everything written is safe. Of Litestream 0.3 no more can be known than that it has logged no error.
+    /// </summary>
+    public static bool IsSafe(DatabaseObservation database) =>
+        database.State == DatabaseState.Replicating || database.Reason == StateReason.NotKnownToBeBehind;
+
+    /// <summary>Whether there are databases, and everything written to them is safe.</summary>
+    public static bool IsSafe(ObservedDatabases observed) => observed.Databases.Count > 0 && observed.Databases.All(IsSafe);
+
     /// <summary>The first line of the page.</summary>
     public static Sentence Summarize(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now)
     {

@@ -137,8 +137,35 @@ public sealed class DatabaseSettingSpecs
     }
 
     [TestMethod]
-    public void A_file_that_is_attached_twice_is_an_error() =>
-        Plans.From(
-            """{"all-replicate": "file:///x/$DB_NAME"}""", "{}", Plans.Attached("roads"), Plans.Attached("parks") with { Path = "/srv/data/roads.db" })
-            .AssertProblems($"{Key}: roads and parks are one file, /srv/data/roads.db, and Litestream replicates a file once; attach it once");
+    [DataRow("/srv/a#b.db", "The path /srv/a#b.db contains #, and there SQLite, which takes it for a URL, opens another file. Rename the file or its folder.")]
+    [DataRow("/srv/a?b/c.db", "The path /srv/a?b/c.db contains ?, and there SQLite, which takes it for a URL, opens another file. Rename the file or its folder.")]
+    [DataRow("/srv/a%41.db", "The path /srv/a%41.db contains %41, and there SQLite, which takes it for a URL, opens another file. Rename the file or its folder.")]
+    [DataRow("/srv/\uFFFD.db", "The path /srv/\uFFFD.db is not UTF-8, and Litestream cannot be given it. Rename the file or its folder.")]
+    public void A_file_whose_name_opens_another_file_is_not_replicated_and_others_are(string path, string sentence)
+    {
+        var plan = Plans.From("""{"all-replicate": "file:///x/$DB_NAME"}""", "{}", Plans.Attached("roads"), Plans.Attached("parks") with { Path = path }).Sound;
+
+        Assert.AreEqual("roads", plan.Databases.Single().Name);
+        Assert.AreEqual(new UnreplicableDatabase("parks", path, UnreplicableReason.NameNotSupported, sentence), plan.Unreplicable.Single());
+    }
+
+    [TestMethod]
+    public void The_name_of_a_link_matters_too()
+    {
+        var parks = Plans.Attached("parks") with { ServedPath = "/srv/a#b.db" };
+        Assert.AreEqual(UnreplicableReason.NameNotSupported, Plans.From("""{"all-replicate": "file:///x/$DB_NAME"}""", "{}", parks).Sound.Unreplicable.Single().Reason);
+    }
+
+    [TestMethod]
+    public void A_name_may_be_as_long_as_Litestream_s_folder_beside_it_allows()
+    {
+        Assert.IsNull(UnsupportedName.Find($"/srv/{new string('x', 243)}"));
+        Assert.IsNotNull(UnsupportedName.Find($"/srv/{new string('x', 244)}"));
+    }
+
+    [TestMethod]
+    [DataRow("/srv/a b%c.db")]
+    [DataRow("/srv/100%.db")]
+    [DataRow("/srv/-a'\"\n&:\\*$é😀.db")]
+    public void Nothing_else_in_a_name_matters(string path) => Assert.IsNull(UnsupportedName.Find(path));
 }

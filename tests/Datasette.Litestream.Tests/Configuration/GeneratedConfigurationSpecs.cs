@@ -45,12 +45,28 @@ public sealed class GeneratedConfigurationSpecs
                     written++;
                     var releaseLine = version.ReleaseLine!.Value;
                     AssertReadsBack(LitestreamConfiguration.Create(fit.Plan, releaseLine, "/run/litestream.sock"), fit.Yaml(releaseLine));
+                    AssertIsOneOf(fit.Plan, releaseLine);
                 }
             }
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(Count).WithReplay(Seed));
 
         Assert.IsGreaterThan(Count / 5, refused, "too few configurations have problems");
         Assert.IsGreaterThan(Count / 5, written, "too few configurations have none");
+    }
+
+    /// <summary>The configuration for one database alone has what the whole one has for it, and nothing of the running Litestream's.</summary>
+    private static void AssertIsOneOf(ReplicationPlan plan, ReleaseLine releaseLine)
+    {
+        var whole = LitestreamConfiguration.Create(plan, releaseLine, "/run/litestream.sock");
+        for (var i = 0; i < plan.Databases.Length; i++)
+        {
+            var expected = new JsonObject
+            {
+                ["logging"] = whole["logging"]!.DeepClone(),
+                ["dbs"] = new JsonArray(whole["dbs"]![i]!.DeepClone()),
+            };
+            Assert.AreEqual(Yaml.Write(expected), LitestreamConfiguration.ForOne(plan.Databases[i], releaseLine));
+        }
     }
 
     private static void AssertNoSecret(IEnumerable<string> messages)
@@ -163,7 +179,7 @@ public sealed class GeneratedConfigurationSpecs
             from path in Text
             from isMutable in Gen.Frequency((9, Gen.Constant(true)), (1, Gen.Constant(false)))
             from isFile in Gen.Frequency((9, Gen.Constant(true)), (1, Gen.Constant(false)))
-            select new AttachedDatabase(name, isFile ? $"/srv/data/{Uri.EscapeDataString(name)}/{path}" : null, isMutable);
+            select new AttachedDatabase(name, isFile ? $"/srv/data/{Uri.EscapeDataString(name).Replace('%', '_')}/{Uri.EscapeDataString(path).Replace('%', '_')}" : null, isMutable);
 
         public static readonly Gen<string> Configuration =
             from settings in Gen.Frequency((9, Settings), (1, Wrong))

@@ -45,6 +45,12 @@ internal static class Plans
         }.ToJson(),
         databases: Attached(database));
 
+    /// <summary>A plan that replicates files to the folder <c>replica</c> beside each.</summary>
+    /// <param name="paths">The files, absolute.</param>
+    public static ReplicationPlan OfFiles(params string[] paths) => From(
+        """{"all-replicate": "file://$DB_DIRECTORY/replica/$DB_NAME"}""",
+        databases: [.. paths.Select(path => new AttachedDatabase(Path.GetFileNameWithoutExtension(path), path, IsMutable: true))]).Plan;
+
     public static Planned Of(DatasetteConfiguration configuration)
     {
         var problems = new List<Problem>();
@@ -52,7 +58,7 @@ internal static class Plans
         return new Planned(plan, problems);
     }
 
-    public static AttachedDatabase Attached(string name) => new(name, $"/srv/data/{Uri.EscapeDataString(name)}.db", IsMutable: true);
+    public static AttachedDatabase Attached(string name) => new(name, $"/srv/data/{Uri.EscapeDataString(name).Replace('%', '_')}.db", IsMutable: true);
 
     public static AttachedDatabase Immutable(string name) => Attached(name) with { IsMutable = false };
 

@@ -68,9 +68,11 @@ public sealed partial class SettingsDocumentationSpecs
     {
         SettingKind.Text => "text",
         SettingKind.Secret => "secret",
+        SettingKind.SecretUrl => "secret URL",
         SettingKind.Url => "URL",
         SettingKind.Choice => string.Join(" or ", setting.Choices.Select(choice => $"`{choice}`")),
         SettingKind.Duration when setting.Max is { } max => $"duration, {GoDuration.Format(max)} at most",
+        SettingKind.Duration when setting.MinDuration is { } min => $"duration, {GoDuration.Format(min)} at least",
         SettingKind.Duration => "duration",
         SettingKind.Count when setting.Min > 0 => $"number, at least {setting.Min}",
         SettingKind.Count => "number",

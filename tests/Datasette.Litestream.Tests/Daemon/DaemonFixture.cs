@@ -1,6 +1,7 @@
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Tests.Configuration;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Daemon;
@@ -45,18 +46,16 @@ internal sealed class DaemonFixture : IDisposable
         return variables;
     }
 
-    /// <summary>FakeLitestream with options.</summary>
-    public DaemonSettings Settings(string words = "", string version = "0.5.17") => new(
+    /// <summary>FakeLitestream with options, for <c>a.db</c> or for other databases of the folder.</summary>
+    public DaemonSettings Settings(string words = "", string version = "0.5.17", params string[] databases) => new(
         new LitestreamBinary(FakeLitestream, LitestreamVersion.Parse(version)!, "test"),
-        $"socket:\n  enabled: true\n  path: \"{Folder["control"]}\"\ndbs:\n- path: \"{Database}\"\n",
+        Plans.OfFiles([.. (databases.Length == 0 ? ["a.db"] : databases).Select(name => Folder[name])]) with { ShutdownTimeout = ShutdownTimeout },
         Folder["control"],
-        [Database],
         Variables($"version={version} starts={Folder["starts"]} {words}"),
-        OpeningTime: TimeSpan.Zero,
-        ShutdownTimeout);
+        OpeningTime: TimeSpan.Zero);
 
     /// <summary>A shell script in place of FakeLitestream 0.3.13, for tests with hundreds of fast starts.</summary>
-    public DaemonSettings Script(string script) => Settings(version: "0.3.13") with
+    public DaemonSettings Script(string script, params string[] databases) => Settings(version: "0.3.13", databases: databases) with
     {
         Binary = new LitestreamBinary(
             Folder.WriteScript("script", $"echo $$ >> {Folder["starts"]}\nready() {{ echo '{{\"msg\":\"initialized db\",\"path\":\"{Database}\"}}'; }}\n{script}"),
@@ -82,8 +81,18 @@ internal sealed class DaemonFixture : IDisposable
     public async Task<Supervisor> RunAsync(DaemonSettings settings)
     {
         var supervisor = Supervise(settings);
-        await supervisor.FirstStart.InTimeAsync();
+        await IsRunningAsync(supervisor);
         return supervisor;
+    }
+
+    /// <summary>Waits until Litestream runs.</summary>
+    public static Task IsRunningAsync(Supervisor supervisor) => Eventually.HoldsAsync(() => supervisor.Status.State == DaemonState.Running);
+
+    /// <summary>Waits until the first start has failed, and returns why.</summary>
+    public async Task<string> FailsToStartAsync(Supervisor supervisor)
+    {
+        await FailsAsync(supervisor, failures: 0);
+        return supervisor.Status.LastFailure!;
     }
 
     /// <summary>
@@ -110,7 +119,7 @@ internal sealed class DaemonFixture : IDisposable
     public async Task PassToNextStartAsync(Supervisor supervisor)
     {
         Clock.Advance(supervisor.Status.NextStartAt!.Value - Clock.Now);
-        await Eventually.HoldsAsync(() => supervisor.Status.State == DaemonState.Running);
+        await IsRunningAsync(supervisor);
     }
 
     public void Dispose()

@@ -19,7 +19,7 @@ public sealed class RestartSpecs
         await fixture.PassToNextStartAsync(supervisor);
         Assert.IsNull(supervisor.Status.DownSince);
         var refused = fixture.Clock.Now;
-        await supervisor.RestartAsync(fixture.Settings("fail-from=3 log=refused")).InTimeAsync();
+        await supervisor.RestartAsync(fixture.Settings("fail-from=3 log=refused"), RestartReason.Credentials, "There were new credentials.").InTimeAsync();
         var restarts = supervisor.Status.Restarts;
         CollectionAssert.AreEqual(
             new[] { (RestartReason.FailedStart, refused), (RestartReason.Credentials, refused), (RestartReason.Crash, crashed) },
@@ -37,7 +37,7 @@ public sealed class RestartSpecs
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("ignore-sigterm"));
         var first = fixture.Started.Single();
-        var restarted = supervisor.RestartAsync(fixture.Settings("ignore-sigterm"));
+        var restarted = supervisor.RestartAsync(fixture.Settings("ignore-sigterm"), RestartReason.Credentials, "There were new credentials.");
         await fixture.Clock.IsAwaitedAsync(DaemonFixture.ShutdownTimeout);
         fixture.Clock.Advance(DaemonFixture.ShutdownTimeout - TimeSpan.FromMilliseconds(1));
         Assert.IsTrue(ProcessIdentity.Of(first) is { IsRunning: true });

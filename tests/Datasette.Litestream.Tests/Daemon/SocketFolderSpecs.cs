@@ -106,9 +106,7 @@ public sealed class SocketFolderSpecs
 
         using var temporary = new TemporaryFolder();
         var left = Leave(temporary);
-        Assert.AreEqual(LibC.geteuid(), FileOwner.Of(left));
         Assert.AreEqual(0, chown(left, 65534, 65534));
-        Assert.AreEqual(65534u, FileOwner.Of(left));
         SocketFolder.RemoveLeftover(left);
         Assert.IsTrue(Directory.Exists(left));
     }

@@ -1,5 +1,4 @@
 using Datasette.Litestream.Daemon;
-using Datasette.Litestream.Errors;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Daemon;
@@ -28,11 +27,11 @@ public sealed class StartSpecs
         var config = fixture.Folder["config"];
         var told = 0;
         var supervisor = fixture.Supervise(fixture.Settings($"config={config}", version), id => told = id);
-        await supervisor.FirstStart.InTimeAsync();
+        await DaemonFixture.IsRunningAsync(supervisor);
         Assert.AreEqual(
             new DaemonStatus(DaemonState.Running, fixture.Started.Single(), fixture.Clock.Now), supervisor.Status with { Socket = null });
         Assert.AreEqual(fixture.Started.Single(), told);
-        Assert.AreEqual(fixture.Settings().Configuration, File.ReadAllText(config));
+        Assert.AreEqual(fixture.Settings(version: version).Configuration, File.ReadAllText(config));
         Assert.AreEqual(version == "0.5.17", supervisor.Status.Socket is not null);
         await Eventually.HoldsAsync(() => fixture.Log.Entries.Any(entry => entry is { Message: "initialized db" } && entry.Database == fixture.Database));
     }
@@ -46,10 +45,8 @@ public sealed class StartSpecs
         await Eventually.HoldsAsync(() =>
         {
             fixture.Clock.Advance(TimeSpan.FromMilliseconds(20));
-            return supervisor.FirstStart.IsCompleted;
+            return supervisor.Status.State == DaemonState.Running;
         });
-        await supervisor.FirstStart;
-        Assert.AreEqual(DaemonState.Running, supervisor.Status.State);
         Assert.IsEmpty(fixture.Log.Entries);
     }
 
@@ -57,11 +54,11 @@ public sealed class StartSpecs
     public async Task One_that_is_ready_for_one_database_only_is_not_ready()
     {
         using var fixture = new DaemonFixture();
-        var supervisor = fixture.Supervise(fixture.Script("ready; exec sleep 1000") with { DatabasePaths = [fixture.Database, fixture.Folder["b.db"]] });
+        var supervisor = fixture.Supervise(fixture.Script("ready; exec sleep 1000", "a.db", "b.db"));
         await Eventually.HoldsAsync(() => fixture.Log.Entries.Count == 1);
         await fixture.Clock.PassAsync(seconds: 60);
-        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        StringAssert.StartsWith(error.Message, "Litestream was not ready within 60 s of its start.");
+        var error = await fixture.FailsToStartAsync(supervisor);
+        StringAssert.StartsWith(error, "Litestream was not ready within 60 s of its start.");
     }
 
     [TestMethod]
@@ -71,10 +68,23 @@ public sealed class StartSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = fixture.Supervise(fixture.Settings("log=no-such-bucket fail", version));
-        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
+        var error = await fixture.FailsToStartAsync(supervisor);
         Assert.AreEqual(
-            "Litestream ended with exit code 1 at its start. The last lines of its log:\n  ERROR no-such-bucket\n  ERROR Error: told to fail", error.Message);
-        Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
+            "Litestream ended with exit code 1 at its start. The last lines of its log:\n  ERROR no-such-bucket\n  ERROR Error: told to fail", error);
+        Assert.AreEqual(DaemonState.Waiting, supervisor.Status.State);
+    }
+
+    [TestMethod]
+    public async Task A_first_start_that_fails_is_tried_again_after_half_a_second()
+    {
+        using var fixture = new DaemonFixture();
+        var begin = fixture.Clock.Now;
+        var supervisor = fixture.Supervise(fixture.Script($"mkdir $0.first 2>&- && exit 3; ready; exec sleep 1000"));
+        Assert.IsInRange(TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(0.6), await fixture.FailsAsync(supervisor, failures: 0));
+        Assert.AreEqual(begin, supervisor.Status.DownSince);
+        await fixture.PassToNextStartAsync(supervisor);
+        Assert.IsNull(supervisor.Status.DownSince);
+        Assert.AreEqual(1, supervisor.Status.Failures);
     }
 
     [TestMethod]
@@ -82,8 +92,8 @@ public sealed class StartSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = fixture.Supervise(fixture.Script("printf 'Error: cut off' >&2; exit 1"));
-        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        StringAssert.EndsWith(error.Message, "\n  ERROR Error: cut off");
+        var error = await fixture.FailsToStartAsync(supervisor);
+        StringAssert.EndsWith(error, "\n  ERROR Error: cut off");
     }
 
     [TestMethod]
@@ -91,8 +101,8 @@ public sealed class StartSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = fixture.Supervise(fixture.Script("seq 1 30; exit 1"));
-        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        StringAssert.EndsWith(error.Message, "The last lines of its log:\n" + string.Join('\n', Enumerable.Range(21, 10).Select(i => $"  INFO {i}")));
+        var error = await fixture.FailsToStartAsync(supervisor);
+        StringAssert.EndsWith(error, "The last lines of its log:\n" + string.Join('\n', Enumerable.Range(21, 10).Select(i => $"  INFO {i}")));
         Assert.HasCount(30, fixture.Log.Entries);
     }
 
@@ -101,8 +111,8 @@ public sealed class StartSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = fixture.Supervise(fixture.Script("exit 127"));
-        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        Assert.AreEqual("Litestream ended with exit code 127 at its start. The last lines of its log:\n  (none)", error.Message);
+        var error = await fixture.FailsToStartAsync(supervisor);
+        Assert.AreEqual("Litestream ended with exit code 127 at its start. The last lines of its log:\n  (none)", error);
     }
 
     [TestMethod]
@@ -112,8 +122,8 @@ public sealed class StartSpecs
         var supervisor = fixture.Supervise(fixture.Settings("never-ready log=thinking"));
         await Eventually.HoldsAsync(() => fixture.Log.Entries.Count == 1);
         await fixture.Clock.PassAsync(seconds: 60);
-        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => supervisor.FirstStart.InTimeAsync());
-        Assert.AreEqual("Litestream was not ready within 60 s of its start. The last lines of its log:\n  ERROR thinking", error.Message);
+        var error = await fixture.FailsToStartAsync(supervisor);
+        Assert.AreEqual("Litestream was not ready within 60 s of its start. The last lines of its log:\n  ERROR thinking", error);
     }
 
     [TestMethod]
@@ -122,8 +132,8 @@ public sealed class StartSpecs
         using var fixture = new DaemonFixture();
         var settings = fixture.Script("");
         File.Delete(settings.Binary.Path);
-        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => fixture.Supervise(settings).FirstStart.InTimeAsync());
-        StringAssert.StartsWith(error.Message, $"Litestream could not be started: {settings.Binary.Path}: No such file");
+        var error = await fixture.FailsToStartAsync(fixture.Supervise(settings));
+        StringAssert.StartsWith(error, $"Litestream could not be started: {settings.Binary.Path}: No such file");
     }
 
     [TestMethod]
@@ -133,7 +143,7 @@ public sealed class StartSpecs
         using var fixture = new DaemonFixture(clock);
         clock.FailsAfter = 0;
         var supervisor = fixture.Supervise(fixture.Script("seq 1 3; head -c 1000000 /dev/zero | tr '\\0' x; echo; ready; exec sleep 1000"));
-        await supervisor.FirstStart.InTimeAsync();
+        await DaemonFixture.IsRunningAsync(supervisor);
         var told = fixture.Log.Entries.Where(entry => entry.Message.Contains(FaultyClock.Message, StringComparison.Ordinal));
         Assert.AreEqual($"ERROR Error: a part of Litestream's log could not be read: {FaultyClock.Message}", told.Single().ToString());
     }
@@ -147,7 +157,7 @@ public sealed class StartSpecs
         Assert.IsTrue(File.Exists(fixture.Folder["control"]));
         var other = fixture.Supervise(fixture.Settings("never-ready"));
         await fixture.Clock.PassAsync(seconds: 60);
-        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => other.FirstStart.InTimeAsync());
-        StringAssert.StartsWith(error.Message, "Litestream was not ready within 60 s of its start.");
+        var error = await fixture.FailsToStartAsync(other);
+        StringAssert.StartsWith(error, "Litestream was not ready within 60 s of its start.");
     }
 }

@@ -126,11 +126,11 @@ public sealed class SupervisionSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings());
-        await supervisor.RestartAsync(fixture.Settings($"config={fixture.Folder["config"]}") with { Configuration = fixture.Settings().Configuration + "# new\n" }).InTimeAsync();
+        await RestartAsync(supervisor, fixture.Settings($"config={fixture.Folder["config"]}", databases: ["a.db", "b.db"]));
         Assert.HasCount(2, fixture.Started);
         Assert.AreEqual(fixture.Started[1], supervisor.Status.ProcessId);
         Assert.AreEqual(0, supervisor.Status.Failures);
-        StringAssert.EndsWith(File.ReadAllText(fixture.Folder["config"]), "# new\n");
+        StringAssert.Contains(File.ReadAllText(fixture.Folder["config"]), fixture.Folder["b.db"]);
     }
 
     [TestMethod]
@@ -138,10 +138,10 @@ public sealed class SupervisionSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings());
-        await supervisor.RestartAsync(fixture.Settings("fail-from=2 log=refused")).InTimeAsync();
+        await RestartAsync(supervisor, fixture.Settings("fail-from=2 log=refused"));
         Assert.AreEqual(DaemonState.Waiting, supervisor.Status.State);
         StringAssert.Contains(supervisor.Status.LastFailure, "refused");
-        await supervisor.RestartAsync(fixture.Settings()).InTimeAsync();
+        await RestartAsync(supervisor, fixture.Settings());
         Assert.AreEqual(DaemonState.Running, supervisor.Status.State, "new settings do not wait for the delay");
     }
 
@@ -167,7 +167,8 @@ public sealed class SupervisionSpecs
         using var fixture = new DaemonFixture();
         var started = 0;
         var supervisor = fixture.Supervise(fixture.Settings(), id => throw new UnauthorizedAccessException($"no {started = id}"));
-        await Assert.ThrowsExactlyAsync<UnauthorizedAccessException>(() => supervisor.FirstStart.InTimeAsync());
+        var error = await fixture.FailsToStartAsync(supervisor);
+        Assert.AreEqual($"no {started}", error);
         Assert.AreNotEqual(0, started);
         Assert.IsNull(ProcessIdentity.Of(started));
     }
@@ -178,7 +179,7 @@ public sealed class SupervisionSpecs
         using var fixture = new DaemonFixture();
         var starts = 0;
         var supervisor = fixture.Supervise(fixture.Script(RunsForEver), _ => _ = ++starts == 2 ? throw new UnauthorizedAccessException("no") : 0);
-        await supervisor.FirstStart.InTimeAsync();
+        await DaemonFixture.IsRunningAsync(supervisor);
         await fixture.KillAsync(supervisor);
         fixture.Clock.Advance(supervisor.Status.NextStartAt!.Value - fixture.Clock.Now);
         await fixture.FailsAsync(supervisor, failures: 1);
@@ -191,7 +192,7 @@ public sealed class SupervisionSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = fixture.Supervise(fixture.Script(RunsForEver), onChanged: (_, _) => throw new IOException("standard error is closed"));
-        await supervisor.FirstStart.InTimeAsync();
+        await DaemonFixture.IsRunningAsync(supervisor);
         await fixture.KillAsync(supervisor);
         Assert.AreEqual("Litestream ended by itself with signal 9.", supervisor.Status.LastFailure);
         await fixture.PassToNextStartAsync(supervisor);
@@ -204,7 +205,7 @@ public sealed class SupervisionSpecs
         using var fixture = new DaemonFixture();
         var clock = new FaultyClock(fixture.Clock);
         var supervisor = fixture.Supervise(fixture.Script(RunsForEver), time: clock);
-        await supervisor.FirstStart.InTimeAsync();
+        await DaemonFixture.IsRunningAsync(supervisor);
         clock.FailsAfter = 0;
         _ = LibC.kill(supervisor.Status.ProcessId!.Value, LibC.SIGKILL);
         AssertIsAbout(0.5, await fixture.FailsAsync(supervisor, failures: 0));
@@ -224,9 +225,9 @@ public sealed class SupervisionSpecs
             var clock = new FaultyClock(fixture.Clock);
             var settings = fixture.Script(RunsForEver);
             var supervisor = fixture.Supervise(settings, time: clock);
-            await supervisor.FirstStart.InTimeAsync();
+            await DaemonFixture.IsRunningAsync(supervisor);
             clock.FailsAfter = looks;
-            await supervisor.RestartAsync(settings).InTimeAsync();
+            await RestartAsync(supervisor, settings);
             if (!clock.HasFailed)
             {
                 clock.FailsAfter = int.MaxValue;
@@ -256,7 +257,7 @@ public sealed class SupervisionSpecs
             using var fixture = new DaemonFixture();
             var clock = new FaultyClock(fixture.Clock);
             var supervisor = fixture.Supervise(fixture.Script("trap 'exit 0' TERM; ready; while :; do sleep 0.01; done"), time: clock);
-            await supervisor.FirstStart.InTimeAsync();
+            await DaemonFixture.IsRunningAsync(supervisor);
 
             // The caller's own call of the clock comes first.
             clock.FailsAfter = looks + 1;
@@ -286,7 +287,7 @@ public sealed class SupervisionSpecs
         using var fixture = new DaemonFixture();
         var clock = new FaultyClock(fixture.Clock);
         var supervisor = fixture.Supervise(fixture.Script(RunsForEver), time: clock);
-        await supervisor.FirstStart.InTimeAsync();
+        await DaemonFixture.IsRunningAsync(supervisor);
         var running = supervisor.Status.ProcessId!.Value;
         clock.IsBroken = true;
         _ = LibC.kill(running, LibC.SIGKILL);
@@ -296,6 +297,9 @@ public sealed class SupervisionSpecs
         clock.IsBroken = false;
         Assert.AreEqual(FaultyClock.Message, await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
     }
+
+    private static Task<string?> RestartAsync(Supervisor supervisor, DaemonSettings settings) =>
+        supervisor.RestartAsync(settings, RestartReason.Credentials, "There were new credentials.").InTimeAsync();
 
     private static void AssertIsAbout(double seconds, TimeSpan delay) =>
         Assert.IsInRange(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(seconds * 1.2), delay);

@@ -64,6 +64,25 @@ public sealed class LockSpecs : IDisposable
     }
 
     [TestMethod]
+    [DataRow("trails.db")]
+    [DataRow("elsewhere/trails.db")]
+    public void Another_name_of_the_file_is_refused_until_the_first_is_given_back(string other)
+    {
+        _ = Directory.CreateDirectory(_folder["elsewhere"]);
+        _ = _folder.Write("parks.db", "");
+        HardLink.Create(Database, _folder[other]);
+        var first = Take();
+        first.Write(RecordOf(Environment.ProcessId).ToJson());
+
+        var error = Assert.ThrowsExactly<ReplicationException>(() => DatabaseLock.Take("trails", _folder[other])).Message;
+
+        var named = other == "trails.db" ? $" (process {Environment.ProcessId}) replicates {Database} already," : $" replicates {_folder[other]} already by another of its names,";
+        Assert.StartsWith($"trails: another Datasette{named} and two would destroy the backup.", error);
+        first.Release();
+        DatabaseLock.Take("trails", _folder[other]).Release();
+    }
+
+    [TestMethod]
     public void Giving_it_back_takes_it_from_a_copy_of_this_process_too()
     {
         // As after a fork, which Python's multiprocessing uses: the same open file.

@@ -1,6 +1,7 @@
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Configuration;
 
 namespace Datasette.Litestream.Tests.Observation;
@@ -16,9 +17,12 @@ public sealed class TrackerSpecs
     private DatabaseTracker _tracker;
     private DateTimeOffset _now = Start, _changedAt = Start.AddDays(-1);
     private DateTimeOffset? _syncedAt;
+    private DateTimeOffset _run = Start;
     private ulong _txid = 1, _replicated;
     private long _uploaded;
     private long? _databaseBytes = 4096;
+    private ulong _inode = 2;
+    private string? _fileError;
     private bool _isRunning = true, _hasSocket = true, _answers = true;
     private string _listedAs = "replicating";
     private int _requested;
@@ -64,7 +68,8 @@ public sealed class TrackerSpecs
     public void A_state_that_Litestream_tells_has_its_reason(string listedAs, object reason)
     {
         _listedAs = listedAs;
-        Assert.AreEqual(reason, Look(at: 2).Reason);
+        Look(at: 2);
+        Assert.AreEqual(reason, Look(at: 12).Reason);
     }
 
     [TestMethod]
@@ -157,7 +162,7 @@ public sealed class TrackerSpecs
         Look(at: 2);
         var asked = new SyncAnswer(Start.AddSeconds(2), Files, 0, 1, 1, 0);
         Change(at: 3);
-        var late = _tracker.Observe(Start.AddSeconds(4), true, true, null, null, asked, Files, Statistics);
+        var late = _tracker.Observe(new DatabaseLook(Start.AddSeconds(4), _run, true, null, null, asked, Files, Statistics));
         Assert.AreEqual(TimeSpan.FromSeconds(2), late.Lag);
         Replicate(at: 5);
         Assert.AreEqual(TimeSpan.Zero, Look(at: 6).Lag);
@@ -216,7 +221,8 @@ public sealed class TrackerSpecs
     public void One_that_Litestream_does_not_list_is_unknown()
     {
         _listedAs = "";
-        Assert.AreEqual(DatabaseState.Unknown, Look(at: 2).State);
+        Assert.AreEqual((DatabaseState.Starting, StateReason.Starting), (Look(at: 2).State, Look(at: 2).Reason));
+        Assert.AreEqual(DatabaseState.Unknown, Look(at: 12).State);
     }
 
     [TestMethod]
@@ -265,7 +271,7 @@ public sealed class TrackerSpecs
         Look(at: 2);
         var asked = new SyncAnswer(Start.AddSeconds(2), Files, Statistics.SyncErrors, 1, 1, 0);
         Log("ERROR", "sync error", at: 3);
-        Assert.AreEqual(DatabaseState.Failing, _tracker.Observe(Start.AddSeconds(4), true, true, null, null, asked, Files, Statistics).State);
+        Assert.AreEqual(DatabaseState.Failing, _tracker.Observe(new DatabaseLook(Start.AddSeconds(4), _run, true, null, null, asked, Files, Statistics)).State);
     }
 
     [TestMethod]
@@ -326,7 +332,7 @@ public sealed class TrackerSpecs
         Look(at: 2);
         Change(at: 3);
         Look(at: 4);
-        var file = DatabaseFiles.Read("/not/there.db");
+        var file = DatabaseFiles.Read("/not/there.db", "/not/there.db");
         Assert.AreEqual(((long?)null, (long?)null), (file.DatabaseBytes, file.WalBytes));
         (_databaseBytes, _changedAt) = (null, file.ChangedAt);
         Assert.AreEqual(TimeSpan.FromSeconds(8), Look(at: 10).Lag);
@@ -389,15 +395,87 @@ public sealed class TrackerSpecs
     }
 
     [TestMethod]
-    public void A_file_that_is_not_there_is_asked_for_once()
+    public void A_file_that_is_not_there_is_missing_and_is_asked_for_when_it_appears()
     {
         (_databaseBytes, _txid) = (null, 0);
-        Assert.AreEqual(DatabaseState.Starting, Look(at: 2).State);
+        Assert.AreEqual(StateReason.FileMissing, Look(at: 2).Reason);
         Assert.IsFalse(NeedsSync);
-        _databaseBytes = 4096;
+        (_databaseBytes, _replicated, _txid) = (4096, 1, 1);
         Assert.IsTrue(NeedsSync);
-        Look(at: 4);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 4).Reason);
+    }
+
+    [TestMethod]
+    public void Another_file_in_its_place_is_not_safe_whatever_was_replicated_before()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        _inode = 8;
+        var replaced = Look(at: 4);
+        Assert.AreEqual((DatabaseState.Failing, StateReason.FileReplaced), (replaced.State, replaced.Reason));
+        Assert.AreEqual(((DateTimeOffset?)null, (DateTimeOffset?)null, TimeSpan.FromSeconds(2)), (replaced.LastSyncAt, replaced.Evidence.ReplicatedUntil, replaced.Lag));
+
+        // What was asked before is about the other file.
+        var late = new SyncAnswer(Start.AddSeconds(3), Files, 0, 1, 1, 0);
+        Assert.AreEqual(StateReason.FileReplaced, _tracker.Observe(new DatabaseLook(Start.AddSeconds(6), _run, true, null, null, late, Files, Statistics)).Reason);
+
+        // Litestream opens the file anew.
+        _run = Start.AddSeconds(7);
+        Look(at: 8);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 10).Reason);
+    }
+
+    [TestMethod]
+    public void A_file_that_cannot_be_looked_at_is_told_with_the_reason_and_is_as_safe_as_it_was()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        _fileError = "Too many levels of symbolic links";
+        var seen = Look(at: 4);
+        Assert.AreEqual((StateReason.FileUnreadable, _fileError), (seen.Reason, seen.Error));
+        Assert.AreEqual((Start.AddSeconds(2), TimeSpan.FromSeconds(2)), (seen.Evidence.ReplicatedUntil, seen.Lag));
+        _fileError = null;
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 6).Reason);
+    }
+
+    [TestMethod]
+    public void An_upload_that_fails_is_seen_in_what_Litestream_has_forgotten_without_a_line_in_its_log()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        Change(at: 3);
+        _replicated = 0;
+        Assert.AreEqual(StateReason.OnTheWay, Look(at: 4).Reason);
+        Assert.AreEqual(StateReason.UploadFailed, Look(at: 10).Reason);
+        Replicate(at: 11);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 12).Reason);
+    }
+
+    [TestMethod]
+    public void An_error_of_a_file_of_the_same_name_is_asked_about_and_not_believed()
+    {
+        _tracker = new DatabaseTracker(_plan, Start, hasUniqueFileName: false);
+        Replicate(at: 1);
+        Look(at: 2);
+        Log("ERROR", "sync error", at: 3);
+        Log("ERROR", "monitor error", at: 3);
         Assert.IsTrue(NeedsSync);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 4).Reason);
+    }
+
+    [TestMethod]
+    public void A_compaction_that_failed_is_an_error_until_one_of_its_level_succeeds()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        Log("ERROR", "compaction failed", at: 3, more: ",\"level\":2,\"error\":\"non-contiguous\"");
+        Replicate(at: 4);
+        Assert.AreEqual((StateReason.CompactionFailed, "ERROR compaction failed db=parks.db level=2 error=non-contiguous"), (Look(at: 5).Reason, Look(at: 5).Error));
+        Log("INFO", "compaction complete", at: 6, more: ",\"level\":1");
+        Log("INFO", "snapshot complete", at: 6);
+        Assert.AreEqual(StateReason.CompactionFailed, Look(at: 7).Reason);
+        Log("INFO", "compaction complete", at: 8, more: ",\"level\":2");
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 9).Reason);
     }
 
     [TestMethod]
@@ -428,10 +506,37 @@ public sealed class TrackerSpecs
             Log("ERROR", error, at: 3, _plan.Path);
             Assert.AreEqual(DatabaseState.Failing, Look(at: 4).State);
             Log("INFO", "wal segment written", at: 5, _plan.Path, ",\"sz\":4120");
-            Assert.AreEqual(DatabaseState.Replicating, Look(at: 6).State);
+            Assert.AreEqual(DatabaseState.Unverified, Look(at: 6).State);
         }
 
         Assert.AreEqual(8240, Look(at: 6).UploadedBytes);
+    }
+
+    [TestMethod]
+    public void Metrics_of_a_Litestream_without_a_control_socket_give_a_lag()
+    {
+        (_hasSocket, _listedAs) = (false, "");
+        Assert.AreEqual(TimeSpan.FromSeconds(2), LookWith(at: 2, syncs: 1, replicated: 0).Lag);
+        Assert.AreEqual((StateReason.NotKnownToBeBehind, TimeSpan.Zero), (LookWith(at: 4, syncs: 3, replicated: 32).Reason, LookWith(at: 4, syncs: 3, replicated: 32).Lag));
+        Change(at: 5);
+        Assert.AreEqual(StateReason.WaitingTooLong, LookWith(at: 12, syncs: 9, replicated: 0).Reason);
+
+        DatabaseObservation LookWith(int at, double syncs, double replicated) => _tracker.Observe(
+            new DatabaseLook(Start.AddSeconds(at), _run, false, null, null, null, Files, Statistics)
+            {
+                WalPosition = new WalPosition(syncs, 0, (0, 32), (0, replicated)),
+            });
+    }
+
+    [TestMethod]
+    public void A_fault_of_the_look_itself_is_the_state_of_that_database()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        var failed = _tracker.Fail(Start.AddSeconds(4), "no such thing");
+        Assert.AreEqual((DatabaseState.Unknown, StateReason.NoAnswer, "no such thing", (DateTimeOffset?)null), (failed.State, failed.Reason, failed.Error, failed.LastSyncAt));
+        Look(at: 6);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 8).Reason);
     }
 
     [TestMethod]
@@ -465,7 +570,10 @@ public sealed class TrackerSpecs
 
     private bool NeedsSync => _tracker.NeedsSync(_now, Files, Statistics);
 
-    private DatabaseFiles Files => new(_databaseBytes, 512, _changedAt);
+    private DatabaseFiles Files => new(
+        _databaseBytes is { } bytes && _fileError is null ? new FileStatus(1, _inode, 1, bytes, _changedAt, 0) : null,
+        new FileStatus(1, 3, 1, 512, _changedAt, 0),
+        _fileError);
 
     private DatabaseLogStatistics Statistics => _log.Of(_plan.Path);
 
@@ -492,7 +600,7 @@ public sealed class TrackerSpecs
             _uploaded = 0;
         }
 
-        return _tracker.Observe(_now, _isRunning, _hasSocket, listed, _activity, answer, Files, Statistics);
+        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics));
     }
 
     private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Reporting;
@@ -76,11 +77,28 @@ public sealed class BridgeSpecs : IDisposable
     }
 
     [TestMethod]
-    public void A_Litestream_that_fails_is_quoted_and_nothing_is_left()
+    public async Task A_Litestream_that_fails_is_quoted_and_does_not_end_Datasette()
     {
         _datasette.Words = "fail log=bucket-not-found";
-        StringAssert.EndsWith(_datasette.FailToStart(), "The last lines of its log:\n  ERROR bucket-not-found\n  ERROR Error: told to fail");
+        var (bridge, _) = _datasette.StartAtOnce();
+        await Eventually.HoldsAsync(() => bridge.Snapshot!.Daemon is { Failures: > 0 });
+        var litestream = TestDatasette.Status(bridge)["litestream"]!;
+        StringAssert.EndsWith((string?)litestream["last_failure"], "The last lines of its log:\n  ERROR bucket-not-found\n  ERROR Error: told to fail");
+        bridge.Stop();
         AssertNothingIsLeft();
+    }
+
+    [TestMethod]
+    public async Task A_destination_that_refuses_keeps_only_its_own_database_from_being_replicated()
+    {
+        _datasette.Databases = ["parks", "roads"];
+        _datasette.Words = $"refused={_datasette.Folder.Write("refused", _datasette.Folder["roads.db"])}";
+        var (bridge, _) = _datasette.Start();
+        Assert.AreEqual("refused", bridge.Snapshot!.HeldOut[_datasette.Folder["roads.db"]].Reason);
+        Assert.AreEqual("replicating", (string?)TestDatasette.Status(bridge)["databases"]![0]!["state"]);
+        File.Delete(_datasette.Folder["refused"]);
+        await Eventually.HoldsAsync(() => _datasette.Started.Count == 3 && bridge.Snapshot.Daemon!.State == DaemonState.Running);
+        Assert.IsEmpty(bridge.Snapshot.HeldOut);
     }
 
     [TestMethod]
@@ -150,11 +168,12 @@ public sealed class BridgeSpecs : IDisposable
     public async Task A_Litestream_that_is_not_ready_yet_would_be_found_too()
     {
         _datasette.Words = "never-ready";
-        var starting = Task.Run(_datasette.FailToStart);
+        var (bridge, _) = _datasette.StartAtOnce();
         await Eventually.HoldsAsync(() => _datasette.Started is [var started] && LockRecord.Read(_datasette.RecordPath())?.Litestream?.ProcessId == started);
         _ = LibC.kill(_datasette.Started.Single(), LibC.SIGKILL);
-        StringAssert.StartsWith(await starting, "Litestream ended with signal 9 at its start.");
-        AssertNothingIsLeft();
+        await Eventually.HoldsAsync(() => bridge.Snapshot!.Daemon is { Failures: > 0 });
+        StringAssert.StartsWith(bridge.Snapshot!.Daemon!.LastFailure, "Litestream ended with signal 9 at its start.");
+        _datasette.Processes.Kill();
     }
 
     [TestMethod]
@@ -231,7 +250,7 @@ public sealed class BridgeSpecs : IDisposable
     }
 
     [TestMethod]
-    public void No_secret_is_in_anything_that_leaves_the_process()
+    public async Task No_secret_is_in_anything_that_leaves_the_process()
     {
         _datasette.Settings["all-replicate"] = new System.Text.Json.Nodes.JsonObject
         {
@@ -251,9 +270,11 @@ public sealed class BridgeSpecs : IDisposable
         bridge.Stop();
 
         _datasette.Words += " fail";
-        var message = _datasette.FailToStart();
+        (bridge, _) = _datasette.StartAtOnce();
+        await Eventually.HoldsAsync(() => bridge.Snapshot!.Daemon is { Failures: > 0 });
+        var message = (string?)TestDatasette.Status(bridge)["litestream"]!["last_failure"];
         StringAssert.Contains(message, "***");
-        AssertIsClean(message);
+        AssertIsClean(message!);
     }
 
     [TestMethod]

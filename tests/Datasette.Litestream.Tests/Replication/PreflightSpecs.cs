@@ -60,7 +60,8 @@ public sealed class PreflightSpecs
     }
 
     private static ReplicationPlan Plan(params string[] destinations) => new(
-        [.. destinations.Select(path => new DatabasePlan(path, path, "key", [new ReplicaPlan("key", "file", [], path, path)], [], MonitorInterval: null))],
+        [.. destinations.Select(path => new DatabasePlan(path, path, path, "key", [new ReplicaPlan("key", "file", [], path, path)], [], MonitorInterval: null))],
+        [],
         [],
         null,
         null,

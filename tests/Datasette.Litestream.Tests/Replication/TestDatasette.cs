@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Tests.Daemon;
 using Datasette.Litestream.Tests.Processes;
@@ -51,6 +52,13 @@ internal sealed class TestDatasette : IDisposable
     /// <summary>The request that starts a bridge.</summary>
     public string Request()
     {
+        foreach (var path in Databases.Where(name => !name.StartsWith(':')).Select(name => Folder[$"{name}.db"]).Where(path => !File.Exists(path)))
+        {
+            // Long ago, since a file that has just changed is asked for twice.
+            File.WriteAllText(path, "");
+            File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddDays(-1));
+        }
+
         var environment = DaemonFixture.Variables($"starts={Folder["starts"]} {Words}");
         environment["XDG_RUNTIME_DIR"] = Folder["run"];
         foreach (var (name, value) in Variables)
@@ -67,6 +75,7 @@ internal sealed class TestDatasette : IDisposable
             {
                 ["name"] = name,
                 ["path"] = name.StartsWith(':') ? null : Folder[$"{name}.db"],
+                ["servedPath"] = name.StartsWith(':') ? null : Folder[$"{name}.db"],
                 ["isMutable"] = true,
             })]),
             ["bundledBinary"] = DaemonFixture.FakeLitestream,
@@ -74,8 +83,16 @@ internal sealed class TestDatasette : IDisposable
         }.ToJsonString();
     }
 
-    /// <summary>Starts a bridge, and returns it with its warnings.</summary>
+    /// <summary>Starts a bridge, waits until Litestream runs, and returns the bridge with its warnings.</summary>
     public (Bridge Bridge, string Warnings) Start()
+    {
+        var started = StartAtOnce();
+        Eventually.HoldsAsync(() => started.Bridge.Snapshot!.Daemon is null or { State: DaemonState.Running }).GetAwaiter().GetResult();
+        return started;
+    }
+
+    /// <summary>Starts a bridge, and returns it with its warnings.</summary>
+    public (Bridge Bridge, string Warnings) StartAtOnce()
     {
         var bridge = new Bridge(OperatorLines.Enqueue);
         _bridges.Add(bridge);
@@ -90,6 +107,7 @@ internal sealed class TestDatasette : IDisposable
         var request = StartRequest.Parse(Request(), time);
         var replicator = await Replicator.PrepareAsync(request.Configuration, request.Host, OperatorLines.Enqueue);
         await replicator.StartAsync(_fatal.Enqueue);
+        await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon is null or { State: DaemonState.Running });
         return replicator;
     }
 

@@ -86,7 +86,7 @@ public sealed class StatusSpecs : IDisposable
         Assert.IsFalse(reporting.IsCompleted);
         _clock.Advance(TimeSpan.FromSeconds(0.1));
         var report = await reporting.InTimeAsync();
-        Assert.AreEqual(("running", "unknown"), (report.State, Parks(report).State));
+        Assert.AreEqual(("running", "starting"), (report.State, Parks(report).State));
     }
 
     [TestMethod]

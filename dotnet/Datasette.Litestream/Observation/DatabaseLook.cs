@@ -1,0 +1,40 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Processes;
+
+namespace Datasette.Litestream.Observation;
+
+/// <summary>All that was seen of one database in one look.</summary>
+/// <param name="At">The time of the look.</param>
+/// <param name="Run">When Litestream was started, which identifies its run; null while it is not running.</param>
+/// <param name="HasSocket">Whether that Litestream has a control socket.</param>
+/// <param name="Listed">Its list entry for this database; null if there is none.</param>
+/// <param name="Activity">What it is doing with this database; null if it does not report that.</param>
+/// <param name="Answer">Its answer to a sync request since the last look; null if there is none.</param>
+/// <param name="Files">The database's files.</param>
+/// <param name="Statistics">The figures from Litestream's log.</param>
+internal readonly record struct DatabaseLook(
+    DateTimeOffset At,
+    DateTimeOffset? Run,
+    bool HasSocket,
+    ListedDatabase? Listed,
+    SyncActivity? Activity,
+    SyncAnswer? Answer,
+    DatabaseFiles Files,
+    DatabaseLogStatistics Statistics)
+{
+    /// <summary>How far Litestream 0.3 has come, by its metrics; null with 0.5 and where it serves no metrics.</summary>
+    public WalPosition? WalPosition { get; init; }
+
+    /// <summary>Litestream's folder beside the database, which holds the lock; null if there is none.</summary>
+    public FileStatus? Folder { get; init; }
+
+    /// <summary>Whether Litestream is being started for the first time.</summary>
+    public bool IsStarting { get; init; }
+
+    /// <summary>How far the database is being replicated anew; null if it is not.</summary>
+    public Renewal? Renewal { get; init; }
+
+    /// <summary>Why Litestream runs without the database; null if it does not.</summary>
+    public HeldOutDatabase? HeldOut { get; init; }
+}
