@@ -74,7 +74,10 @@ internal sealed class DatabaseEvents(TimeProvider time)
         var total = observed.Databases.Count;
         return
         [
-            .. Tell(bad, DescribeBad, all => $"{Count(all, total)} are not safe: {Names(all)}. {DescribeBad(all[0].Database, all[0].Told)}"),
+            .. Tell(
+                bad,
+                (database, _) => DescribeBad(database, observed.At),
+                all => $"{Count(all, total)} are not safe: {Names(all)}. {DescribeBad(all[0].Database, observed.At)}"),
             .. Tell(again, DescribeAgain, all => $"{Count(all, total)} are safe again: {Names(all)}."),
             .. first.Count > MaxAtOnce
                 ? [(LogLevel.Info, $"{Count(first, total)} are replicated: {Names(first)}.")]
@@ -122,8 +125,9 @@ internal sealed class DatabaseEvents(TimeProvider time)
         : Wording.IsSafe(database) ? Condition.Well
         : null;
 
-    private static string DescribeBad(DatabaseObservation database, Told told) =>
-        $"The database {database.Plan.Name} is not safe: {Wording.Explain(database.Reason, database.Evidence)}"
+    private static string DescribeBad(DatabaseObservation database, DateTimeOffset now) =>
+        $"The database {database.Plan.Name} is not safe: {Wording.Describe(database, now)}."
+        + (Wording.Remedy(database) is { } remedy ? $" {remedy}" : "")
         + (database.Error is { } error ? $" Litestream says: {error.TrimEnd('.')}." : "");
 
     private static string DescribeAgain(DatabaseObservation database, Told told)

@@ -225,15 +225,15 @@ internal sealed class StatusReporter : IDisposable
         database.WalBytes,
         database.UploadedBytes,
         database.SyncErrors,
-        Report(database, database.Evidence, ErrorCauses.Find(database.Error), redactor, now),
+        Report(database, database.Evidence, redactor, now),
         [.. (database.Warnings ?? []).Select(warning => redactor.Redact(warning))],
         sparklines);
 
-    private static ReasonReport Report(DatabaseObservation database, Evidence evidence, ErrorCause? cause, Redactor redactor, DateTimeOffset now) => new(
+    private static ReasonReport Report(DatabaseObservation database, Evidence evidence, Redactor redactor, DateTimeOffset now) => new(
         Wording.Name(database.Reason),
         redactor.Redact(ReasonWording.Explain(database.Reason, evidence, now)),
-        cause?.Sentence,
-        cause?.Remedy ?? ReasonWording.Remedy(database.Reason),
+        ErrorCauses.Find(database.Error)?.Sentence,
+        Wording.Remedy(database),
         evidence.ChangedAt,
         evidence.AskedAt,
         evidence.TakenTxid,

@@ -36,7 +36,7 @@ public sealed class DatabaseEventsSpecs
         var (level, sentence) = Look(Failing("parks")).Single();
         Assert.AreEqual(LogLevel.Warning, level);
         Assert.AreEqual(
-            $"The database parks is not safe: {Wording.Explain(StateReason.UploadFailed, Failing("parks").Evidence)} Litestream says: ERROR access denied.", sentence);
+            $"The database parks is not safe: {Wording.Describe(Failing("parks"), _clock.Now)}. Litestream says: ERROR access denied.", sentence);
         Pass(58);
         Assert.IsEmpty(Look(Failing("parks")));
         Pass(2);
