@@ -7,6 +7,7 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The status page updates itself in a real browser, is accessible, and works with any name.</summary>
 [TestClass]
+[DoNotParallelize]
 public sealed partial class DashboardSpecs
 {
     private const string Overview = Browser.Overview;
