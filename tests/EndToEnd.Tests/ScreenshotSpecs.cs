@@ -114,16 +114,21 @@ public sealed class ScreenshotSpecs
 
     private static async Task TakeAsync(DatasetteProcess datasette, string state)
     {
+        await using var browser = await Browser.OpenAsync(datasette);
+        var page = browser.Page;
         foreach (var width in new[] { 1280, 360 })
         {
             foreach (var colors in new[] { ColorScheme.Light, ColorScheme.Dark })
             {
-                await using var browser = await Browser.OpenAsync(datasette, new() { ColorScheme = colors, ViewportSize = new() { Width = width, Height = 800 } });
+                await page.SetViewportSizeAsync(width, 800);
+                await page.EmulateMediaAsync(new() { ColorScheme = colors });
+                await page.ReloadAsync();
                 await browser.SaveScreenshotAsync($"{state}-{width}-{colors.ToString().ToLowerInvariant()}");
-                Assert.AreEqual(width, await browser.Page.EvaluateAsync<int>("document.documentElement.scrollWidth"), $"{state} {width}");
+                Assert.AreEqual(width, await page.EvaluateAsync<int>("document.documentElement.scrollWidth"), $"{state} {width}");
                 await browser.AssertAccessibleAsync();
-                browser.AssertClean();
             }
         }
+
+        browser.AssertClean();
     }
 }

@@ -92,7 +92,7 @@ internal static class ReasonWording
         { IsMoving: true } => "Litestream is sending data.",
         { CopiedBytes: > 0 and { } bytes, MovedAt: { } moved } => $"{Wording.Size(bytes)} were copied so far, and nothing more since {Wording.Clock(moved, now)}.",
         { MovedAt: { } moved } => $"Litestream has sent nothing since {Wording.Clock(moved, now)}.",
-        _ => "Litestream sends nothing.",
+        _ => "Whether Litestream sends anything is not known.",
     };
 
     private static string Moment(DateTimeOffset? time, DateTimeOffset now) => time is { } known ? Wording.Clock(known, now) : "the start";

@@ -281,6 +281,9 @@ internal static class Wording
                 case StateReason.FirstCopy or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile or StateReason.NameNotSupported:
                     nothing++;
                     break;
+                case StateReason.NoAnswer or StateReason.Starting:
+                    unknownSince = unknownSince < database.Since ? unknownSince : database.Since;
+                    break;
                 case not StateReason.ReplicatedAnew when database.Lag == TimeSpan.Zero:
                     break;
                 default:

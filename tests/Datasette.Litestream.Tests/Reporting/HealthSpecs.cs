@@ -107,6 +107,12 @@ public sealed class HealthSpecs : IDisposable
         Assert.AreEqual(
             new HealthReport(true, true, "ok: 1 database; not known to be behind; Litestream 0.3 does not tell what is at the replica"),
             Judge(Observations.Database("a", DatabaseState.Unverified, lag: null) with { Reason = StateReason.NotKnownToBeBehind }));
+        Assert.AreEqual(
+            new HealthReport(true, true, "ok: 2 databases; what was written since 11:59:00 UTC may not be safe"),
+            Judge(Observations.Database("a"), Observations.Database("b", DatabaseState.Unknown)));
+        Assert.AreEqual(
+            new HealthReport(true, true, "starting: 1 of 2 databases is not known to be safe yet, because Litestream was just started"),
+            Judge(Observations.Database("a"), Observations.Database("b", DatabaseState.Starting) with { Reason = StateReason.Starting }));
     }
 
     [TestMethod]
