@@ -8,6 +8,7 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The content of a wheel: nothing else must be installed.</summary>
 [TestClass]
+[DoNotParallelize]
 public sealed class WheelSpecs
 {
     [TestMethod]

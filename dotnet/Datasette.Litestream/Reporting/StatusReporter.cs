@@ -23,13 +23,15 @@ internal sealed class StatusReporter : IDisposable
     /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
     /// <param name="onSample">See <see cref="Sampler"/>.</param>
-    public StatusReporter(Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null)
+    /// <param name="tools">See <see cref="Sampler"/>.</param>
+    public StatusReporter(
+        Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null, ObservationTools? tools = null)
     {
         _read = read;
         var plan = read().Plan;
         _time = time;
         _start = time.GetUtcNow();
-        _sampler = new Sampler(read, time, onSample);
+        _sampler = new Sampler(read, time, onSample, tools);
         _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
     }
 
@@ -140,7 +142,7 @@ internal sealed class StatusReporter : IDisposable
     public async Task<string> WriteMetricsAsync()
     {
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
-        var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation).ConfigureAwait(false);
+        var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation, _time.GetUtcNow()).ConfigureAwait(false);
         return _metrics is null ? own : own + await _metrics.WriteAsync().ConfigureAwait(false);
     }
 
@@ -223,27 +225,27 @@ internal sealed class StatusReporter : IDisposable
         database.Evidence.TakenTxid,
         database.Evidence.ReplicatedTxid,
         database.Lag?.TotalSeconds,
-        database.LastSyncAt,
+        database.LastSyncAt?.ToUniversalTime(),
         database.DatabaseBytes,
         database.WalBytes,
         database.UploadedBytes,
         database.SyncErrors,
-        Report(database, database.Evidence, ErrorCauses.Find(database.Error), redactor, now),
+        Report(database, database.Evidence, redactor, now),
         [.. (database.Warnings ?? []).Select(warning => redactor.Redact(warning))],
         sparklines);
 
-    private static ReasonReport Report(DatabaseObservation database, Evidence evidence, ErrorCause? cause, Redactor redactor, DateTimeOffset now) => new(
+    private static ReasonReport Report(DatabaseObservation database, Evidence evidence, Redactor redactor, DateTimeOffset now) => new(
         Wording.Name(database.Reason),
         redactor.Redact(ReasonWording.Explain(database.Reason, evidence, now)),
-        cause?.Sentence,
-        cause?.Remedy ?? ReasonWording.Remedy(database.Reason),
+        ErrorCauses.Find(database.Error)?.Sentence,
+        Wording.Remedy(database),
         evidence.ChangedAt,
         evidence.AskedAt,
         evidence.TakenTxid,
         evidence.ReplicatedTxid,
         evidence.ReplicatedUntil,
         evidence.Activity is { Operation.Length: > 0 } activity ? $"{activity.Operation}: {activity.Phase}" : null,
-        evidence.Activity?.StartedAt,
+        evidence.Activity?.StartedAt?.ToUniversalTime(),
         evidence.CheckedAt,
         evidence.CopiedBytes,
         evidence.MovedAt);

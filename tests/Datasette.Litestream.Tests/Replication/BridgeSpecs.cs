@@ -95,6 +95,7 @@ public sealed class BridgeSpecs : IDisposable
         _datasette.Words = $"refused={_datasette.Folder.Write("refused", _datasette.Folder["roads.db"])}";
         var (bridge, _) = _datasette.Start();
         Assert.AreEqual("refused", bridge.Snapshot!.HeldOut[_datasette.Folder["roads.db"]].Reason);
+        Assert.AreEqual("replicating", (string?)TestDatasette.Status(bridge)["databases"]!.AsArray().Single(database => (string?)database!["name"] == "parks")!["state"]);
         File.Delete(_datasette.Folder["refused"]);
         await Eventually.HoldsAsync(() => _datasette.Started.Count == 3 && bridge.Snapshot.Daemon!.State == DaemonState.Running);
         Assert.IsEmpty(bridge.Snapshot.HeldOut);
