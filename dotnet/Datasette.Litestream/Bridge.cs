@@ -69,7 +69,7 @@ public sealed class Bridge
         var replicator = _prepared ?? throw new InvalidOperationException("not prepared");
         Task.Run(() => replicator.StartAsync(EndProcess)).GetAwaiter().GetResult();
         _replicator = replicator;
-        _reporter = new StatusReporter(() => replicator.Snapshot, _time);
+        _reporter = new StatusReporter(() => replicator.Snapshot, _time, replicator.Observe, replicator.Tools);
         foreach (var warning in replicator.Snapshot.Warnings)
         {
             replicator.OperatorLog.Write(LogLevel.Warning, warning);
@@ -133,6 +133,8 @@ public sealed class Bridge
             {
                 replicator.OperatorLog.Write(LogLevel.Error, error);
             }
+
+            Task.Run(() => replicator.Announcer.DisposeAsync().AsTask()).GetAwaiter().GetResult();
         }
     }
 
@@ -165,7 +167,7 @@ public sealed class Bridge
     private void EndProcess(string message)
     {
         _isFatal = true;
-        _writeError(OperatorLog.Line(LogLevel.Error, $"{message} Datasette ends."));
+        _prepared!.OperatorLog.Write(LogLevel.Error, $"{message} Datasette ends.");
         _ = LibC.kill(Environment.ProcessId, LibC.SIGTERM);
         _ = Task.Run(async () =>
         {
@@ -186,7 +188,6 @@ public sealed class Bridge
     // this line. Errors are ignored: if standard error is closed or its disk is full, there is no other place for the message.
     private static void WriteError(string message)
     {
-        var text = Encoding.UTF8.GetBytes(message);
-        _ = LibC.write(2, text, text.Length);
+        LibC.WriteAll(2, Encoding.UTF8.GetBytes(message));
     }
 }

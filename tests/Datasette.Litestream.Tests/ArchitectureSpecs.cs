@@ -19,6 +19,7 @@ public sealed class ArchitectureSpecs
         ["Errors"] = [],
         ["Logging"] = [],
         ["Processes"] = ["Errors"],
+        ["SqliteFiles"] = ["Processes"],
         ["Secrets"] = ["Errors"],
         ["Configuration"] = ["Errors", "Logging", "Secrets"],
         ["Credentials"] = ["Errors", "Processes"],
@@ -26,7 +27,9 @@ public sealed class ArchitectureSpecs
         ["Litestream"] = ["Errors", "Processes", "Secrets", "Configuration"],
         ["Replicas"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
-        ["Observation"] = ["Processes", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
+        ["Notification"] = ["Logging", "Daemon"],
+        ["Observation"] = ["Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon"],
+        ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
     };
 

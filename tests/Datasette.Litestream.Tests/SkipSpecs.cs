@@ -33,10 +33,13 @@ public sealed partial class SkipSpecs
         }
     }
 
+    public static string RepositoryRoot =>
+        typeof(SkipSpecs).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == "RepositoryRoot").Value!;
+
     [TestMethod]
     public void Nothing_else_skips_a_test()
     {
-        var root = typeof(SkipSpecs).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == "RepositoryRoot").Value!;
+        var root = RepositoryRoot;
         var sources = Directory.EnumerateFiles(Path.Combine(root, "tests"), "*.cs", SearchOption.AllDirectories)
             .Where(file => !Built().IsMatch(file)).ToDictionary(file => Path.GetRelativePath(root, file), File.ReadAllText);
         CollectionAssert.AreEqual(

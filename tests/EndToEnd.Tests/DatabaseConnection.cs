@@ -52,7 +52,8 @@ internal sealed class DatabaseConnection : IDisposable
 
     public void Dispose() => _connection.Dispose();
 
-    private List<string[]> Read(string sql)
+    /// <summary>The rows of a query, as text.</summary>
+    public IReadOnlyList<string[]> Read(string sql)
     {
         using var command = _connection.CreateCommand();
         command.CommandText = sql;

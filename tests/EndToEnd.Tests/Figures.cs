@@ -9,6 +9,8 @@ internal static class Figures
 {
     private static readonly string Path = System.IO.Path.Combine(PluginEnvironment.RepositoryRoot, "TestResults", "figures.txt");
 
+    private static readonly Lock Lock = new();
+
     public static void Record(string name, IEnumerable<TimeSpan> times)
     {
         var sorted = times.Order().ToList();
@@ -19,7 +21,11 @@ internal static class Figures
 
     public static void Record(string line)
     {
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
-        File.AppendAllText(Path, line + "\n");
+        // Some tests run at the same time.
+        lock (Lock)
+        {
+            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
+            File.AppendAllText(Path, line + "\n");
+        }
     }
 }

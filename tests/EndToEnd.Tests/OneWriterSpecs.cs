@@ -2,6 +2,7 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Two writers at one destination destroy a backup, so each database has only one.</summary>
 [TestClass]
+[DoNotParallelize]
 public sealed class OneWriterSpecs
 {
     [TestMethod]

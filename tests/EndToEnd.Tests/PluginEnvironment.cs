@@ -13,7 +13,7 @@ namespace Datasette.Litestream.EndToEnd;
 internal static partial class PluginEnvironment
 {
     private static readonly Lazy<Task<string>> SharedWheel = new(MakeWheelAsync);
-    private static readonly ConcurrentDictionary<DatasetteInstallation, Task<string>> WithWheel = new();
+    private static readonly ConcurrentDictionary<DatasetteInstallation, Lazy<Task<string>>> WithWheel = new();
 
     public static string RepositoryRoot { get; } = typeof(PluginEnvironment).Assembly
         .GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == "RepositoryRoot").Value!;
@@ -27,7 +27,7 @@ internal static partial class PluginEnvironment
     public static Task<string> PythonAsync(DatasetteInstallation? datasette = null)
     {
         _ = RealParts.Builder;
-        return WithWheel.GetOrAdd(datasette ?? DatasetteInstallation.Main, MakeWithWheelAsync);
+        return WithWheel.GetOrAdd(datasette ?? DatasetteInstallation.Main, datasette => new(() => MakeWithWheelAsync(datasette))).Value;
     }
 
     /// <summary>The wheel of this checkout, without Litestream.</summary>

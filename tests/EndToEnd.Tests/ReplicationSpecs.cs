@@ -2,6 +2,7 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Written data can be restored.</summary>
 [TestClass]
+[DoNotParallelize]
 public sealed class ReplicationSpecs
 {
     [TestMethod]

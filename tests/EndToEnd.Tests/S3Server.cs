@@ -22,6 +22,9 @@ internal sealed class S3Server : IDisposable
 
     private readonly Process _process;
 
+    /// <summary>Held while a command waits for its answer.</summary>
+    private readonly SemaphoreSlim _turn = new(1);
+
     private S3Server(Process process) => _process = process;
 
     public string Endpoint { get; private set; } = "";
@@ -45,7 +48,10 @@ internal sealed class S3Server : IDisposable
     }
 
     /// <summary>The URL of one database's replica, for the plugin and Litestream.</summary>
-    public string Url(string database) => $"s3://{Bucket}/{database}?endpoint={Endpoint}&region=us-east-1&forcePathStyle=true";
+    public string Url(string database) => Url(database, Endpoint);
+
+    /// <summary>The same, behind another endpoint.</summary>
+    public static string Url(string database, string endpoint) => $"s3://{Bucket}/{database}?endpoint={endpoint}&region=us-east-1&forcePathStyle=true";
 
     public async Task<S3Key> CreateKeyAsync()
     {
@@ -60,6 +66,15 @@ internal sealed class S3Server : IDisposable
     public Task TakeDownAsync() => CommandAsync("stop");
 
     public Task BringUpAsync() => CommandAsync("start");
+
+    /// <summary>Copies what is under a prefix into a new folder, from which Litestream can restore.</summary>
+    /// <param name="prefix">The prefix.</param>
+    /// <param name="folder">Where the folder is to be; only this method writes there.</param>
+    /// <returns>The folder; the last one again if nothing has changed.</returns>
+    public async Task<string> CopyAsync(string prefix, string folder) => (string)(await CommandAsync($"copy {prefix} {folder}"))["folder"]!;
+
+    /// <summary>Deletes what is under a prefix.</summary>
+    public Task DeleteAsync(string prefix) => CommandAsync($"delete {prefix}");
 
     /// <summary>Starts a Datasette that replicates databases here.</summary>
     /// <param name="workspace">The folder of the databases.</param>
@@ -88,13 +103,22 @@ internal sealed class S3Server : IDisposable
         _process.Kill();
         _process.WaitForExit();
         _process.Dispose();
+        _turn.Dispose();
     }
 
     private async Task<JsonNode> CommandAsync(string command)
     {
-        await _process.StandardInput.WriteLineAsync(command);
-        await _process.StandardInput.FlushAsync();
-        return await ReadAsync();
+        await _turn.WaitAsync();
+        try
+        {
+            await _process.StandardInput.WriteLineAsync(command);
+            await _process.StandardInput.FlushAsync();
+            return await ReadAsync();
+        }
+        finally
+        {
+            _turn.Release();
+        }
     }
 
     private async Task<JsonNode> ReadAsync()

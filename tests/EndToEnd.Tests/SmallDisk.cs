@@ -6,6 +6,7 @@ namespace Datasette.Litestream.EndToEnd;
 internal sealed class SmallDisk : IDisposable
 {
     private readonly string _ballast;
+    private bool _isMounted = true;
 
     private SmallDisk(string folder)
     {
@@ -50,5 +51,19 @@ internal sealed class SmallDisk : IDisposable
     /// <summary>Makes room again.</summary>
     public void Empty() => File.Delete(_ballast);
 
-    public void Dispose() => Cli.Wrap("umount").WithArguments(["--lazy", Folder]).ExecuteAsync().GetAwaiter().GetResult();
+    /// <summary>Lets nobody write to it, or everybody again.</summary>
+    public async Task RemountAsync(bool isReadOnly) =>
+        await Cli.Wrap("mount").WithArguments(["-o", isReadOnly ? "remount,ro" : "remount,rw", Folder]).ExecuteAsync();
+
+    /// <summary>Takes it away; an empty folder is left.</summary>
+    public void Unmount()
+    {
+        if (_isMounted)
+        {
+            Cli.Wrap("umount").WithArguments(["--lazy", Folder]).ExecuteAsync().GetAwaiter().GetResult();
+            _isMounted = false;
+        }
+    }
+
+    public void Dispose() => Unmount();
 }

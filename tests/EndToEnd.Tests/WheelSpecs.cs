@@ -8,6 +8,7 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The content of a wheel: nothing else must be installed.</summary>
 [TestClass]
+[DoNotParallelize]
 public sealed class WheelSpecs
 {
     [TestMethod]
@@ -18,6 +19,7 @@ public sealed class WheelSpecs
         [
             @"datasette_litestream/assembly/Datasette\.Litestream\.dll",
             @"datasette_litestream/assembly/Datasette\.Litestream\.runtimeconfig\.json",
+            @"datasette_litestream/child/sqlite_files\.py",
             @"datasette_litestream/dotnet/host/fxr/[\d.]+/libhostfxr\.\w+",
             @"datasette_litestream/dotnet/shared/Microsoft\.NETCore\.App/[\d.]+/libcoreclr\.\w+",
             @"datasette_litestream/dotnet/shared/Microsoft\.NETCore\.App/[\d.]+/System\.Private\.CoreLib\.dll",

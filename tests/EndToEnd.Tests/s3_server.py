@@ -1,13 +1,16 @@
 """An S3 server on loopback that checks signatures: moto's, with keys that come and go.
 
 Prints {"endpoint": …} when it listens, then takes one command a line and answers each with a line of JSON:
-`create-key`, `delete-key ID`, `stop` (connections are refused from then on), `start`.
+`create-key`, `delete-key ID`, `stop` (connections are refused from then on), `start`, `copy PREFIX FOLDER` (what is there
+now, in a folder of its own, laid out as Litestream lays out a folder), `delete PREFIX`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 
 import flask
 from moto import settings
@@ -15,7 +18,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import S3IAMRequest
 from moto.iam.models import iam_backends
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, s3_backends
 
 USER = "litestream"
 BUCKET = "backup"
@@ -56,12 +59,48 @@ def main() -> None:
             case ["start"]:
                 server = start(port)
                 answer({})
+            case ["copy", prefix, folder]:
+                answer({"folder": str(copy(prefix, Path(folder)))})
+            case ["delete", prefix]:
+                for key in objects(prefix):
+                    s3_backends[DEFAULT_ACCOUNT_ID]["aws"].delete_object(BUCKET, key)
+                answer({})
 
 
 def start(port: int) -> ThreadedMotoServer:
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     return server
+
+
+def objects(prefix: str) -> dict[str, FakeKey]:
+    bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_bucket(BUCKET)
+    return {name: key for name, key in list(bucket.keys.items()) if name.startswith(f"{prefix}/")}
+
+
+def copy(prefix: str, folder: Path) -> Path:
+    """Each object is written once, and linked to from then on; what has not changed is not copied again."""
+    found = objects(prefix)
+    listing = json.dumps({name: key.etag for name, key in found.items()}, sort_keys=True)
+    contents = folder / "objects"
+    contents.mkdir(parents=True, exist_ok=True)
+    last, listed = folder / "last", folder / "listing"
+    if listed.exists() and listed.read_text() == listing:
+        return Path(last.read_text())
+    target = folder / f"{len(list(folder.iterdir())):04}"
+    target.mkdir()
+    for name, key in found.items():
+        content = contents / key.etag.strip('"')
+        if not content.exists():
+            content.write_bytes(key.value)
+        # PREFIX/0009/MIN-MAX.ltx is ltx/9/MIN-MAX.ltx in a folder.
+        level, file = name.removeprefix(f"{prefix}/").split("/")
+        link = target / "ltx" / str(int(level, 16)) / file
+        link.parent.mkdir(parents=True, exist_ok=True)
+        os.link(content, link)
+    listed.write_text(listing)
+    last.write_text(str(target))
+    return target
 
 
 def answer(content: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def test_the_request_has_settings_databases_and_environment(make_datasette: Make
     assert request["databaseSettings"] == {"parks": {"monitor-interval": "5s"}}
     assert request["workingDirectory"] == str(Path.cwd())
     assert request["environment"]["BUCKET"] == "my-bucket"
+    program = subprocess.run(request["sqliteProgram"], input=b'{"do": "look", "path": "/not/there"}', capture_output=True, check=True)
+    assert json.loads(program.stdout) == {"error": "No such file or directory"}
     databases = {database.pop("name"): database for database in request["databases"]}
     assert databases.pop("parks") == {"isMutable": True, "path": str(tmp_path.resolve() / "parks.db"), "servedPath": str(tmp_path / "parks.db")}
     # Datasette's catalog is not the user's; what is left is in memory.

@@ -64,6 +64,7 @@ internal sealed class ReplicationPlanner
         };
         var healthMaxLag = settings.DurationOrDefault("health-max-lag");
         TimeSpan? health = settings.FlagOrDefault("health") ? healthMaxLag : null;
+        var notifications = ReadNotifications(settings);
         var checkInterval = settings.DurationOrDefault("check-interval");
 
         var databases = _configuration.Databases
@@ -76,6 +77,7 @@ internal sealed class ReplicationPlanner
         return new ReplicationPlan(
             databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _warnings])
         {
+            Notifications = notifications,
             CheckInterval = checkInterval,
         };
     }
@@ -153,6 +155,17 @@ internal sealed class ReplicationPlanner
         }
 
         return address;
+    }
+
+    private NotificationSettings ReadNotifications(SettingsReader settings)
+    {
+        if (settings.Has("heartbeat-interval") && !settings.Has("heartbeat-url"))
+        {
+            _context.Report(settings.KeyPath("heartbeat-interval"), "has no effect without heartbeat-url; add it or remove this");
+        }
+
+        return new NotificationSettings(
+            settings.SecretUrl("notify-url"), settings.SecretUrl("heartbeat-url"), settings.DurationOrDefault("heartbeat-interval"));
     }
 
     private CredentialSettings? ReadCredentials(SettingsReader settings)

@@ -33,7 +33,7 @@ internal sealed record Setting(string Key, SettingKind Kind, ReleaseLine Release
     public string? KeyIn05 { get; init; }
 
     /// <summary>Whether its value, or each item of it, must never be shown.</summary>
-    public bool IsSecret => Kind is SettingKind.Secret or SettingKind.SecretList;
+    public bool IsSecret => Kind is SettingKind.Secret or SettingKind.SecretList or SettingKind.SecretUrl;
 
     /// <summary>Whether part of its value must never be shown.</summary>
     public bool HoldsSecret => IsSecret || Members?.All.Any(member => member.IsSecret) == true;

@@ -12,6 +12,9 @@ internal enum SettingKind
     /// <summary>Text that is never shown, and in which a variable is expanded only if it is the whole value.</summary>
     Secret,
 
+    /// <summary>A secret that is an address of http or https; a <see cref="Uri"/>.</summary>
+    SecretUrl,
+
     /// <summary>One of <see cref="Setting.Choices"/>.</summary>
     Choice,
 

@@ -66,6 +66,8 @@ internal sealed class SettingsReader
 
     public bool FlagOrDefault(string key) => (bool)(Read(_scope[key]) ?? _scope[key].Default!);
 
+    public Uri? SecretUrl(string key) => (Uri?)Read(_scope[key]);
+
     public MetricsAddress? Address(string key) => (MetricsAddress?)Read(_scope[key]);
 
     /// <summary>The items of a list, for another reader; a single item counts as a list of one.</summary>
@@ -123,6 +125,7 @@ internal sealed class SettingsReader
         SettingKind.Text => ReadText(value, path),
         SettingKind.Url => ReadPlainText(value, path) is { } url ? _variables!.ExpandUrl(url, path, _context.Problems) : null,
         SettingKind.Secret => ReadSecret(value, path),
+        SettingKind.SecretUrl => ReadSecretUrl(value, path),
         SettingKind.Choice => ReadChoice(value, setting.Choices, path),
         SettingKind.Duration => ReadDuration(value, setting.Shortest, setting.Max, path),
         SettingKind.Count => ReadCount(value, setting.Min, path),
@@ -165,6 +168,11 @@ internal sealed class SettingsReader
 
         return secret;
     }
+
+    private object? ReadSecretUrl(JsonElement value, string path) =>
+        ReadSecret(value, path) is not { } text ? null
+        : Uri.TryCreate(text, UriKind.Absolute, out var url) && url is { Scheme: "http" or "https", Host.Length: > 0 } ? url
+        : Reject(path, "expected an address that begins with https:// or http://; what it is now is not shown, since it is a secret");
 
     private string? ReadChoice(JsonElement value, string[] choices, string path)
     {

@@ -40,7 +40,7 @@ internal sealed class LitestreamCommand(
         {
             child = ChildProcess.Start(
                 binaryPath,
-                [.. words, "-no-expand-env", "-config", "/dev/stdin", database.Path],
+                [.. words, "-no-expand-env", "-config", "/dev/stdin", .. words[0] == "replicate" ? Array.Empty<string>() : [database.Path]],
                 environment(),
                 Encoding.UTF8.GetBytes(LitestreamConfiguration.ForOne(database, ReleaseLine.V05)),
                 piece => Keep(output, piece, MaxOutputBytes + 1),

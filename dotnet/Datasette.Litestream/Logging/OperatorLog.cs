@@ -10,14 +10,28 @@ internal sealed class OperatorLog
     private readonly LogLevel _max;
     private readonly Action<string> _write;
     private readonly Func<string, string> _redact;
+    private readonly Action<LogLevel, string>? _notify;
 
     /// <param name="max">The level up to which messages are written.</param>
     /// <param name="write">Receives each line, with its line break.</param>
     /// <param name="redact">Removes secrets.</param>
-    public OperatorLog(LogLevel max, Action<string> write, Func<string, string> redact) => (_max, _write, _redact) = (max, write, redact);
+    /// <param name="notify">Receives each warning and error as one line without secrets, whatever is written; null for
+    /// nobody.</param>
+    public OperatorLog(LogLevel max, Action<string> write, Func<string, string> redact, Action<LogLevel, string>? notify = null) =>
+        (_max, _write, _redact, _notify) = (max, write, redact, notify);
 
-    /// <summary>Writes a sentence as one line, even if it contains line breaks.</summary>
+    /// <summary>Writes a sentence as one line, even if it contains line breaks, and notifies of it.</summary>
     public void Write(LogLevel level, string sentence)
+    {
+        WriteOnly(level, sentence);
+        if (level <= LogLevel.Warning)
+        {
+            _notify?.Invoke(level, _redact(sentence).ReplaceLineEndings(" "));
+        }
+    }
+
+    /// <summary>Writes a sentence as one line, and notifies nobody.</summary>
+    public void WriteOnly(LogLevel level, string sentence)
     {
         if (level <= _max)
         {

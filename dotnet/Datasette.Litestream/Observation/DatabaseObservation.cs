@@ -39,6 +39,7 @@ internal enum DatabaseState
 /// <param name="WalBytes">The size of its write-ahead log; null if there is none.</param>
 /// <param name="UploadedBytes">The bytes uploaded to the replica since Datasette started.</param>
 /// <param name="SyncErrors">How many errors Litestream has logged since Datasette started.</param>
+/// <param name="Warnings">What endangers the database, one sentence each; null if nothing does.</param>
 internal sealed record DatabaseObservation(
     DatabasePlan Plan,
     DatabaseState State,
@@ -50,8 +51,12 @@ internal sealed record DatabaseObservation(
     long? DatabaseBytes,
     long? WalBytes,
     long UploadedBytes,
-    int SyncErrors)
+    int SyncErrors,
+    IReadOnlyList<string>? Warnings = null)
 {
+    /// <summary>When Litestream was asked for what is now confirmed to be at the replica; null if nothing is.</summary>
+    public DateTimeOffset? ConfirmedAt { get; init; }
+
     /// <inheritdoc cref="Evidence.Lag"/>
     public TimeSpan? Lag => Evidence.Lag;
 }
@@ -59,4 +64,11 @@ internal sealed record DatabaseObservation(
 /// <summary>The state of all databases at one moment.</summary>
 /// <param name="At">When.</param>
 /// <param name="Databases">In the plan's order.</param>
-internal sealed record ObservedDatabases(DateTimeOffset At, IReadOnlyList<DatabaseObservation> Databases);
+internal sealed record ObservedDatabases(DateTimeOffset At, IReadOnlyList<DatabaseObservation> Databases)
+{
+    /// <summary>Beyond this age the databases count as not looked at: they are looked at every 2 s.</summary>
+    private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(15);
+
+    /// <summary>Whether it is too old to tell how the databases stand.</summary>
+    public bool IsOutdated(DateTimeOffset now) => now - At > MaxAge;
+}

@@ -11,6 +11,10 @@ namespace Datasette.Litestream.Observation;
 /// <param name="Lag">How long the oldest change that is not at the replica has waited; zero if there is none, null if
 /// unknown.</param>
 /// <param name="Activity">What Litestream is doing with the database; null if it does not report that.</param>
+/// <param name="CheckedAt">When the backup was last found to be restorable; null if it never was.</param>
+/// <param name="CopiedBytes">How many bytes of the first copy are at the replica; null where that cannot be seen.</param>
+/// <param name="IsMoving">Whether Litestream is sending anything.</param>
+/// <param name="MovedAt">When it was last seen to send anything; null if it never was.</param>
 internal sealed record Evidence(
     DateTimeOffset? ChangedAt,
     DateTimeOffset? AskedAt,
@@ -18,4 +22,8 @@ internal sealed record Evidence(
     ulong? ReplicatedTxid,
     DateTimeOffset? ReplicatedUntil,
     TimeSpan? Lag,
-    SyncActivity? Activity = null);
+    SyncActivity? Activity = null,
+    DateTimeOffset? CheckedAt = null,
+    long? CopiedBytes = null,
+    bool IsMoving = false,
+    DateTimeOffset? MovedAt = null);

@@ -30,15 +30,19 @@ internal sealed class Sampler : IDisposable
 
     private readonly Func<ReplicationSnapshot> _read;
     private readonly TimeProvider _time;
+    private readonly Action<ReplicationSnapshot, ObservedDatabases>? _onSample;
     private readonly DatabaseTracker[] _trackers;
     private readonly Dictionary<string, DatabaseTracker> _trackersByName;
+    private readonly DatabaseObservation[] _unreplicable;
+    private readonly OverwritingWatch? _overwriting;
+    private readonly DestinationWatch _destinations;
+    private readonly SentBytes _sent = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _requested = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _firstSample = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task<SyncAnswer?>?[] _syncs;
     private readonly DateTimeOffset _litestreamStartedAt;
     private volatile ObservedDatabases _latest;
-    private volatile Exception? _failure;
     private int _firstSync;
     private Dictionary<string, ListedDatabase> _listed = [];
     private Dictionary<string, SyncActivity> _activities = [];
@@ -48,9 +52,14 @@ internal sealed class Sampler : IDisposable
 
     /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
-    public Sampler(Func<ReplicationSnapshot> read, TimeProvider time)
+    /// <param name="onSample">Called on the sampling task after each sample that succeeded, with the state of replication at its
+    /// start.</param>
+    /// <param name="tools">What to look with, besides Litestream's answers; null for those alone.</param>
+    public Sampler(
+        Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null, ObservationTools? tools = null)
     {
         _read = read;
+        _onSample = onSample;
         var replication = read();
         _time = time;
         var now = time.GetUtcNow();
@@ -60,30 +69,34 @@ internal sealed class Sampler : IDisposable
         _syncs = new Task<SyncAnswer?>?[_trackers.Length];
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
         _metrics = replication is { Plan.Metrics: { } address, Binary.Version.ReleaseLine: ReleaseLine.V03 } ? new MetricsReader(address.Url) : null;
+        _unreplicable = [.. replication.Plan.Unreplicable.Select(database => DatabaseTracker.Unreplicable(database, now))];
+        _overwriting = tools is null ? null : new OverwritingWatch(tools.SqliteProgram, _trackers.Length);
+        _destinations = new DestinationWatch(replication.Plan.Databases, tools?.Probe, ReplicatedTxidOf, replication.Plan.CheckInterval, time);
         _latest = new ObservedDatabases(now, []);
         _ = Task.Run(RunAsync);
     }
 
-    /// <summary>The latest sample; the first one is taken on the first call, or after 2 s.</summary>
-    /// <exception cref="InvalidOperationException">The last sample failed: an error is better than an outdated page.</exception>
+    /// <summary>The latest sample, however old; the first one is taken on the first call, or after 2 s.</summary>
     public async Task<ObservedDatabases> LatestAsync()
     {
         _requested.TrySetResult();
         await _firstSample.Task.ConfigureAwait(false);
-        return _failure is { } failure ? throw new InvalidOperationException($"The databases cannot be sampled: {failure.Message}", failure) : _latest;
+        return _latest;
     }
 
     /// <summary>The time of the last sample.</summary>
     public DateTimeOffset LastSampleAt => _latest.At;
 
-    /// <summary>The history of a database; null if it is not replicated.</summary>
-    public History? HistoryOf(string databaseName) => _trackersByName.GetValueOrDefault(databaseName)?.History;
+    /// <summary>The history of a database; null if it is not to be replicated.</summary>
+    public History? HistoryOf(string databaseName) => _trackersByName.GetValueOrDefault(databaseName)?.History
+        ?? (Array.Exists(_unreplicable, database => database.Plan.Name == databaseName) ? new History() : null);
 
     public void Dispose()
     {
         _stopping.Cancel();
         _firstSample.TrySetResult();
         _metrics?.Dispose();
+        _destinations.Dispose();
     }
 
     private async Task RunAsync()
@@ -107,13 +120,10 @@ internal sealed class Sampler : IDisposable
                         lastRecorded = interval;
                         Record(now);
                     }
-
-                    _failure = null;
                 }
-                catch (Exception ex) when (!_stopping.IsCancellationRequested)
+                catch (Exception) when (!_stopping.IsCancellationRequested)
                 {
-                    // Nobody awaits this task. Callers of LatestAsync get the error, and the next sample may succeed.
-                    _failure = ex;
+                    // Nobody awaits this task. Callers of LatestAsync see how old the last sample is, and the next may succeed.
                 }
 
                 _firstSample.TrySetResult();
@@ -155,17 +165,33 @@ internal sealed class Sampler : IDisposable
 
         var positions = run is null || _metrics is null ? null : await ReadPositionsAsync(_metrics).ConfigureAwait(false);
         var hasSocket = socket is not null || replication.Binary.Version.ReleaseLine == ReleaseLine.V05;
-        var databases = new DatabaseObservation[_trackers.Length];
-        for (var i = 0; i < databases.Length; i++)
+        _overwriting?.Advance(now, i => _trackers[i].Plan.Path, files, _stopping.Token);
+        _sent.Look(now, replication.Daemon?.ProcessId);
+        var databases = new DatabaseObservation[_trackers.Length + _unreplicable.Length];
+        _unreplicable.CopyTo(databases, _trackers.Length);
+        for (var i = 0; i < _trackers.Length; i++)
         {
-            var path = _trackers[i].Plan.Path;
+            var (plan, path) = (_trackers[i].Plan, _trackers[i].Plan.Path);
+            var renewal = replication.Renewals.GetValueOrDefault(plan.Name);
+            if (renewal is { RenewedAt: null })
+            {
+                _overwriting?.Forget(i);
+            }
+
+            var (finding, copied, check) = _destinations.Look(now, i, plan, _trackers[i].ReplicaTxid, renewal);
             var look = new DatabaseLook(
                 now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), TakeAnswer(i, now), files[i], statistics[i])
             {
                 WalPosition = positions?.GetValueOrDefault(path),
                 Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
                 HeldOut = replication.HeldOut.GetValueOrDefault(path),
-                Renewal = replication.Renewals.GetValueOrDefault(_trackers[i].Plan.Name),
+                Renewal = renewal,
+                Examination = _overwriting?[i],
+                Finding = finding,
+                Check = check,
+                IsChecked = _destinations.IsChecked,
+                CopiedBytes = copied,
+                MovedAt = _sent.LastAt,
 
                 // A first start is no fault.
                 IsStarting = replication.Daemon is { State: DaemonState.Starting, Restarts.Count: 0 },
@@ -179,9 +205,18 @@ internal sealed class Sampler : IDisposable
                 // A fault of one database must not keep the others from being looked at.
                 databases[i] = _trackers[i].Fail(now, ex.Message);
             }
+
+            if (_trackers[i].TakeCheckRequest(now))
+            {
+                _destinations.Request(plan);
+            }
         }
 
         _latest = new ObservedDatabases(now, databases);
+        if (!_stopping.IsCancellationRequested)
+        {
+            _onSample?.Invoke(replication, _latest);
+        }
     }
 
     /// <summary>How far Litestream 0.3 has come with each database, by path; null if it does not answer.</summary>
@@ -196,6 +231,10 @@ internal sealed class Sampler : IDisposable
             return null;
         }
     }
+
+    // Called on the task of the checks.
+    private ulong ReplicatedTxidOf(string databaseName) =>
+        _latest.Databases.FirstOrDefault(database => database.Plan.Name == databaseName)?.Evidence.ReplicatedTxid ?? 0;
 
     private void Record(DateTimeOffset now)
     {

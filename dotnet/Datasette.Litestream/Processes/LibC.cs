@@ -44,6 +44,21 @@ internal static partial class LibC
         return true;
     }
 
+    /// <summary>Writes all of a text to a descriptor, unless that fails.</summary>
+    public static void WriteAll(int descriptor, byte[] text)
+    {
+        for (nint written = 0; written < text.Length;)
+        {
+            var count = write(descriptor, ref text[written], text.Length - written);
+            if (count < 0 && Marshal.GetLastPInvokeError() != EINTR)
+            {
+                return;
+            }
+
+            written += nint.Max(count, 0);
+        }
+    }
+
     /// <summary>Sends a signal.</summary>
     /// <returns>The system's error code; 0 on success.</returns>
     public static int Kill(int processId, int signal) => kill(processId, signal) == 0 ? 0 : Marshal.GetLastPInvokeError();
@@ -95,11 +110,11 @@ internal static partial class LibC
     [LibraryImport("libc")]
     public static partial uint geteuid();
 
-    [LibraryImport("libc")]
-    public static partial nint write(int descriptor, byte[] bytes, nint count);
-
     [LibraryImport("libc", SetLastError = true)]
     public static partial int waitpid(int processId, out int status, int options);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint write(int descriptor, ref byte bytes, nint count);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int waitid(int idType, int id, ref byte information, int options);

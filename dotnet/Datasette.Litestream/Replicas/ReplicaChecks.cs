@@ -25,38 +25,34 @@ internal sealed class ReplicaChecks : IDisposable
     private readonly TimeSpan _interval;
     private readonly TimeProvider _time;
     private readonly Random _random;
-    private readonly Dictionary<string, DatabasePlan> _databases;
     private readonly Dictionary<string, Turn> _turns = new(StringComparer.Ordinal);
     private readonly PriorityQueue<Turn, DateTimeOffset> _queue = new();
-    private readonly Channel<string> _requests = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<DatabasePlan> _requests = Channel.CreateUnbounded<DatabasePlan>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _running;
     private volatile ImmutableDictionary<string, ReplicaCheck> _latest = ImmutableDictionary.Create<string, ReplicaCheck>(StringComparer.Ordinal);
 
-    /// <param name="databases">The databases.</param>
     /// <param name="probe">Asks Litestream.</param>
-    /// <param name="replicatedTxidOf">Returns, by the path of a database, the last transaction that is known to have arrived; 0 if
+    /// <param name="replicatedTxidOf">Returns, by the name of a database, the last transaction that is known to have arrived; 0 if
     /// none is. Called on the task.</param>
     /// <param name="interval">How often each database is checked.</param>
     /// <param name="time">The clock.</param>
     /// <param name="random">Spreads the checks.</param>
     public ReplicaChecks(
-        IEnumerable<DatabasePlan> databases, ReplicaProbe probe, Func<string, ulong> replicatedTxidOf, TimeSpan interval, TimeProvider time, Random random)
+        ReplicaProbe probe, Func<string, ulong> replicatedTxidOf, TimeSpan interval, TimeProvider time, Random random)
     {
-        _databases = databases.ToDictionary(database => database.Path, StringComparer.Ordinal);
         (_probe, _replicatedTxidOf, _interval, _time, _random) = (probe, replicatedTxidOf, interval, time, random);
         _running = Task.Run(RunAsync);
     }
 
-    /// <summary>The last check of a database, by its path; null before the first.</summary>
-    public ReplicaCheck? Latest(string path) => _latest.GetValueOrDefault(path);
+    /// <summary>The last check of a database, by its name; null before the first.</summary>
+    public ReplicaCheck? Latest(string name) => _latest.GetValueOrDefault(name);
 
     /// <summary>
     /// Has a database checked as soon as its turn comes, with everything listed: when it is replicated for the first time, when an
     /// error is over, when it was healed. Returns at once.
     /// </summary>
-    /// <param name="path">The path of a database.</param>
-    public void Request(string path) => _requests.Writer.TryWrite(path);
+    public void Request(DatabasePlan database) => _requests.Writer.TryWrite(database);
 
     /// <summary>Stops checking, and kills a child that runs.</summary>
     public void Dispose() => _stopping.Cancel();
@@ -93,20 +89,19 @@ internal sealed class ReplicaChecks : IDisposable
 
     private void TakeRequests()
     {
-        while (_requests.Reader.TryRead(out var path))
+        while (_requests.Reader.TryRead(out var database))
         {
-            if (_databases.TryGetValue(path, out var database))
+            if (!_turns.TryGetValue(database.Name, out var turn))
             {
-                if (!_turns.TryGetValue(path, out var turn))
-                {
-                    _turns[path] = turn = new Turn(database);
-                }
-
-                turn.ListsAll = true;
-
-                // At the start everything is due at once. Later, what somebody waits for comes before what only repeats.
-                Schedule(turn, turn.Count == 0 ? _time.GetUtcNow() : DateTimeOffset.MinValue);
+                _turns[database.Name] = turn = new Turn(database);
             }
+
+            // Its file may be another one by now.
+            turn.Database = database;
+            turn.ListsAll = true;
+
+            // At the start everything is due at once. Later, what somebody waits for comes before what only repeats.
+            Schedule(turn, turn.Count == 0 ? _time.GetUtcNow() : DateTimeOffset.MinValue);
         }
     }
 
@@ -120,11 +115,11 @@ internal sealed class ReplicaChecks : IDisposable
     private async Task CheckAsync(Turn turn)
     {
         var started = _time.GetTimestamp();
-        var path = turn.Database.Path;
+        var name = turn.Database.Name;
         ReplicaCheck check;
         try
         {
-            check = await _probe.CheckAsync(turn.Database, _replicatedTxidOf(path), turn.ListsAll, _stopping.Token).ConfigureAwait(false);
+            check = await _probe.CheckAsync(turn.Database, _replicatedTxidOf(name), turn.ListsAll, _stopping.Token).ConfigureAwait(false);
         }
         catch (Exception ex) when (ex is not OperationCanceledException)
         {
@@ -133,7 +128,7 @@ internal sealed class ReplicaChecks : IDisposable
         }
 
         var took = _time.GetElapsedTime(started);
-        _latest = _latest.SetItem(path, check);
+        _latest = _latest.SetItem(name, check);
 
         turn.Count++;
         turn.Retry = check.IsWhole ? null : (turn.Retry * 2 ?? FirstRetry) is var retry && retry < _interval ? retry : _interval;
@@ -158,7 +153,7 @@ internal sealed class ReplicaChecks : IDisposable
     /// <summary>The turns of one database.</summary>
     private sealed class Turn(DatabasePlan database)
     {
-        public DatabasePlan Database { get; } = database;
+        public DatabasePlan Database { get; set; } = database;
 
         /// <summary>When it is due.</summary>
         public DateTimeOffset DueAt { get; set; }

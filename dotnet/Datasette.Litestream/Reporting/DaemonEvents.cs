@@ -3,7 +3,10 @@ using Datasette.Litestream.Logging;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>Describes a change of Litestream's state to the operator, in a sentence.</summary>
+/// <summary>
+/// Describes a planned change of Litestream's state to the operator, in a sentence. <see cref="LitestreamEvents"/> tells of
+/// failures.
+/// </summary>
 internal static class DaemonEvents
 {
     /// <summary>The sentence and its log level; null if there is nothing to say.</summary>
@@ -13,17 +16,13 @@ internal static class DaemonEvents
     {
         if (after.Restarts.Count > 0 && after.Restarts[0] is var restart && (before.Restarts.Count == 0 || before.Restarts[0] != restart))
         {
-            return IsIntended(restart)
-                ? (restart.HasFailed ? LogLevel.Warning : LogLevel.Info, restart.Message)
-                : (LogLevel.Warning, $"{restart.Message} It is started again in {Wording.Duration((after.NextStartAt ?? restart.At) - restart.At)}.");
+            return IsIntended(restart) ? (restart.HasFailed ? LogLevel.Warning : LogLevel.Info, restart.Message) : null;
         }
 
         return (before.State, after.State) switch
         {
             (DaemonState.Running, DaemonState.Running) => null,
-            (_, DaemonState.Running) => after.Restarts is [var last, ..] && !IsIntended(last) && before.DownSince is { } down
-                ? (LogLevel.Warning, $"Litestream runs again, after {Wording.Duration(after.StartedAt!.Value - down)} (process {after.ProcessId}).")
-                : (LogLevel.Info, $"Litestream runs (process {after.ProcessId})."),
+            (_, DaemonState.Running) => (LogLevel.Info, $"Litestream runs (process {after.ProcessId})."),
             (not DaemonState.Stopped, DaemonState.Stopped) => (LogLevel.Info, "Litestream has ended."),
             _ => null,
         };

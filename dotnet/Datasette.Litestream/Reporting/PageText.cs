@@ -9,6 +9,7 @@ namespace Datasette.Litestream.Reporting;
 /// <param name="Search">The search field; null if there are too few databases to search.</param>
 /// <param name="Columns">The table's headings.</param>
 /// <param name="SparklineBox">The <c>viewBox</c> of the sparklines.</param>
+/// <param name="Note">What the sparklines show.</param>
 /// <param name="Databases">The table's rows; null if nothing is replicated, empty if nothing matches.</param>
 /// <param name="Pages">The links to other pages; null if there are none.</param>
 /// <param name="Facts">Facts about the Litestream process.</param>
@@ -27,6 +28,7 @@ internal sealed record OverviewText(
     SearchText? Search,
     IReadOnlyList<ColumnText> Columns,
     string SparklineBox,
+    string Note,
     IReadOnlyList<RowText>? Databases,
     PagesText? Pages,
     IReadOnlyList<FactText> Facts,
@@ -45,9 +47,12 @@ internal sealed record OverviewText(
 /// <param name="Lost">The text to show when Datasette no longer answers.</param>
 /// <param name="Observed">When the database was sampled.</param>
 /// <param name="Since">When it entered this state.</param>
+/// <param name="Problem">What is not known to be well; null if all is well.</param>
+/// <param name="Warnings">One line each.</param>
 /// <param name="Facts">Facts about its state.</param>
 /// <param name="Reason">Why it is in this state.</param>
 /// <param name="Ranges">How far back the charts can go.</param>
+/// <param name="HistoryNote">How far back they go so far; null if they go back as far as they can.</param>
 /// <param name="Charts">Its history.</param>
 /// <param name="RestoreCommand">The command that restores it.</param>
 /// <param name="Log">Newest first.</param>
@@ -59,9 +64,12 @@ internal sealed record DatabaseText(
     string Lost,
     MomentText Observed,
     MomentText Since,
+    ProblemText? Problem,
+    IReadOnlyList<string> Warnings,
     IReadOnlyList<FactText> Facts,
     ReasonText Reason,
     IReadOnlyList<RangeText> Ranges,
+    string? HistoryNote,
     IReadOnlyList<ChartText> Charts,
     string RestoreCommand,
     IReadOnlyList<LogText> Log);
@@ -71,9 +79,21 @@ internal sealed record DatabaseText(
 internal sealed record ReasonText(string Sentence, IReadOnlyList<FactText> Facts);
 
 /// <param name="Text">One sentence.</param>
+/// <param name="Parts">The same, in parts.</param>
 /// <param name="State">The state, in one word.</param>
-/// <param name="Healthy"><c>true</c>, <c>false</c>, or empty if that is not known yet.</param>
-internal sealed record SummaryText(string Text, string State, string Healthy);
+/// <param name="Healthy"><c>true</c>, <c>false</c>, or empty if that is not known.</param>
+internal sealed record SummaryText(string Text, IReadOnlyList<PartText> Parts, string State, string Healthy);
+
+/// <param name="Text">A part of a sentence.</param>
+/// <param name="Link">The link of a name; null for everything else.</param>
+/// <param name="At">The time that it tells, in the format of HTML; null for everything else.</param>
+internal sealed record PartText(string Text, string? Link, string? At);
+
+/// <summary>What is wrong with a database, or not known about it.</summary>
+/// <param name="Text">The cause, and what follows from it, in sentences.</param>
+/// <param name="Remedy">What to do, in sentences; null if there is nothing to do.</param>
+/// <param name="Words">Litestream's own words; null if it has none.</param>
+internal sealed record ProblemText(string Text, string? Remedy, string? Words);
 
 /// <param name="At">The time in the format of HTML; null if unknown.</param>
 /// <param name="Exact">The exact time for people; null if unknown.</param>
@@ -96,7 +116,8 @@ internal sealed record ColumnText(string Label, string? Link = null, string? Ord
 /// <param name="Link">The link to its own page.</param>
 /// <param name="State">The state, in one word.</param>
 /// <param name="Since">When it entered this state.</param>
-/// <param name="Error">The last error; null if there is none.</param>
+/// <param name="Problem">What is not known to be well; null if all is well.</param>
+/// <param name="Warnings">One line each.</param>
 /// <param name="Reason">Why it is in its state.</param>
 /// <param name="Destinations">One line each.</param>
 /// <param name="Lag">The lag.</param>
@@ -111,7 +132,8 @@ internal sealed record RowText(
     string Link,
     string State,
     MomentText Since,
-    string? Error,
+    ProblemText? Problem,
+    IReadOnlyList<string> Warnings,
     string Reason,
     string Destinations,
     string Lag,
@@ -135,7 +157,8 @@ internal sealed record PagesText(string? Previous, string Words, string? Next);
 /// <param name="Text">The value.</param>
 /// <param name="Moment">The time, if the value is a time.</param>
 /// <param name="IsCode">Whether the text is code, such as a path.</param>
-internal sealed record FactText(string Key, string Label, string Text, MomentText? Moment = null, bool IsCode = false);
+/// <param name="Note">What else there is to say; null if nothing.</param>
+internal sealed record FactText(string Key, string Label, string Text, MomentText? Moment = null, bool IsCode = false, string? Note = null);
 
 /// <param name="Label">The range, in words.</param>
 /// <param name="Link">The link to the range.</param>

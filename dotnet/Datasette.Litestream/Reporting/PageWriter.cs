@@ -10,6 +10,14 @@ internal static class PageWriter
     /// <summary>Up to this number of databases the page has no search field.</summary>
     private const int FewDatabases = 10;
 
+    /// <summary>The shortest history that is drawn over the whole width, in points of a chart and of a sparkline.</summary>
+    private const int MinChartPoints = 12, MinSparklinePoints = 5;
+
+    /// <summary>The number of points of a sparkline that shows the whole hour.</summary>
+    private const int HistoryMinutes = 60;
+
+    private static readonly int[] MinutesBetweenMarks = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360];
+
     private const string StateLabel = "State", DestinationsLabel = "Replicated to", LagLabel = "Lag", UploadedLabel = "Uploaded",
         LastSyncLabel = "Last sync", SizeLabel = "Size";
 
@@ -18,10 +26,11 @@ internal static class PageWriter
     {
         var query = new StatusQuery(report.Search, report.Sort, report.Descending, report.Page, report.Size);
         var link = query.Link;
+        var points = SparklinePoints(report.Databases);
         return new OverviewText(
             "status",
             link.Length > 1 ? link : "",
-            new SummaryText(report.Summary, report.State, report.Healthy ? "true" : "false"),
+            Summary(report.Headline, report.State, report.Healthy),
             Wording.ConnectionLost(report.Now),
             Ago(report.UpdatedAt, report.Now),
             report.Counts.Total > FewDatabases || report.Search.Length > 0 ? WriteSearch(query) : null,
@@ -34,8 +43,9 @@ internal static class PageWriter
                 Column(query, LastSyncLabel, "last_sync"),
                 Column(query, SizeLabel, "size"),
             ],
-            Drawing.Box(report.Databases is [{ Sparklines.Lag.Length: var points }, ..] ? points : 0, Drawing.SparklineHeight),
-            report.Counts.Total == 0 ? null : [.. report.Databases.Select(database => WriteRow(database, report.Now))],
+            Drawing.Box(points, Drawing.SparklineHeight),
+            $"The lines show the last {(points < HistoryMinutes ? $"{points} min" : HistoryRange.Hour.Name)}, one point per minute. Uploaded counts since Datasette started.",
+            report.Counts.Total == 0 ? null : [.. report.Databases.Select(database => WriteRow(database, points, report.Now))],
             report.Pages > 1 ? WritePages(query, report) : null,
             WriteFacts(report),
             [.. report.Litestream.Restarts.Select(Wording.Line)],
@@ -49,20 +59,24 @@ internal static class PageWriter
     /// <summary>The page of one database.</summary>
     public static DatabaseText Write(DatabaseDetailReport report)
     {
-        var (database, history, now) = (report.Database, report.History, report.Now);
+        var (database, now) = (report.Database, report.Now);
+        var history = Trim(report.History);
         var query = new StatusQuery(Database: database.Name, History: history.Range);
         return new DatabaseText(
             "database",
             query.Link,
             database.Name,
-            new SummaryText(report.Summary, database.State, report.Healthy is { } healthy ? healthy ? "true" : "false" : ""),
+            Summary(report.Headline, database.State, report.Healthy),
             Wording.ConnectionLost(now),
             Ago(report.UpdatedAt, now),
             For(database.Since, now),
+            WriteProblem(database),
+            database.Warnings,
             new Facts(now)
                 .Add("destinations", DestinationsLabel, string.Join('\n', database.Destinations), isCode: true)
                 .Add("lag", LagLabel, Wording.Duration(database.LagSeconds))
                 .Add("last_sync_at", LastSyncLabel, database.LastSyncAt)
+                .Add("checked_at", "Backup checked", database.Reason.CheckedAt)
                 .Add("size", SizeLabel, Wording.Size(database.DatabaseBytes))
                 .Add("wal", "WAL", Wording.Size(database.WalBytes))
                 .Add("uploaded", UploadedLabel, Wording.Size(database.UploadedBytes))
@@ -82,6 +96,7 @@ internal static class PageWriter
                     .All),
             [.. new[] { HistoryRange.Hour, HistoryRange.Day }.Select(range =>
                 new RangeText($"Last {range.Name}", (query with { History = range.Name }).Link, range == query.Range))],
+            history == report.History ? null : $"The charts show the last {Period(history)}: nothing older is known yet.",
             WriteCharts(history),
             report.RestoreCommand,
             WriteLog(report.Log));
@@ -107,23 +122,89 @@ internal static class PageWriter
         $"Page {Wording.Count(report.Page)} of {Wording.Count(report.Pages)} ({Wording.Count(report.Matching)} databases)",
         report.Page < report.Pages ? (query with { Page = report.Page + 1 }).Link : null);
 
-    private static RowText WriteRow(DatabaseReport database, DateTimeOffset now)
+    private static SummaryText Summary(Sentence sentence, string state, bool? isHealthy) => new(
+        sentence.ToString(),
+        [
+            .. sentence.Parts.Select(part => new PartText(
+                part.Text, part.Database is { } name ? new StatusQuery(Database: name).Link : null, part.At is { } at ? ForHtml(at) : null)),
+        ],
+        state,
+        isHealthy switch { true => "true", false => "false", null => "" });
+
+    /// <summary>What is wrong or not known; Litestream's own words come last.</summary>
+    private static ProblemText? WriteProblem(DatabaseReport database) => database.State == Wording.Name(DatabaseState.Replicating) ? null : new ProblemText(
+        database.Reason.Cause is { } cause ? $"{cause} {database.Reason.Sentence}" : database.Reason.Sentence, database.Reason.Remedy, database.Error);
+
+    /// <summary>As many points as there are minutes of which something is known, but enough for a line.</summary>
+    private static int SparklinePoints(IReadOnlyList<DatabaseReport> databases)
     {
-        var (lag, bytes) = database.Sparklines is { } sparklines ? (sparklines.Lag, sparklines.Bytes) : ([], []);
+        var points = MinSparklinePoints;
+        foreach (var database in databases)
+        {
+            if (database.Sparklines is { } sparklines)
+            {
+                points = Math.Max(points, sparklines.Bytes.Length - FirstKnown(sparklines.Bytes));
+            }
+        }
+
+        return points;
+    }
+
+    /// <summary>The history without the time before the first sample.</summary>
+    private static HistoryReport Trim(HistoryReport history)
+    {
+        var first = Math.Min(FirstKnown(history.UploadedBytes), Math.Max(0, history.UploadedBytes.Length - MinChartPoints));
+        return first == 0 ? history : history with
+        {
+            LagSeconds = history.LagSeconds[first..],
+            UploadedBytes = history.UploadedBytes[first..],
+            Txid = history.Txid[first..],
+            ReplicaTxid = history.ReplicaTxid[first..],
+            WalBytes = history.WalBytes[first..],
+            DatabaseBytes = history.DatabaseBytes[first..],
+            SyncErrors = history.SyncErrors[first..],
+        };
+    }
+
+    private static float?[] Last(float?[] values, int points) => values[Math.Max(0, values.Length - points)..];
+
+    private static int FirstKnown(float?[] values)
+    {
+        var first = 0;
+        while (first < values.Length && values[first] is null)
+        {
+            first++;
+        }
+
+        return first;
+    }
+
+    /// <summary>The time that a history covers: its range, or less if it was trimmed.</summary>
+    private static string Period(HistoryReport history)
+    {
+        var range = history.Range == HistoryRange.Day.Name ? HistoryRange.Day : HistoryRange.Hour;
+        return history.Txid.Length < range.Length ? Wording.Duration(range.Interval * history.Txid.Length) : range.Name;
+    }
+
+    private static RowText WriteRow(DatabaseReport database, int points, DateTimeOffset now)
+    {
+        var (lag, bytes) = database.Sparklines is { } sparklines ? (Last(sparklines.Lag, points), Last(sparklines.Bytes, points)) : ([], []);
+        var period = points < HistoryMinutes ? $"{points} min" : HistoryRange.Hour.Name;
         return new RowText(
             $"database-{Uri.EscapeDataString(database.Name)}",
             database.Name,
             new StatusQuery(Database: database.Name).Link,
             database.State,
             For(database.Since, now),
-            database.Error,
+            WriteProblem(database),
+            database.Warnings,
             database.Reason.Sentence,
             string.Join('\n', database.Destinations),
             Wording.Duration(database.LagSeconds),
-            new SparklineText(Drawing.Line(lag, Drawing.Highest(lag, Drawing.MinLagScale), Drawing.SparklineHeight), DescribeLag(lag, HistoryRange.Hour.Name)),
+            new SparklineText(Drawing.Line(lag, Drawing.Highest(lag, Drawing.MinLagScale), Drawing.SparklineHeight), DescribeLag(lag, period)),
             Wording.Size(database.UploadedBytes),
             new SparklineText(
-                Drawing.Bars(bytes, Drawing.Highest(bytes, Drawing.MinBytesScale), Drawing.SparklineHeight), DescribeUploads(bytes, HistoryRange.Hour.Name)),
+                Drawing.Bars(bytes, Drawing.Highest(bytes, Drawing.MinBytesScale), Drawing.SparklineHeight), DescribeUploads(bytes, period)),
             Ago(database.LastSyncAt, now),
             Wording.Size(database.DatabaseBytes));
     }
@@ -131,15 +212,16 @@ internal static class PageWriter
     private static List<FactText> WriteFacts(StatusReport report)
     {
         var (litestream, credentials) = (report.Litestream, report.Credentials);
+        var cause = ErrorCauses.Find(litestream.LastFailure);
         return new Facts(report.Now)
             .Add("process_state", StateLabel, report.State)
             .Add("version", "Version", litestream.Version)
-            .Add("binary", $"Binary {litestream.Origin}", litestream.Binary, isCode: true)
+            .Add("binary", "Binary", litestream.Binary, isCode: true, note: litestream.Origin)
             .Add("process_id", "Process", litestream.ProcessId?.ToString(CultureInfo.InvariantCulture))
             .Add("started_at", "Started", litestream.StartedAt)
             .Add("failures", "Failures", litestream.Failures > 0 ? Wording.Count(litestream.Failures) : null)
             .Add("last_failure_at", "Last failed", litestream.LastFailureAt)
-            .Add("last_failure", "Last failure", litestream.LastFailure)
+            .Add("last_failure", "Last failure", cause is null ? litestream.LastFailure : $"{cause.Sentence} {cause.Remedy}", note: cause is null ? null : litestream.LastFailure)
             .Add("next_start_at", "Next start", litestream.NextStartAt)
             .Add("credentials", "Credentials", credentials?.Source)
             .Add("credentials_read_at", "Credentials read", credentials?.ReadAt)
@@ -191,17 +273,18 @@ internal static class PageWriter
     private static ChartText[] WriteCharts(HistoryReport history)
     {
         var (lag, uploaded, sizes, wals) = (history.LagSeconds, history.UploadedBytes, history.DatabaseBytes, history.WalBytes);
+        var period = Period(history);
         return
         [
             WriteChart(
-                "lag", LagLabel, DescribeLag(lag, history.Range), history, [("", lag)], Drawing.Line,
+                "lag", LagLabel, DescribeLag(lag, period), history, [("", lag)], Drawing.Line,
                 Drawing.Highest(lag, Drawing.MinLagScale), Drawing.StepOfSeconds, value => Wording.Duration(value)),
             WriteChart(
-                "bytes", UploadedLabel, DescribeUploads(uploaded, history.Range), history, [("", uploaded)], Drawing.Bars,
+                "bytes", UploadedLabel, DescribeUploads(uploaded, period), history, [("", uploaded)], Drawing.Bars,
                 Drawing.Highest(uploaded, Drawing.MinBytesScale), Drawing.StepOfBytes, Wording.Size),
             WriteChart(
                 "sizes", "Size of database and WAL",
-                $"Size in the last {history.Range}: database at most {Wording.Size(Drawing.Highest(sizes))}, WAL at most {Wording.Size(Drawing.Highest(wals))}",
+                $"Size in the last {period}: database at most {Wording.Size(Drawing.Highest(sizes))}, WAL at most {Wording.Size(Drawing.Highest(wals))}",
                 history, [("Database", sizes), ("WAL", wals)], Drawing.Line,
                 Drawing.Highest(sizes, Drawing.Highest(wals, Drawing.MinBytesScale)), Drawing.StepOfBytes, Wording.Size),
         ];
@@ -234,11 +317,11 @@ internal static class PageWriter
             WriteReadings(history, points, series, inWords));
     }
 
-    /// <summary>Marks at every full quarter of an hour, or every six hours.</summary>
+    /// <summary>At most five marks at round times.</summary>
     private static List<MarkText> WriteTimes(HistoryReport history, int points)
     {
-        var step = history.Range == HistoryRange.Day.Name ? TimeSpan.FromHours(6) : TimeSpan.FromMinutes(15);
         var length = TimeSpan.FromSeconds(history.IntervalSeconds * (points - 1));
+        var step = TimeSpan.FromMinutes(Array.Find(MinutesBetweenMarks, minutes => minutes * 5 >= length.TotalMinutes));
         var start = history.End - length;
         var marks = new List<MarkText>();
         for (var mark = start + (step - TimeSpan.FromTicks(start.UtcTicks % step.Ticks)); mark <= history.End; mark += step)
@@ -295,8 +378,10 @@ internal static class PageWriter
     private static MomentText For(DateTimeOffset at, DateTimeOffset now) => Moment(at, Wording.For(at, now));
 
     private static MomentText Moment(DateTimeOffset? at, string words) => at is { } known
-        ? new MomentText(known.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture), Wording.Exact(known), words)
+        ? new MomentText(ForHtml(known), Wording.Exact(known), words)
         : new MomentText(null, null, words);
+
+    private static string ForHtml(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
 
     private static string? Digits(ulong? number) => number?.ToString(CultureInfo.InvariantCulture);
 
@@ -305,11 +390,11 @@ internal static class PageWriter
     {
         public List<FactText> All { get; } = [];
 
-        public Facts Add(string key, string label, string? text, bool isCode = false)
+        public Facts Add(string key, string label, string? text, bool isCode = false, string? note = null)
         {
             if (!string.IsNullOrEmpty(text))
             {
-                All.Add(new FactText(key, label, text, IsCode: isCode));
+                All.Add(new FactText(key, label, text, IsCode: isCode, Note: note));
             }
 
             return this;

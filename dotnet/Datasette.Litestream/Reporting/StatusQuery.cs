@@ -9,7 +9,7 @@ namespace Datasette.Litestream.Reporting;
 /// one, and an unknown value becomes the default.
 /// </summary>
 /// <param name="Search">Part of a name, a path or a destination, ignoring case; null or empty for all databases.</param>
-/// <param name="Sort"><c>name</c>, <c>state</c> (the worst first), <c>lag</c>, <c>last_sync</c> or <c>size</c>.</param>
+/// <param name="Sort"><c>state</c> (the worst first), <c>name</c>, <c>lag</c>, <c>last_sync</c> or <c>size</c>.</param>
 /// <param name="Descending">Whether the order is reversed.</param>
 /// <param name="Page">The number of the page, starting at 1.</param>
 /// <param name="Size">Databases per page, at most 200.</param>
@@ -25,19 +25,19 @@ internal sealed record StatusQuery(
     string? History = null)
 {
     private const int DefaultSize = 50, MaxSize = 200;
-    private const string ByName = "name";
+    private const string ByState = "state";
 
     private static readonly Dictionary<string, Func<DatabaseObservation, IComparable?>> Keys = new(StringComparer.Ordinal)
     {
-        [ByName] = database => null,
-        ["state"] = database => -Severity(database.State),
+        [ByState] = database => -Severity(database.State),
+        ["name"] = database => null,
         ["lag"] = database => database.Lag,
         ["last_sync"] = database => database.LastSyncAt,
         ["size"] = database => database.DatabaseBytes,
     };
 
     /// <summary>The sort order in effect.</summary>
-    public string Order => Sort is { } sort && Keys.ContainsKey(sort) ? sort : ByName;
+    public string Order => Sort is { } sort && Keys.ContainsKey(sort) ? sort : ByState;
 
     public int PageSize => Math.Clamp(Size, 1, MaxSize);
 
@@ -56,7 +56,7 @@ internal sealed record StatusQuery(
             Add("database", Database);
             Add("history", History);
             Add("search", Search);
-            Add("sort", Order == ByName ? null : Order);
+            Add("sort", Order == ByState ? null : Order);
             Add("descending", Descending ? "1" : null);
             Add("size", PageSize == DefaultSize ? null : PageSize.ToString(CultureInfo.InvariantCulture));
             Add("page", Page <= 1 ? null : Page.ToString(CultureInfo.InvariantCulture));
@@ -108,11 +108,12 @@ internal sealed record StatusQuery(
 
     private static int Severity(DatabaseState state) => state switch
     {
-        DatabaseState.Failing => 5,
-        DatabaseState.Stopped => 4,
-        DatabaseState.Behind => 3,
-        DatabaseState.Unknown => 2,
-        DatabaseState.Starting => 1,
+        DatabaseState.Failing => 6,
+        DatabaseState.Stopped => 5,
+        DatabaseState.Behind => 4,
+        DatabaseState.Unknown => 3,
+        DatabaseState.Starting => 2,
+        DatabaseState.Unverified => 1,
         _ => 0,
     };
 

@@ -7,8 +7,8 @@ namespace Datasette.Litestream.Reporting;
 /// contains no secret.
 /// </summary>
 /// <param name="State"><c>running</c>, <c>starting</c>, <c>waiting</c> (for the next start), <c>stopping</c>, <c>stopped</c> or <c>idle</c> (nothing to replicate).</param>
-/// <param name="Healthy">Whether every database is replicated, or its first replication has just started.</param>
-/// <param name="Summary">The state in one sentence: what is wrong, and since when.</param>
+/// <param name="Healthy">Whether everything is known to be safe, or to be on its way; null if not everything is known.</param>
+/// <param name="Headline">The state in one sentence: what is not safe, and since when.</param>
 /// <param name="WrongSince">Since when something has been wrong; null if nothing is wrong.</param>
 /// <param name="UpdatedAt">When the databases were sampled.</param>
 /// <param name="Now">The time of the report.</param>
@@ -31,8 +31,8 @@ namespace Datasette.Litestream.Reporting;
 /// <param name="Metrics">Litestream's metrics; null if <c>metrics-addr</c> is not set.</param>
 internal sealed record StatusReport(
     string State,
-    bool Healthy,
-    string Summary,
+    bool? Healthy,
+    [property: JsonIgnore] Sentence Headline,
     DateTimeOffset? WrongSince,
     DateTimeOffset UpdatedAt,
     DateTimeOffset Now,
@@ -53,6 +53,9 @@ internal sealed record StatusReport(
     IReadOnlyList<LogReport> Log,
     MetricsReport? Metrics)
 {
+    /// <summary><see cref="Headline"/> as a text.</summary>
+    public string Summary => Headline.ToString();
+
     /// <summary>The same as the page shows it.</summary>
     public OverviewText Text => PageWriter.Write(this);
 }
@@ -111,6 +114,7 @@ internal sealed record CountReport(int Total, int Replicating, int Unverified, i
 /// <param name="UploadedBytes">The bytes uploaded to the replica since Datasette started.</param>
 /// <param name="SyncErrors">How many errors Litestream has logged since Datasette started.</param>
 /// <param name="Reason">Why it is in its state.</param>
+/// <param name="Warnings">What endangers it, one sentence each.</param>
 /// <param name="Sparklines">The last hour; omitted if a history is given.</param>
 internal sealed record DatabaseReport(
     string Name,
@@ -128,11 +132,14 @@ internal sealed record DatabaseReport(
     long UploadedBytes,
     int SyncErrors,
     ReasonReport Reason,
+    IReadOnlyList<string> Warnings,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SparklineReport? Sparklines);
 
 /// <summary>Why a database is in its state, and the figures from which that was derived.</summary>
 /// <param name="Code">A <see cref="Observation.StateReason"/>, such as <c>all_replicated</c>.</param>
 /// <param name="Sentence">The state in words.</param>
+/// <param name="Cause">The cause of Litestream's error in a sentence; null if there is no error, or its cause is not known.</param>
+/// <param name="Remedy">What to do, in sentences; null if there is nothing to do.</param>
 /// <param name="ChangedAt">When the database last changed; null if there is no file.</param>
 /// <param name="AskedAt">When Litestream was last asked to sync; null if it never was.</param>
 /// <param name="TakenTxid">The last transaction that it synced; null if unknown.</param>
@@ -141,16 +148,24 @@ internal sealed record DatabaseReport(
 /// <param name="Activity">What Litestream is doing with the database, such as <c>sync: starting</c>; null if it does not report
 /// that.</param>
 /// <param name="ActivityStartedAt">When that started.</param>
+/// <param name="CheckedAt">When the backup was last found to be restorable; null if it never was.</param>
+/// <param name="CopiedBytes">How many bytes of the first copy are at the replica; null where that cannot be seen.</param>
+/// <param name="MovedAt">When Litestream was last seen to send something; null if it never was, or if that is not looked at.</param>
 internal sealed record ReasonReport(
     string Code,
     string Sentence,
+    string? Cause,
+    string? Remedy,
     DateTimeOffset? ChangedAt,
     DateTimeOffset? AskedAt,
     ulong? TakenTxid,
     ulong? ReplicatedTxid,
     DateTimeOffset? ReplicatedUntil,
     string? Activity,
-    DateTimeOffset? ActivityStartedAt);
+    DateTimeOffset? ActivityStartedAt,
+    DateTimeOffset? CheckedAt = null,
+    long? CopiedBytes = null,
+    DateTimeOffset? MovedAt = null);
 
 /// <summary>60 minutes, oldest first; null for a minute without a sample.</summary>
 /// <param name="Lag">The largest lag of each minute, in seconds.</param>
@@ -159,7 +174,7 @@ internal sealed record SparklineReport(float?[] Lag, float?[] Bytes);
 
 /// <summary>One database in full.</summary>
 /// <param name="Database">Its state.</param>
-/// <param name="Summary">The state in one sentence.</param>
+/// <param name="Headline">The state in one sentence.</param>
 /// <param name="Healthy">Whether the state is good; null if that is not known yet.</param>
 /// <param name="RestoreCommand">The command that restores it.</param>
 /// <param name="History">Its history.</param>
@@ -168,7 +183,7 @@ internal sealed record SparklineReport(float?[] Lag, float?[] Bytes);
 /// <param name="Now">The time of the report.</param>
 internal sealed record DatabaseDetailReport(
     DatabaseReport Database,
-    string Summary,
+    [property: JsonIgnore] Sentence Headline,
     bool? Healthy,
     string RestoreCommand,
     HistoryReport History,
@@ -176,6 +191,9 @@ internal sealed record DatabaseDetailReport(
     DateTimeOffset UpdatedAt,
     DateTimeOffset Now)
 {
+    /// <summary><see cref="Headline"/> as a text.</summary>
+    public string Summary => Headline.ToString();
+
     /// <summary>The same as the page shows it.</summary>
     public DatabaseText Text => PageWriter.Write(this);
 }

@@ -11,6 +11,9 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>The number of log lines on the overview; a database's own page has all of its lines that are kept.</summary>
     private const int LogTail = 100;
 
+    /// <summary>How long a report waits for the first sample.</summary>
+    private static readonly TimeSpan FirstSampleTimeout = TimeSpan.FromSeconds(5);
+
     private readonly Func<ReplicationSnapshot> _read;
     private readonly TimeProvider _time;
     private readonly Sampler _sampler;
@@ -19,13 +22,16 @@ internal sealed class StatusReporter : IDisposable
 
     /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
-    public StatusReporter(Func<ReplicationSnapshot> read, TimeProvider time)
+    /// <param name="onSample">See <see cref="Sampler"/>.</param>
+    /// <param name="tools">See <see cref="Sampler"/>.</param>
+    public StatusReporter(
+        Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null, ObservationTools? tools = null)
     {
         _read = read;
         var plan = read().Plan;
         _time = time;
         _start = time.GetUtcNow();
-        _sampler = new Sampler(read, time);
+        _sampler = new Sampler(read, time, onSample, tools);
         _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
     }
 
@@ -46,9 +52,9 @@ internal sealed class StatusReporter : IDisposable
         var (binary, redactor) = (replication.Binary, replication.Redactor);
         return new StatusReport(
             daemon is null ? "idle" : daemon.State.ToString().ToLowerInvariant(),
-            WrongSince(daemon, observation) is null,
+            IsHealthy(daemon, observation, now),
             Wording.Summarize(daemon, observation, now),
-            WrongSince(daemon, observation),
+            WrongSince(daemon, observation, now),
             observation.At,
             now,
             new LitestreamReport(
@@ -74,7 +80,7 @@ internal sealed class StatusReporter : IDisposable
             query.Search ?? "",
             query.Order,
             query.Descending,
-            [.. shown.Select(database => Report(database, Sparklines(database, observation.At), redactor))],
+            [.. shown.Select(database => Report(database, Sparklines(database, observation.At), redactor, now))],
             [.. replication.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason))],
             replication.Warnings,
             LitestreamConfiguration.Show(
@@ -95,9 +101,9 @@ internal sealed class StatusReporter : IDisposable
         string[] logged = [database.Plan.Path, Path.GetFileName(database.Plan.Path)];
         var now = _time.GetUtcNow();
         return new DatabaseDetailReport(
-            Report(database, sparklines: null, replication.Redactor),
-            Wording.Summarize(database, replication.Redactor.Redact(database.Error), now),
-            Wording.IsHealthy(database.State),
+            Report(database, sparklines: null, replication.Redactor, now),
+            Wording.SummarizeDatabase(database, observation, now),
+            observation.IsOutdated(now) ? false : Wording.IsHealthy(database.State),
             replication.Redactor.Redact(RestoreCommand.For(database.Plan, replication.Binary.Version.ReleaseLine!.Value)),
             Report(history.Read(range, observation.At), range, observation.At),
             [.. replication.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
@@ -109,10 +115,12 @@ internal sealed class StatusReporter : IDisposable
     public async Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name)
     {
         var (_, observation) = await ObserveAsync().ConfigureAwait(false);
-        return Find(observation, name) is { } database
-            ? new DatabaseStateReport(
-                Wording.Name(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, _time.GetUtcNow()))
-            : null;
+        var now = _time.GetUtcNow();
+        return Find(observation, name) is not { } database ? null
+            : observation.IsOutdated(now)
+                ? new DatabaseStateReport(Wording.Name(DatabaseState.Unknown), observation.At, null, Wording.Outdated(observation, now).ToString())
+                : new DatabaseStateReport(
+                    Wording.Name(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, now));
     }
 
     /// <summary>Reports whether everything is replicated in time, for health checks.</summary>
@@ -124,29 +132,14 @@ internal sealed class StatusReporter : IDisposable
         }
 
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
-        var now = _time.GetUtcNow();
-        var daemon = replication.Daemon;
-        if (daemon?.DownSince is { } down && now - down > maxLag)
-        {
-            return new HealthReport(true, false, $"bad: Litestream has been down for {Wording.Duration(now - down)}");
-        }
-
-        var unsafeCount = observation.Databases.Count(database => UnsafeFor(database, now) > maxLag);
-        var total = observation.Databases.Count;
-        if (unsafeCount > 0)
-        {
-            return new HealthReport(true, false, $"bad: {unsafeCount} of {total} databases have changes that have not been replicated for more than {Wording.Duration(maxLag)}");
-        }
-
-        var lag = observation.Databases.Select(database => database.Lag).OfType<TimeSpan>().DefaultIfEmpty().Max();
-        return new HealthReport(true, true, $"ok: {total} {(total == 1 ? "database" : "databases")}, lag at most {Wording.Duration(lag)}");
+        return Health.Judge(replication.Daemon, observation, maxLag, _start, _time.GetUtcNow());
     }
 
     /// <summary>All metrics as Prometheus' text exposition.</summary>
     public async Task<string> WriteMetricsAsync()
     {
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
-        var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation).ConfigureAwait(false);
+        var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation, _time.GetUtcNow()).ConfigureAwait(false);
         return _metrics is null ? own : own + await _metrics.WriteAsync().ConfigureAwait(false);
     }
 
@@ -159,7 +152,7 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>The latest sample, corrected if Litestream has gone down since.</summary>
     private async Task<(ReplicationSnapshot Replication, ObservedDatabases Observation)> ObserveAsync()
     {
-        var observation = await _sampler.LatestAsync().ConfigureAwait(false);
+        var observation = await LatestAsync().ConfigureAwait(false);
         var replication = _read();
         return (
             replication,
@@ -168,19 +161,34 @@ internal sealed class StatusReporter : IDisposable
                 : observation);
     }
 
-    private static DatabaseObservation AsStopped(DatabaseObservation database, DateTimeOffset since) =>
-        database.State == DatabaseState.Stopped ? database : database with { State = DatabaseState.Stopped, Reason = StateReason.LitestreamDown, Since = since };
+    /// <summary>The latest sample; one without databases if the first takes too long, as on a file system that does not answer.</summary>
+    private async Task<ObservedDatabases> LatestAsync()
+    {
+        try
+        {
+            return await _sampler.LatestAsync().WaitAsync(FirstSampleTimeout, _time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            return new ObservedDatabases(_sampler.LastSampleAt, []);
+        }
+    }
 
-    private static DateTimeOffset? WrongSince(DaemonStatus? daemon, ObservedDatabases observation) =>
+    // What is wrong already stays: a Litestream that is down is the lesser fault.
+    private static DatabaseObservation AsStopped(DatabaseObservation database, DateTimeOffset since) =>
+        Wording.IsHealthy(database.State) == false ? database : database with { State = DatabaseState.Stopped, Reason = StateReason.LitestreamDown, Since = since };
+
+    /// <summary>Whether everything is safe; null if not everything that this needs is known.</summary>
+    private static bool? IsHealthy(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now) =>
+        WrongSince(daemon, observation, now) is not null ? false
+            : daemon is { State: DaemonState.Running } && observation.Databases.Count > 0 && observation.Databases.All(database => Wording.IsHealthy(database.State) == true) ? true
+            : null;
+
+    private static DateTimeOffset? WrongSince(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now) =>
         daemon is { State: DaemonState.Waiting or DaemonState.Stopped }
             ? daemon.DownSince ?? observation.At
-            : observation.Databases.Where(database => !Wording.IsFine(database.State)).Min(database => (DateTimeOffset?)database.Since);
-
-    // If the lag is unknown, the state decides.
-    private TimeSpan UnsafeFor(DatabaseObservation database, DateTimeOffset now) =>
-        database.Lag ?? (database.State is DatabaseState.Failing or DatabaseState.Stopped ? now - database.Since
-            : database.State is DatabaseState.Replicating or DatabaseState.Unverified ? TimeSpan.Zero
-            : now - _start);
+            : observation.IsOutdated(now) ? observation.At
+            : observation.Databases.Where(database => Wording.IsHealthy(database.State) == false).Min(database => (DateTimeOffset?)database.Since);
 
     private static DatabaseObservation? Find(ObservedDatabases observation, string name) =>
         observation.Databases.FirstOrDefault(database => database.Plan.Name == name);
@@ -204,7 +212,7 @@ internal sealed class StatusReporter : IDisposable
             counts[(int)DatabaseState.Unknown]);
     }
 
-    private static DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines, Redactor redactor) => new(
+    private static DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines, Redactor redactor, DateTimeOffset now) => new(
         database.Plan.Name,
         database.Plan.Path,
         [.. database.Plan.Replicas.Select(replica => redactor.Redact(replica.Destination))],
@@ -214,24 +222,30 @@ internal sealed class StatusReporter : IDisposable
         database.Evidence.TakenTxid,
         database.Evidence.ReplicatedTxid,
         database.Lag?.TotalSeconds,
-        database.LastSyncAt,
+        database.LastSyncAt?.ToUniversalTime(),
         database.DatabaseBytes,
         database.WalBytes,
         database.UploadedBytes,
         database.SyncErrors,
-        Report(database.Reason, database.Evidence, redactor),
+        Report(database, database.Evidence, redactor, now),
+        [.. (database.Warnings ?? []).Select(warning => redactor.Redact(warning))],
         sparklines);
 
-    private static ReasonReport Report(StateReason reason, Evidence evidence, Redactor redactor) => new(
-        Wording.Name(reason),
-        redactor.Redact(Wording.Explain(reason, evidence)),
+    private static ReasonReport Report(DatabaseObservation database, Evidence evidence, Redactor redactor, DateTimeOffset now) => new(
+        Wording.Name(database.Reason),
+        redactor.Redact(ReasonWording.Explain(database.Reason, evidence, now)),
+        ErrorCauses.Find(database.Error)?.Sentence,
+        Wording.Remedy(database),
         evidence.ChangedAt,
         evidence.AskedAt,
         evidence.TakenTxid,
         evidence.ReplicatedTxid,
         evidence.ReplicatedUntil,
         evidence.Activity is { Operation.Length: > 0 } activity ? $"{activity.Operation}: {activity.Phase}" : null,
-        evidence.Activity?.StartedAt);
+        evidence.Activity?.StartedAt?.ToUniversalTime(),
+        evidence.CheckedAt,
+        evidence.CopiedBytes,
+        evidence.MovedAt);
 
     // Loops, since LINQ over value types is compiled at its first use, which would delay the first page.
     private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)

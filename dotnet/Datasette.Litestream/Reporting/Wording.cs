@@ -14,33 +14,91 @@ internal static class Wording
 
     private static readonly string[] SizeUnits = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-    /// <summary>Whether a state is good.</summary>
-    public static bool IsFine(DatabaseState state) => state is DatabaseState.Replicating or DatabaseState.Unverified or DatabaseState.Starting;
+    /// <summary>Whether a state is good; null if that is not known.</summary>
+    public static bool? IsHealthy(DatabaseState state) => state switch
+    {
+        DatabaseState.Replicating => true,
+        DatabaseState.Unverified or DatabaseState.Starting or DatabaseState.Unknown => null,
+        _ => false,
+    };
+
+    /// <summary>
+    /// Whether everything written is safe. Of Litestream 0.3 no more can be known than that it has logged no error.
+    /// </summary>
+    public static bool IsSafe(DatabaseObservation database) =>
+        database.State == DatabaseState.Replicating || database.Reason == StateReason.NotKnownToBeBehind;
+
+    /// <summary>Whether there are databases, and everything written to them is safe.</summary>
+    public static bool IsSafe(ObservedDatabases observed) => observed.Databases.Count > 0 && observed.Databases.All(IsSafe);
 
     /// <summary>The first line of the page.</summary>
-    public static string Summarize(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now)
+    public static Sentence Summarize(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now) => daemon switch
+    {
+        null => $"No database is replicated.",
+        { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
+            $"Litestream has been down since {At(down, now)}, and nothing is replicated; {SoFar(observation.Databases)}{Risk(observation.Databases, now)}. "
+            + $"It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
+        { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
+        _ => Summarize(observation, now),
+    };
+
+    /// <summary>The databases in a sentence, whatever Litestream does.</summary>
+    public static Sentence Summarize(ObservedDatabases observation, DateTimeOffset now)
     {
         var databases = observation.Databases;
-        var wrong = databases.Where(database => !IsFine(database.State)).ToList();
-        return daemon switch
-        {
-            null => "No database is replicated.",
-            { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
-                $"Litestream has been down since {Clock(down)}, and nothing is replicated. It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
-            { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
-            _ when wrong.Count > 0 => DescribeProblems(wrong, databases.Count),
-            _ => $"{All(databases.Count)} replicated{DescribeSafety(databases, now)}.",
-        };
+        var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
+        var unknown = databases.Where(database => database.State == DatabaseState.Unknown).ToList();
+        var copied = databases.Where(database => database.Reason == StateReason.FirstCopy).ToList();
+        var starting = databases.Where(database => database.Reason == StateReason.Starting).ToList();
+        return observation.IsOutdated(now) || databases.Count == 0 ? Sentence.Of($"{Outdated(observation, now).Capitalized()}.")
+            : wrong.Count > 0 ? Sentence.Of(
+                $"{Subject(wrong, databases.Count, "has", "have")} been {States(wrong)} since {At(wrong.Min(database => database.Since), now)}"
+                + $"{CommonCause(wrong)}{Listed(wrong, databases.Count)}. {Risk(wrong, now).Capitalized()}.")
+            : unknown.Count > 0 ? Sentence.Of(
+                $"Whether {Subject(unknown, databases.Count, "is", "are", isFirst: false)} safe has not been known since "
+                + $"{At(unknown.Min(database => database.Since), now)}{CommonCause(unknown)}{Listed(unknown, databases.Count)}.")
+            : copied.Count > 0 ? Sentence.Of($"{Subject(copied, databases.Count, "is", "are")} {FirstCopy(copied, now)}{Listed(copied, databases.Count)}.")
+            : starting.Count > 0 ? Sentence.Of(
+                $"Whether {Subject(starting, databases.Count, "is", "are", isFirst: false)} safe is not known yet{CommonCause(starting)}{Listed(starting, databases.Count)}.")
+            : databases.Count > 1 && databases.All(IsNotKnownToBeBehind) ? Sentence.Of(
+                $"None of the {databases.Count} databases is known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}.")
+            : Sentence.Of($"{All(databases)} {Promise(databases, now)}.");
     }
 
-    /// <summary>One database in a line.</summary>
-    public static string Describe(DatabaseObservation database, DateTimeOffset now) => database.State switch
+    /// <summary>One database in a line, which starts with its state.</summary>
+    public static string Describe(DatabaseObservation database, DateTimeOffset now) => Tell(database, now).ToString();
+
+    /// <summary>What to do about a database's state, in sentences; null if there is nothing to do.</summary>
+    public static string? Remedy(DatabaseObservation database) => ErrorCauses.Find(database.Error)?.Remedy ?? ReasonWording.Remedy(database.Reason);
+
+    /// <summary>The first line of a database's own page.</summary>
+    public static Sentence SummarizeDatabase(DatabaseObservation database, ObservedDatabases observation, DateTimeOffset now) =>
+        $"{(observation.IsOutdated(now) ? Outdated(observation, now) : Tell(database, now)).Capitalized()}.";
+
+    /// <summary>
+    /// What health checks are told about databases none of which has been at risk for too long; it names none of them.
+    /// </summary>
+    public static string DescribeHealth(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
     {
-        DatabaseState.Replicating => $"replicated{DescribeSafety([database], now)}",
-        DatabaseState.Starting => "being replicated for the first time",
-        DatabaseState.Behind => $"behind: the oldest change has waited for {Duration(database.Lag ?? TimeSpan.Zero)}",
-        _ => $"{Name(database.State)} since {Clock(database.Since)}",
-    };
+        var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
+        var copied = databases.Where(database => database.Reason == StateReason.FirstCopy).ToList();
+        var starting = databases.Where(database => database.Reason == StateReason.Starting).ToList();
+        Sentence line = copied.Count > 0 ? Sentence.Of($"starting: {Share(copied, databases.Count)} {FirstCopy(copied, now)}")
+            : starting.Count > 0 ? Sentence.Of($"starting: {Share(starting, databases.Count)} not known to be safe yet{CommonCause(starting)}")
+            : Sentence.Of($"ok: {Databases(databases.Count)}; {(wrong.Count > 0 ? Risk(wrong, now) : Safety(databases, now))}");
+        return line.ToString();
+    }
+
+    /// <summary>What health checks are told about databases that are not safe; it names none of them.</summary>
+    public static string DescribeHealth(IReadOnlyList<DatabaseObservation> wrong, int total, DateTimeOffset now)
+    {
+        Sentence line = $"bad: {Share(wrong, total)} not safe{CommonCause(wrong)}; {Risk(wrong, now)}";
+        return line.ToString();
+    }
+
+    /// <summary>That the databases were not looked at for too long.</summary>
+    public static Sentence Outdated(ObservedDatabases observation, DateTimeOffset now) =>
+        $"the databases have not been looked at since {At(observation.At, now)}, so whether they are safe is not known";
 
     /// <summary>A state as reports and metrics name it.</summary>
     public static string Name(DatabaseState state) => state.ToString().ToLowerInvariant();
@@ -48,59 +106,11 @@ internal static class Wording
     /// <summary>A reason as reports name it, such as <c>all_replicated</c>.</summary>
     public static string Name(StateReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
 
-    /// <summary>Explains why a database is in its state, from the figures from which the state was derived.</summary>
-    public static string Explain(StateReason reason, Evidence evidence) => reason switch
-    {
-        StateReason.AllReplicated => "Litestream synced the database after its last change, and everything that it synced is at the replica.",
-        StateReason.OnTheWay => $"Changes after {Moment(evidence.ReplicatedUntil)} are not at the replica yet, which is normal for a few seconds.",
-        StateReason.NotKnownToBeBehind => "Litestream 0.3 cannot report what it has replicated. Its log contains no error.",
-        StateReason.Starting => "Litestream was just started, and has not reported yet what it has replicated.",
-        StateReason.FirstCopy => "The database is being copied to the replica for the first time, and nothing of it is safe yet.",
-        StateReason.NotCheckedYet => "Everything is replicated, but whether it can be restored has not been checked since the start.",
-        StateReason.WaitingTooLong =>
-            $"Changes after {Moment(evidence.ReplicatedUntil)} are not at the replica, and have waited for longer than usual.",
-        StateReason.SyncFailed => "Litestream cannot read the database's changes, and has read none since.",
-        StateReason.UploadFailed => "Litestream cannot upload the database's changes, and has uploaded none since.",
-        StateReason.ErrorLogged => "Litestream logged an error, and has reported no success since.",
-        StateReason.CompactionFailed => "Litestream cannot merge the files at the replica, and has not succeeded since.",
-        StateReason.DestinationRefused => "The destination refused Litestream, which runs without this database until the destination answers.",
-        StateReason.LitestreamDown => "Litestream is not running.",
-        StateReason.ReplicationStopped => "Litestream is running, but has stopped replicating this database.",
-        StateReason.FileUnreadable => "The file that Datasette serves cannot be looked at.",
-        StateReason.FileMissing => "The file that Datasette serves is gone.",
-        StateReason.FileReplaced => "The file was replaced: Datasette serves another file than the one that is replicated.",
-        StateReason.FileOverwritten => "The file was overwritten from outside of SQLite.",
-        StateReason.SameFile => "Another database of this Datasette is the same file, which is replicated once.",
-        StateReason.NameNotSupported => "Litestream cannot open a file with this name. Rename the file.",
-        StateReason.FolderRemoved => "Litestream's folder beside the database was removed.",
-        StateReason.BackupDamaged => "The backup is damaged: it cannot be restored up to the last change.",
-        StateReason.OtherWriter => "Another Litestream writes to the same destination, and the two destroy each other's backup.",
-        StateReason.ReplicatedAnew => "The database is being replicated anew, and what was written since the fault is not safe yet.",
-        _ => evidence.Activity is { IsActive: true, StartedAt: { } start }
-            ? $"Litestream does not report the state of the database. It has been busy with it since {Clock(start)}."
-            : "Litestream does not report the state of the database.",
-    };
-
     /// <summary>A reason as reports and metrics name it.</summary>
     public static string Name(RestartReason reason) => reason switch
     {
         RestartReason.FailedStart => "failed start",
         _ => reason.ToString().ToLowerInvariant(),
-    };
-
-    /// <summary>The first line of a database's own page.</summary>
-    public static string Summarize(DatabaseObservation database, string? error, DateTimeOffset now)
-    {
-        var line = Describe(database, now);
-        return $"{char.ToUpperInvariant(line[0])}{line[1..]}{(error is null ? "." : $": {error}")}";
-    }
-
-    /// <summary>Whether a state is good; null if that is not known yet.</summary>
-    public static bool? IsHealthy(DatabaseState state) => state switch
-    {
-        DatabaseState.Replicating => true,
-        DatabaseState.Unverified or DatabaseState.Starting or DatabaseState.Unknown => null,
-        _ => false,
     };
 
     /// <summary>Such as <c>0.8 s</c>, <c>12 min</c>, <c>3 h 20 min</c>.</summary>
@@ -144,6 +154,10 @@ internal static class Wording
     /// <summary>Such as <c>2026-05-01 12:00:00 UTC</c>.</summary>
     public static string Exact(DateTimeOffset moment) => $"{DateAndTime(moment)} UTC";
 
+    /// <summary>Such as <c>12:00:00 UTC</c>, and with its date if that is not today's.</summary>
+    public static string Clock(DateTimeOffset time, DateTimeOffset now) =>
+        time.UtcDateTime.Date == now.UtcDateTime.Date ? string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:HH:mm:ss} UTC") : Exact(time);
+
     /// <summary>A line of Litestream's log.</summary>
     public static string Line(LogReport entry) => $"{DateAndTime(entry.Time)} {entry.Level} {entry.Message} {entry.Details}".TrimEnd();
 
@@ -159,34 +173,165 @@ internal static class Wording
     /// <summary>The message for a name that is not replicated.</summary>
     public static string NotReplicated(string name) => $"{name} is not replicated";
 
-    private static string DescribeProblems(List<DatabaseObservation> wrong, int total)
+    private static Sentence Tell(DatabaseObservation database, DateTimeOffset now)
     {
-        var worst = wrong.MinBy(database => database.Since)!;
-        var names = string.Join(", ", wrong.Take(MaxNames).Select(database => database.Plan.Name));
-        var more = wrong.Count > MaxNames ? $" and {wrong.Count - MaxNames} more" : "";
-        var states = string.Join(" or ", wrong.Select(database => Name(database.State)).Distinct());
-        return total == 1
-            ? $"The database {names} has been {states} since {Clock(worst.Since)}."
-            : $"{wrong.Count} of {total} databases {(wrong.Count == 1 ? "has" : "have")} been {states} since {Clock(worst.Since)}: {names}{more}.";
+        DatabaseObservation[] one = [database];
+        return database.State switch
+        {
+            DatabaseState.Replicating or DatabaseState.Unverified => Promise(one, now),
+            DatabaseState.Starting when database.Reason == StateReason.Starting => $"not known yet{CommonCause(one)}",
+            DatabaseState.Starting => FirstCopy(one, now),
+            DatabaseState.Unknown => $"not known since {At(database.Since, now)}{CommonCause(one)}",
+            _ => $"{Name(database.State)} since {At(database.Since, now)}{CommonCause(one)}; {Risk(one, now)}",
+        };
     }
 
-    private static string All(int count) => count == 1 ? "The database is" : $"All {count} databases are";
+    /// <summary>The databases that a sentence is about: the only one by its name, several by their number.</summary>
+    private static Sentence Subject(List<DatabaseObservation> some, int total, string singular, string plural, bool isFirst = true) => total == 1
+        ? Sentence.Of($"{(isFirst ? "The" : "the")} database {some[0].Plan} {singular}")
+        : Sentence.Of($"{some.Count} of {total} databases {(some.Count == 1 ? singular : plural)}");
 
-    // Everything written before the earliest of the databases' last syncs is safe.
-    private static string DescribeSafety(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
+    /// <summary>The names of several databases at the end of a sentence.</summary>
+    private static Sentence Listed(List<DatabaseObservation> some, int total)
     {
-        DateTimeOffset? earliest = null;
-        foreach (var database in databases)
+        if (total == 1)
         {
-            if (database.LastSyncAt is not { } sync)
-            {
-                return "";
-            }
-
-            earliest = earliest < sync ? earliest : sync;
+            return new Sentence();
         }
 
-        return earliest is { } safe ? $"; what was written until {Duration(now > safe ? now - safe : TimeSpan.Zero)} ago is safe" : "";
+        var names = Sentence.Join(", ", some.Take(MaxNames).Select(database => Sentence.Of($"{database.Plan}")));
+        return some.Count > MaxNames ? Sentence.Of($": {names} and {some.Count - MaxNames} more") : Sentence.Of($": {names}");
+    }
+
+    private static string States(List<DatabaseObservation> some) => string.Join(" or ", some.Select(database => Name(database.State)).Distinct());
+
+    /// <summary>The cause, if it is the same for all.</summary>
+    private static string CommonCause(IReadOnlyList<DatabaseObservation> some)
+    {
+        var causes = some.Select(Cause).Distinct().Take(2).ToList();
+        return causes.Count == 1 ? $", because {causes[0]}" : "";
+    }
+
+    private static string Cause(DatabaseObservation database) => database is { Reason: StateReason.FirstCopy, Evidence.IsMoving: false } ? "the first copy has stalled"
+        : (IsFromLitestream(database.Reason) ? ErrorCauses.Find(database.Error)?.Clause : null) ?? ReasonWording.Clause(database.Reason);
+
+    /// <summary>Whether Litestream's error tells the cause; otherwise it is a consequence.</summary>
+    private static bool IsFromLitestream(StateReason reason) => reason is StateReason.WaitingTooLong or StateReason.SyncFailed or StateReason.UploadFailed
+        or StateReason.ErrorLogged or StateReason.CompactionFailed or StateReason.DestinationRefused or StateReason.FileUnreadable or StateReason.NoAnswer;
+
+    private static bool IsNotKnownToBeBehind(DatabaseObservation database) => database.Reason == StateReason.NotKnownToBeBehind;
+
+    private static string SoFar(IReadOnlyList<DatabaseObservation> databases) =>
+        databases.All(database => database.Lag == TimeSpan.Zero) ? "so far " : "";
+
+    private static string All(IReadOnlyList<DatabaseObservation> databases) => databases.Count == 1 ? "The database is" : $"All {Count(databases.Count)} databases are";
+
+    private static string Share(IReadOnlyList<DatabaseObservation> some, int total) =>
+        $"{Count(some.Count)} of {Count(total)} databases {(some.Count == 1 ? "is" : "are")}";
+
+    private static string Databases(int count) => count == 1 ? "1 database" : $"{Count(count)} databases";
+
+    private static Sentence FirstCopy(IReadOnlyList<DatabaseObservation> some, DateTimeOffset now)
+    {
+        var since = some.Min(database => database.Since);
+        var bytes = some.Sum(database => database.Evidence.CopiedBytes ?? 0);
+        return $"being copied for the first time, since {Duration(now > since ? now - since : TimeSpan.Zero)}{(bytes > 0 ? $" ({Size(bytes)} so far)" : "")}"
+            + $"; {Risk(some, now)}";
+    }
+
+    /// <summary>What holds for databases that are replicated, after "is" or "are".</summary>
+    private static Sentence Promise(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
+    {
+        var safety = Safety(databases, now);
+        return databases.All(IsNotKnownToBeBehind) ? safety : $"replicated; {safety}";
+    }
+
+    /// <summary>What is safe, and how far the backups are known to be restorable.</summary>
+    private static Sentence Safety(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
+    {
+        if (databases.Any(IsNotKnownToBeBehind))
+        {
+            return $"not known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}";
+        }
+
+        var unproven = databases.Count(database => database.Reason == StateReason.NotCheckedYet);
+        if (unproven > 0)
+        {
+            var safety = databases.All(database => database.Lag == TimeSpan.Zero) ? Sentence.Of($"everything written is at the replica") : Risk(databases, now);
+            return $"{safety}; the backup of {Databases(unproven)} has not been checked yet";
+        }
+
+        var checks = databases.Select(database => database.Evidence.CheckedAt).ToList();
+        return checks.Min() is not { } oldest || checks.Contains(null) ? Risk(databases, now)
+            : checks.Count == 1 ? Sentence.Of($"{Risk(databases, now)}; backup checked {Ago(oldest, now)}")
+            : Sentence.Of($"{Risk(databases, now)}; oldest backup check {Ago(oldest, now)}");
+    }
+
+    /// <summary>What is not safe, and since when; or that everything is safe.</summary>
+    private static Sentence Risk(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
+    {
+        var (total, unreliable, nothing) = (databases.Count, 0, 0);
+        DateTimeOffset? unsafeSince = null, unknownSince = null;
+        var isFine = true;
+        foreach (var database in databases)
+        {
+            isFine &= IsHealthy(database.State) != false;
+            switch (database.Reason)
+            {
+                case StateReason.BackupDamaged or StateReason.OtherWriter:
+                    unreliable++;
+                    break;
+                case StateReason.FirstCopy or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile or StateReason.NameNotSupported:
+                    nothing++;
+                    break;
+                case StateReason.NoAnswer or StateReason.Starting:
+                    unknownSince = unknownSince < database.Since ? unknownSince : database.Since;
+                    break;
+                case not StateReason.ReplicatedAnew when database.Lag == TimeSpan.Zero:
+                    break;
+                default:
+                    if (database.Evidence.ReplicatedUntil is { } until)
+                    {
+                        unsafeSince = unsafeSince < until ? unsafeSince : until;
+                    }
+                    else if (database.Lag is not null)
+                    {
+                        nothing++;
+                    }
+                    else
+                    {
+                        unknownSince = unknownSince < database.Since ? unknownSince : database.Since;
+                    }
+
+                    break;
+            }
+        }
+
+        var yet = isFine ? " yet" : "";
+        var clauses = new List<Sentence>();
+        if (unreliable > 0)
+        {
+            clauses.Add(total == 1 ? Sentence.Of($"its backup cannot be relied on") : Sentence.Of($"the backup of {unreliable} of them cannot be relied on"));
+        }
+
+        if (nothing > 0)
+        {
+            clauses.Add(total == 1 ? Sentence.Of($"nothing of it is safe{yet}")
+                : nothing == total ? Sentence.Of($"nothing of them is safe{yet}")
+                : Sentence.Of($"nothing of {nothing} of them is safe{yet}"));
+        }
+
+        if (unsafeSince is { } at)
+        {
+            clauses.Add($"what was written since {At(at, now)} is not safe{yet}");
+        }
+
+        if (unknownSince is { } unknown)
+        {
+            clauses.Add($"what was written since {At(unknown, now)} may not be safe");
+        }
+
+        return clauses.Count == 0 ? $"everything written is safe" : Sentence.Join(" and ", clauses);
     }
 
     private static string RelativeTime(DateTimeOffset? moment, DateTimeOffset now, string before, string after)
@@ -205,7 +350,5 @@ internal static class Wording
 
     private static string DateAndTime(DateTimeOffset moment) => moment.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
 
-    private static string Moment(DateTimeOffset? time) => time is { } known ? Clock(known) : "the start";
-
-    private static string Clock(DateTimeOffset time) => string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:HH:mm:ss} UTC");
+    private static SentencePart At(DateTimeOffset time, DateTimeOffset now) => new(Clock(time, now), At: time);
 }

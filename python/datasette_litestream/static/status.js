@@ -73,6 +73,15 @@ function point(event) {
     read();
 }
 
+/**
+ * Adds the local time to the tooltip of a time, which is in UTC. The next update takes it away again; the pointer brings it back.
+ * @param {PointerEvent} event
+ */
+function translate(event) {
+    const time = event.target instanceof Element ? /** @type {HTMLTimeElement | null} */ (event.target.closest("time[datetime]")) : null;
+    if (time) time.title = `${time.title.split("\n")[0]}\n${new Date(time.dateTime).toLocaleString()} local time`.trim();
+}
+
 /** Shows only the reading at the pointer. */
 function read() {
     for (const chart of /** @type {NodeListOf<SVGElement>} */ (main.querySelectorAll("[data-chart]"))) {
@@ -108,6 +117,7 @@ function offerCopy() {
 }
 
 document.addEventListener("visibilitychange", refresh);
+main.addEventListener("pointerover", translate);
 main.addEventListener("pointermove", point);
 main.addEventListener("pointerdown", point);
 main.addEventListener("pointerleave", point);

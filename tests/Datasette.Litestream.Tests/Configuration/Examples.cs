@@ -12,6 +12,7 @@ internal static class Examples
         // Both are types whose place is a bucket.
         SettingKind.Text when setting.Key == "type" => ("\"s3\"", "\"abs\""),
         SettingKind.Text or SettingKind.Secret => ("\"one\"", "\"two\""),
+        SettingKind.SecretUrl => ("\"https://chat.example/hook/one\"", "\"https://chat.example/hook/two\""),
         SettingKind.Url => ("\"s3://maps/one\"", "\"s3://maps/two\""),
         SettingKind.Choice => ($"\"{setting.Choices[0]}\"", $"\"{setting.Choices[1]}\""),
         SettingKind.Duration => ("\"17s\"", "\"18s\""),

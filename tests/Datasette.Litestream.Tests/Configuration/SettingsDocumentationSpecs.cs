@@ -10,7 +10,7 @@ public sealed partial class SettingsDocumentationSpecs
 {
     private const string Update = "DATASETTE_LITESTREAM_UPDATE_DOCS";
 
-    private static readonly string Document = Path.Combine(FindRoot(), "docs", "settings.md");
+    private static readonly string Document = RepositoryRoot.Find("docs/settings.md");
 
     [TestMethod]
     [DataRow("plugin")]
@@ -68,10 +68,12 @@ public sealed partial class SettingsDocumentationSpecs
     {
         SettingKind.Text => "text",
         SettingKind.Secret => "secret",
+        SettingKind.SecretUrl => "secret URL",
         SettingKind.Url => "URL",
         SettingKind.Choice => string.Join(" or ", setting.Choices.Select(choice => $"`{choice}`")),
         SettingKind.Duration when (setting.Shortest, setting.Max) is (TimeSpan shortest, TimeSpan max) => $"duration, {GoDuration.Format(shortest)} to {GoDuration.Format(max)}",
         SettingKind.Duration when setting.Max is { } max => $"duration, {GoDuration.Format(max)} at most",
+        SettingKind.Duration when setting.Shortest is { } min => $"duration, {GoDuration.Format(min)} at least",
         SettingKind.Duration => "duration",
         SettingKind.Count when setting.Min > 0 => $"number, at least {setting.Min}",
         SettingKind.Count => "number",
@@ -101,17 +103,6 @@ public sealed partial class SettingsDocumentationSpecs
         { ReleaseLines: ReleaseLine.Both } => "both",
         _ => "",
     };
-
-    private static string FindRoot()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Bridge.sln")))
-        {
-            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests run outside of their repository.");
-        }
-
-        return folder;
-    }
 
     [GeneratedRegex("<!-- settings: (?<name>[a-z]+) -->\n(?<table>.*?)(?=<!-- end -->)", RegexOptions.Singleline)]
     private static partial Regex Tables();

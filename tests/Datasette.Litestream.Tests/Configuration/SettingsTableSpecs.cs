@@ -106,8 +106,8 @@ public sealed class SettingsTableSpecs
         {
             foreach (var setting in place.Scope.All.Where(setting => setting.IsSecret))
             {
-                var secret = $"hunter2 of {setting.Key}";
-                var planned = place.Plan(Members(place.Name, setting.Key, setting.Kind == SettingKind.Secret ? $"\"{secret}\"" : $"[\"{secret}\"]"));
+                var secret = $"https://hunter2.example/{setting.Key}";
+                var planned = place.Plan(Members(place.Name, setting.Key, setting.Kind == SettingKind.SecretList ? $"[\"{secret}\"]" : $"\"{secret}\""));
 
                 Assert.IsTrue(SettingsTable.IsSecret(setting.Key));
                 Assert.Contains(secret, planned.Sound.Secrets);
@@ -138,6 +138,7 @@ public sealed class SettingsTableSpecs
         ("plugin", "access-key-id" or "secret-access-key" or "session-token") => """{"access-key-id": "AKIAFAKE", "secret-access-key": "fake"}""",
         ("plugin", "credentials-file" or "credentials-command") => """{"credentials-refresh-interval": 60}""",
         ("plugin", "credentials-refresh-interval" or "on-refresh-failure") => """{"credentials-file": "keys.json", "credentials-refresh-interval": 60}""",
+        ("plugin", "heartbeat-interval") => """{"heartbeat-url": "https://hc.example/ping"}""",
         ("database", _) => """{"replicas": "file:///x"}""",
         ("replica", "url") => "{}",
         ("replica", "type") => """{"bucket": "maps"}""",

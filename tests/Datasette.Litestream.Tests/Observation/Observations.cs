@@ -15,7 +15,16 @@ internal static class Observations
             state,
             Now.AddSeconds(-since),
             null,
-            StateReason.AllReplicated,
+            state switch
+            {
+                DatabaseState.Replicating => StateReason.AllReplicated,
+                DatabaseState.Unverified => StateReason.NotCheckedYet,
+                DatabaseState.Starting => StateReason.FirstCopy,
+                DatabaseState.Behind => StateReason.WaitingTooLong,
+                DatabaseState.Failing => StateReason.SyncFailed,
+                DatabaseState.Stopped => StateReason.ReplicationStopped,
+                _ => StateReason.NoAnswer,
+            },
             new Evidence(Now.AddSeconds(-5), Now.AddSeconds(-2), 7, 7, Now.AddSeconds(-1), lag is { } seconds ? TimeSpan.FromSeconds(seconds) : null),
             Now.AddSeconds(-1),
             bytes,

@@ -26,7 +26,7 @@ public sealed class BridgeSpecs : IDisposable
         Assert.AreEqual("", warnings);
         var running = TestDatasette.Status(bridge);
         Assert.AreEqual("running", (string?)running["state"]);
-        StringAssert.StartsWith((string?)running["summary"], "All 2 databases are replicated; what was written until");
+        StringAssert.StartsWith((string?)running["summary"], "All 2 databases are replicated; ");
         Assert.AreEqual("0.5.17", (string?)running["litestream"]!["version"]);
         Assert.AreEqual("of the plugin", (string?)running["litestream"]!["origin"]);
         Assert.AreEqual(_datasette.Started.Single(), (int?)running["litestream"]!["process_id"]);
@@ -95,7 +95,7 @@ public sealed class BridgeSpecs : IDisposable
         _datasette.Words = $"refused={_datasette.Folder.Write("refused", _datasette.Folder["roads.db"])}";
         var (bridge, _) = _datasette.Start();
         Assert.AreEqual("refused", bridge.Snapshot!.HeldOut[_datasette.Folder["roads.db"]].Reason);
-        Assert.AreEqual("replicating", (string?)TestDatasette.Status(bridge)["databases"]![0]!["state"]);
+        Assert.AreEqual("replicating", (string?)TestDatasette.Status(bridge)["databases"]!.AsArray().Single(database => (string?)database!["name"] == "parks")!["state"]);
         File.Delete(_datasette.Folder["refused"]);
         await Eventually.HoldsAsync(() => _datasette.Started.Count == 3 && bridge.Snapshot.Daemon!.State == DaemonState.Running);
         Assert.IsEmpty(bridge.Snapshot.HeldOut);

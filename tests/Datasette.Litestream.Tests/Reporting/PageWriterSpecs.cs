@@ -1,3 +1,4 @@
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Observation;
@@ -10,8 +11,8 @@ public sealed class PageWriterSpecs
     private static readonly LitestreamReport Litestream = new("0.5.17", "/bin/litestream", "on PATH", 7, Observations.Now.AddMinutes(-2), 120, 0, null, null, null, []);
 
     private static readonly StatusReport Report = new(
-        "running", true, "All is well.", null, Observations.Now.AddSeconds(-2), Observations.Now, Litestream, null,
-        new CountReport(120, 120, 0, 0, 0, 0, 0, 0), 2, 3, 50, 120, "", "name", false, [Database("b"), Database("a b<c>")],
+        "running", true, Sentence.Of($"All is well."), null, Observations.Now.AddSeconds(-2), Observations.Now, Litestream, null,
+        new CountReport(120, 120, 0, 0, 0, 0, 0, 0), 2, 3, 50, 120, "", "state", false, [Database("b"), Database("a b<c>")],
         [new SkippedReport("_memory", "in memory")], ["Watch out."], "dbs: []", [], null);
 
     [TestMethod]
@@ -21,11 +22,11 @@ public sealed class PageWriterSpecs
         Assert.AreEqual(("b", "replicating", "for 1 min", "1.5 s", "4.0 KiB", "4.0 MiB"), (row.Name, row.State, row.Since.Words, row.Lag, row.Uploaded, row.Size));
         Assert.AreEqual(new MomentText("2026-05-01T11:59:57Z", "2026-05-01 11:59:57 UTC", "3 s ago"), row.LastSync);
         Assert.AreEqual("s3://maps/b\ns3://other/b", row.Destinations);
-        Assert.AreEqual(new SparklineText("M2 17h0", "Lag in the last hour: at most 1.5 s, last 1.5 s"), row.LagLine);
-        Assert.AreEqual(new SparklineText("M2 20V19", "Uploaded in the last hour: 10 B"), row.UploadedBars);
-        Assert.AreEqual("0 0 2 20", Report.Text.SparklineBox);
+        Assert.AreEqual(new SparklineText("M8 17h0", "Lag in the last 5 min: at most 1.5 s, last 1.5 s"), row.LagLine);
+        Assert.AreEqual(new SparklineText("M8 20V19", "Uploaded in the last 5 min: 10 B"), row.UploadedBars);
+        Assert.AreEqual("0 0 8 20", Report.Text.SparklineBox);
         Assert.AreEqual("No answer from Datasette since 2026-05-01 12:00:00 UTC. This page shows the state at that time.", Report.Text.Lost);
-        Assert.AreEqual(new SummaryText("All is well.", "running", "true"), Report.Text.Summary);
+        AssertSummary("All is well.", "running", "true", Report.Text.Summary);
         Assert.AreEqual("_memory: in memory", Report.Text.Skipped.Single());
     }
 
@@ -141,13 +142,76 @@ public sealed class PageWriterSpecs
         Assert.AreEqual("12:00:00 UTC: Database 4.0 KiB, WAL 512 B", text.Charts[2].Readings.Split('\n')[^1]);
         Assert.AreEqual("Database WAL", string.Join(' ', text.Charts[2].Series.Select(series => series.Name)));
         Assert.AreEqual("18:00 00:00 06:00 12:00", string.Join(' ', Detail(HistoryRange.Day).Text.Charts[0].Times.Select(mark => mark.Text)));
+        Assert.IsNull(text.HistoryNote);
+    }
+
+    [TestMethod]
+    [DataRow(90, 90, "15 min", "11:50 11:55 12:00")]
+    [DataRow(2, 12, "2 min", "11:59 12:00")]
+    public void Charts_of_a_short_history_show_that_time_and_say_so(int known, int points, string period, string marks)
+    {
+        var text = Detail(HistoryRange.Hour, known).Text;
+        Assert.AreEqual($"The charts show the last {period}: nothing older is known yet.", text.HistoryNote);
+        var lag = text.Charts[0];
+        Assert.AreEqual(($"Lag in the last {period}: at most 20 s, last 1.5 s", $"0 0 {2 * (points - 1)} 100"), (lag.Label, lag.Box));
+        Assert.AreEqual(marks, string.Join(' ', lag.Times.Select(mark => mark.Text)));
+        Assert.HasCount(points, lag.Readings.Split('\n'));
+    }
+
+    [TestMethod]
+    public void Sparklines_of_a_short_history_show_those_minutes_and_say_so()
+    {
+        Assert.AreEqual("The lines show the last 5 min, one point per minute. Uploaded counts since Datasette started.", Report.Text.Note);
+        var old = Database("a") with { Sparklines = new SparklineReport(new float?[60], [.. Enumerable.Repeat<float?>(0, 60)]) };
+        var text = (Report with { Databases = [Database("b"), old] }).Text;
+        Assert.AreEqual("The lines show the last hour, one point per minute. Uploaded counts since Datasette started.", text.Note);
+        Assert.AreEqual(("0 0 118 20", "M118 17h0", "Lag in the last hour: not known"), (text.SparklineBox, text.Databases![0].LagLine.Path, text.Databases[1].LagLine.Label));
+    }
+
+    [TestMethod]
+    public void Names_in_the_headline_are_links_and_times_are_times()
+    {
+        var sentence = Wording.Summarize(
+            new DaemonStatus(DaemonState.Running),
+            new ObservedDatabases(Observations.Now, [Observations.Database("a b", DatabaseState.Failing, lag: 9), Observations.Database("c")]),
+            Observations.Now);
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                new PartText("1 of 2 databases has been failing since ", null, null),
+                new PartText("11:59:00 UTC", null, "2026-05-01T11:59:00Z"),
+                new PartText(", because Litestream cannot read changes: ", null, null),
+                new PartText("a b", "?database=a%20b", null),
+                new PartText(". What was written since ", null, null),
+                new PartText("11:59:59 UTC", null, "2026-05-01T11:59:59Z"),
+                new PartText(" is not safe.", null, null),
+            },
+            (Report with { Headline = sentence }).Text.Summary.Parts.ToArray());
+    }
+
+    [TestMethod]
+    public void A_problem_has_its_cause_first_and_Litestreams_words_last()
+    {
+        var database = Database("a");
+        Assert.IsNull((Report with { Databases = [database] }).Text.Databases![0].Problem);
+        var wrong = database with
+        {
+            State = "failing",
+            Error = "ERROR sync error NoSuchBucket",
+            Reason = database.Reason with { Cause = "The bucket does not exist.", Remedy = "Create it.", Sentence = "Litestream cannot upload." },
+            Warnings = ["Watch out."],
+        };
+        var row = (Report with { Databases = [wrong] }).Text.Databases![0];
+        Assert.AreEqual(new ProblemText("The bucket does not exist. Litestream cannot upload.", "Create it.", "ERROR sync error NoSuchBucket"), row.Problem);
+        Assert.AreEqual("Watch out.", row.Warnings.Single());
+        Assert.AreEqual(row.Problem, (Detail(HistoryRange.Hour) with { Database = wrong }).Text.Problem);
     }
 
     [TestMethod]
     public void The_page_of_a_database_says_how_it_stands()
     {
         var text = Detail(HistoryRange.Day).Text;
-        Assert.AreEqual(new SummaryText("Replicated.", "replicating", "true"), text.Summary);
+        AssertSummary("Replicated.", "replicating", "true", text.Summary);
         Assert.AreEqual("?database=b&history=day", text.Query);
         Assert.AreEqual(new RangeText("Last hour", "?database=b&history=hour", false), text.Ranges[0]);
         Assert.AreEqual(new RangeText("Last day", "?database=b&history=day", true), text.Ranges[1]);
@@ -170,19 +234,28 @@ public sealed class PageWriterSpecs
     private static DatabaseReport Database(string name) => new(
         name, $"/srv/{name}.db", [$"s3://maps/{name}", $"s3://other/{name}"], "replicating", Observations.Now.AddMinutes(-1), null, 7, 7, 1.5, Observations.Now.AddSeconds(-3),
         4 << 20, 512, 4096, 0,
-        new ReasonReport("on_the_way", "It is on its way.", Observations.Now.AddSeconds(-2), Observations.Now.AddSeconds(-4), 7, 6, Observations.Now.AddSeconds(-3), "sync: starting", Observations.Now),
-        new SparklineReport([null, 1.5f], [0, 10]));
+        new ReasonReport("on_the_way", "It is on its way.", null, null, Observations.Now.AddSeconds(-2), Observations.Now.AddSeconds(-4), 7, 6, Observations.Now.AddSeconds(-3), "sync: starting", Observations.Now),
+        [],
+        new SparklineReport([.. new float?[59], 1.5f], [.. new float?[58], 0, 10]));
 
-    private static DatabaseDetailReport Detail(HistoryRange range)
+    private static void AssertSummary(string text, string state, string healthy, SummaryText summary) =>
+        Assert.AreEqual((text, state, healthy), (summary.Text, summary.State, summary.Healthy));
+
+    /// <param name="range">The range.</param>
+    /// <param name="known">The number of points that are known; all if null.</param>
+    private static DatabaseDetailReport Detail(HistoryRange range, int? known = null)
     {
         var values = new float?[range.Length];
         (values[^2], values[^1]) = (20, 1.5f);
+        var uploads = new float?[range.Length];
+        Array.Fill(uploads, 0, range.Length - (known ?? range.Length), known ?? range.Length);
         var sizes = new float?[range.Length];
         sizes[^1] = 4096;
         var wals = new float?[range.Length];
         wals[^1] = 512;
         var txids = new ulong?[range.Length];
-        var history = new HistoryReport(range.Name, range.Interval.TotalSeconds, Observations.Now, values, values, txids, txids, wals, sizes, values);
-        return new DatabaseDetailReport(Database("b") with { Sparklines = null }, "Replicated.", true, "litestream restore", history, [], Observations.Now, Observations.Now);
+        var history = new HistoryReport(range.Name, range.Interval.TotalSeconds, Observations.Now, values, uploads, txids, txids, wals, sizes, values);
+        return new DatabaseDetailReport(
+            Database("b") with { Sparklines = null }, Sentence.Of($"Replicated."), true, "litestream restore", history, [], Observations.Now, Observations.Now);
     }
 }

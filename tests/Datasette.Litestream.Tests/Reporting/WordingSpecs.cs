@@ -13,71 +13,194 @@ public sealed class WordingSpecs
 
     [TestMethod]
     public void Nothing_to_replicate_is_said() =>
-        Assert.AreEqual("No database is replicated.", Wording.Summarize(null, new ObservedDatabases(Observations.Now, []), Observations.Now));
+        Assert.AreEqual("No database is replicated.", $"{Wording.Summarize(null, new ObservedDatabases(Observations.Now, []), Observations.Now)}");
 
     [TestMethod]
     public void All_that_is_well_is_one_sentence()
     {
-        Assert.AreEqual("The database is replicated; what was written until 1.0 s ago is safe.", Summarize(Observations.Database("a")));
+        Assert.AreEqual("The database is replicated; everything written is safe.", Summarize(Observations.Database("a")));
+        Assert.AreEqual("All 2 databases are replicated; everything written is safe.", Summarize(Observations.Database("a"), Observations.Database("b")));
         Assert.AreEqual(
-            "All 2 databases are replicated; what was written until 3.0 s ago is safe.",
-            Summarize(Observations.Database("a"), Observations.Database("b") with { LastSyncAt = Observations.Now.AddSeconds(-3) }));
-        Assert.AreEqual(
-            "All 2 databases are replicated.", Summarize(Observations.Database("a"), Observations.Database("b", DatabaseState.Starting) with { LastSyncAt = null }));
-        Assert.AreEqual(
-            "The database is replicated; what was written until 0 s ago is safe.", Summarize(Observations.Database("a") with { LastSyncAt = Observations.Now.AddDays(1) }));
+            "All 2 databases are replicated; what was written since 11:59:59 UTC is not safe yet.", Summarize(Observations.Database("a"), OnTheWay("b")));
     }
 
     [TestMethod]
-    public void What_is_wrong_is_named_with_the_time_since_when()
+    public void The_age_of_the_last_check_of_the_backup_is_a_part_of_the_promise()
     {
-        Assert.AreEqual("The database a has been failing since 11:59:00 UTC.", Summarize(Observations.Database("a", DatabaseState.Failing)));
+        Assert.AreEqual("The database is replicated; everything written is safe; backup checked 12 min ago.", Summarize(Checked("a", 12)));
         Assert.AreEqual(
-            "1 of 2 databases has been behind since 11:59:00 UTC: b.", Summarize(Observations.Database("a"), Observations.Database("b", DatabaseState.Behind)));
+            "All 2 databases are replicated; everything written is safe; oldest backup check 12 min ago.", Summarize(Checked("a", 12), Checked("b", 1)));
+        Assert.AreEqual("All 2 databases are replicated; everything written is safe.", Summarize(Checked("a", 12), Observations.Database("b")));
+    }
+
+    [TestMethod]
+    public void What_is_not_checked_is_not_called_safe()
+    {
+        var database = Observations.Database("a", DatabaseState.Unverified);
+        Assert.AreEqual("The database is replicated; everything written is at the replica; the backup of 1 database has not been checked yet.", Summarize(database));
         Assert.AreEqual(
-            "5 of 5 databases have been unknown or stopped since 11:00:00 UTC: a, b, c and 2 more.",
+            "All 2 databases are replicated; what was written since 11:59:59 UTC is not safe yet; the backup of 1 database has not been checked yet.",
+            Summarize(database, OnTheWay("b")));
+    }
+
+    [TestMethod]
+    public void Litestream_0_3_makes_no_promise()
+    {
+        Assert.AreEqual("The database is not known to be behind; Litestream 0.3 does not tell what is at the replica.", Summarize(Litestream03("a")));
+        Assert.AreEqual(
+            "None of the 2 databases is known to be behind; Litestream 0.3 does not tell what is at the replica.", Summarize(Litestream03("a"), Litestream03("b")));
+        Assert.AreEqual("not known to be behind; Litestream 0.3 does not tell what is at the replica", Wording.Describe(Litestream03("a"), Observations.Now));
+        Assert.AreEqual(
+            "The database a has been failing since 11:59:00 UTC, because a disk is full. What was written since 11:59:00 UTC may not be safe.",
+            Summarize(Litestream03("a") with { State = DatabaseState.Failing, Reason = StateReason.ErrorLogged, Error = "no space left on device" }));
+    }
+
+    [TestMethod]
+    public void A_first_copy_is_told_with_how_long_it_takes_and_without_a_guess()
+    {
+        var copying = Observations.Database("b", DatabaseState.Starting, since: 120);
+        Assert.AreEqual("1 of 2 databases is being copied for the first time, since 2 min; nothing of it is safe yet: b.", Summarize(Observations.Database("a"), copying));
+        Assert.AreEqual(
+            "All 2 databases are replicated; everything written is safe.", Summarize(Observations.Database("a"), Observations.Database("b")));
+        Assert.AreEqual(
+            "2 of 2 databases are being copied for the first time, since 2 min; nothing of them is safe yet: a, b.",
+            Summarize(Observations.Database("a", DatabaseState.Starting), copying));
+        var evidence = copying.Evidence;
+        Assert.AreEqual(
+            "being copied for the first time, since 2 min (12.0 MiB so far); nothing of it is safe yet",
+            Wording.Describe(copying with { Evidence = evidence with { CopiedBytes = 12 << 20, IsMoving = true } }, Observations.Now));
+        Assert.AreEqual("12.0 MiB were copied so far.", Progress(evidence with { CopiedBytes = 12 << 20, IsMoving = true }));
+        Assert.AreEqual("Litestream is sending data.", Progress(evidence with { IsMoving = true }));
+        Assert.AreEqual("Whether Litestream sends anything is not known.", Progress(evidence));
+        Assert.AreEqual("Litestream has sent nothing since 11:58:00 UTC.", Progress(evidence with { MovedAt = Observations.Now.AddMinutes(-2) }));
+        Assert.AreEqual(
+            "12.0 MiB were copied so far, and nothing more since 11:58:00 UTC.",
+            Progress(evidence with { CopiedBytes = 12 << 20, MovedAt = Observations.Now.AddMinutes(-2) }));
+
+        static string Progress(Evidence evidence) => ReasonWording.Progress(evidence, Observations.Now);
+    }
+
+    [TestMethod]
+    public void What_is_wrong_is_named_with_its_cause_and_what_is_at_risk_since_when()
+    {
+        Assert.AreEqual(
+            "The database a has been failing since 11:59:00 UTC, because Litestream cannot read changes. What was written since 11:58:00 UTC is not safe.",
+            Summarize(Failing("a")));
+        Assert.AreEqual(
+            "1 of 2 databases has been behind since 11:59:00 UTC, because changes wait for longer than usual: b. What was written since 11:59:59 UTC is not safe.",
+            Summarize(Observations.Database("a"), Observations.Database("b", DatabaseState.Behind, lag: 120)));
+        Assert.AreEqual(
+            "4 of 5 databases have been failing or stopped since 11:00:00 UTC: a, b, c and 1 more. What was written since 11:58:00 UTC is not safe.",
             Summarize(
-                Observations.Database("a", DatabaseState.Unknown),
+                Failing("a"),
                 Observations.Database("b", DatabaseState.Stopped, since: 3600),
                 Observations.Database("c", DatabaseState.Stopped),
                 Observations.Database("d", DatabaseState.Stopped),
-                Observations.Database("e", DatabaseState.Stopped)));
+                Observations.Database("e", DatabaseState.Unknown)));
     }
 
     [TestMethod]
-    [DataRow(20, "20 s")]
-    [DataRow(-1, "0 s")]
-    public void A_Litestream_that_is_down_is_named_with_its_next_start(int seconds, string until)
+    public void Litestreams_error_tells_the_cause_unless_it_is_a_consequence()
+    {
+        var refused = Failing("a") with { Reason = StateReason.UploadFailed, Error = "dial tcp 127.0.0.1:9000: connect: connection refused" };
+        Assert.Contains(", because the destination refuses connections. ", Summarize(refused));
+        Assert.Contains(", because the file was replaced. ", Summarize(refused with { Reason = StateReason.FileReplaced }));
+        Assert.Contains(", because Litestream cannot upload changes. ", Summarize(refused with { Error = "nobody has seen this" }));
+    }
+
+    [TestMethod]
+    [DataRow(StateReason.CompactionFailed, 0.0, true, "everything written is safe")]
+    [DataRow(StateReason.UploadFailed, 9.0, true, "what was written since 11:59:59 UTC is not safe")]
+    [DataRow(StateReason.UploadFailed, 9.0, false, "nothing of it is safe")]
+    [DataRow(StateReason.ErrorLogged, null, false, "what was written since 11:59:00 UTC may not be safe")]
+    [DataRow(StateReason.FileReplaced, 0.0, true, "nothing of it is safe")]
+    [DataRow(StateReason.NameNotSupported, null, false, "nothing of it is safe")]
+    [DataRow(StateReason.BackupDamaged, 0.0, true, "its backup cannot be relied on")]
+    [DataRow(StateReason.OtherWriter, 0.0, true, "its backup cannot be relied on")]
+    [DataRow(StateReason.ReplicatedAnew, 0.0, true, "what was written since 11:59:59 UTC is not safe")]
+    public void What_is_at_risk_depends_on_the_reason(object reason, double? lag, bool isConfirmed, string risk)
+    {
+        var database = Observations.Database("a", DatabaseState.Failing, lag) with { Reason = (StateReason)reason };
+        database = isConfirmed ? database : database with { Evidence = database.Evidence with { ReplicatedUntil = null } };
+        Assert.EndsWith($"; {risk}", Wording.Describe(database, Observations.Now));
+    }
+
+    [TestMethod]
+    public void What_is_at_risk_is_told_of_several_databases_together()
+    {
+        var damaged = Failing("a") with { Reason = StateReason.BackupDamaged };
+        var replaced = Failing("b") with { Reason = StateReason.FileReplaced };
+        Assert.EndsWith(
+            ". The backup of 1 of them cannot be relied on and nothing of 1 of them is safe and what was written since 11:58:00 UTC is not safe.",
+            Summarize(damaged, replaced, Failing("c")));
+    }
+
+    [TestMethod]
+    public void What_is_not_known_is_told_with_what_is_waited_for()
+    {
+        var unknown = Observations.Database("a", DatabaseState.Unknown, lag: 9);
+        Assert.AreEqual("Whether the database a is safe has not been known since 11:59:00 UTC, because Litestream does not answer.", Summarize(unknown));
+        Assert.AreEqual(
+            "Whether 1 of 2 databases is safe has not been known since 11:59:00 UTC, because Litestream does not answer: a.",
+            Summarize(unknown, Observations.Database("b")));
+        var starting = Observations.Database("a", DatabaseState.Starting) with { Reason = StateReason.Starting };
+        Assert.AreEqual("Whether the database a is safe is not known yet, because Litestream was just started.", Summarize(starting));
+        Assert.AreEqual("not known yet, because Litestream was just started", Wording.Describe(starting, Observations.Now));
+        Assert.Contains("because the destination refuses connections", Wording.Describe(unknown with { Error = "connection refused" }, Observations.Now));
+    }
+
+    [TestMethod]
+    public void A_time_of_another_day_has_its_date()
+    {
+        var database = Failing("a") with { Since = Observations.Now.AddDays(-1) };
+        Assert.AreEqual(
+            "failing since 2026-04-30 12:00:00 UTC, because Litestream cannot read changes; what was written since 11:58:00 UTC is not safe",
+            Wording.Describe(database, Observations.Now));
+    }
+
+    [TestMethod]
+    public void Databases_that_were_not_looked_at_are_not_called_safe()
+    {
+        var observation = new ObservedDatabases(Observations.Now.AddSeconds(-16), [Observations.Database("a")]);
+        const string sentence = "The databases have not been looked at since 11:59:44 UTC, so whether they are safe is not known.";
+        Assert.AreEqual(sentence, $"{Wording.Summarize(Running, observation, Observations.Now)}");
+        Assert.AreEqual(sentence, $"{Wording.SummarizeDatabase(observation.Databases[0], observation, Observations.Now)}");
+        Assert.AreEqual(sentence, $"{Wording.Summarize(Running, observation with { Databases = [] }, Observations.Now)}");
+        Assert.IsFalse((observation with { At = Observations.Now.AddSeconds(-15) }).IsOutdated(Observations.Now));
+    }
+
+    [TestMethod]
+    [DataRow(20, "20 s", 0.0, "so far everything written is safe")]
+    [DataRow(-1, "0 s", 9.0, "what was written since 11:59:59 UTC is not safe")]
+    public void A_Litestream_that_is_down_is_named_with_its_next_start(int seconds, string until, double lag, string risk)
     {
         var daemon = new DaemonStatus(DaemonState.Waiting, NextStartAt: Observations.Now.AddSeconds(seconds)) { DownSince = Observations.Now.AddMinutes(-2) };
         Assert.AreEqual(
-            $"Litestream has been down since 11:58:00 UTC, and nothing is replicated. It is started again in {until}.",
-            Wording.Summarize(daemon, new ObservedDatabases(Observations.Now, [Observations.Database("a")]), Observations.Now));
+            $"Litestream has been down since 11:58:00 UTC, and nothing is replicated; {risk}. It is started again in {until}.",
+            $"{Wording.Summarize(daemon, new ObservedDatabases(Observations.Now, [Observations.Database("a", DatabaseState.Stopped, lag)]), Observations.Now)}");
     }
 
     [TestMethod]
     [DataRow(DaemonState.Starting, "Litestream is starting.")]
     [DataRow(DaemonState.Stopping, "Litestream is stopping.")]
     [DataRow(DaemonState.Stopped, "Litestream is stopped.")]
-    public void A_Litestream_on_its_way_is_said(object state, string sentence) =>
-        Assert.AreEqual(sentence, Wording.Summarize(new DaemonStatus((DaemonState)state), new ObservedDatabases(Observations.Now, [Observations.Database("a")]), Observations.Now));
+    public void A_Litestream_on_its_way_is_said(object state, string sentence) => Assert.AreEqual(
+        sentence, $"{Wording.Summarize(new DaemonStatus((DaemonState)state), new ObservedDatabases(Observations.Now, [Observations.Database("a")]), Observations.Now)}");
 
     [TestMethod]
-    [DataRow(DatabaseState.Replicating, "replicated; what was written until 1.0 s ago is safe")]
-    [DataRow(DatabaseState.Starting, "being replicated for the first time")]
-    [DataRow(DatabaseState.Behind, "behind: the oldest change has waited for 2 min")]
-    [DataRow(DatabaseState.Failing, "failing since 11:59:00 UTC")]
-    [DataRow(DatabaseState.Stopped, "stopped since 11:59:00 UTC")]
-    [DataRow(DatabaseState.Unknown, "unknown since 11:59:00 UTC")]
-    public void One_database_is_told_in_a_line(object state, string line) =>
-        Assert.AreEqual(line, Wording.Describe(Observations.Database("a", (DatabaseState)state, lag: 120), Observations.Now));
-
-    [TestMethod]
-    [DataRow(DatabaseState.Replicating, null, "Replicated; what was written until 1.0 s ago is safe.")]
-    [DataRow(DatabaseState.Starting, null, "Being replicated for the first time.")]
-    [DataRow(DatabaseState.Failing, "no space left", "Failing since 11:59:00 UTC: no space left")]
-    public void Its_own_page_starts_with_the_same_line_and_the_error(object state, string? error, string sentence) =>
-        Assert.AreEqual(sentence, Wording.Summarize(Observations.Database("a", (DatabaseState)state), error, Observations.Now));
+    [DataRow(DatabaseState.Replicating, "replicated; everything written is safe")]
+    [DataRow(DatabaseState.Unverified, "replicated; everything written is at the replica; the backup of 1 database has not been checked yet")]
+    [DataRow(DatabaseState.Starting, "being copied for the first time, since 1 min; nothing of it is safe yet")]
+    [DataRow(DatabaseState.Stopped, "stopped since 11:59:00 UTC, because Litestream has stopped replicating; everything written is safe")]
+    [DataRow(DatabaseState.Unknown, "not known since 11:59:00 UTC, because Litestream does not answer")]
+    public void One_database_is_told_in_a_line_and_its_own_page_starts_with_the_same(object state, string line)
+    {
+        var database = Observations.Database("a", (DatabaseState)state);
+        Assert.AreEqual(line, Wording.Describe(database, Observations.Now));
+        Assert.AreEqual(
+            $"{char.ToUpperInvariant(line[0])}{line[1..]}.",
+            $"{Wording.SummarizeDatabase(database, new ObservedDatabases(Observations.Now, [database]), Observations.Now)}");
+    }
 
     [TestMethod]
     [DataRow(null, "–")]
@@ -132,8 +255,8 @@ public sealed class WordingSpecs
         Assert.AreEqual("2026-05-01 12:00:00 WARN slow", Wording.Line(new LogReport(local, "WARN", "slow", "")));
         Assert.AreEqual("2026-05-01 12:00:00 UTC: crash", Wording.Line(new RestartReport(local, "crash", "")));
         Assert.Contains("since 2026-05-01 12:00:00 UTC.", Wording.ConnectionLost(local));
-        Assert.AreEqual("The database a has been failing since 12:00:00 UTC.", Summarize(Observations.Database("a", DatabaseState.Failing) with { Since = local }));
-        Assert.AreEqual("failing since 12:00:00 UTC", Wording.Describe(Observations.Database("a", DatabaseState.Failing) with { Since = local }, local));
+        Assert.StartsWith("The database a has been failing since 12:00:00 UTC,", Summarize(Observations.Database("a", DatabaseState.Failing) with { Since = local }));
+        Assert.StartsWith("failing since 12:00:00 UTC,", Wording.Describe(Observations.Database("a", DatabaseState.Failing) with { Since = local }, local));
     }
 
     [TestMethod]
@@ -147,14 +270,22 @@ public sealed class WordingSpecs
         var reasons = Enum.GetValues<StateReason>();
         var evidence = Observations.Database("a").Evidence;
         Assert.AreEqual("all_replicated", Wording.Name(StateReason.AllReplicated));
-        Assert.HasCount(reasons.Length, reasons.Select(reason => Wording.Explain(reason, evidence)).Distinct());
-        StringAssert.Contains(Wording.Explain(StateReason.OnTheWay, evidence), "after 11:59:59 UTC");
-        StringAssert.Contains(Wording.Explain(StateReason.OnTheWay, evidence with { ReplicatedUntil = null }), "after the start");
+        Assert.HasCount(reasons.Length, reasons.Select(reason => Explain(reason, evidence)).Distinct());
+        Assert.HasCount(reasons.Length, reasons.Select(ReasonWording.Clause).Distinct());
+        foreach (var sentence in reasons.Select(reason => $"{Explain(reason, evidence)} {ReasonWording.Remedy(reason)}".TrimEnd()))
+        {
+            StringAssert.Matches(sentence, new(@"^[A-Z].*\.$"));
+        }
+
+        StringAssert.Contains(Explain(StateReason.OnTheWay, evidence), "after 11:59:59 UTC");
+        StringAssert.Contains(Explain(StateReason.OnTheWay, evidence with { ReplicatedUntil = null }), "after the start");
         Assert.AreEqual(
             "Litestream does not report the state of the database. It has been busy with it since 11:58:00 UTC.",
-            Wording.Explain(
+            Explain(
                 StateReason.NoAnswer,
                 evidence with { Activity = new SyncActivity("/srv/a.db", true, "sync", "starting", Observations.Now.AddMinutes(-2), null) }));
+
+        static string Explain(StateReason reason, Evidence evidence) => ReasonWording.Explain(reason, evidence, Observations.Now);
     }
 
     [TestMethod]
@@ -166,5 +297,26 @@ public sealed class WordingSpecs
         Assert.AreEqual("2026-05-01 12:00:00 INFO ready", Wording.Line(new LogReport(Observations.Now, "INFO", "ready", "")));
     }
 
-    private static string Summarize(params DatabaseObservation[] databases) => Wording.Summarize(Running, new ObservedDatabases(Observations.Now, databases), Observations.Now);
+    private static string Summarize(params DatabaseObservation[] databases) =>
+        Wording.Summarize(Running, new ObservedDatabases(Observations.Now, databases), Observations.Now).ToString();
+
+    private static DatabaseObservation OnTheWay(string name) => Observations.Database(name, lag: 1) with { Reason = StateReason.OnTheWay };
+
+    private static DatabaseObservation Failing(string name)
+    {
+        var database = Observations.Database(name, DatabaseState.Failing, lag: 120);
+        return database with { Evidence = database.Evidence with { ReplicatedUntil = Observations.Now.AddMinutes(-2) } };
+    }
+
+    private static DatabaseObservation Checked(string name, int minutes)
+    {
+        var database = Observations.Database(name);
+        return database with { Evidence = database.Evidence with { CheckedAt = Observations.Now.AddMinutes(-minutes) } };
+    }
+
+    private static DatabaseObservation Litestream03(string name)
+    {
+        var database = Observations.Database(name, DatabaseState.Unverified, lag: null);
+        return database with { Reason = StateReason.NotKnownToBeBehind, LastSyncAt = null, Evidence = database.Evidence with { ReplicatedUntil = null } };
+    }
 }

@@ -1,0 +1,83 @@
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Observation;
+using Datasette.Litestream.Replicas;
+
+namespace Datasette.Litestream.Healing;
+
+/// <summary>
+/// Prepares a database for being replicated anew, while no Litestream works on it. Afterwards Litestream's transaction ids for it
+/// are above all that are at the destination, or the destination is empty: ids that begin again below those of a snapshot that
+/// was left would make every restore give that snapshot, while every sync succeeds (seen with 0.5.17).
+/// </summary>
+/// <param name="command">Runs Litestream.</param>
+/// <param name="probe">Asks what lies at the destination.</param>
+/// <param name="time">The clock.</param>
+internal sealed class DatabaseRenewal(LitestreamCommand command, ReplicaProbe probe, TimeProvider time)
+{
+    private readonly OldBackup _oldBackup = new(time);
+
+    /// <summary>Prepares it.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="cause">The fault.</param>
+    /// <param name="cancellationToken">Ends it, and kills its child.</param>
+    /// <returns>Why it failed; null if it succeeded.</returns>
+    public async Task<string?> PrepareAsync(DatabasePlan database, StateReason cause, CancellationToken cancellationToken)
+    {
+        var replica = database.Replicas[0];
+        var isFolder = replica.Type == "file";
+        var check = await probe.CheckAsync(database, 0, listsAll: true, cancellationToken).ConfigureAwait(false);
+        if (check.Error is { } unreachable)
+        {
+            return unreachable;
+        }
+
+        var highest = check.Inventory!.HighestTxid;
+        if (highest == 0)
+        {
+            return LocalState.Delete(database.Path);
+        }
+
+        // In a folder, what is damaged is moved aside: what is left of a chain would keep Litestream from merging files for ever.
+        if (cause != StateReason.BackupDamaged || !isFolder)
+        {
+            if (check.Inventory.HighestOf(0) == highest && await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false) is var error)
+            {
+                if (error is null)
+                {
+                    return null;
+                }
+
+                // Litestream misses local files for what the destination lacks; without any, it takes up the destination's position.
+                error = LocalState.Delete(database.Path) ?? await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false);
+                if (error is null || !isFolder)
+                {
+                    return error;
+                }
+            }
+            else if (!isFolder)
+            {
+                return $"what is at {replica.Destination} cannot be continued. Move it to another place, or set another one";
+            }
+        }
+
+        return _oldBackup.MoveAside(replica) ?? LocalState.Delete(database.Path);
+    }
+
+    /// <summary>Deletes what earlier renewals moved aside, after the time that it is kept.</summary>
+    public void DeleteExpired(DatabasePlan database)
+    {
+        foreach (var replica in database.Replicas.Where(replica => replica.Type == "file"))
+        {
+            _oldBackup.DeleteExpired(replica);
+        }
+    }
+
+    /// <summary>
+    /// Has Litestream replicate the database once and write a new snapshot of it. A snapshot holds the whole database as SQLite
+    /// shows it, so a restore needs nothing of what was there before. Source: <c>runOnce</c> in cmd/litestream/replicate.go,
+    /// v0.5.17.
+    /// </summary>
+    private async Task<string?> ForceSnapshotAsync(DatabasePlan database, CancellationToken cancellationToken) =>
+        (await command.RunAsync(database, ["replicate", "-once", "-force-snapshot"], timeout: null, cancellationToken).ConfigureAwait(false)).Error;
+}

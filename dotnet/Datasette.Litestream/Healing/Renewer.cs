@@ -1,0 +1,230 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using System.Threading.Channels;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Observation;
+using Datasette.Litestream.Replicas;
+
+namespace Datasette.Litestream.Healing;
+
+/// <summary>
+/// Replicates databases anew whose faults can be mended without their owner: Litestream leaves them alone, they are prepared, Litestream
+/// takes them up again, and a restore shows that the new backup is whole. One task does all of it and owns its state; other
+/// threads hand it observations, and read <see cref="Renewals"/>, which is immutable.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "A CancellationTokenSource without a timer or a link holds nothing.")]
+internal sealed class Renewer
+{
+    /// <summary>A fault that comes again within this time after its renewal is renewed only after a delay.</summary>
+    private static readonly TimeSpan QuietTime = TimeSpan.FromMinutes(10);
+
+    /// <summary>The delays before another try after one that failed.</summary>
+    private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(5), MaxRetryDelay = TimeSpan.FromMinutes(5);
+
+    private readonly IReplicationControl _control;
+    private readonly DatabaseRenewal _renewal;
+    private readonly ReplicaProbe _probe;
+    private readonly TimeProvider _time;
+    private readonly Dictionary<string, Case> _cases = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _running;
+
+    // Only the latest observation matters.
+    private readonly Channel<ObservedDatabases> _observations =
+        Channel.CreateBounded<ObservedDatabases>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
+
+    private volatile ImmutableDictionary<string, Renewal> _renewals = ImmutableDictionary<string, Renewal>.Empty;
+
+    /// <param name="control">The replication.</param>
+    /// <param name="renewal">Prepares a database.</param>
+    /// <param name="probe">Restores the new backup.</param>
+    /// <param name="time">The clock.</param>
+    public Renewer(IReplicationControl control, DatabaseRenewal renewal, ReplicaProbe probe, TimeProvider time)
+    {
+        (_control, _renewal, _probe, _time) = (control, renewal, probe, time);
+        _running = Task.Run(RunAsync);
+    }
+
+    /// <summary>The renewals that are under way, by Datasette's names of the databases.</summary>
+    public ImmutableDictionary<string, Renewal> Renewals => _renewals;
+
+    /// <summary>Takes an observation; returns at once.</summary>
+    public void Consider(ObservedDatabases observed) => _observations.Writer.TryWrite(observed);
+
+    /// <summary>Stops renewing, kills a child that runs, and completes when nothing is under way any more.</summary>
+    public async Task StopAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(false);
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            await foreach (var observed in _observations.Reader.ReadAllAsync(_stopping.Token).ConfigureAwait(false))
+            {
+                await ConsiderAsync(observed).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopped.
+        }
+    }
+
+    private async Task ConsiderAsync(ObservedDatabases observed)
+    {
+        var due = new List<Case>();
+        foreach (var database in observed.Databases)
+        {
+            var name = database.Plan.Name;
+            _cases.TryGetValue(name, out var known);
+            if (known is { IsOver: false, IsPrepared: false })
+            {
+                // A file that is gone or cannot be looked at is waited for.
+                AddIfDue(known, database.Reason is not (StateReason.FileMissing or StateReason.FileUnreadable));
+            }
+            else if (known is { IsOver: false } && database.ConfirmedAt > known.Renewal.RenewedAt)
+            {
+                await VerifyAsync(known, database.Plan).ConfigureAwait(false);
+            }
+            else if (Renewal.Mends(database.Reason))
+            {
+                known ??= new Case(name);
+                known.Begin(database.Reason, _time.GetUtcNow());
+                _cases[name] = known;
+                AddIfDue(known, true);
+            }
+        }
+
+        if (due.Count > 0)
+        {
+            await RenewAsync(due).ConfigureAwait(false);
+        }
+
+        void AddIfDue(Case candidate, bool isPossible)
+        {
+            if (isPossible && _time.GetUtcNow() >= candidate.NextTryAt)
+            {
+                due.Add(candidate);
+            }
+        }
+    }
+
+    private async Task RenewAsync(List<Case> due)
+    {
+        Publish();
+        await _control.RestartWithoutAsync(Unprepared(), $"Litestream leaves {Names(due)} alone until {(due.Count == 1 ? "it is" : "they are")} prepared to be replicated anew.").ConfigureAwait(false);
+        foreach (var one in due)
+        {
+            string? error;
+            try
+            {
+                var database = _control.TakeServedFile(one.Name);
+                error = await _renewal.PrepareAsync(database, one.Renewal.Cause, _stopping.Token).ConfigureAwait(false);
+                _renewal.DeleteExpired(database);
+            }
+            catch (Exception ex) when (ex is not OperationCanceledException)
+            {
+                error = ex.Message;
+            }
+
+            if (error is null)
+            {
+                one.Prepared();
+            }
+            else
+            {
+                one.Failed(error, _time.GetUtcNow());
+            }
+        }
+
+        if (due.Exists(one => one.IsPrepared))
+        {
+            await _control.RestartWithoutAsync(Unprepared(), $"Litestream replicates {Names(due.Where(one => one.IsPrepared))} anew.").ConfigureAwait(false);
+            due.FindAll(one => one.IsPrepared).ForEach(one => one.Renewed(_time.GetUtcNow()));
+        }
+
+        Publish();
+    }
+
+    /// <summary>A new backup counts when it was restored.</summary>
+    private async Task VerifyAsync(Case renewed, DatabasePlan database)
+    {
+        var restored = await _probe.RestoreAsync(database, Path.GetTempPath(), _stopping.Token).ConfigureAwait(false);
+        if (restored.IsWhole)
+        {
+            renewed.Over(_time.GetUtcNow());
+        }
+        else
+        {
+            renewed.Begin(StateReason.BackupDamaged, _time.GetUtcNow());
+            renewed.Failed(restored.Problem ?? restored.Error!, _time.GetUtcNow());
+        }
+
+        Publish();
+    }
+
+    private HashSet<string> Unprepared() => _cases.Values.Where(one => one is { IsOver: false, IsPrepared: false }).Select(one => one.Name).ToHashSet(StringComparer.Ordinal);
+
+    private void Publish() => _renewals = _cases.Where(one => !one.Value.IsOver).ToImmutableDictionary(one => one.Key, one => one.Value.Renewal, StringComparer.Ordinal);
+
+    private static string Names(IEnumerable<Case> cases) => string.Join(", ", cases.Select(one => one.Name));
+
+    /// <summary>One database's way through its renewals.</summary>
+    private sealed class Case(string name)
+    {
+        private readonly Backoff _backoff = new(MinRetryDelay, MaxRetryDelay);
+        private DateTimeOffset? _overSince;
+
+        public string Name { get; } = name;
+
+        /// <summary>What is published of it.</summary>
+        public Renewal Renewal { get; private set; } = new(StateReason.BackupDamaged, default);
+
+        /// <summary>Whether the last renewal was seen to be whole.</summary>
+        public bool IsOver => _overSince is not null;
+
+        /// <summary>Whether Litestream may work on the database.</summary>
+        public bool IsPrepared { get; private set; }
+
+        public DateTimeOffset NextTryAt { get; private set; }
+
+        public void Begin(StateReason cause, DateTimeOffset now)
+        {
+            if (_overSince is { } over)
+            {
+                if (now - over >= QuietTime)
+                {
+                    _backoff.Reset();
+                }
+                else
+                {
+                    NextTryAt = now + _backoff.Next();
+                }
+
+                Renewal = new Renewal(cause, now);
+            }
+            else
+            {
+                Renewal = Renewal.Since == default ? new Renewal(cause, now) : Renewal with { Cause = cause, RenewedAt = null };
+            }
+
+            (_overSince, IsPrepared) = (null, false);
+        }
+
+        public void Prepared() => IsPrepared = true;
+
+        public void Renewed(DateTimeOffset now) => Renewal = Renewal with { RenewedAt = now, Error = null };
+
+        public void Over(DateTimeOffset now) => _overSince = now;
+
+        public void Failed(string error, DateTimeOffset now)
+        {
+            NextTryAt = now + _backoff.Next();
+            Renewal = Renewal with { Error = error };
+        }
+    }
+}

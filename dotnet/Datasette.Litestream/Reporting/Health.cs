@@ -1,0 +1,46 @@
+using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Observation;
+
+namespace Datasette.Litestream.Reporting;
+
+/// <summary>Decides what health checks are told.</summary>
+internal static class Health
+{
+    /// <param name="daemon">The status of Litestream; null if there is nothing to replicate.</param>
+    /// <param name="observation">The databases.</param>
+    /// <param name="maxLag">How long a change may wait for the replica.</param>
+    /// <param name="start">When replication started.</param>
+    /// <param name="now">The time.</param>
+    public static HealthReport Judge(DaemonStatus? daemon, ObservedDatabases observation, TimeSpan maxLag, DateTimeOffset start, DateTimeOffset now)
+    {
+        var down = daemon?.DownSince is { } since ? $"Litestream has been down for {Wording.Duration(now - since)}" : null;
+        if (now - daemon?.DownSince > maxLag)
+        {
+            return new HealthReport(true, false, $"bad: {down}");
+        }
+
+        if (daemon is not null && (observation.IsOutdated(now) || observation.Databases.Count == 0))
+        {
+            return new HealthReport(true, false, $"bad: {Wording.Outdated(observation, now)}");
+        }
+
+        var wrong = observation.Databases.Where(database => IsUnsafe(database, maxLag, start, now)).ToList();
+        return wrong.Count > 0
+            ? new HealthReport(true, false, Wording.DescribeHealth(wrong, observation.Databases.Count, now))
+            : new HealthReport(true, true, Wording.DescribeHealth(observation.Databases, now) + (down is null ? "" : $"; {down}"));
+    }
+
+    private static bool IsUnsafe(DatabaseObservation database, TimeSpan maxLag, DateTimeOffset start, DateTimeOffset now) => database.Reason switch
+    {
+        // The file as it is now is in no backup, or its backup cannot be restored: the age of the last change does not matter.
+        StateReason.FileMissing or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile
+            or StateReason.NameNotSupported or StateReason.BackupDamaged or StateReason.OtherWriter or StateReason.ReplicatedAnew => true,
+
+        // Ended by whoever asks, a first copy would start from zero.
+        StateReason.FirstCopy => !database.Evidence.IsMoving && now - (database.Evidence.MovedAt ?? database.Since) > maxLag,
+        StateReason.NotKnownToBeBehind => false,
+
+        // If the lag is unknown, the state decides.
+        _ => (database.Lag ?? now - (database.State is DatabaseState.Failing or DatabaseState.Stopped ? database.Since : start)) > maxLag,
+    };
+}

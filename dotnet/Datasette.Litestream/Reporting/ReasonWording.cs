@@ -1,0 +1,99 @@
+using Datasette.Litestream.Observation;
+
+namespace Datasette.Litestream.Reporting;
+
+/// <summary>Puts the reasons for a state into words.</summary>
+internal static class ReasonWording
+{
+    /// <summary>A reason as it follows "because"; it names no database.</summary>
+    public static string Clause(StateReason reason) => reason switch
+    {
+        StateReason.AllReplicated => "everything is at the replica",
+        StateReason.OnTheWay => "changes are on their way",
+        StateReason.NotKnownToBeBehind => "Litestream 0.3 does not tell what is at the replica",
+        StateReason.Starting => "Litestream was just started",
+        StateReason.FirstCopy => "the first copy is under way",
+        StateReason.NotCheckedYet => "the backup has not been checked yet",
+        StateReason.WaitingTooLong => "changes wait for longer than usual",
+        StateReason.SyncFailed => "Litestream cannot read changes",
+        StateReason.UploadFailed => "Litestream cannot upload changes",
+        StateReason.ErrorLogged => "Litestream logged an error",
+        StateReason.CompactionFailed => "Litestream cannot merge files at the replica",
+        StateReason.DestinationRefused => "the destination refused Litestream",
+        StateReason.LitestreamDown => "Litestream is not running",
+        StateReason.ReplicationStopped => "Litestream has stopped replicating",
+        StateReason.FileUnreadable => "the file cannot be looked at",
+        StateReason.FileMissing => "the file is gone",
+        StateReason.FileReplaced => "the file was replaced",
+        StateReason.FileOverwritten => "the file was overwritten",
+        StateReason.SameFile => "the file is replicated under another name",
+        StateReason.NameNotSupported => "Litestream cannot open a file of this name",
+        StateReason.FolderRemoved => "Litestream's folder beside the file was removed",
+        StateReason.BackupDamaged => "the backup is damaged",
+        StateReason.OtherWriter => "another Litestream writes to the same destination",
+        StateReason.ReplicatedAnew => "the backup is being made anew",
+        _ => "Litestream does not answer",
+    };
+
+    /// <summary>Explains why a database is in its state, from the figures from which the state was derived.</summary>
+    public static string Explain(StateReason reason, Evidence evidence, DateTimeOffset now) => reason switch
+    {
+        StateReason.AllReplicated => "Litestream synced the database after its last change, and everything that it synced is at the replica.",
+        StateReason.OnTheWay => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at the replica yet, which is normal for a few seconds.",
+        StateReason.NotKnownToBeBehind => "Litestream 0.3 cannot report what it has replicated. Its log contains no error.",
+        StateReason.Starting => "Litestream was just started, and has not reported yet what it has replicated.",
+        StateReason.FirstCopy =>
+            $"The database is being copied to the replica for the first time, and nothing of it is safe yet. {Progress(evidence, now)}",
+        StateReason.NotCheckedYet => "Everything is replicated, but whether it can be restored has not been checked since the start.",
+        StateReason.WaitingTooLong => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at the replica, and have waited for longer than usual.",
+        StateReason.SyncFailed => "Litestream cannot read the database's changes, and has read none since.",
+        StateReason.UploadFailed => "Litestream cannot upload the database's changes, and has uploaded none since.",
+        StateReason.ErrorLogged => "Litestream logged an error, and has reported no success since.",
+        StateReason.CompactionFailed => "Litestream cannot merge the files at the replica, and has not succeeded since.",
+        StateReason.DestinationRefused => "The destination refused Litestream, which runs without this database until the destination answers.",
+        StateReason.LitestreamDown => "Litestream is not running.",
+        StateReason.ReplicationStopped => "Litestream is running, but has stopped replicating this database.",
+        StateReason.FileUnreadable => "The file that Datasette serves cannot be looked at.",
+        StateReason.FileMissing => "The file that Datasette serves is gone.",
+        StateReason.FileReplaced => "The file was replaced: Datasette serves another file than the one that is replicated.",
+        StateReason.FileOverwritten => "The file was overwritten from outside of SQLite.",
+        StateReason.SameFile => "Another database of this Datasette is the same file, which is replicated once. Writes under both names can destroy it.",
+        StateReason.NameNotSupported => "Litestream cannot open a file of this name, and would write to another file beside it.",
+        StateReason.FolderRemoved => "Litestream's folder beside the database was removed, and with it what Litestream had not uploaded.",
+        StateReason.BackupDamaged => "The backup is damaged: it cannot be restored up to the last change.",
+        StateReason.OtherWriter => "Another Litestream writes to the same destination, and the two destroy each other's backup.",
+        StateReason.ReplicatedAnew => $"The backup is being made anew after a fault, and is not complete yet. {Progress(evidence, now)}",
+        _ => evidence.Activity is { IsActive: true, StartedAt: { } start }
+            ? $"Litestream does not report the state of the database. It has been busy with it since {Wording.Clock(start, now)}."
+            : "Litestream does not report the state of the database. It is asked again every 2 seconds.",
+    };
+
+    /// <summary>What to do about it, in sentences; null if there is nothing to do.</summary>
+    public static string? Remedy(StateReason reason) => reason switch
+    {
+        StateReason.FileUnreadable => "Look at the path, its folders and their permissions.",
+        StateReason.FileMissing => "Put the file back, or restore it from the backup, and restart Datasette.",
+        StateReason.FileReplaced or StateReason.FileOverwritten => "It is replicated anew by itself if that is possible without Datasette; otherwise restart Datasette.",
+        StateReason.SameFile => "Serve the file under one name.",
+        StateReason.NameNotSupported => "Rename the file.",
+        StateReason.FolderRemoved => "Litestream is restarted by itself; leave the folder alone.",
+        StateReason.BackupDamaged => "It is made anew by itself. Leave what is at the destination to Litestream.",
+        StateReason.OtherWriter => "End the other one, or give each Datasette a destination of its own.",
+        StateReason.DestinationRefused => "The destination is asked again by itself, at growing intervals.",
+        StateReason.LitestreamDown => "It is started again by itself.",
+        StateReason.ReplicationStopped => "Restart Datasette.",
+        _ => null,
+    };
+
+    /// <summary>How far a copy has come, without a guess at when it ends.</summary>
+    public static string Progress(Evidence evidence, DateTimeOffset now) => evidence switch
+    {
+        { CopiedBytes: > 0 and { } bytes, IsMoving: true } => $"{Wording.Size(bytes)} were copied so far.",
+        { IsMoving: true } => "Litestream is sending data.",
+        { CopiedBytes: > 0 and { } bytes, MovedAt: { } moved } => $"{Wording.Size(bytes)} were copied so far, and nothing more since {Wording.Clock(moved, now)}.",
+        { MovedAt: { } moved } => $"Litestream has sent nothing since {Wording.Clock(moved, now)}.",
+        _ => "Whether Litestream sends anything is not known.",
+    };
+
+    private static string Moment(DateTimeOffset? time, DateTimeOffset now) => time is { } known ? Wording.Clock(known, now) : "the start";
+}

@@ -1,0 +1,126 @@
+"""Works on SQLite files in a process of its own, since a process that serves a database must not open or close its files.
+
+SQLite's locks are POSIX locks: any ``close()`` of a database file by the serving process would drop them all
+(https://sqlite.org/howtocorrupt.html, 2.2). Each line of standard input is a request as JSON, ``{"do": "look", "path": "/srv/parks.db"}``,
+and is answered by one line of standard output, in the same order; an answer with ``error`` is that of a request that failed.
+It uses nothing but the standard library, and loads SQLite only where it is needed, since it runs often.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+
+# The byte of a -shm file that a checkpoint locks (https://sqlite.org/walformat.html, 2.3.3).
+CHECKPOINT_LOCK = 121
+
+
+def look(path: str) -> dict[str, Any]:
+    """Returns the headers of a database's files: what is on disk, which is not what SQLite makes of it."""
+    with open(path, "rb", buffering=0) as database:
+        for _ in range(10):
+            index, status, main = read_index(path), os.fstat(database.fileno()), read_main(database.fileno())
+            # A checkpoint, or a log that begins again, may have come in between.
+            if (index, main) == (read_index(path), read_main(database.fileno())):
+                break
+    file = {"inode": status.st_ino, "size": status.st_size, "modified": status.st_mtime_ns}
+    return {"file": file, "header": main, "index": index}
+
+
+def read_main(database: int) -> dict[str, Any] | None:
+    """Reads the database header; None if this is not an SQLite database (https://sqlite.org/fileformat.html, 1.3)."""
+    header = os.pread(database, 100, 0)
+    if len(header) < 100 or header[:16] != b"SQLite format 3\0":
+        return None
+    page_size, write_version, read_version = struct.unpack_from(">HBB", header, 16)
+    change_counter, page_count = struct.unpack_from(">II", header, 24)
+    return {
+        "pageSize": 65536 if page_size == 1 else page_size,
+        "isWal": (write_version, read_version) == (2, 2),
+        "changeCounter": change_counter,
+        "pageCount": page_count,
+        "schemaCookie": struct.unpack_from(">I", header, 40)[0],
+    }
+
+
+def read_index(path: str) -> dict[str, Any] | None:
+    """Reads the index of the write-ahead log; None if there is none (https://sqlite.org/walformat.html, 2.1 and 2.2)."""
+    try:
+        with open(path + "-shm", "rb", buffering=0) as file:
+            header, is_checkpointing = os.pread(file.fileno(), 136, 0), is_locked(file.fileno(), CHECKPOINT_LOCK)
+    except FileNotFoundError:
+        return None
+    if len(header) < 136 or not header[12]:
+        return None
+    return {
+        "frames": struct.unpack_from("=I", header, 16)[0],
+        "pageCount": struct.unpack_from("=I", header, 20)[0],
+        "salt": header[32:40].hex(),
+        "backfilled": struct.unpack_from("=I", header, 96)[0],
+        "attempted": struct.unpack_from("=I", header, 128)[0],
+        "isCheckpointing": is_checkpointing,
+    }
+
+
+def is_locked(file: int, byte: int) -> bool:
+    """Whether another process has locked a byte exclusively: struct flock of fcntl(2), whose fields macOS has in another order."""
+    if sys.platform == "darwin":
+        layout, at, asked = "qqihh", 20, (byte, 1, 0, fcntl.F_RDLCK, os.SEEK_SET)
+    else:
+        layout, at, asked = "hhqqi", 0, (fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0)
+    answer = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(layout, *asked))
+    return bool(struct.unpack_from("h", answer, at)[0] != fcntl.F_UNLCK)
+
+
+def check(path: str) -> dict[str, Any]:
+    """Returns what is wrong inside of a database that nobody uses, such as a restored copy."""
+    connection = connect(path, "mode=ro&immutable=1")
+    try:
+        rows = [row[0] for row in connection.execute("PRAGMA integrity_check(5)")]
+    finally:
+        connection.close()
+    return {"problems": [] if rows == ["ok"] else rows}
+
+
+def checkpoint(path: str) -> dict[str, Any]:
+    """Writes the whole write-ahead log into the database; removes it too, if nobody else has the database open."""
+    with open(path, "rb", buffering=0) as database:
+        header = read_main(database.fileno())
+    if header is None or not header["isWal"]:
+        return {"error": "it is not an SQLite database with a write-ahead log"}
+    connection = connect(path, "mode=rw")
+    try:
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        # SQLite itself removes the log with the last connection.
+        connection.close()
+    return {"isComplete": busy == 0, "isLogRemoved": not os.path.exists(path + "-wal")}
+
+
+def connect(path: str, options: str) -> sqlite3.Connection:
+    import sqlite3
+
+    name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(f"file:{name}?{options}", uri=True, timeout=1, isolation_level=None)
+
+
+def answer(request: dict[str, str]) -> dict[str, Any]:
+    try:
+        return {"look": look, "check": check, "checkpoint": checkpoint}[request["do"]](request["path"])
+    except OSError as error:
+        return {"error": error.strerror or str(error)}
+    except Exception as error:
+        # SQLite's; one file that fails must not keep the others from their answers.
+        return {"error": str(error)}
+
+
+if __name__ == "__main__":
+    for line in sys.stdin.buffer:
+        print(json.dumps(answer(json.loads(line))), flush=True)

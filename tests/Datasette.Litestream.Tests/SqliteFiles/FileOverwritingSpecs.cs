@@ -1,0 +1,167 @@
+using Datasette.Litestream.SqliteFiles;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.SqliteFiles;
+
+[TestClass]
+public sealed class FileOverwritingSpecs : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly OpenDatabase _database;
+
+    public FileOverwritingSpecs()
+    {
+        _database = new OpenDatabase(_folder["parks.db"]);
+        _database.Write(100);
+        Checkpoint();
+    }
+
+    public void Dispose()
+    {
+        _database.Dispose();
+        _folder.Dispose();
+    }
+
+    [TestMethod]
+    [DataRow("")]
+    [DataRow("PRAGMA wal_checkpoint(PASSIVE)")]
+    [DataRow("PRAGMA wal_checkpoint(FULL)")]
+    [DataRow("PRAGMA wal_checkpoint(RESTART)")]
+    [DataRow("PRAGMA wal_checkpoint(TRUNCATE)")]
+    [DataRow("VACUUM")]
+    [DataRow("DROP TABLE t")]
+    [DataRow("CREATE TABLE u (x)")]
+    public async Task What_SQLite_writes_is_no_overwriting(string sql)
+    {
+        _database.Write(200);
+        var before = await _database.LookAsync();
+        if (sql.Length > 0)
+        {
+            _ = _database.Execute(sql);
+        }
+
+        var after = await _database.LookAsync();
+        Checkpoint();
+        _ = _database.Execute("CREATE TABLE v (x)");
+        var last = await _database.LookAsync();
+        Assert.AreEqual((null, null, null), (FileOverwriting.Judge(before, after), FileOverwriting.Judge(after, last), FileOverwriting.Judge(before, last)));
+    }
+
+    [TestMethod]
+    public async Task A_checkpoint_that_a_reader_stops_half_way_is_no_overwriting()
+    {
+        using var reader = new OpenDatabase(_database.Path);
+        _database.Write(100);
+        _ = reader.Execute("BEGIN");
+        _ = reader.Execute("SELECT count(*) FROM t");
+        _database.Write(100);
+        var before = await _database.LookAsync();
+        _ = _database.Execute("PRAGMA wal_checkpoint(PASSIVE)");
+        var after = await _database.LookAsync();
+        Assert.IsTrue(after.Index!.Backfilled > 0 && after.Index.Backfilled < after.Index.Frames, $"{after}");
+        Assert.IsNull(FileOverwriting.Judge(before, after));
+        _ = reader.Execute("COMMIT");
+    }
+
+    [TestMethod]
+    public async Task A_new_database_is_no_overwriting()
+    {
+        _ = _folder.Write("new.db", "");
+        var program = OpenDatabase.Program;
+        var before = (await program.LookAsync([_folder["new.db"]], CancellationToken.None))[0];
+        using var created = new OpenDatabase(_folder["new.db"]);
+        var after = await created.LookAsync();
+        Assert.AreEqual((null, null), (FileOverwriting.Judge(before, before), FileOverwriting.Judge(before, after)));
+    }
+
+    [TestMethod]
+    [DataRow("another")]
+    [DataRow("an older copy")]
+    [DataRow("other rows")]
+    public async Task A_copy_over_the_file_is_found_by_the_checkpoint_that_is_missing(string what)
+    {
+        var copy = Copy(what);
+        var before = await _database.LookAsync();
+        File.Copy(copy, _database.Path, overwrite: true);
+        var after = await _database.LookAsync();
+        Assert.AreEqual(before.File!.Inode, after.File!.Inode, "the test must write into the same file");
+        Assert.AreEqual(what == "an older copy" ? "it is an older one than before" : "it was written to without a checkpoint", FileOverwriting.Judge(before, after));
+    }
+
+    [TestMethod]
+    [DataRow("a rollback journal", "it is not a database with a write-ahead log any more")]
+    [DataRow("another page size", "its page size is another")]
+    [DataRow("no database", "it is not an SQLite database any more")]
+    [DataRow("nothing", "it is not an SQLite database any more")]
+    public async Task A_file_that_does_not_fit_is_found_even_after_a_checkpoint(string what, string reason)
+    {
+        var before = await _database.LookAsync();
+        _database.Write(1);
+        Checkpoint();
+        File.Copy(Copy(what), _database.Path, overwrite: true);
+        Assert.AreEqual(reason, FileOverwriting.Judge(before, await _database.LookAsync()));
+    }
+
+    [TestMethod]
+    public async Task An_older_and_smaller_copy_is_found_even_if_a_checkpoint_follows()
+    {
+        var copy = Copy("an older copy");
+        var before = await _database.LookAsync();
+        File.Copy(copy, _database.Path, overwrite: true);
+        _ = _database.Execute("UPDATE t SET x = 1 WHERE id = 1");
+        _ = _database.Execute("PRAGMA wal_checkpoint(PASSIVE)");
+        Assert.IsNotNull(FileOverwriting.Judge(before, await _database.LookAsync()));
+    }
+
+    /// <summary>A file to copy over the database.</summary>
+    private string Copy(string what)
+    {
+        var path = _folder["copy.db"];
+        switch (what)
+        {
+            case "an older copy":
+                File.Copy(_database.Path, path);
+                _database.Write(200);
+                _ = _database.Execute("CREATE TABLE later (x)");
+                Checkpoint();
+                break;
+            case "other rows":
+                var bytes = File.ReadAllBytes(_database.Path);
+                bytes[^1] ^= 1;
+                File.WriteAllBytes(path, bytes);
+                break;
+            case "no database":
+                File.WriteAllText(path, new string('x', 5000));
+                break;
+            case "nothing":
+                File.WriteAllText(path, "");
+                break;
+            default:
+                if (what == "another page size")
+                {
+                    using var process = System.Diagnostics.Process.Start(Programs.Require("python3"), ["-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript('PRAGMA page_size=1024; CREATE TABLE t (x)')", path]);
+                    process.WaitForExit();
+                }
+
+                using (var other = new OpenDatabase(path))
+                {
+                    for (var i = 0; i < 20; i++)
+                    {
+                        _ = other.Execute($"CREATE TABLE o{i} (x)");
+                    }
+
+                    _ = other.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+                    if (what == "a rollback journal")
+                    {
+                        _ = other.Execute("PRAGMA journal_mode=DELETE");
+                    }
+                }
+
+                break;
+        }
+
+        return path;
+    }
+
+    private void Checkpoint() => _database.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+}

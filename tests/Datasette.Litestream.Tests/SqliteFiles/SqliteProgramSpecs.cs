@@ -1,0 +1,109 @@
+using Datasette.Litestream.Processes;
+using Datasette.Litestream.SqliteFiles;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.SqliteFiles;
+
+[TestClass]
+public sealed class SqliteProgramSpecs : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [TestMethod]
+    public async Task It_reads_the_headers_of_many_files_in_one_run_and_one_that_fails_costs_no_other()
+    {
+        using var database = new OpenDatabase(_folder["a#b?%41.db"]);
+        database.Write(10);
+        File.CreateSymbolicLink(_folder["loop"], "loop");
+
+        var looks = await OpenDatabase.Program.LookAsync([_folder["none"], database.Path, _folder["loop"], _folder.Write("text", "text")], CancellationToken.None);
+
+        CollectionAssert.AreEqual(new[] { "No such file or directory", null, "Too many levels of symbolic links", null }, looks.Select(look => look.Error).ToList());
+        var (file, header, index) = (looks[1].File!, looks[1].Header!, looks[1].Index!);
+        Assert.AreEqual(FileStatus.Look(database.Path).Status!.Value.Inode, file.Inode);
+        Assert.AreEqual((4096, true, 4096L), (header.PageSize, header.IsWal, file.Size));
+        Assert.AreEqual((0u, 0u, false), (index.Backfilled, index.Attempted, index.IsCheckpointing));
+        Assert.IsGreaterThan(1u, index.Frames);
+        Assert.IsNull(looks[3].Header);
+    }
+
+    [TestMethod]
+    public async Task A_checkpoint_removes_the_log_if_nobody_has_the_database_open()
+    {
+        using (var database = new OpenDatabase(_folder["a#b.db"]))
+        {
+            database.Write(10);
+            Assert.AreEqual(new CheckpointResult(database.Path, IsComplete: true, IsLogRemoved: false, null), await CheckpointAsync(database.Path));
+            // What a process leaves that is killed.
+            database.Write(10);
+            File.Copy(database.Path, _folder["left.db"]);
+            File.Copy($"{database.Path}-wal", _folder["left.db-wal"]);
+        }
+
+        Assert.AreEqual(new CheckpointResult(_folder["left.db"], IsComplete: true, IsLogRemoved: true, null), await CheckpointAsync(_folder["left.db"]));
+        Assert.IsFalse(File.Exists(_folder["left.db-wal"]) || File.Exists(_folder["left.db-shm"]));
+        using var left = new OpenDatabase(_folder["left.db"]);
+        Assert.AreEqual("[(20,)]", left.Execute("SELECT count(*) FROM t"));
+    }
+
+    [TestMethod]
+    public async Task A_checkpoint_leaves_a_file_alone_that_has_no_log()
+    {
+        var text = _folder.Write("text", "text");
+        Assert.AreEqual("it is not an SQLite database with a write-ahead log", (await CheckpointAsync(text)).Error);
+        Assert.AreEqual("No such file or directory", (await CheckpointAsync(_folder["none"])).Error);
+        Assert.IsFalse(File.Exists(_folder["none"]));
+    }
+
+    [TestMethod]
+    public async Task It_says_what_is_damaged()
+    {
+        using (var database = new OpenDatabase(_folder["a.db"]))
+        {
+            database.Write(1000);
+        }
+
+        Assert.IsNull(await OpenDatabase.Program.CheckAsync(_folder["a.db"], TimeSpan.FromSeconds(10), CancellationToken.None));
+        using (var file = File.OpenWrite(_folder["a.db"]))
+        {
+            file.Position = 8 * 4096;
+            file.Write(new byte[4096]);
+        }
+
+        Assert.IsNotNull(await OpenDatabase.Program.CheckAsync(_folder["a.db"], TimeSpan.FromSeconds(10), CancellationToken.None));
+    }
+
+    [TestMethod]
+    public async Task A_program_that_hangs_is_killed()
+    {
+        var program = new SqliteProgram(["/bin/sh", "-c", "sleep 1000 & wait"], new Dictionary<string, string>(), TimeProvider.System);
+        var result = (await program.CheckpointAsync(["/a", "/b"], TimeSpan.FromMilliseconds(100), CancellationToken.None))[1];
+        Assert.AreEqual(new CheckpointResult("/b", IsComplete: false, IsLogRemoved: false, "it was not answered within 0.1 s"), result);
+    }
+
+    [TestMethod]
+    [DataRow("echo {}", "the program that reads SQLite files ended early", DisplayName = "an answer that is cut short")]
+    [DataRow("echo Traceback >&2; echo 'ImportError: sqlite3' >&2", "ImportError: sqlite3", DisplayName = "an error")]
+    [DataRow("yes | head -c 10000000", "the program that reads SQLite files ended early", DisplayName = "more than it may say")]
+    public async Task A_program_that_is_another_is_an_error_for_each_file(string script, string error)
+    {
+        var program = new SqliteProgram(["/bin/sh", "-c", script], new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin" }, TimeProvider.System);
+        var results = await program.CheckpointAsync(["/a", "/b"], TimeSpan.FromSeconds(10), CancellationToken.None);
+        Assert.AreEqual(error, results[1].Error);
+    }
+
+    [TestMethod]
+    public async Task Without_a_program_every_file_is_an_error()
+    {
+        foreach (string[] command in new string[][] { [], ["/no/such/program"] })
+        {
+            var looks = await new SqliteProgram(command, new Dictionary<string, string>(), TimeProvider.System).LookAsync(["/a"], CancellationToken.None);
+            Assert.IsNotNull(looks[0].Error);
+        }
+    }
+
+    private static async Task<CheckpointResult> CheckpointAsync(string path) =>
+        (await OpenDatabase.Program.CheckpointAsync([path], TimeSpan.FromSeconds(10), CancellationToken.None))[0];
+}

@@ -1,0 +1,553 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using CliWrap;
+
+namespace Datasette.Litestream.EndToEnd.Faults;
+
+/// <summary>
+/// One run with a fault: a Datasette with the real Litestream, a writer for each database, and an observer. A scenario starts it,
+/// makes the fault, and tells what is to be seen; what is not is noted, and the run goes on. In the end everything that was said
+/// since the fault is held against a restore of the backup of that moment.
+/// </summary>
+internal sealed partial class FaultRun : IAsyncDisposable
+{
+    /// <summary>How often each scenario runs; 1 if this variable is not set.</summary>
+    public const string RunsVariable = "DATASETTE_LITESTREAM_FAULT_RUNS";
+
+    /// <summary>How soon a fault that destroys safety must be seen where the plugin can see it with every look.</summary>
+    private static readonly TimeSpan SoonSeen = TimeSpan.FromSeconds(6);
+
+    /// <summary>How soon a fault must be mended that can be.</summary>
+    private static readonly TimeSpan SoonMended = TimeSpan.FromSeconds(30);
+
+    private readonly string _title;
+    private readonly List<string> _problems = [];
+    private readonly List<IDisposable> _owned = [];
+    private readonly List<WrittenDatabase> _databases = [];
+    private readonly Dictionary<string, IBackupCopies> _backups = [];
+    private readonly List<Process> _others = [];
+    private readonly List<double> _secondsToRed = [];
+    private readonly List<double> _secondsToGreen = [];
+    private FaultOptions _options = new();
+    private Func<string, string, IBackupCopies> _backupOf = null!;
+    private Observer? _observer;
+    private DateTimeOffset _brokenAt = DateTimeOffset.MaxValue;
+    private DateTimeOffset _judgedFrom = DateTimeOffset.MaxValue;
+    private DateTimeOffset _mendedAt;
+    private DateTimeOffset _seenAt;
+    private bool _destroyedBackup;
+
+    private FaultRun(string title) => _title = title;
+
+    public Workspace Workspace { get; } = new();
+
+    public DatasetteProcess Datasette { get; private set; } = null!;
+
+    /// <summary>The first database.</summary>
+    public WrittenDatabase Parks => _databases[0];
+
+    /// <summary>Everything that Datasette answered, in order.</summary>
+    public IReadOnlyList<Answer> Answers => _observer?.Answers ?? [];
+
+    /// <summary>What page and health check said, each time that it was something else, and in which second after the start.</summary>
+    public IEnumerable<string> SecondBySecond
+    {
+        get
+        {
+            var last = new Dictionary<AnswerSource, string>();
+            foreach (var answer in Answers.Where(answer => answer.Source is AnswerSource.Page or AnswerSource.Health))
+            {
+                if (last.GetValueOrDefault(answer.Source) != answer.Text)
+                {
+                    last[answer.Source] = answer.Text;
+                    yield return string.Create(
+                        CultureInfo.InvariantCulture, $"{(answer.AskedAt - Answers[0].AskedAt).TotalSeconds,6:0.0} s  {answer.Source}: {answer.Text}");
+                }
+            }
+        }
+    }
+
+    private string Litestream => _options.Litestream ?? RealParts.Litestream05;
+
+    /// <summary>Runs a scenario as often as the variable wants it, and fails if any run did.</summary>
+    public static async Task RunAsync(Func<FaultRun, Task> scenario, [CallerMemberName] string name = "")
+    {
+        var runs = int.Parse(Environment.GetEnvironmentVariable(RunsVariable) ?? "1", CultureInfo.InvariantCulture);
+        var failures = new List<string>();
+        for (var i = 1; i <= runs; i++)
+        {
+            await using var run = new FaultRun($"{name.Replace('_', ' ')}, run {i}");
+            try
+            {
+                await scenario(run);
+            }
+            catch (Exception ex) when (ex is not AssertInconclusiveException)
+            {
+                run._problems.Add($"{ex.GetType().Name}: {ex.Message.ReplaceLineEndings(" ")}");
+            }
+
+            await run.CloseAsync();
+            failures.AddRange(run._problems.Select(problem => $"run {i}: {problem}"));
+        }
+
+        Assert.IsEmpty(failures, $"\n{string.Join('\n', failures)}");
+    }
+
+    /// <summary>Keeps something until Datasette has ended.</summary>
+    public T Own<T>(T owned)
+        where T : IDisposable
+    {
+        _owned.Add(owned);
+        return owned;
+    }
+
+    public WrittenDatabase Database(string name) => _databases.Single(database => database.Name == name);
+
+    /// <summary>Starts Datasette, the writers and the observer.</summary>
+    /// <param name="options">What with.</param>
+    /// <param name="backupOf">Copies a database's backup; by default it is the folder <c>backup/NAME</c>.</param>
+    public async Task StartAsync(FaultOptions options, Func<string, string, IBackupCopies>? backupOf = null)
+    {
+        _options = options;
+        _backupOf = backupOf ?? ((name, copies) => new FolderCopies(Workspace.Backup(name), copies));
+        foreach (var (name, file) in options.Databases)
+        {
+            var database = new WrittenDatabase(name, Workspace.Path(file));
+            Directory.CreateDirectory(Path.GetDirectoryName(database.Path)!);
+            database.BeginFile(options.Create?.Invoke(database) ?? database.Create(database.Path, options.Filler));
+            var copies = Workspace.Path($"copies/{_databases.Count}");
+            _backups[name] = _backupOf(name, copies);
+            _databases.Add(database);
+        }
+
+        var environment = options.Environment.ToDictionary();
+        environment["DATASETTE_LITESTREAM_BINARY"] = environment.GetValueOrDefault("DATASETTE_LITESTREAM_BINARY") ?? Litestream;
+        var installation = DatasetteInstallation.Of(options.Datasette, DatasetteInstallation.Main.HasPythonNet);
+        Datasette = await DatasetteProcess.StartAsync(
+            Workspace,
+            [
+                .. options.Databases.Select(database => database.File),
+                .. options.Destination is { } destination ? Settings.Set("all-replicate", destination) : [],
+                .. Settings.Set("health-max-lag", $"{Answer.HealthMaxLag.TotalSeconds}"),
+                .. Settings.Set("shutdown-timeout", "5s"),
+                .. options.Arguments,
+            ],
+            environment,
+            await PluginEnvironment.PythonAsync(installation));
+        foreach (var database in _databases)
+        {
+            database.Start();
+        }
+
+        _observer = new Observer(Datasette.Http, _backups);
+    }
+
+    /// <summary>The same, to a folder, and waits until every database is green.</summary>
+    public async Task StartGreenAsync(FaultOptions? options = null, Func<string, string, IBackupCopies>? backupOf = null)
+    {
+        await StartAsync(options ?? new(), backupOf);
+        await AllGreenAsync();
+    }
+
+    /// <summary>The same, to an S3 server behind a proxy.</summary>
+    /// <param name="options">What with; <c>{endpoint}</c> in an argument is that of the proxy. Without a destination, the arguments
+    /// name one.</param>
+    /// <param name="prepare">Makes a fault of the proxy that is there from the start; null for none.</param>
+    public async Task<(S3Server Server, TcpProxy Proxy)> StartS3Async(FaultOptions? options = null, Action<TcpProxy>? prepare = null)
+    {
+        var server = Own(await S3Server.StartAsync());
+        var proxy = Own(new TcpProxy(server.Endpoint));
+        prepare?.Invoke(proxy);
+        var key = await server.CreateKeyAsync();
+        options ??= new();
+        await StartAsync(
+            options with
+            {
+                Destination = null,
+                Arguments =
+                [
+                    .. options.Destination is null ? [] : Settings.Set("all-replicate", S3Server.Url("$DB_NAME", proxy.Endpoint)),
+                    .. options.Arguments.Select(argument => argument.Replace("{endpoint}", proxy.Endpoint, StringComparison.Ordinal)),
+                    .. Settings.SetFromEnvironment("access-key-id", "TEST_KEY_ID"),
+                    .. Settings.SetFromEnvironment("secret-access-key", "TEST_SECRET"),
+                ],
+                Environment = new Dictionary<string, string?>(options.Environment) { ["TEST_KEY_ID"] = key.Id, ["TEST_SECRET"] = key.Secret, ["AWS_CA_BUNDLE"] = null },
+            },
+            (name, copies) => options.InFolder.Contains(name) ? new FolderCopies(Workspace.Backup(name), copies) : new S3Copies(server, name, copies));
+        return (server, proxy);
+    }
+
+    /// <summary>Waits until every database is green; nothing can be seen before that.</summary>
+    public async Task AllGreenAsync()
+    {
+        foreach (var database in _databases)
+        {
+            await WaitForAsync("replicating", database.Name);
+        }
+    }
+
+    /// <summary>Waits until a database is in one of some states, by an answer after the fault if there was one.</summary>
+    /// <param name="states">A pattern of the states.</param>
+    /// <param name="name">The database; the first one if null.</param>
+    public async Task WaitForAsync(string states, string? name = null)
+    {
+        var seen = await FirstAsync(
+            _mendedAt, DateTimeOffset.UtcNow + DatasetteProcess.Patience, answer => Of(answer, name ?? Parks.Name) is { } known && Regex.IsMatch(known.State, $"^({states})$"));
+        Assert.IsNotNull(seen, $"{name ?? Parks.Name} never was {states}: {Describe(_mendedAt, name: null)}");
+    }
+
+    /// <summary>Makes the fault.</summary>
+    /// <param name="fault">Makes it.</param>
+    /// <param name="destroysBackup">Whether what was safe is not any more; an answer that was found out before that is fine.</param>
+    public async Task BreakAsync(Func<Task> fault, bool destroysBackup = false)
+    {
+        _destroyedBackup |= destroysBackup;
+        var before = DateTimeOffset.UtcNow;
+        await fault();
+        _mendedAt = DateTimeOffset.UtcNow;
+        _brokenAt = destroysBackup ? _mendedAt : before;
+        _judgedFrom = _brokenAt < _judgedFrom ? _brokenAt : _judgedFrom;
+    }
+
+    /// <summary>The same.</summary>
+    public Task BreakAsync(Action fault, bool destroysBackup = false) => BreakAsync(
+        () =>
+        {
+            fault();
+            return Task.CompletedTask;
+        },
+        destroysBackup);
+
+    /// <summary>Sends a signal to the Litestream that Datasette has started.</summary>
+    public void SignalLitestream(int signal) => Assert.AreEqual(0, Signals.Send(Workspace.Litestreams.Single(), signal));
+
+    /// <summary>Replaces the first database's file: nothing is written meanwhile, and its connection is closed.</summary>
+    /// <param name="replace">Replaces it.</param>
+    /// <param name="rows">The rows of the new file.</param>
+    /// <param name="at">Where the new file is; at the same path if null.</param>
+    public Task ReplaceAsync(Func<Task> replace, IReadOnlyList<long> rows, string? at = null) => BreakAsync(async () =>
+    {
+        await Parks.StopAsync();
+        await replace();
+        Parks.BeginFile(rows, at);
+        Parks.Start();
+    });
+
+    /// <summary>Ends the cause of the fault.</summary>
+    public void Mend(Action mend)
+    {
+        mend();
+        _mendedAt = DateTimeOffset.UtcNow;
+    }
+
+    /// <summary>The same.</summary>
+    public async Task MendAsync(Func<Task> mend)
+    {
+        await mend();
+        _mendedAt = DateTimeOffset.UtcNow;
+    }
+
+    /// <summary>Goes on for some time.</summary>
+    public Task LastAsync(double seconds) => FirstAsync(DateTimeOffset.MaxValue, DateTimeOffset.UtcNow.AddSeconds(seconds), _ => false);
+
+    /// <summary>
+    /// Runs a shell's command in the workspace. This process must not open or close a database file outside of SQLite itself,
+    /// since that drops its locks.
+    /// </summary>
+    public async Task ShellAsync(string command) =>
+        await Cli.Wrap("sh").WithArguments(["-c", command]).WithWorkingDirectory(Workspace.Folder).ExecuteAsync();
+
+    /// <summary>Starts another Litestream, as an operator does who has forgotten that one, or on another machine.</summary>
+    /// <param name="database">The file.</param>
+    /// <param name="destination">The URL of its replica.</param>
+    /// <param name="environment">Credentials, for S3.</param>
+    public Process StartLitestream(string database, string destination, IReadOnlyDictionary<string, string?>? environment = null)
+    {
+        // Not in the workspace, whose Litestreams are Datasette's.
+        var start = new ProcessStartInfo(Litestream, ["replicate", database, destination]) { WorkingDirectory = "/", RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
+        {
+            start.Environment[name] = value;
+        }
+
+        var process = Process.Start(start)!;
+        process.OutputDataReceived += (_, _) => { };
+        process.ErrorDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        _others.Add(process);
+        return process;
+    }
+
+    /// <summary>Expects the page to say something.</summary>
+    public async Task ExpectPageAsync(string pattern, double within)
+    {
+        var deadline = DateTimeOffset.UtcNow.AddSeconds(within);
+        string page;
+        do
+        {
+            page = await Datasette.Http.GetStringAsync(Answer.Address(AnswerSource.Page));
+            if (Regex.IsMatch(page, pattern))
+            {
+                return;
+            }
+
+            await _observer!.NextRound;
+        }
+        while (DateTimeOffset.UtcNow < deadline);
+
+        _problems.Add($"the page did not say '{pattern}' within {within} s");
+    }
+
+    /// <summary>Expects a database not to be green soon after the fault, for one of some reasons.</summary>
+    /// <param name="codes">A pattern of the reasons' codes.</param>
+    /// <param name="within">Seconds.</param>
+    /// <param name="name">The database; the first one if null.</param>
+    public async Task ExpectRedAsync(string codes, double? within = null, string? name = null)
+    {
+        var (database, time) = (name ?? Parks.Name, within is { } seconds ? TimeSpan.FromSeconds(seconds) : SoonSeen);
+        var seen = await FirstAsync(_brokenAt, _brokenAt + time, answer => Of(answer, database) is { IsGreen: false } red && Regex.IsMatch(red.Code, $"^({codes})$"));
+        if (seen is null)
+        {
+            _problems.Add($"{database} was not red ({codes}) within {time.TotalSeconds} s of the fault: {Describe(_brokenAt, database)}");
+        }
+        else
+        {
+            _secondsToRed.Add((seen.AnsweredAt - _brokenAt).TotalSeconds);
+            _seenAt = seen.AnsweredAt;
+        }
+    }
+
+    /// <summary>Expects a database to be green again soon after the fault or the end of its cause, from a look after that.</summary>
+    public async Task ExpectGreenAsync(string? name = null, double? within = null)
+    {
+        var (database, since) = (name ?? Parks.Name, _mendedAt);
+        var from = since > _seenAt ? since : _seenAt;
+        var time = within is { } seconds ? TimeSpan.FromSeconds(seconds) : SoonMended;
+        var seen = await FirstAsync(from, since + time, answer => Of(answer, database) is { Claim: { } claim } && claim.Until > from && claim.SampledAt > from);
+        if (seen is null)
+        {
+            _problems.Add($"{database} was not green within {time.TotalSeconds} s: {Describe(since, database)}");
+        }
+        else
+        {
+            _secondsToGreen.Add((seen.AnsweredAt - since).TotalSeconds);
+        }
+    }
+
+    /// <summary>Expects the health check to answer in some way soon after the fault.</summary>
+    public async Task ExpectHealthAsync(string pattern, double within)
+    {
+        if (await FirstAsync(_brokenAt, _brokenAt.AddSeconds(within), answer => answer.Source == AnswerSource.Health && Regex.IsMatch(answer.Text, pattern)) is null)
+        {
+            var said = Answers.Where(answer => answer.Source == AnswerSource.Health && answer.AskedAt >= _brokenAt).Select(answer => answer.Text).Distinct();
+            _problems.Add($"the health check did not say '{pattern}' within {within} s, but: {string.Join("; ", said)}");
+        }
+    }
+
+    /// <summary>Expects a database to have been green in every answer since the fault: the fault is another's.</summary>
+    public void ExpectAlwaysGreen(string name)
+    {
+        var others = Answers.Where(answer => answer.AskedAt > _brokenAt).Select(answer => Of(answer, name)).OfType<DatabaseAnswer>().Where(known => !known.IsGreen).ToList();
+        Expect(others.Count == 0, $"{name} was not green all the time: {string.Join(", ", others.Select(known => known.Code).Distinct())}");
+    }
+
+    /// <summary>Expects no database to have been green since the fault.</summary>
+    public void ExpectNeverGreen(string? name = null)
+    {
+        var greens = Answers.Where(answer => answer.AskedAt > _brokenAt && Of(answer, name ?? Parks.Name) is { IsGreen: true }).ToList();
+        Expect(greens.Count == 0, $"{name ?? Parks.Name} was green in {greens.Count} answers, such as that of {(greens.Count > 0 ? Clock(greens[0].AnsweredAt) : "")}: {greens.FirstOrDefault()?.Text}");
+    }
+
+    /// <summary>Notes a problem, unless something is so.</summary>
+    public void Expect(bool isSo, string problem)
+    {
+        if (!isSo)
+        {
+            _problems.Add(problem);
+        }
+    }
+
+    /// <summary>
+    /// Stops a database's writer, waits until Datasette says that all of it is safe, and expects the restored database to be equal
+    /// to the live one.
+    /// </summary>
+    /// <param name="name">The database; the first one if null.</param>
+    /// <param name="isSaid">False with a Litestream of which that can not be said; then Datasette is stopped.</param>
+    public async Task ExpectRestoredAsync(string? name = null, bool isSaid = true)
+    {
+        var database = name is null ? Parks : Database(name);
+        await database.StopAsync();
+        var stoppedAt = DateTimeOffset.UtcNow;
+        if (!isSaid)
+        {
+            await _observer!.StopAsync();
+            await Datasette.StopAsync();
+        }
+        else if (await FirstAsync(stoppedAt, stoppedAt + SoonMended, answer => Of(answer, database.Name)?.Claim?.Until > stoppedAt) is null)
+        {
+            _problems.Add($"all of {database.Name} was not safe within {SoonMended.TotalSeconds} s of its last row: {Describe(stoppedAt, database.Name)}");
+            return;
+        }
+
+        // The observer's copies are its own.
+        var backup = _backupOf(database.Name, Workspace.Path($"copies/end-{_databases.IndexOf(database)}"));
+        using var live = new DatabaseConnection(database.Path);
+        try
+        {
+            var restored = await LitestreamProgram.RestoreAsync(Litestream, [$"file://{await backup.CopyAsync()}"]);
+            Expect(restored == live.Dump(), $"the restored {database.Name} is not equal to the live one");
+        }
+        catch (AssertFailedException ex)
+        {
+            _problems.Add($"{database.Name} could not be restored at the end: {ex.Message.ReplaceLineEndings(" ")}");
+        }
+    }
+
+    /// <summary>Ends the run, and holds everything that was said since the fault against the backups.</summary>
+    private async Task CloseAsync()
+    {
+        foreach (var database in _databases)
+        {
+            await database.StopAsync();
+        }
+
+        if (_observer is null)
+        {
+            return;
+        }
+
+        await _observer.StopAsync();
+        try
+        {
+            await Datasette.DisposeAsync();
+        }
+        catch (InvalidOperationException ex)
+        {
+            _problems.Add(ex.Message);
+        }
+
+        var (checkedClaims, restores, belied) = await JudgeAsync();
+        if (belied.Count > 0)
+        {
+            _problems.Add($"{belied.Count} claims are belied, such as: {string.Join("; ", belied.Take(2).Append(belied[^1]).Distinct())}");
+        }
+
+        var json = Answers.Where(answer => answer.Source == AnswerSource.Json).ToList();
+        var line = string.Create(
+            CultureInfo.InvariantCulture,
+            $"fault: {_title}: {Answers.Count} answers ({_observer.Unanswered} missing), {json.Count(answer => answer.Databases.Any(database => database.IsGreen))} of {json.Count} JSON green, {checkedClaims} claims held against {restores} restores, {belied.Count} belied, {_databases.Sum(database => database.Committed)} rows, red after {Seconds(_secondsToRed)}, green after {Seconds(_secondsToGreen)}: {(_problems.Count == 0 ? "ok" : $"{_problems.Count} problems")}");
+        Figures.Record(line);
+        Console.WriteLine(line);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var database in _databases)
+        {
+            await database.DisposeAsync();
+        }
+
+        if (_observer is not null)
+        {
+            await _observer.DisposeAsync();
+        }
+
+        foreach (var other in _others)
+        {
+            other.Kill();
+            other.Dispose();
+        }
+
+        foreach (var owned in Enumerable.Reverse(_owned))
+        {
+            owned.Dispose();
+        }
+
+        Workspace.Dispose();
+    }
+
+    private async Task<(int Claims, int Restores, IReadOnlyList<string> Belied)> JudgeAsync()
+    {
+        var belied = new List<string>();
+        if (!_options.IsLookedAt)
+        {
+            var answers = Answers.Where(answer => answer.AskedAt > _brokenAt).ToList();
+            foreach (var (answer, database) in answers.SelectMany(answer => answer.Databases.Select(database => (answer, database))))
+            {
+                if (database is { IsGreen: true, CheckedAt: { } checkedAt } && checkedAt > _brokenAt && answer.AskedAt < _mendedAt)
+                {
+                    belied.Add($"{Clock(answer.AnsweredAt)} {database.Name} is green, and was checked at {Clock(checkedAt)}, after the fault at {Clock(_brokenAt)}");
+                }
+            }
+
+            return (answers.Count, 0, belied);
+        }
+
+        var claims = _observer!.Claimed
+            .Where(claimed => claimed.Answer.AskedAt >= _judgedFrom && (!_destroyedBackup || claimed.Claim.SampledAt >= _judgedFrom)).ToList();
+        var backups = claims.GroupBy(claimed => (claimed.Claim.Database, claimed.Copy)).ToList();
+        foreach (var backup in backups)
+        {
+            var restored = await RestoredBackup.OfAsync(Litestream, backup.Key.Copy);
+            foreach (var (answer, claim, _) in backup)
+            {
+                var missing = Database(claim.Database).MissingFrom(restored.Rows, claim.Until, answer.AnsweredAt);
+                if (missing.Count > 0 || restored.Damage is not null)
+                {
+                    belied.Add(
+                        $"{Clock(answer.AnsweredAt)} {answer.Source} said that all of {claim.Database} until {Clock(claim.Until)} is safe ({answer.Text}), but {restored.Damage ?? $"{missing.Count} rows from {missing[0]} to {missing[^1]} are missing"}");
+                }
+            }
+        }
+
+        return (claims.Count, backups.Count, belied);
+    }
+
+    /// <summary>The first answer that is as expected; null if there is none in time.</summary>
+    private async Task<Answer?> FirstAsync(DateTimeOffset since, DateTimeOffset deadline, Func<Answer, bool> isIt)
+    {
+        while (true)
+        {
+            var next = _observer!.NextRound;
+            if (Answers.FirstOrDefault(answer => answer.AskedAt >= since && isIt(answer)) is { } found)
+            {
+                return found;
+            }
+
+            var left = deadline - DateTimeOffset.UtcNow;
+            if (left <= TimeSpan.Zero)
+            {
+                return null;
+            }
+
+            await Task.WhenAny(next, Task.Delay(left));
+        }
+    }
+
+    /// <summary>What the JSON said of a database, or of all, since a time: each change of it.</summary>
+    private string Describe(DateTimeOffset since, string? name)
+    {
+        var said = new List<string>();
+        foreach (var answer in Answers.Where(answer => answer.Source == AnswerSource.Json && answer.AskedAt >= since))
+        {
+            var states = string.Join(
+                ", ", answer.Databases.Where(database => name is null || database.Name == name).Select(database => $"{database.Name} {database.State}/{database.Code}"));
+            if (said.Count == 0 || !said[^1].EndsWith($" {states}", StringComparison.Ordinal))
+            {
+                said.Add($"{Clock(answer.AnsweredAt)} {states}");
+            }
+        }
+
+        return said.Count == 0 ? "no answer" : string.Join("; ", said.Count <= 12 ? said : [.. said.Take(6), "…", .. said.TakeLast(5)]);
+    }
+
+    private static DatabaseAnswer? Of(Answer answer, string name) => answer.Databases.FirstOrDefault(database => database.Name == name);
+
+    private static string Clock(DateTimeOffset time) => time.UtcDateTime.ToString("HH:mm:ss.f", CultureInfo.InvariantCulture);
+
+    private static string Seconds(List<double> seconds) =>
+        seconds.Count == 0 ? "–" : string.Join(" and ", seconds.Select(time => string.Create(CultureInfo.InvariantCulture, $"{time:0.0} s")));
+}

@@ -1,0 +1,179 @@
+using System.Globalization;
+
+namespace Datasette.Litestream.EndToEnd.Faults;
+
+/// <summary>What lies at a destination is lost, damaged or another's, and that is seen and healed.</summary>
+[TestClass]
+public sealed class ReplicaFaultSpecs
+{
+    private const string Damaged = "backup_damaged|replicated_anew|upload_failed|compaction_failed|error_logged";
+
+    [TestMethod]
+    [DataRow("1.0a41")]
+    [DataRow("0.65.5")]
+    public Task The_backup_is_deleted(string datasette) => FaultRun.RunAsync(
+        async run =>
+        {
+            await run.StartGreenAsync(new() { Datasette = datasette });
+            await DamageAsync(run, "rm -rf backup/parks");
+        },
+        $"{nameof(The_backup_is_deleted)} of Datasette {datasette}");
+
+    [TestMethod]
+    public Task One_file_of_the_backup_is_deleted() => FaultRun.RunAsync(async run =>
+    {
+        await run.StartGreenAsync();
+        var file = await OnlyCopyAsync(run);
+        await DamageAsync(run, $"rm '{file}'");
+    });
+
+    [TestMethod]
+    public Task The_newest_files_of_the_backup_are_deleted() => FaultRun.RunAsync(async run =>
+    {
+        await run.StartGreenAsync();
+        await OnlyCopyAsync(run);
+        await DamageAsync(run, "rm -r backup/parks/ltx/0");
+    });
+
+    /// <summary>The backup may be whole without them.</summary>
+    [TestMethod]
+    public Task The_snapshots_of_the_backup_are_deleted() => FaultRun.RunAsync(async run =>
+    {
+        await run.StartGreenAsync();
+        await Wait.UntilAsync(() => Directory.Exists(Path.Combine(run.Workspace.Backup("parks"), "ltx/9")), "there is a snapshot");
+        await run.BreakAsync(() => run.ShellAsync("rm -r backup/parks/ltx/9"), destroysBackup: true);
+        await run.LastAsync(6);
+        await run.ExpectGreenAsync();
+        await run.ExpectRestoredAsync();
+    });
+
+    /// <summary>By renaming, since the copies of the backup are links to its files.</summary>
+    [TestMethod]
+    public Task One_file_of_the_backup_is_cut_short() => FaultRun.RunAsync(async run =>
+    {
+        await run.StartGreenAsync();
+        var file = await OnlyCopyAsync(run);
+        await DamageAsync(run, $"head -c 100 '{file}' > short && mv short '{file}'");
+    });
+
+    [TestMethod]
+    public Task One_byte_of_the_backup_is_changed() => FaultRun.RunAsync(async run =>
+    {
+        await run.StartGreenAsync();
+        var file = await OnlyCopyAsync(run);
+        await DamageAsync(run, $"cp '{file}' changed && printf X | dd of=changed bs=1 seek=150 conv=notrunc 2>/dev/null && mv changed '{file}'");
+    });
+
+    [TestMethod]
+    public Task The_backup_is_put_back_to_an_older_one() => FaultRun.RunAsync(async run =>
+    {
+        await run.StartGreenAsync();
+        await run.ShellAsync("cp -a backup/parks older");
+        await OnlyCopyAsync(run);
+        await DamageAsync(run, "rm -rf backup/parks && mv older backup/parks");
+    });
+
+    [TestMethod]
+    public Task The_disk_of_the_backup_is_unmounted() => FaultRun.RunAsync(async run =>
+    {
+        var disk = run.Own(await SmallDisk.MountAsync(run.Workspace.Path("backup")));
+        await run.StartGreenAsync();
+        await run.BreakAsync(disk.Unmount, destroysBackup: true);
+        await run.ExpectRedAsync(Damaged);
+        await run.ExpectGreenAsync();
+        await run.ExpectRestoredAsync();
+    });
+
+    [TestMethod]
+    public Task A_file_is_in_the_place_of_the_backup() => FaultRun.RunAsync(async run =>
+    {
+        await run.StartGreenAsync();
+        await run.BreakAsync(() => run.ShellAsync("mv backup/parks away && touch backup/parks"), destroysBackup: true);
+        await run.ExpectRedAsync(Damaged);
+        await run.LastAsync(5);
+        await run.MendAsync(() => run.ShellAsync("rm backup/parks && mv away backup/parks"));
+        await run.ExpectGreenAsync();
+        await run.ExpectRestoredAsync();
+    });
+
+    [TestMethod]
+    public Task The_files_cannot_be_merged() => FaultRun.RunAsync(async run =>
+    {
+        // A file in the place of the folder of the first level, into which Litestream merges every 30 s.
+        Directory.CreateDirectory(Path.Combine(run.Workspace.Backup("parks"), "ltx"));
+        run.Workspace.Write("backup/parks/ltx/1", "");
+        await run.StartAsync(new());
+        await run.BreakAsync(() => { });
+        await run.ExpectRedAsync("compaction_failed|backup_damaged", within: 45);
+        run.Mend(() => File.Delete(run.Workspace.Path("backup/parks/ltx/1")));
+        await run.ExpectGreenAsync(within: 45);
+        await run.ExpectRestoredAsync();
+    });
+
+    [TestMethod]
+    public Task Two_write_to_one_folder() => FaultRun.RunAsync(async run =>
+    {
+        await run.StartGreenAsync();
+        await using var other = StartOtherMachine(run);
+        await run.BreakAsync(() => run.StartLitestream(other.Path, $"file://{run.Workspace.Backup("parks")}"), destroysBackup: true);
+        await run.ExpectRedAsync("other_writer|backup_damaged|replicated_anew", within: 12);
+        await run.LastAsync(10);
+    });
+
+    [TestMethod]
+    public Task Two_write_to_one_prefix_of_S3() => FaultRun.RunAsync(async run =>
+    {
+        var (server, _) = await run.StartS3Async(new() { IsLookedAt = false });
+        await run.AllGreenAsync();
+        await using var other = StartOtherMachine(run);
+        var key = await server.CreateKeyAsync();
+        await run.BreakAsync(() => run.StartLitestream(other.Path, server.Url("parks"), key.Environment));
+        await run.LastAsync(15);
+    });
+
+    [TestMethod]
+    public Task The_backup_at_S3_is_deleted() => FaultRun.RunAsync(async run =>
+    {
+        var (server, _) = await run.StartS3Async(new() { IsLookedAt = false });
+        await run.AllGreenAsync();
+        await run.BreakAsync(() => server.DeleteAsync("parks"));
+        await run.LastAsync(15);
+    });
+
+    private static async Task DamageAsync(FaultRun run, string command)
+    {
+        await run.BreakAsync(() => run.ShellAsync(command), destroysBackup: true);
+        await run.ExpectRedAsync(Damaged);
+        await run.ExpectGreenAsync();
+        await run.ExpectRestoredAsync();
+    }
+
+    /// <summary>A file at the destination whose transactions are nowhere else there, and are not the last ones.</summary>
+    private static async Task<string> OnlyCopyAsync(FaultRun run)
+    {
+        var file = "";
+        await Wait.UntilAsync(
+            () =>
+            {
+                var levels = new DirectoryInfo(Path.Combine(run.Workspace.Backup("parks"), "ltx"));
+                var merged = levels.EnumerateFiles("*.ltx", SearchOption.AllDirectories).Where(other => other.Directory!.Name != "0").Select(Last).Append(0ul).Max();
+                var only = levels.EnumerateFiles("*.ltx", SearchOption.AllDirectories)
+                    .Where(other => other.Directory!.Name == "0" && Last(other) > merged).OrderBy(Last).ToList();
+                file = only.Count < 4 ? "" : only[1].FullName;
+                return file.Length > 0;
+            },
+            "there are some files that are not merged yet");
+        return file;
+    }
+
+    private static ulong Last(FileInfo file) =>
+        ulong.Parse(Path.GetFileNameWithoutExtension(file.Name).Split('-')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    private static WrittenDatabase StartOtherMachine(FaultRun run)
+    {
+        var other = new WrittenDatabase("parks", run.Workspace.Path("other-machine.db"), lastId: 1_000_000);
+        other.BeginFile(other.Create(other.Path));
+        other.Start();
+        return other;
+    }
+}
