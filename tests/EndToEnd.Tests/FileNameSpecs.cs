@@ -10,12 +10,11 @@ public sealed class FileNameSpecs
     public async Task A_name_that_cannot_be_replicated_does_not_keep_others_from_it()
     {
         using var workspace = new Workspace();
-        string[] files = [workspace.Create("parks"), workspace.Create("a#b"), workspace.Create("some of 'them' & more")];
+        string[] files = [workspace.Create("parks"), workspace.Create("a#b")];
         await using var datasette = await DatasetteProcess.StartAsync(workspace, [.. files, .. Settings.ReplicateAll()]);
 
         Assert.IsFalse(Directory.Exists(workspace.Path(".a#b.db-litestream")));
         await datasette.AssertReplicatesAsync("parks");
-        await workspace.AssertRestoredAsync("some of 'them' & more");
     }
 
     // Nothing is written here: SQLite itself fails with a disk I/O error where one process has a file open by two hard links.
