@@ -17,15 +17,15 @@ internal enum AnswerSource
 /// <param name="Database">Datasette's name.</param>
 /// <param name="Until">Everything that was committed before this time is in the backup, as was said.</param>
 /// <param name="SampledAt">When what was said was found out, at the earliest.</param>
-internal sealed record Claim(string Database, DateTimeOffset Until, DateTimeOffset SampledAt);
+/// <param name="CheckedAt">When the backup was last checked, as was said; null if that was not said.</param>
+internal sealed record Claim(string Database, DateTimeOffset Until, DateTimeOffset SampledAt, DateTimeOffset? CheckedAt = null);
 
 /// <summary>A database in the status JSON.</summary>
 /// <param name="Name">Datasette's name.</param>
 /// <param name="State">Such as <c>replicating</c>, which is green.</param>
 /// <param name="Code">The code of the reason.</param>
-/// <param name="CheckedAt">When the backup was last checked; null if it never was, or is not told.</param>
 /// <param name="Claim">What is claimed of it; null if nothing is.</param>
-internal sealed record DatabaseAnswer(string Name, string State, string Code, DateTimeOffset? CheckedAt, Claim? Claim)
+internal sealed record DatabaseAnswer(string Name, string State, string Code, Claim? Claim)
 {
     public bool IsGreen => State == "replicating";
 }
@@ -102,18 +102,32 @@ internal sealed partial record Answer(
             name,
             state,
             (string)reason["code"]!,
-            Time(reason["checked_at"]),
-            state == "replicating" && until is { } known ? new Claim(name, known, updatedAt!.Value) : null);
+            state == "replicating" && until is { } known ? new Claim(name, known, updatedAt!.Value, Time(reason["checked_at"])) : null);
     }
 
     /// <summary>The time up to which the page's first line says that everything is safe; null if it does not.</summary>
-    private static DateTimeOffset? ReadSafety(string line, DateTimeOffset askedAt) =>
-        SomeOfThem().IsMatch(line) ? null
-        : line.Contains("everything written is safe", StringComparison.OrdinalIgnoreCase) ? askedAt - Age
-        : SafeUntilAgo().Match(line) is { Success: true } ago
-            ? askedAt - TimeSpan.FromSeconds(double.Parse(ago.Groups[1].Value, CultureInfo.InvariantCulture) + (ago.Groups[1].Value.Contains('.', StringComparison.Ordinal) ? 0.1 : 1))
-        : SafeUntil().Match(line) is { Success: true } at ? LastTime(at.Groups[1].Value, askedAt)
-        : null;
+    private static DateTimeOffset? ReadSafety(string line, DateTimeOffset askedAt)
+    {
+        if (SomeOfThem().IsMatch(line))
+        {
+            return null;
+        }
+
+        if (line.Contains("everything written is safe", StringComparison.OrdinalIgnoreCase))
+        {
+            return askedAt - Age;
+        }
+
+        if (UnsafeSince().Match(line) is { Success: true } since)
+        {
+            return since.Groups["at"].Success ? DateTimeOffset.Parse(since.Groups["at"].Value, CultureInfo.InvariantCulture) : LastTime(since.Groups["clock"].Value, askedAt);
+        }
+
+        // Words of a former version, whose whole seconds leave out what is below one.
+        return SafeUntilAgo().Match(line).Groups[1] is { Success: true, Value: var seconds }
+            ? askedAt - TimeSpan.FromSeconds(double.Parse(seconds, CultureInfo.InvariantCulture) + (seconds.Contains('.', StringComparison.Ordinal) ? 0.1 : 1))
+            : null;
+    }
 
     /// <summary>The last time at which a clock in UTC showed this.</summary>
     private static DateTimeOffset LastTime(string clock, DateTimeOffset now)
@@ -140,6 +154,6 @@ internal sealed partial record Answer(
     [GeneratedRegex(@"until ([\d.]+) s ago is safe")]
     private static partial Regex SafeUntilAgo();
 
-    [GeneratedRegex(@"until (\d\d:\d\d:\d\d) UTC is safe")]
-    private static partial Regex SafeUntil();
+    [GeneratedRegex("""what was written since (<time datetime="(?<at>[^"]+)">)?(?<clock>\d\d:\d\d:\d\d)[^<]*?(</time>)? is not safe""", RegexOptions.IgnoreCase)]
+    private static partial Regex UnsafeSince();
 }

@@ -31,8 +31,8 @@ internal sealed record FaultOptions
     public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();
 
     /// <summary>
-    /// Whether the plugin sees with every look what lies at the destination. Elsewhere a promise is as old as its check, and only
-    /// a check after the fault may not say that all is well.
+    /// Whether the plugin sees with every look what lies at the destination. Elsewhere a promise is as old as its check, so that
+    /// only what is said with a check after the fault is held against the backup.
     /// </summary>
     public bool IsLookedAt { get; init; } = true;
 }

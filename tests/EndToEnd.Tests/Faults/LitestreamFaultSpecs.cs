@@ -100,7 +100,9 @@ public sealed class LitestreamFaultSpecs
             await run.BreakAsync(() => { });
             await run.LastAsync(20);
             await run.ExpectGreenAsync();
-            await run.ExpectRestoredAsync();
+
+            // Litestream sends what it has read as rarely as it looks.
+            await run.ExpectRestoredAsync(within: 75);
         },
         $"The monitor-interval is {interval}");
 

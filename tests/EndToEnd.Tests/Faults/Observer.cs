@@ -17,6 +17,9 @@ internal sealed class Observer : IAsyncDisposable
     private readonly List<ClaimedBackup> _claimed = [];
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _observing;
+
+    /// <summary>The databases in the last JSON: the page and the health check do not speak of others.</summary>
+    private HashSet<string>? _listed;
     private TaskCompletionSource _round = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="http">Datasette, with the permissions of root.</param>
@@ -135,7 +138,9 @@ internal sealed class Observer : IAsyncDisposable
             var body = await response.Content.ReadAsStringAsync(deadline.Token);
             if (response.IsSuccessStatusCode || source == AnswerSource.Health)
             {
-                return Answer.Read(source, askedAt, DateTimeOffset.UtcNow, body, [.. _backups.Keys]);
+                var answer = Answer.Read(source, askedAt, DateTimeOffset.UtcNow, body, [.. _backups.Keys.Where(name => _listed?.Contains(name) ?? true)]);
+                _listed = source == AnswerSource.Json ? [.. answer.Databases.Select(database => database.Name)] : _listed;
+                return answer;
             }
         }
         catch (Exception ex) when (ex is HttpRequestException or OperationCanceledException && !_stopping.IsCancellationRequested)

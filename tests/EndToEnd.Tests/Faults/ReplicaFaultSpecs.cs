@@ -8,6 +8,9 @@ public sealed class ReplicaFaultSpecs
 {
     private const string Damaged = "backup_damaged|replicated_anew|upload_failed|compaction_failed|error_logged";
 
+    /// <summary>Litestream merges files every 30 s, and a failure lasts until it has.</summary>
+    private const double UntilMerged = 45;
+
     [TestMethod]
     [DataRow("1.0a41")]
     [DataRow("0.65.5")]
@@ -15,6 +18,7 @@ public sealed class ReplicaFaultSpecs
         async run =>
         {
             await run.StartGreenAsync(new() { Datasette = datasette });
+            await WaitForSnapshotAsync(run);
             await DamageAsync(run, "rm -rf backup/parks");
         },
         $"{nameof(The_backup_is_deleted)} of Datasette {datasette}");
@@ -40,7 +44,7 @@ public sealed class ReplicaFaultSpecs
     public Task The_snapshots_of_the_backup_are_deleted() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        await Wait.UntilAsync(() => Directory.Exists(Path.Combine(run.Workspace.Backup("parks"), "ltx/9")), "there is a snapshot");
+        await WaitForSnapshotAsync(run);
         await run.BreakAsync(() => run.ShellAsync("rm -r backup/parks/ltx/9"), destroysBackup: true);
         await run.LastAsync(6);
         await run.ExpectGreenAsync();
@@ -68,6 +72,7 @@ public sealed class ReplicaFaultSpecs
     public Task The_backup_is_put_back_to_an_older_one() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
+        await WaitForSnapshotAsync(run);
         await run.ShellAsync("cp -a backup/parks older");
         await OnlyCopyAsync(run);
         await DamageAsync(run, "rm -rf backup/parks && mv older backup/parks");
@@ -78,6 +83,7 @@ public sealed class ReplicaFaultSpecs
     {
         var disk = run.Own(await SmallDisk.MountAsync(run.Workspace.Path("backup")));
         await run.StartGreenAsync();
+        await WaitForSnapshotAsync(run);
         await run.BreakAsync(disk.Unmount, destroysBackup: true);
         await run.ExpectRedAsync(Damaged);
         await run.ExpectGreenAsync();
@@ -92,7 +98,7 @@ public sealed class ReplicaFaultSpecs
         await run.ExpectRedAsync(Damaged);
         await run.LastAsync(5);
         await run.MendAsync(() => run.ShellAsync("rm backup/parks && mv away backup/parks"));
-        await run.ExpectGreenAsync();
+        await run.ExpectGreenAsync(within: UntilMerged);
         await run.ExpectRestoredAsync();
     });
 
@@ -106,7 +112,7 @@ public sealed class ReplicaFaultSpecs
         await run.BreakAsync(() => { });
         await run.ExpectRedAsync("compaction_failed|backup_damaged", within: 45);
         run.Mend(() => File.Delete(run.Workspace.Path("backup/parks/ltx/1")));
-        await run.ExpectGreenAsync(within: 45);
+        await run.ExpectGreenAsync(within: UntilMerged);
         await run.ExpectRestoredAsync();
     });
 
@@ -123,22 +129,26 @@ public sealed class ReplicaFaultSpecs
     [TestMethod]
     public Task Two_write_to_one_prefix_of_S3() => FaultRun.RunAsync(async run =>
     {
-        var (server, _) = await run.StartS3Async(new() { IsLookedAt = false });
+        var (server, _) = await run.StartS3Async(CheckedOften);
         await run.AllGreenAsync();
         await using var other = StartOtherMachine(run);
         var key = await server.CreateKeyAsync();
         await run.BreakAsync(() => run.StartLitestream(other.Path, server.Url("parks"), key.Environment));
-        await run.LastAsync(15);
+        await run.ExpectRedAsync("other_writer|backup_damaged|replicated_anew", within: 25);
     });
 
     [TestMethod]
     public Task The_backup_at_S3_is_deleted() => FaultRun.RunAsync(async run =>
     {
-        var (server, _) = await run.StartS3Async(new() { IsLookedAt = false });
+        var (server, _) = await run.StartS3Async(CheckedOften);
         await run.AllGreenAsync();
-        await run.BreakAsync(() => server.DeleteAsync("parks"));
-        await run.LastAsync(15);
+        await run.BreakAsync(() => server.DeleteAsync("parks"), destroysBackup: true);
+        await run.ExpectRedAsync(Damaged, within: 25);
+        await run.ExpectGreenAsync(within: 45);
+        await run.ExpectRestoredAsync();
     });
+
+    private static FaultOptions CheckedOften { get; } = new() { IsLookedAt = false, Arguments = Settings.Set("check-interval", "10s") };
 
     private static async Task DamageAsync(FaultRun run, string command)
     {
@@ -148,10 +158,18 @@ public sealed class ReplicaFaultSpecs
         await run.ExpectRestoredAsync();
     }
 
+    /// <summary>A snapshot that Litestream writes soon after its start would heal what was lost before it.</summary>
+    private static async Task WaitForSnapshotAsync(FaultRun run)
+    {
+        var snapshots = Path.Combine(run.Workspace.Backup("parks"), "ltx/9");
+        await Wait.UntilAsync(() => Directory.Exists(snapshots) && Directory.EnumerateFiles(snapshots, "*.ltx").Any(), "there is a snapshot");
+    }
+
     /// <summary>A file at the destination whose transactions are nowhere else there, and are not the last ones.</summary>
     private static async Task<string> OnlyCopyAsync(FaultRun run)
     {
         var file = "";
+        await WaitForSnapshotAsync(run);
         await Wait.UntilAsync(
             () =>
             {
