@@ -95,9 +95,9 @@ internal sealed class HttpReceiver : IDisposable
             headers[header[..colon]] = header[(colon + 1)..].Trim();
         }
 
-        // The bodies are ASCII.
+        // The bodies are ASCII. To read nothing would wait for more.
         var body = new char[headers.TryGetValue("Content-Length", out var length) ? int.Parse(length, System.Globalization.CultureInfo.InvariantCulture) : 0];
-        _ = await reader.ReadBlockAsync(body, _stopping.Token);
+        _ = body.Length > 0 ? await reader.ReadBlockAsync(body, _stopping.Token) : 0;
         return new ReceivedRequest(DateTimeOffset.UtcNow, first[0], first[1], headers, new string(body));
     }
 }

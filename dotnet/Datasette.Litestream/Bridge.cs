@@ -69,7 +69,7 @@ public sealed class Bridge
         var replicator = _prepared ?? throw new InvalidOperationException("not prepared");
         Task.Run(() => replicator.StartAsync(EndProcess)).GetAwaiter().GetResult();
         _replicator = replicator;
-        _reporter = new StatusReporter(() => replicator.Snapshot, _time, replicator.Announcer.Look);
+        _reporter = new StatusReporter(() => replicator.Snapshot, _time, replicator.Observe, replicator.Tools);
         foreach (var warning in replicator.Snapshot.Warnings)
         {
             replicator.OperatorLog.Write(LogLevel.Warning, warning);

@@ -8,6 +8,8 @@ namespace Datasette.Litestream;
 /// <summary>Checks for errors that Litestream would detect only later, and report only in its log.</summary>
 internal static class Preflight
 {
+    private static readonly string[] OpenSslLibraries = ["libssl.so.3", "libssl.so.1.1"];
+
     /// <summary>Finds file destinations that are not writable.</summary>
     public static IEnumerable<Problem> CheckDestinations(ReplicationPlan plan)
     {
@@ -32,6 +34,24 @@ internal static class Preflight
                     replica.Key, $"the destination {replica.Destination} cannot be written to: {error} Make it writable for Datasette's user, or choose another.");
             }
         }
+    }
+
+    /// <summary>
+    /// Finds secure addresses on a machine without OpenSSL: .NET would end the whole process at the first request. Source:
+    /// <c>InitializeOpenSSLShim</c> in .NET's opensslshim.c, which tries more names than these.
+    /// </summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="canLoad">Whether a library of that name can be loaded.</param>
+    public static IEnumerable<Problem> CheckSecureAddresses(ReplicationPlan plan, Func<string, bool> canLoad)
+    {
+        var (notifyUrl, heartbeatUrl, _) = plan.Notifications;
+        (string Key, Uri? Url)[] addresses = [("notify-url", notifyUrl), ("heartbeat-url", heartbeatUrl)];
+        var secure = addresses.Where(address => address.Url?.Scheme == Uri.UriSchemeHttps).ToList();
+        return secure.Count == 0 || !OperatingSystem.IsLinux() || OpenSslLibraries.Any(canLoad)
+            ? []
+            : secure.Select(address => new Problem(
+                $"{ReplicationPlanner.TopLevelKey}.{address.Key}",
+                $"is an address of https, which needs OpenSSL, and {OpenSslLibraries[0]} is not on this machine; install the package libssl3"));
     }
 
     /// <summary>Finds a metrics address that cannot be listened on.</summary>

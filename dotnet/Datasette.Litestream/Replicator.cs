@@ -1,22 +1,27 @@
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Healing;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Logging;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Secrets;
+using Datasette.Litestream.SqliteFiles;
 
 namespace Datasette.Litestream;
 
 /// <summary>The replication of one Datasette: its plan, its credentials, its Litestream and its locks.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync disposes of the refresher, and reports errors.")]
-internal sealed class Replicator
+internal sealed class Replicator : IReplicationControl
 {
     private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
@@ -26,19 +31,24 @@ internal sealed class Replicator
     private readonly LitestreamBinary _binary;
     private readonly HostEnvironment _host;
     private readonly LitestreamLog _log;
-    private readonly List<DatabaseLock> _locks = [];
+    private readonly DatabaseLocks _locks = new();
+    private readonly LitestreamCommand _command;
+    private readonly Renewer? _renewer;
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
-    private readonly JsonObject _document;
     private Supervisor? _supervisor;
     private CredentialRefresher? _refresher;
     private SecretCollection _secrets;
     private volatile IReadOnlyList<string> _warnings;
+    private volatile ReplicationPlan _plan;
+    private volatile JsonObject _document;
+    private volatile S3Credentials? _credentials;
+    private volatile IReadOnlySet<string> _leftAlone = new HashSet<string>();
 
     private Replicator(
         ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
     {
-        Plan = plan;
+        _plan = plan;
         _binary = binary;
         _warnings = [.. warnings];
         _host = host;
@@ -48,9 +58,17 @@ internal sealed class Replicator
         Announcer = new Announcer(plan, host.Time, writeError, text => _log.Redactor.Redact(text));
         _socketFolder = SocketFolder.Create(host.Variables);
         _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
+        _command = new LitestreamCommand(binary.Path, LitestreamVariables, text => _log.Redactor.Redact(text), host.Time);
+        var probe = binary.Version.ReleaseLine == ReleaseLine.V05 ? new ReplicaProbe(_command, host.Time) : null;
+        Tools = new ObservationTools(new SqliteProgram(host.SqliteProgram, host.Variables, host.Time), probe);
+        _renewer = probe is null ? null : new Renewer(this, new DatabaseRenewal(_command, probe, host.Time), probe, host.Time);
     }
 
-    public ReplicationPlan Plan { get; }
+    /// <summary>What is replicated where; the file of a database changes when a symbolic link is pointed elsewhere.</summary>
+    public ReplicationPlan Plan => _plan;
+
+    /// <summary>The child processes with which replication is observed.</summary>
+    public ObservationTools Tools { get; }
 
     /// <summary>Tells how replication is, besides the pages.</summary>
     public Announcer Announcer { get; }
@@ -60,7 +78,10 @@ internal sealed class Replicator
 
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, [.. _warnings, .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor);
+        Plan, _binary, _document, [.. _warnings, .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
+    {
+        Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
+    };
 
     /// <summary>The replicated files that have no write-ahead log beside them.</summary>
     public IEnumerable<string> FilesWithoutLog => Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"));
@@ -77,6 +98,7 @@ internal sealed class Replicator
         var plan = SharedFiles.LeaveOut(ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems));
         var warnings = plan.Warnings.ToList();
         problems.AddRange(Preflight.CheckDestinations(plan));
+        problems.AddRange(Preflight.CheckSecureAddresses(plan, library => NativeLibrary.TryLoad(library, out _)));
         var errors = new List<string>();
         LitestreamBinary? binary = null;
         try
@@ -128,11 +150,43 @@ internal sealed class Replicator
     public async Task<string?> StopAsync(TimeSpan timeout)
     {
         _refresher?.Dispose();
+        await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var error = _supervisor is null ? null : await _supervisor.StopAsync(timeout).ConfigureAwait(false);
-        _locks.ForEach(held => held.Release());
-        _locks.Clear();
+        _locks.Release();
         _socketFolder.Dispose();
         return error;
+    }
+
+    /// <summary>Takes an observation, and mends what can be mended; returns at once.</summary>
+    public void Observe(ReplicationSnapshot snapshot, ObservedDatabases observed)
+    {
+        Announcer.Look(snapshot, observed);
+        _renewer?.Consider(observed);
+    }
+
+    /// <inheritdoc/>
+    public Task RestartWithoutAsync(IReadOnlySet<string> names, string message)
+    {
+        _leftAlone = names;
+        return _supervisor!.RestartAsync(Settings(), RestartReason.Renewal, message);
+    }
+
+    /// <inheritdoc/>
+    public DatabasePlan TakeServedFile(string name)
+    {
+        var plan = _plan;
+        var database = plan.Databases.Single(one => one.Name == name);
+        if (RealPath.Of(database.ServedPath) is { } path && path != database.Path)
+        {
+            var moved = database with { Path = path };
+            _locks.Take(name, path);
+            _plan = plan with { Databases = plan.Databases.Replace(database, moved) };
+            _document = LitestreamConfiguration.Create(_plan, _binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
+            return moved;
+        }
+
+        _locks.Take(name, database.Path);
+        return database;
     }
 
     private async Task StartLitestreamAsync(Action<string> onFatal)
@@ -145,14 +199,14 @@ internal sealed class Replicator
 
         var source = CreateSource();
         var credentials = source is null ? null : await source.ReadAsync(CancellationToken.None).ConfigureAwait(false);
-        RememberSecrets(credentials);
+        Remember(credentials);
         await TakeLocksAsync().ConfigureAwait(false);
         if (Preflight.CheckMetricsAddress(Plan.Metrics) is { } problem)
         {
             throw new ReplicationException(problem.ToString());
         }
 
-        _supervisor = new Supervisor(Settings(credentials), _log, _host.Time, Random.Shared, Record, LogStatusChange);
+        _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange);
         if (source is not null)
         {
             _refresher = new CredentialRefresher(source, credentials!, _host.Time);
@@ -184,8 +238,8 @@ internal sealed class Replicator
                 keepsOnFailure,
                 changed =>
                 {
-                    RememberSecrets(changed);
-                    return _supervisor!.RestartAsync(Settings(changed), RestartReason.Credentials, "There were new credentials.");
+                    Remember(changed);
+                    return _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
                 },
                 error =>
                 {
@@ -202,26 +256,28 @@ internal sealed class Replicator
     }
 
     // Called before the credentials are used, so that no line can contain them unredacted.
-    private void RememberSecrets(S3Credentials? credentials)
+    private void Remember(S3Credentials? credentials)
     {
         if (credentials is not null)
         {
             _secrets = _secrets.Replace([.. credentials.Secrets], _log.LineCount, LitestreamLog.Capacity);
             _log.Redactor = _secrets.Redactor;
         }
+
+        _credentials = credentials;
     }
 
     private async Task TakeLocksAsync()
     {
         foreach (var database in Plan.Databases)
         {
-            _locks.Add(DatabaseLock.Take(database.Name, database.Path));
+            _locks.Take(database.Name, database.Path);
         }
 
         // A Datasette leaves the same record beside each of its databases.
-        foreach (var held in _locks.Where(held => held.Previous is not null).DistinctBy(held => held.Previous))
+        foreach (var (record, path) in _locks.Previous)
         {
-            await CleanUpAsync(held.Previous!, held.RecordPath).ConfigureAwait(false);
+            await CleanUpAsync(record, path).ConfigureAwait(false);
         }
     }
 
@@ -248,22 +304,8 @@ internal sealed class Replicator
 
     private void Warn(string sentence) => _warnings = [.. _warnings, sentence];
 
-    private void Record(int litestreamProcessId)
-    {
-        var record = new LockRecord(_self, ProcessIdentity.Of(litestreamProcessId), _socketFolder.Path).ToJson();
-        foreach (var held in _locks)
-        {
-            try
-            {
-                held.Write(record);
-            }
-            catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
-            {
-                // The disk is full, or the folder was removed. The lock itself still holds, and replication matters more than
-                // the record.
-            }
-        }
-    }
+    private void Record(int litestreamProcessId) =>
+        _locks.Record(new LockRecord(_self, ProcessIdentity.Of(litestreamProcessId), _socketFolder.Path));
 
     // Runs on the supervising task.
     private void LogStatusChange(DaemonStatus before, DaemonStatus after)
@@ -274,18 +316,20 @@ internal sealed class Replicator
         }
     }
 
-    private DaemonSettings Settings(S3Credentials? credentials)
+    // An inherited log level could hide errors, and the lines that show that Litestream 0.3 is ready.
+    private Dictionary<string, string> LitestreamVariables() => (_credentials?.ApplyTo(_host.Variables) ?? _host.Variables)
+        .Where(variable => variable.Key != "LOG_LEVEL")
+        .ToDictionary(StringComparer.Ordinal);
+
+    private DaemonSettings Settings()
     {
-        // An inherited log level could hide errors, and the lines that show that Litestream 0.3 is ready.
-        var environment = (credentials?.ApplyTo(_host.Variables) ?? _host.Variables)
-            .Where(variable => variable.Key != "LOG_LEVEL")
-            .ToDictionary(StringComparer.Ordinal);
+        var (plan, leftAlone) = (_plan, _leftAlone);
         return new DaemonSettings(
             _binary,
-            Plan,
+            plan with { Databases = [.. plan.Databases.Where(database => !leftAlone.Contains(database.Name))] },
             _socketFolder.SocketPath,
-            environment,
-            Plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin);
+            LitestreamVariables(),
+            plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin);
     }
 
     private static string Join(List<string> errors) => errors.Count == 1

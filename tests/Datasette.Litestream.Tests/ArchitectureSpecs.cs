@@ -28,7 +28,8 @@ public sealed class ArchitectureSpecs
         ["Replicas"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
         ["Notification"] = ["Logging", "Daemon"],
-        ["Observation"] = ["Processes", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon"],
+        ["Observation"] = ["Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon"],
+        ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
     };
 

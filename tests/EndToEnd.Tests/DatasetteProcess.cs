@@ -108,6 +108,17 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         return (datasette._process.ExitCode, datasette.Output);
     }
 
+    /// <summary>Starts Datasette with all of its output in one file, as with <c>&gt; log 2&gt;&amp;1</c>.</summary>
+    public static async Task<DatasetteProcess> LaunchIntoFileAsync(Workspace workspace, string file, IEnumerable<string> arguments, string python)
+    {
+        string[] options = ["-p", "0", .. arguments];
+        var translated = DatasetteInstallation.Is10In(python) ? options : await StableOptions.FromAsync(workspace, options, python);
+        return new DatasetteProcess(
+            workspace,
+            python,
+            Start(workspace, "sh", ["-c", $"exec \"$0\" \"$@\" > {file} 2>&1", python, "-m", "datasette", .. translated], environment: null));
+    }
+
     /// <summary>Sends a signal.</summary>
     public void Send(int signal) => Assert.AreEqual(0, Signals.Send(Id, signal));
 

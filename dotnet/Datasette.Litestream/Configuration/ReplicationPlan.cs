@@ -32,6 +32,9 @@ internal sealed record ReplicationPlan(
 {
     /// <summary>Where it is said how replication is.</summary>
     public NotificationSettings Notifications { get; init; } = new(null, null, TimeSpan.Zero);
+
+    /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
+    public required TimeSpan CheckInterval { get; init; }
 }
 
 /// <summary>One database and its replicas.</summary>

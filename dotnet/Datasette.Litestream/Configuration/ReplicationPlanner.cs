@@ -65,6 +65,7 @@ internal sealed class ReplicationPlanner
         var healthMaxLag = settings.DurationOrDefault("health-max-lag");
         TimeSpan? health = settings.FlagOrDefault("health") ? healthMaxLag : null;
         var notifications = ReadNotifications(settings);
+        var checkInterval = settings.DurationOrDefault("check-interval");
 
         var databases = _configuration.Databases
             .Select(database => PlanDatabase(database, templates))
@@ -77,6 +78,7 @@ internal sealed class ReplicationPlanner
             databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _warnings])
         {
             Notifications = notifications,
+            CheckInterval = checkInterval,
         };
     }
 

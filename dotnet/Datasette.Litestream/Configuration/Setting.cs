@@ -17,8 +17,8 @@ internal sealed record Setting(string Key, SettingKind Kind, ReleaseLine Release
     /// <summary>The minimum of a <see cref="SettingKind.Count"/> or <see cref="SettingKind.Size"/>.</summary>
     public long Min { get; init; }
 
-    /// <summary>The minimum of a <see cref="SettingKind.Duration"/>; null if it only has to be above zero.</summary>
-    public TimeSpan? MinDuration { get; init; }
+    /// <summary>The minimum of a <see cref="SettingKind.Duration"/>; null if there is none.</summary>
+    public TimeSpan? Shortest { get; init; }
 
     /// <summary>The maximum of a <see cref="SettingKind.Duration"/>; null if there is none.</summary>
     public TimeSpan? Max { get; init; }

@@ -127,7 +127,7 @@ internal sealed class SettingsReader
         SettingKind.Secret => ReadSecret(value, path),
         SettingKind.SecretUrl => ReadSecretUrl(value, path),
         SettingKind.Choice => ReadChoice(value, setting.Choices, path),
-        SettingKind.Duration => ReadDuration(value, setting, path),
+        SettingKind.Duration => ReadDuration(value, setting.Shortest, setting.Max, path),
         SettingKind.Count => ReadCount(value, setting.Min, path),
         SettingKind.Flag => ReadFlag(value, path),
         SettingKind.Size => value.ValueKind == JsonValueKind.Number ? ReadCount(value, setting.Min, path) : ReadText(value, path),
@@ -182,7 +182,7 @@ internal sealed class SettingsReader
             : Reject(path, $"expected {string.Join(" or ", choices)}, got \"{word}\"{Suggestion.For(word, choices)}");
     }
 
-    private object? ReadDuration(JsonElement value, Setting setting, string path)
+    private object? ReadDuration(JsonElement value, TimeSpan? shortest, TimeSpan? max, string path)
     {
         var duration = value.ValueKind switch
         {
@@ -195,8 +195,8 @@ internal sealed class SettingsReader
             return Reject(path, $"expected a duration above zero such as 10s, 1m30s or a number of seconds, got {Describe(value)}");
         }
 
-        return duration > setting.Max ? Reject(path, $"expected {GoDuration.Format(setting.Max.Value)} at most, got {GoDuration.Format(duration.Value)}")
-            : duration < setting.MinDuration ? Reject(path, $"expected {GoDuration.Format(setting.MinDuration.Value)} at least, got {GoDuration.Format(duration.Value)}")
+        return duration < shortest ? Reject(path, $"expected at least {GoDuration.Format(shortest.Value)}, got {GoDuration.Format(duration.Value)}")
+            : duration > max ? Reject(path, $"expected {GoDuration.Format(max.Value)} at most, got {GoDuration.Format(duration.Value)}")
             : duration;
     }
 

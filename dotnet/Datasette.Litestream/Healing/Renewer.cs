@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
-using Datasette.Litestream.Errors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Replicas;
 
@@ -13,8 +13,12 @@ namespace Datasette.Litestream.Healing;
 /// takes them up again, and a restore shows that the new backup is whole. One task does all of it and owns its state; other
 /// threads hand it observations, and read <see cref="Renewals"/>, which is immutable.
 /// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "A CancellationTokenSource without a timer or a link holds nothing.")]
 internal sealed class Renewer
 {
+    /// <summary>A fault that comes again within this time after its renewal is renewed only after a delay.</summary>
+    private static readonly TimeSpan QuietTime = TimeSpan.FromMinutes(10);
+
     /// <summary>The delays before another try after one that failed.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(5), MaxRetryDelay = TimeSpan.FromMinutes(5);
 
@@ -77,19 +81,19 @@ internal sealed class Renewer
         {
             var name = database.Plan.Name;
             _cases.TryGetValue(name, out var known);
-            if (known is { IsPrepared: false })
+            if (known is { IsOver: false, IsPrepared: false })
             {
                 // A file that is gone or cannot be looked at is waited for.
                 AddIfDue(known, database.Reason is not (StateReason.FileMissing or StateReason.FileUnreadable));
             }
-            else if (known is not null && database.ConfirmedAt > known.Renewal.RenewedAt)
+            else if (known is { IsOver: false } && database.ConfirmedAt > known.Renewal.RenewedAt)
             {
                 await VerifyAsync(known, database.Plan).ConfigureAwait(false);
             }
             else if (Renewal.Mends(database.Reason))
             {
-                known ??= new Case(name, database.Since);
-                known.Begin(database.Reason);
+                known ??= new Case(name);
+                known.Begin(database.Reason, _time.GetUtcNow());
                 _cases[name] = known;
                 AddIfDue(known, true);
             }
@@ -152,53 +156,70 @@ internal sealed class Renewer
         var restored = await _probe.RestoreAsync(database, Path.GetTempPath(), _stopping.Token).ConfigureAwait(false);
         if (restored.IsWhole)
         {
-            _cases.Remove(renewed.Name);
+            renewed.Over(_time.GetUtcNow());
         }
         else
         {
-            renewed.Begin(StateReason.BackupDamaged);
+            renewed.Begin(StateReason.BackupDamaged, _time.GetUtcNow());
             renewed.Failed(restored.Problem ?? restored.Error!, _time.GetUtcNow());
         }
 
         Publish();
     }
 
-    private HashSet<string> Unprepared() => _cases.Values.Where(one => !one.IsPrepared).Select(one => one.Name).ToHashSet(StringComparer.Ordinal);
+    private HashSet<string> Unprepared() => _cases.Values.Where(one => one is { IsOver: false, IsPrepared: false }).Select(one => one.Name).ToHashSet(StringComparer.Ordinal);
 
-    private void Publish() => _renewals = _cases.ToImmutableDictionary(one => one.Key, one => one.Value.Renewal, StringComparer.Ordinal);
+    private void Publish() => _renewals = _cases.Where(one => !one.Value.IsOver).ToImmutableDictionary(one => one.Key, one => one.Value.Renewal, StringComparer.Ordinal);
 
     private static string Names(IEnumerable<Case> cases) => string.Join(", ", cases.Select(one => one.Name));
 
-    /// <summary>One database's way through its renewal.</summary>
-    private sealed class Case(string name, DateTimeOffset since)
+    /// <summary>One database's way through its renewals.</summary>
+    private sealed class Case(string name)
     {
         private readonly Backoff _backoff = new(MinRetryDelay, MaxRetryDelay);
+        private DateTimeOffset? _overSince;
 
         public string Name { get; } = name;
 
         /// <summary>What is published of it.</summary>
-        public Renewal Renewal { get; private set; } = new(StateReason.FileReplaced, since);
+        public Renewal Renewal { get; private set; } = new(StateReason.BackupDamaged, default);
+
+        /// <summary>Whether the last renewal was seen to be whole.</summary>
+        public bool IsOver => _overSince is not null;
 
         /// <summary>Whether Litestream may work on the database.</summary>
         public bool IsPrepared { get; private set; }
 
         public DateTimeOffset NextTryAt { get; private set; }
 
-        public void Begin(StateReason cause)
+        public void Begin(StateReason cause, DateTimeOffset now)
         {
-            IsPrepared = false;
-            Renewal = Renewal with { Cause = cause, RenewedAt = null };
+            if (_overSince is { } over)
+            {
+                if (now - over >= QuietTime)
+                {
+                    _backoff.Reset();
+                }
+                else
+                {
+                    NextTryAt = now + _backoff.Next();
+                }
+
+                Renewal = new Renewal(cause, now);
+            }
+            else
+            {
+                Renewal = Renewal.Since == default ? new Renewal(cause, now) : Renewal with { Cause = cause, RenewedAt = null };
+            }
+
+            (_overSince, IsPrepared) = (null, false);
         }
 
-        public void Prepared()
-        {
-            IsPrepared = true;
-
-            // If the same fault comes again soon, what was done did not help.
-            NextTryAt = DateTimeOffset.MinValue;
-        }
+        public void Prepared() => IsPrepared = true;
 
         public void Renewed(DateTimeOffset now) => Renewal = Renewal with { RenewedAt = now, Error = null };
+
+        public void Over(DateTimeOffset now) => _overSince = now;
 
         public void Failed(string error, DateTimeOffset now)
         {

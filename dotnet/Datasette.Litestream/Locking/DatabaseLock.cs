@@ -22,11 +22,15 @@ internal sealed class DatabaseLock : IDisposable
 
     private readonly FileLock _lock;
     private readonly FileLock? _inodeLock;
+    private readonly string _databasePath;
+    private readonly FileStatus? _lockFile;
     private bool _hasWritten;
 
-    private DatabaseLock(FileLock taken, FileLock? inodeLock, string recordPath, LockRecord? previous)
+    private DatabaseLock(FileLock taken, FileLock? inodeLock, string databasePath, string recordPath, LockRecord? previous)
     {
         _lock = taken;
+        _databasePath = databasePath;
+        _lockFile = FileStatus.Look(LockPath(databasePath)).Status;
         _inodeLock = inodeLock;
         RecordPath = recordPath;
         Previous = previous;
@@ -87,8 +91,13 @@ internal sealed class DatabaseLock : IDisposable
             }
         }
 
-        return new DatabaseLock(taken, inodeLock, recordPath, LockRecord.Read(recordPath));
+        return new DatabaseLock(taken, inodeLock, path, recordPath, LockRecord.Read(recordPath));
     }
+
+    /// <summary>Whether it is the lock on a file, and the lock file was not removed.</summary>
+    /// <param name="path">The file, absolute.</param>
+    public bool IsOn(string path) =>
+        path == _databasePath && _lockFile is { } taken && FileStatus.Look(LockPath(path)).Status is { } now && now.IsSameFile(taken);
 
     /// <summary>Records the holder.</summary>
     /// <param name="record">The result of <see cref="LockRecord.ToJson"/>.</param>
@@ -150,6 +159,8 @@ internal sealed class DatabaseLock : IDisposable
             return null;
         }
     }
+
+    private static string LockPath(string databasePath) => Path.Combine(LitestreamFolder.Of(databasePath), LockName);
 
     private static ReplicationException Taken(string name, string path, string? recordPath)
     {

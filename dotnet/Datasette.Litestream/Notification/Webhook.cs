@@ -73,7 +73,7 @@ internal sealed class Webhook
         }
         catch (OperationCanceledException)
         {
-            // There was no time for the rest.
+            _failures.Add(new SendFailure("there was no time left at the end", IsFinal: false), isLast: true);
         }
     }
 

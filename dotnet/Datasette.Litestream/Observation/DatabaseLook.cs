@@ -1,6 +1,7 @@
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Observation;
 
@@ -28,6 +29,24 @@ internal readonly record struct DatabaseLook(
 
     /// <summary>Litestream's folder beside the database, which holds the lock; null if there is none.</summary>
     public FileStatus? Folder { get; init; }
+
+    /// <summary>What the last examination of the file showed; null if files are not examined.</summary>
+    public Examination? Examination { get; init; }
+
+    /// <summary>What was just found at the destination; null if it is not a folder that is looked at every time.</summary>
+    public ReplicaFinding? Finding { get; init; }
+
+    /// <summary>Litestream's last judgement of the destination; null before the first, and if it is never asked.</summary>
+    public ReplicaCheck? Check { get; init; }
+
+    /// <summary>Whether Litestream is asked to judge the destination.</summary>
+    public bool IsChecked { get; init; }
+
+    /// <summary>The bytes of a file that is being written to the destination; null if none is, or that cannot be seen.</summary>
+    public long? CopiedBytes { get; init; }
+
+    /// <summary>When Litestream was last seen to send anything; null if it never was.</summary>
+    public DateTimeOffset? MovedAt { get; init; }
 
     /// <summary>Whether Litestream is being started for the first time.</summary>
     public bool IsStarting { get; init; }

@@ -54,6 +54,9 @@ internal sealed record DatabaseObservation(
     int SyncErrors,
     IReadOnlyList<string>? Warnings = null)
 {
+    /// <summary>When Litestream was asked for what is now confirmed to be at the replica; null if nothing is.</summary>
+    public DateTimeOffset? ConfirmedAt { get; init; }
+
     /// <inheritdoc cref="Evidence.Lag"/>
     public TimeSpan? Lag => Evidence.Lag;
 }

@@ -2,12 +2,14 @@ using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Observation;
 
 /// <summary>
-/// Tracks one database from sample to sample. A change counts as safe if Litestream was asked to sync after the change was
-/// seen, and has uploaded what it synced then. The sampling task owns the tracker; any thread may read its history.
+/// Tracks one database from look to look. A change counts as safe if Litestream was asked to sync after the change was seen and
+/// has uploaded what it synced then, the file was not overwritten from outside of SQLite until then, and the destination, where
+/// it is looked at, has all of it. The sampling task owns the tracker; any thread may read its history.
 /// </summary>
 internal sealed class DatabaseTracker
 {
@@ -20,6 +22,12 @@ internal sealed class DatabaseTracker
     /// Two writes within one tick of the clock that sets file times cannot be told apart; kernels tick every 1 to 10 ms.
     /// </summary>
     private static readonly TimeSpan FileClockTick = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>How long something may be wrong before the destination is asked about it.</summary>
+    private static readonly TimeSpan SilenceTime = TimeSpan.FromSeconds(4);
+
+    /// <summary>How long nothing may be sent before that is told: Litestream waits between tries.</summary>
+    private static readonly TimeSpan MovingTime = TimeSpan.FromSeconds(15);
 
     /// <summary>How long Litestream may take after its start before its silence is told.</summary>
     private static readonly TimeSpan OpeningTime = TimeSpan.FromSeconds(10);
@@ -42,6 +50,11 @@ internal sealed class DatabaseTracker
     private SyncAnswer? _answer;
     private SyncAnswer? _pending;
     private SyncAnswer? _confirmed;
+
+    // Uploaded according to Litestream, but the file is not examined yet, or the destination does not have it yet: the oldest,
+    // which is proven first, and the newest.
+    private SyncAnswer? _oldestUnproven;
+    private SyncAnswer? _newestUnproven;
     private LogEntry? _syncError;
     private Failure? _syncFailure;
     private Failure? _uploadFailure;
@@ -52,6 +65,11 @@ internal sealed class DatabaseTracker
     private FileStatus? _folder;
     private DateTimeOffset _runSeenAt;
     private DateTimeOffset _withdrawnAt = DateTimeOffset.MinValue;
+    private DateTimeOffset? _badSince;
+    private bool _hasBeenGood;
+    private DateTimeOffset? _checkWantedAt;
+    private DateTimeOffset? _wholeAt;
+    private bool _isFirstCopy;
 
     /// <param name="plan">The database.</param>
     /// <param name="start">When replication started.</param>
@@ -64,6 +82,26 @@ internal sealed class DatabaseTracker
         _replicatedUntil = start;
         _askInterval = plan.MonitorInterval ?? TimeSpan.Zero;
         _maxLag = plan.Replicas.Select(replica => replica.SyncInterval * 3 ?? MinBehind).Append(MinBehind).Max() + _askInterval;
+    }
+
+    /// <summary>The state of a database that cannot be replicated, which stays as it is.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="start">When replication started.</param>
+    public static DatabaseObservation Unreplicable(UnreplicableDatabase database, DateTimeOffset start)
+    {
+        var reason = database.Reason == UnreplicableReason.SameFile ? StateReason.SameFile : StateReason.NameNotSupported;
+        return new DatabaseObservation(
+            new DatabasePlan(database.Name, database.Path, database.Path, ReplicationPlanner.DatabaseKey(database.Name), [], [], null),
+            StateOf(reason),
+            start,
+            database.Sentence,
+            reason,
+            new Evidence(null, null, null, null, null, null),
+            null,
+            null,
+            null,
+            0,
+            0);
     }
 
     /// <summary>The database; its path changes when a symbolic link is pointed elsewhere.</summary>
@@ -125,6 +163,7 @@ internal sealed class DatabaseTracker
             Apply(answer);
         }
 
+        Prove(look);
         if (look.WalPosition is { } position && _walProgress.Advance(now, files, position) is { } progress && progress.AskedAt > _withdrawnAt)
         {
             Confirm(progress);
@@ -136,6 +175,8 @@ internal sealed class DatabaseTracker
         var lag = !look.HasSocket && look.WalPosition is null ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
         _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
         var (reason, error) = fault is { } known ? (known.Reason, known.Error) : Conclude(look, isSafe, lag);
+        WantCheck(look, reason);
+
         // What a renewal brought to the replica is promised only after it was seen to be whole.
         var replicatedUntil = _confirmed is null || look.Renewal is not null ? (DateTimeOffset?)null : _replicatedUntil;
         var state = StateOf(reason);
@@ -153,12 +194,31 @@ internal sealed class DatabaseTracker
                 ReplicaTxid,
                 replicatedUntil,
                 lag,
-                look.Activity),
+                look.Activity,
+                _wholeAt,
+                look.CopiedBytes,
+                look.MovedAt is { } moved && now - moved < MovingTime,
+                look.MovedAt),
             replicatedUntil,
             files.DatabaseBytes,
             files.WalBytes,
             _uploadedBytes + statistics.UploadedBytes,
-            statistics.Errors);
+            statistics.Errors)
+        {
+            ConfirmedAt = _confirmed?.AskedAt,
+        };
+    }
+
+    /// <summary>Whether Litestream should judge the destination now; true once for each occasion.</summary>
+    public bool TakeCheckRequest(DateTimeOffset now)
+    {
+        if (_checkWantedAt is not { } wanted || now < wanted)
+        {
+            return false;
+        }
+
+        _checkWantedAt = null;
+        return true;
     }
 
     /// <summary>The state of a database about which nothing can be concluded, so that the others still are.</summary>
@@ -214,6 +274,12 @@ internal sealed class DatabaseTracker
         (_syncFailure, _uploadFailure) = (null, null);
         (_replicatedFile, _folder) = (look.Files.Database, look.Folder);
         _runSeenAt = look.At;
+        if (look.Renewal is not null)
+        {
+            // Its backup begins anew, possibly with the first transaction.
+            ReplicaTxid = null;
+            Withdraw(look.At);
+        }
     }
 
     /// <summary>What is wrong with the file itself, whatever Litestream says; null if nothing is.</summary>
@@ -243,8 +309,20 @@ internal sealed class DatabaseTracker
         _replicatedFile ??= file;
         return !IsReplicatedFile(file) ? (StateReason.FileReplaced, null)
             : _folder is { } folder && look.Folder?.IsSameFile(folder) != true ? (StateReason.FolderRemoved, null)
-            : null;
+            : look.Examination is { Problem: { } problem } ? (StateReason.FileOverwritten, problem)
+            : Judge(look.Finding) ?? (look.Check is { } check && check.At > _withdrawnAt && check.At > _runSeenAt ? Judge(check.Finding) : null);
     }
+
+    /// <summary>What is wrong at the destination; null if nothing is known to be.</summary>
+    private (StateReason Reason, string? Error)? Judge(ReplicaFinding? finding) => finding?.Condition switch
+    {
+        ReplicaCondition.OtherWriter => (StateReason.OtherWriter, finding.Problem),
+        ReplicaCondition.Damaged => (StateReason.BackupDamaged, finding.Problem),
+
+        // Before anything was uploaded, nothing is there.
+        ReplicaCondition.Missing when ReplicaTxid is not null => (StateReason.BackupDamaged, finding.Problem),
+        _ => null,
+    };
 
     private bool IsReplicatedFile(FileStatus? file) => file is { } served && _replicatedFile?.IsSameFile(served) != false;
 
@@ -289,9 +367,9 @@ internal sealed class DatabaseTracker
             return (StateReason.UploadFailed, upload.Error);
         }
 
-        if (lag > _maxLag && _confirmed is not null)
+        if (lag > _maxLag && (_confirmed is not null || ReplicaTxid is not null))
         {
-            return (StateReason.WaitingTooLong, null);
+            return (StateReason.WaitingTooLong, look.Check?.Error);
         }
 
         if (!look.HasSocket)
@@ -301,7 +379,9 @@ internal sealed class DatabaseTracker
 
         if (look.Listed is null)
         {
-            return (_confirmed is null && look.At - _runSeenAt < OpeningTime ? StateReason.Starting : StateReason.NoAnswer, null);
+            return _confirmed is null && look.At - _runSeenAt < OpeningTime ? (StateReason.Starting, null)
+                : look.Check is { IsAnswered: false } check ? (StateReason.UploadFailed, check.Error)
+                : (StateReason.NoAnswer, null);
         }
 
         if (look.Listed.Status != "replicating")
@@ -314,7 +394,65 @@ internal sealed class DatabaseTracker
             return (StateReason.CompactionFailed, failed.First().Value.ToString());
         }
 
-        return (_confirmed is null ? _answer is null && look.At - _runSeenAt < OpeningTime ? StateReason.Starting : StateReason.FirstCopy : isSafe ? StateReason.AllReplicated : StateReason.OnTheWay, null);
+        if (_confirmed is null)
+        {
+            // Litestream knows of no transaction at the destination, or the folder is empty.
+            _isFirstCopy |= look.Finding?.Condition == ReplicaCondition.Missing || (_answer is { Txid: > 0 } && ReplicaTxid is null);
+            return (_isFirstCopy ? StateReason.FirstCopy : StateReason.Starting, null);
+        }
+
+        _isFirstCopy = false;
+        return !isSafe ? (StateReason.OnTheWay, null)
+            : look.Examination is { Error: { } unexamined } ? (StateReason.NotCheckedYet, unexamined)
+            : _wholeAt is null && (look.Finding is not null || look.IsChecked) ? (StateReason.NotCheckedYet, look.Finding?.Problem ?? look.Check?.Error)
+            : (StateReason.AllReplicated, null);
+    }
+
+    /// <summary>Takes over when the destination was last seen to be whole, and confirms what is proven by now.</summary>
+    private void Prove(in DatabaseLook look)
+    {
+        if (look.Finding is { Condition: ReplicaCondition.Whole })
+        {
+            _wholeAt = look.At;
+        }
+        else if (look.Finding is null && look.Check is { IsWhole: true } check && check.At > _withdrawnAt)
+        {
+            _wholeAt = check.At;
+        }
+
+        foreach (var answer in (ReadOnlySpan<SyncAnswer?>)[_newestUnproven, _oldestUnproven])
+        {
+            if (answer is not null && IsProven(look, answer))
+            {
+                Confirm(answer);
+                _oldestUnproven = answer == _newestUnproven ? null : _newestUnproven;
+                _newestUnproven = _oldestUnproven;
+                return;
+            }
+        }
+    }
+
+    private static bool IsProven(in DatabaseLook look, SyncAnswer answer) =>
+        (look.Examination is not { Error: null } examination || examination.Covers(answer.Files.Database, answer.AskedAt))
+        && (look.Finding is not { } finding || finding.UpTo >= answer.Txid);
+
+    /// <summary>
+    /// Wants the destination to be judged when a database is replicated for the first time, when it has been bad for a while,
+    /// and when that is over.
+    /// </summary>
+    private void WantCheck(in DatabaseLook look, StateReason reason)
+    {
+        if (StateOf(reason) is not (DatabaseState.Replicating or DatabaseState.Unverified))
+        {
+            if (_badSince is null)
+            {
+                (_badSince, _checkWantedAt) = (look.At, look.At + SilenceTime);
+            }
+        }
+        else if (_badSince is not null || !_hasBeenGood)
+        {
+            (_badSince, _hasBeenGood, _checkWantedAt) = (null, true, look.At);
+        }
     }
 
     /// <summary>Takes back all that was confirmed: it was about another file or another replica.</summary>
@@ -322,6 +460,7 @@ internal sealed class DatabaseTracker
     {
         _withdrawnAt = now;
         (_answer, _pending, _confirmed) = (null, null, null);
+        (_oldestUnproven, _newestUnproven, _wholeAt) = (null, null, null);
         _retryAt = DateTimeOffset.MinValue;
     }
 
@@ -346,13 +485,13 @@ internal sealed class DatabaseTracker
         _uploadFailure = answer is { Txid: > 0, ReplicatedTxid: 0 } && _hasUploaded ? _uploadFailure ?? new Failure(answer.AskedAt, null) : null;
         if (_pending is { } pending && answer.Confirms(pending))
         {
-            Confirm(pending);
+            Uploaded(pending);
             _pending = null;
         }
 
         if (answer.IsAllReplicated)
         {
-            Confirm(answer);
+            Uploaded(answer);
             _pending = null;
         }
         else if (answer.Txid > 0)
@@ -360,6 +499,12 @@ internal sealed class DatabaseTracker
             // Keep the oldest one: under constant load the newest is never uploaded yet.
             _pending ??= answer;
         }
+    }
+
+    private void Uploaded(SyncAnswer answer)
+    {
+        _oldestUnproven ??= answer;
+        _newestUnproven = answer;
     }
 
     private void Confirm(SyncAnswer answer)

@@ -14,6 +14,7 @@ internal sealed class OverwritingWatch(SqliteProgram program, int count)
 {
     private readonly Examination[] _examinations = new Examination[count];
     private readonly HeaderLook?[] _headers = new HeaderLook?[count];
+    private readonly bool[] _isForgotten = new bool[count];
     private (Task<IReadOnlyList<HeaderLook>> Looks, int[] Indexes, FileStatus?[] Files, DateTimeOffset At)? _running;
 
     /// <summary>What is known of a database.</summary>
@@ -52,18 +53,25 @@ internal sealed class OverwritingWatch(SqliteProgram program, int count)
         if (changed.Count > 0)
         {
             int[] indexes = [.. changed];
+            Array.Clear(_isForgotten);
             _running = (program.LookAsync([.. indexes.Select(paths)], cancellationToken), indexes, Array.ConvertAll(indexes, i => files[i].Database), now);
         }
     }
 
     /// <summary>Forgets a database, which is replicated anew with whatever its file holds now.</summary>
-    public void Forget(int index) => (_examinations[index], _headers[index]) = (default, null);
+    public void Forget(int index) => (_examinations[index], _headers[index], _isForgotten[index]) = (default, null, true);
 
     private void TakeResults(IReadOnlyList<HeaderLook> looks, int[] indexes, FileStatus?[] files, DateTimeOffset at)
     {
         for (var n = 0; n < indexes.Length; n++)
         {
             var (i, look) = (indexes[n], looks[n]);
+            if (_isForgotten[i])
+            {
+                // It was looked at before that.
+                continue;
+            }
+
             var problem = _examinations[i].Problem ?? (_headers[i] is { } before ? FileOverwriting.Judge(before, look) : null);
             _examinations[i] = new Examination(look.Error is null ? files[n] : null, at, problem, look.Error);
             _headers[i] = look.Error is null ? look : _headers[i];

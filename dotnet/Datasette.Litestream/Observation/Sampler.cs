@@ -33,6 +33,10 @@ internal sealed class Sampler : IDisposable
     private readonly Action<ReplicationSnapshot, ObservedDatabases>? _onSample;
     private readonly DatabaseTracker[] _trackers;
     private readonly Dictionary<string, DatabaseTracker> _trackersByName;
+    private readonly DatabaseObservation[] _unreplicable;
+    private readonly OverwritingWatch? _overwriting;
+    private readonly DestinationWatch _destinations;
+    private readonly SentBytes _sent = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _requested = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _firstSample = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -50,7 +54,9 @@ internal sealed class Sampler : IDisposable
     /// <param name="time">The clock.</param>
     /// <param name="onSample">Called on the sampling task after each sample that succeeded, with the state of replication at its
     /// start.</param>
-    public Sampler(Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null)
+    /// <param name="tools">What to look with, besides Litestream's answers; null for those alone.</param>
+    public Sampler(
+        Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null, ObservationTools? tools = null)
     {
         _read = read;
         _onSample = onSample;
@@ -63,6 +69,9 @@ internal sealed class Sampler : IDisposable
         _syncs = new Task<SyncAnswer?>?[_trackers.Length];
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
         _metrics = replication is { Plan.Metrics: { } address, Binary.Version.ReleaseLine: ReleaseLine.V03 } ? new MetricsReader(address.Url) : null;
+        _unreplicable = [.. replication.Plan.Unreplicable.Select(database => DatabaseTracker.Unreplicable(database, now))];
+        _overwriting = tools is null ? null : new OverwritingWatch(tools.SqliteProgram, _trackers.Length);
+        _destinations = new DestinationWatch(replication.Plan.Databases, tools?.Probe, ReplicatedTxidOf, replication.Plan.CheckInterval, time);
         _latest = new ObservedDatabases(now, []);
         _ = Task.Run(RunAsync);
     }
@@ -78,14 +87,16 @@ internal sealed class Sampler : IDisposable
     /// <summary>The time of the last sample.</summary>
     public DateTimeOffset LastSampleAt => _latest.At;
 
-    /// <summary>The history of a database; null if it is not replicated.</summary>
-    public History? HistoryOf(string databaseName) => _trackersByName.GetValueOrDefault(databaseName)?.History;
+    /// <summary>The history of a database; null if it is not to be replicated.</summary>
+    public History? HistoryOf(string databaseName) => _trackersByName.GetValueOrDefault(databaseName)?.History
+        ?? (Array.Exists(_unreplicable, database => database.Plan.Name == databaseName) ? new History() : null);
 
     public void Dispose()
     {
         _stopping.Cancel();
         _firstSample.TrySetResult();
         _metrics?.Dispose();
+        _destinations.Dispose();
     }
 
     private async Task RunAsync()
@@ -154,17 +165,33 @@ internal sealed class Sampler : IDisposable
 
         var positions = run is null || _metrics is null ? null : await ReadPositionsAsync(_metrics).ConfigureAwait(false);
         var hasSocket = socket is not null || replication.Binary.Version.ReleaseLine == ReleaseLine.V05;
-        var databases = new DatabaseObservation[_trackers.Length];
-        for (var i = 0; i < databases.Length; i++)
+        _overwriting?.Advance(now, i => _trackers[i].Plan.Path, files, _stopping.Token);
+        _sent.Look(now, replication.Daemon?.ProcessId);
+        var databases = new DatabaseObservation[_trackers.Length + _unreplicable.Length];
+        _unreplicable.CopyTo(databases, _trackers.Length);
+        for (var i = 0; i < _trackers.Length; i++)
         {
-            var path = _trackers[i].Plan.Path;
+            var (plan, path) = (_trackers[i].Plan, _trackers[i].Plan.Path);
+            var renewal = replication.Renewals.GetValueOrDefault(plan.Name);
+            if (renewal is { RenewedAt: null })
+            {
+                _overwriting?.Forget(i);
+            }
+
+            var (finding, copied, check) = _destinations.Look(now, i, plan, _trackers[i].ReplicaTxid, renewal);
             var look = new DatabaseLook(
                 now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), TakeAnswer(i, now), files[i], statistics[i])
             {
                 WalPosition = positions?.GetValueOrDefault(path),
                 Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
                 HeldOut = replication.HeldOut.GetValueOrDefault(path),
-                Renewal = replication.Renewals.GetValueOrDefault(_trackers[i].Plan.Name),
+                Renewal = renewal,
+                Examination = _overwriting?[i],
+                Finding = finding,
+                Check = check,
+                IsChecked = _destinations.IsChecked,
+                CopiedBytes = copied,
+                MovedAt = _sent.LastAt,
 
                 // A first start is no fault.
                 IsStarting = replication.Daemon is { State: DaemonState.Starting, Restarts.Count: 0 },
@@ -177,6 +204,11 @@ internal sealed class Sampler : IDisposable
             {
                 // A fault of one database must not keep the others from being looked at.
                 databases[i] = _trackers[i].Fail(now, ex.Message);
+            }
+
+            if (_trackers[i].TakeCheckRequest(now))
+            {
+                _destinations.Request(plan);
             }
         }
 
@@ -199,6 +231,10 @@ internal sealed class Sampler : IDisposable
             return null;
         }
     }
+
+    // Called on the task of the checks.
+    private ulong ReplicatedTxidOf(string databaseName) =>
+        _latest.Databases.FirstOrDefault(database => database.Plan.Name == databaseName)?.Evidence.ReplicatedTxid ?? 0;
 
     private void Record(DateTimeOffset now)
     {

@@ -25,6 +25,25 @@ internal sealed record ProcessIdentity(int ProcessId, long StartTime, string Boo
     /// </summary>
     public bool IsRunning => Of(ProcessId) == this;
 
+    /// <summary>When it started, to about a second; null if the system does not tell.</summary>
+    public DateTimeOffset? StartedAt
+    {
+        get
+        {
+            if (!OperatingSystem.IsLinux())
+            {
+                return new DateTimeOffset(StartTime, TimeSpan.Zero);
+            }
+
+            // proc_stat(5): the boot time in seconds; start times are in hundredths of a second since then.
+            const string bootTime = "btime ";
+            var line = File.ReadLines("/proc/stat").FirstOrDefault(line => line.StartsWith(bootTime, StringComparison.Ordinal));
+            return line is null
+                ? null
+                : DateTimeOffset.FromUnixTimeSeconds(long.Parse(line.AsSpan(bootTime.Length), CultureInfo.InvariantCulture)).AddMilliseconds(StartTime * 10.0);
+        }
+    }
+
     private static long? ReadStartTime(int processId) =>
         OperatingSystem.IsLinux() ? ReadLinuxStartTime(processId) : ReadOtherStartTime(processId);
 

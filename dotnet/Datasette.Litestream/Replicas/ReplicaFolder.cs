@@ -22,6 +22,9 @@ internal sealed class ReplicaFolder
     /// <summary>How many new files of level 0 are compared with the local ones in one look, the newest first.</summary>
     private const int MaxComparisons = 64;
 
+    /// <summary>Of the looks that find nothing uploaded, how many pass until one asks all folders for their times.</summary>
+    private const int LooksPerList = 8;
+
     /// <summary>A folder that changed this recently may change again without another time.</summary>
     private static readonly TimeSpan TimeResolution = TimeSpan.FromSeconds(2);
 
@@ -36,6 +39,7 @@ internal sealed class ReplicaFolder
     private Dictionary<LtxName, NeededFile> _spare = [];
     private NeededFile[] _inOrder = [];
     private int _firstFile;
+    private uint _looks;
     private FileStatus? _rootStatus;
     private bool _isRootSettled;
     private ulong _comparedUpTo;
@@ -91,7 +95,7 @@ internal sealed class ReplicaFolder
         ReplicaFinding? fault = null;
         for (var attempt = 0; attempt < Tries; attempt++)
         {
-            if (ListChanged(now, listsAll: attempt > 0) || attempt > 0)
+            if ((attempt > 0 || !IsBrief()) && (ListChanged(now, listsAll: attempt > 0) || attempt > 0))
             {
                 _chain.Find(_names);
             }
@@ -117,6 +121,17 @@ internal sealed class ReplicaFolder
 
         return fault!;
     }
+
+    /// <summary>
+    /// Whether this look can do without the folders of merged files: nothing was uploaded, and every file that a restore needs is
+    /// examined anyway. What else may lie there can wait for a later look.
+    /// </summary>
+    private bool IsBrief() =>
+        _last.Condition == ReplicaCondition.Whole
+        && _inOrder.Length <= _maxFiles
+        && ++_looks % LooksPerList != 0
+        && _levels[0].IsSettled
+        && Status(_levels[0].Path) == _levels[0].Status;
 
     /// <summary>Lists the folders that have changed.</summary>
     /// <returns>Whether there was one.</returns>

@@ -74,10 +74,7 @@ internal sealed class DatabaseEvents(TimeProvider time)
         var total = observed.Databases.Count;
         return
         [
-            .. Tell(
-                bad,
-                (database, _) => DescribeBad(database, observed.At),
-                all => $"{Count(all, total)} are not safe: {Names(all)}. {DescribeBad(all[0].Database, observed.At)}"),
+            .. Tell(bad, (database, _) => DescribeBad(observed with { Databases = [database] }), _ => DescribeBad(observed)),
             .. Tell(again, DescribeAgain, all => $"{Count(all, total)} are safe again: {Names(all)}."),
             .. first.Count > MaxAtOnce
                 ? [(LogLevel.Info, $"{Count(first, total)} are replicated: {Names(first)}.")]
@@ -125,10 +122,12 @@ internal sealed class DatabaseEvents(TimeProvider time)
         : Wording.IsSafe(database) ? Condition.Well
         : null;
 
-    private static string DescribeBad(DatabaseObservation database, DateTimeOffset now) =>
-        $"The database {database.Plan.Name} is not safe: {Wording.Describe(database, now)}."
-        + (Wording.Remedy(database) is { } remedy ? $" {remedy}" : "")
-        + (database.Error is { } error ? $" Litestream says: {error.TrimEnd('.')}." : "");
+    /// <summary>The first line of the page, if these were all databases, with Litestream's words for the first that it has any for.</summary>
+    private static string DescribeBad(ObservedDatabases observed)
+    {
+        var error = observed.Databases.Select(database => database.Error).FirstOrDefault(error => error is not null);
+        return $"{Wording.Summarize(observed, observed.At)}{(error is null ? "" : $" Litestream says: {error.TrimEnd('.')}.")}";
+    }
 
     private static string DescribeAgain(DatabaseObservation database, Told told)
     {

@@ -23,13 +23,15 @@ internal sealed class StatusReporter : IDisposable
     /// <param name="read">Returns the current state of replication.</param>
     /// <param name="time">The clock.</param>
     /// <param name="onSample">See <see cref="Sampler"/>.</param>
-    public StatusReporter(Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null)
+    /// <param name="tools">See <see cref="Sampler"/>.</param>
+    public StatusReporter(
+        Func<ReplicationSnapshot> read, TimeProvider time, Action<ReplicationSnapshot, ObservedDatabases>? onSample = null, ObservationTools? tools = null)
     {
         _read = read;
         var plan = read().Plan;
         _time = time;
         _start = time.GetUtcNow();
-        _sampler = new Sampler(read, time, onSample);
+        _sampler = new Sampler(read, time, onSample, tools);
         _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
     }
 

@@ -32,34 +32,37 @@ internal static class Wording
     public static bool IsSafe(ObservedDatabases observed) => observed.Databases.Count > 0 && observed.Databases.All(IsSafe);
 
     /// <summary>The first line of the page.</summary>
-    public static Sentence Summarize(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now)
+    public static Sentence Summarize(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now) => daemon switch
+    {
+        null => $"No database is replicated.",
+        { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
+            $"Litestream has been down since {At(down, now)}, and nothing is replicated; {SoFar(observation.Databases)}{Risk(observation.Databases, now)}. "
+            + $"It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
+        { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
+        _ => Summarize(observation, now),
+    };
+
+    /// <summary>The databases in a sentence, whatever Litestream does.</summary>
+    public static Sentence Summarize(ObservedDatabases observation, DateTimeOffset now)
     {
         var databases = observation.Databases;
         var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
         var unknown = databases.Where(database => database.State == DatabaseState.Unknown).ToList();
         var copied = databases.Where(database => database.Reason == StateReason.FirstCopy).ToList();
         var starting = databases.Where(database => database.Reason == StateReason.Starting).ToList();
-        return daemon switch
-        {
-            null => $"No database is replicated.",
-            { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
-                $"Litestream has been down since {At(down, now)}, and nothing is replicated; {SoFar(databases)}{Risk(databases, now)}. "
-                + $"It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
-            { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
-            _ when observation.IsOutdated(now) || databases.Count == 0 => $"{Outdated(observation, now).Capitalized()}.",
-            _ when wrong.Count > 0 =>
+        return observation.IsOutdated(now) || databases.Count == 0 ? Sentence.Of($"{Outdated(observation, now).Capitalized()}.")
+            : wrong.Count > 0 ? Sentence.Of(
                 $"{Subject(wrong, databases.Count, "has", "have")} been {States(wrong)} since {At(wrong.Min(database => database.Since), now)}"
-                + $"{CommonCause(wrong)}{Listed(wrong, databases.Count)}. {Risk(wrong, now).Capitalized()}.",
-            _ when unknown.Count > 0 =>
+                + $"{CommonCause(wrong)}{Listed(wrong, databases.Count)}. {Risk(wrong, now).Capitalized()}.")
+            : unknown.Count > 0 ? Sentence.Of(
                 $"Whether {Subject(unknown, databases.Count, "is", "are", isFirst: false)} safe has not been known since "
-                + $"{At(unknown.Min(database => database.Since), now)}{CommonCause(unknown)}{Listed(unknown, databases.Count)}.",
-            _ when copied.Count > 0 => $"{Subject(copied, databases.Count, "is", "are")} {FirstCopy(copied, now)}{Listed(copied, databases.Count)}.",
-            _ when starting.Count > 0 =>
-                $"Whether {Subject(starting, databases.Count, "is", "are", isFirst: false)} safe is not known yet{CommonCause(starting)}{Listed(starting, databases.Count)}.",
-            _ when databases.Count > 1 && databases.All(IsNotKnownToBeBehind) =>
-                $"None of the {databases.Count} databases is known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}.",
-            _ => $"{All(databases)} {Promise(databases, now)}.",
-        };
+                + $"{At(unknown.Min(database => database.Since), now)}{CommonCause(unknown)}{Listed(unknown, databases.Count)}.")
+            : copied.Count > 0 ? Sentence.Of($"{Subject(copied, databases.Count, "is", "are")} {FirstCopy(copied, now)}{Listed(copied, databases.Count)}.")
+            : starting.Count > 0 ? Sentence.Of(
+                $"Whether {Subject(starting, databases.Count, "is", "are", isFirst: false)} safe is not known yet{CommonCause(starting)}{Listed(starting, databases.Count)}.")
+            : databases.Count > 1 && databases.All(IsNotKnownToBeBehind) ? Sentence.Of(
+                $"None of the {databases.Count} databases is known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}.")
+            : Sentence.Of($"{All(databases)} {Promise(databases, now)}.");
     }
 
     /// <summary>One database in a line, which starts with its state.</summary>

@@ -15,7 +15,7 @@ internal static class Examples
         SettingKind.SecretUrl => ("\"https://chat.example/hook/one\"", "\"https://chat.example/hook/two\""),
         SettingKind.Url => ("\"s3://maps/one\"", "\"s3://maps/two\""),
         SettingKind.Choice => ($"\"{setting.Choices[0]}\"", $"\"{setting.Choices[1]}\""),
-        SettingKind.Duration => ("\"7s\"", "\"8s\""),
+        SettingKind.Duration => ("\"17s\"", "\"18s\""),
         SettingKind.Count => ("7", "8"),
         SettingKind.Flag => ("true", "false"),
         SettingKind.Size => ("\"7MiB\"", "8000000"),

@@ -214,6 +214,7 @@ public sealed class GeneratedConfigurationSpecs
         {
             SettingKind.Text => Gen.OneOf(Of("$BUCKET"), Json(Text.Where(text => !text.Contains('$', StringComparison.Ordinal)))),
             SettingKind.Secret => SecretValue,
+            SettingKind.SecretUrl => Gen.OneOf(Json(Secret.Select(secret => $"https://chat.example/{Uri.EscapeDataString(secret)}")), SecretValue),
             SettingKind.Choice => Of(setting.Choices),
             SettingKind.Duration => Duration,
             SettingKind.Count => Gen.Choose((int)setting.Min, 9000).Select(count => (JsonNode?)count),

@@ -56,7 +56,7 @@ public sealed class NotificationSettingSpecs
     }
 
     [TestMethod]
-    [DataRow("\"1s\"", "expected 2s at least, got 1s")]
+    [DataRow("\"1s\"", "expected at least 2s, got 1s")]
     [DataRow("0", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got 0")]
     public void An_interval_is_no_shorter_than_a_look(string interval, string message) =>
         Plans.From($$"""{"heartbeat-url": "https://hc.example/", "heartbeat-interval": {{interval}}}""").AssertProblems($"{Key}.heartbeat-interval: {message}");

@@ -88,7 +88,7 @@ public sealed class SettingsTableSpecs
             Assert.IsTrue(
                 setting.Kind switch
                 {
-                    SettingKind.Duration => setting.Default is TimeSpan duration && !(duration > setting.Max),
+                    SettingKind.Duration => setting.Default is TimeSpan duration && !(duration > setting.Max) && !(duration < setting.Shortest),
                     SettingKind.Count => setting.Default is long count && count >= setting.Min,
                     SettingKind.Flag => setting.Default is bool,
                     SettingKind.Choice => setting.Choices.Contains(setting.Default),

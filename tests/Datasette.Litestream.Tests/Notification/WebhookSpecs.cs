@@ -112,6 +112,7 @@ public sealed class WebhookSpecs : IDisposable
             await _clock.PassAsync(seconds);
         }
 
+        await Eventually.HoldsAsync(() => _receiver.Requests.Count == delays.Length + 1);
         _receiver.Answer = _ => 200;
         _webhook.Post(LogLevel.Warning, "new");
         await Eventually.HoldsAsync(() => _webhook.Warning is null);
@@ -124,10 +125,11 @@ public sealed class WebhookSpecs : IDisposable
     {
         _receiver.Answer = _ => _receiver.Requests.Count <= 3 ? null : 200;
         _webhook.Post(LogLevel.Warning, "first");
-        foreach (var delay in new[] { 1, 2, 4 })
+        for (var tries = 1; tries <= 3; tries++)
         {
+            await Eventually.HoldsAsync(() => _receiver.Requests.Count == tries);
             await _clock.PassAsync(seconds: 10);
-            await _clock.PassAsync(delay);
+            await _clock.PassAsync(seconds: 1 << (tries - 1));
         }
 
         await Eventually.HoldsAsync(() => _receiver.Requests.Count == 4);

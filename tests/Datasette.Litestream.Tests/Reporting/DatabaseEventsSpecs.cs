@@ -36,7 +36,8 @@ public sealed class DatabaseEventsSpecs
         var (level, sentence) = Look(Failing("parks")).Single();
         Assert.AreEqual(LogLevel.Warning, level);
         Assert.AreEqual(
-            $"The database parks is not safe: {Wording.Describe(Failing("parks"), _clock.Now)}. Litestream says: ERROR access denied.", sentence);
+            $"{Wording.Summarize(Observed(Failing("parks")), _clock.Now)} Litestream says: ERROR AccessDenied.", sentence);
+        StringAssert.StartsWith(sentence, "The database parks has been failing since 12:00:00 UTC, because the destination denies access");
         Pass(58);
         Assert.IsEmpty(Look(Failing("parks")));
         Pass(2);
@@ -71,8 +72,9 @@ public sealed class DatabaseEventsSpecs
         Assert.AreEqual(
             (LogLevel.Info, "1,000 of 1,000 databases are replicated: db0, db1, db2 and 997 more."), Look([.. names.Select(name => Database(name))]).Single());
         var (_, sentence) = Look([.. names.Select(Failing)]).Single();
-        StringAssert.StartsWith(sentence, "1,000 of 1,000 databases are not safe: db0, db1, db2 and 997 more. The database db0 is not safe: ");
-        StringAssert.EndsWith(sentence, "Litestream says: ERROR access denied.");
+        StringAssert.StartsWith(
+            sentence, "1,000 of 1,000 databases have been failing since 12:00:00 UTC, because the destination denies access: db0, db1, db2 and 997 more. ");
+        StringAssert.EndsWith(sentence, "Litestream says: ERROR AccessDenied.");
         Pass(60);
         Assert.AreEqual(
             "996 of 1,000 databases are safe again: db4, db5, db6 and 993 more.",
@@ -92,7 +94,7 @@ public sealed class DatabaseEventsSpecs
 
         Assert.AreEqual(10, told);
         Pass(2);
-        StringAssert.StartsWith(Look([.. names.Select(Failing)]).Single().Sentence, "90 of 100 databases are not safe: ");
+        StringAssert.StartsWith(Look([.. names.Select(Failing)]).Single().Sentence, "100 of 100 databases have been failing since ");
     }
 
     [TestMethod]
@@ -109,7 +111,7 @@ public sealed class DatabaseEventsSpecs
     public void A_state_that_stays_unknown_is_a_fault()
     {
         Assert.IsEmpty(Look(Database("parks", DatabaseState.Unknown, StateReason.NoAnswer, since: 14)));
-        StringAssert.StartsWith(Look(Database("parks", DatabaseState.Unknown, StateReason.NoAnswer, since: 15)).Single().Sentence, "The database parks is not safe: ");
+        StringAssert.StartsWith(Look(Database("parks", DatabaseState.Unknown, StateReason.NoAnswer, since: 15)).Single().Sentence, "Whether the database parks is safe has not been known since ");
     }
 
     [TestMethod]
@@ -133,14 +135,13 @@ public sealed class DatabaseEventsSpecs
         }
     }
 
-    private static DatabaseObservation Failing(string name) => Database(name, DatabaseState.Failing, StateReason.UploadFailed, since: 0) with { Error = "ERROR access denied" };
+    private DatabaseObservation Failing(string name) => Database(name, DatabaseState.Failing, StateReason.UploadFailed, since: 0) with { Error = "ERROR AccessDenied" };
 
-    private static DatabaseObservation Database(
+    private DatabaseObservation Database(
         string name, DatabaseState state = DatabaseState.Replicating, StateReason reason = StateReason.AllReplicated, double since = 60) =>
-        Observations.Database(name, state, since: since) with { Reason = reason };
+        Observations.Database(name, state, lag: state == DatabaseState.Replicating ? 0 : 5) with { Reason = reason, Since = _clock.Now.AddSeconds(-since) };
 
-    private ObservedDatabases Observed(params DatabaseObservation[] databases) => new(
-        _clock.Now, [.. databases.Select(database => database with { Since = database.Since + (_clock.Now - Observations.Now) })]);
+    private ObservedDatabases Observed(params DatabaseObservation[] databases) => new(_clock.Now, databases);
 
     private List<(LogLevel Level, string Sentence)> Look(params DatabaseObservation[] databases) => [.. _events.Look(Observed(databases))];
 

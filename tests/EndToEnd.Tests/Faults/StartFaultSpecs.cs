@@ -26,7 +26,7 @@ public sealed class StartFaultSpecs
         sftp.Refuse();
         await run.StartAsync(Two($"sftp://litestream:$TEST_SECRET@127.0.0.1:{sftp.Port}/trees") with
         {
-            Environment = new Dictionary<string, string?> { ["TEST_SECRET"] = "not needed" },
+            Environment = new Dictionary<string, string?> { ["TEST_SECRET"] = "secret" },
         });
         await ExpectOneOfTwoAsync(run);
         await run.LastAsync(5);

@@ -1,0 +1,91 @@
+using System.ComponentModel;
+using System.Globalization;
+using System.Text;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Processes;
+
+namespace Datasette.Litestream.Litestream;
+
+/// <summary>
+/// Runs a command of Litestream 0.5 for one database, beside the Litestream that replicates, in a child that ends with it. The
+/// database's configuration goes to its standard input and credentials are in its environment, so that nothing secret is on a
+/// command line.
+/// </summary>
+/// <param name="binaryPath">The path of the binary.</param>
+/// <param name="environment">Returns the complete environment, including the credentials of the moment.</param>
+/// <param name="redact">Takes secrets out of what Litestream says.</param>
+/// <param name="time">The clock.</param>
+internal sealed class LitestreamCommand(
+    string binaryPath, Func<IReadOnlyDictionary<string, string>> environment, Func<string, string> redact, TimeProvider time)
+{
+    /// <summary>How Litestream begins the sentence with which it fails. Source: cmd/litestream/main.go, v0.5.17.</summary>
+    private const string ErrorStart = "Error: ";
+
+    /// <summary>A list of 50,000 files, many more than it keeps of a database that changes all the time.</summary>
+    private const int MaxOutputBytes = 8 * 1024 * 1024;
+
+    private const int MaxErrorBytes = 64 * 1024;
+
+    /// <summary>Runs a command until its end.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="words">The command and its flags.</param>
+    /// <param name="timeout">How long it may take before it is killed; null if that does not matter.</param>
+    /// <param name="cancellationToken">Kills it.</param>
+    public async Task<CommandAnswer> RunAsync(DatabasePlan database, string[] words, TimeSpan? timeout, CancellationToken cancellationToken)
+    {
+        using var output = new MemoryStream();
+        using var errors = new MemoryStream();
+        ChildProcess child;
+        try
+        {
+            child = ChildProcess.Start(
+                binaryPath,
+                [.. words, "-no-expand-env", "-config", "/dev/stdin", .. words[0] == "replicate" ? Array.Empty<string>() : [database.Path]],
+                environment(),
+                Encoding.UTF8.GetBytes(LitestreamConfiguration.ForOne(database, ReleaseLine.V05)),
+                piece => Keep(output, piece, MaxOutputBytes + 1),
+                piece => Keep(errors, piece, MaxErrorBytes),
+                endsWithOutput: true);
+        }
+        catch (Win32Exception ex)
+        {
+            return new CommandAnswer(default, $"Litestream could not be started: {ex.Message}");
+        }
+
+        try
+        {
+            await child.Exited.WaitAsync(timeout ?? Timeout.InfiniteTimeSpan, time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            return new CommandAnswer(default, string.Create(CultureInfo.InvariantCulture, $"no answer within {timeout!.Value.TotalSeconds:0.#} s"));
+        }
+        finally
+        {
+            _ = child.SendToGroup(LibC.SIGKILL);
+            await child.Exited.ConfigureAwait(false);
+        }
+
+        await child.OutputEnded.ConfigureAwait(false);
+        var exit = await child.Exited.ConfigureAwait(false);
+        var error = LastError(errors);
+        return output.Length > MaxOutputBytes ? new CommandAnswer(default, $"its answer is longer than {MaxOutputBytes / 1024 / 1024} MiB")
+            : exit.Code == 0 || (exit.IsUnknown && error is null) ? new CommandAnswer(output.ToArray(), null)
+            : new CommandAnswer(default, redact(error ?? $"Litestream ended with {exit}"));
+    }
+
+    private static void Keep(MemoryStream kept, ReadOnlyMemory<byte> piece, int maxBytes) =>
+        kept.Write(piece.Span[..Math.Min(piece.Length, maxBytes - (int)kept.Length)]);
+
+    private static string? LastError(MemoryStream errors)
+    {
+        var text = Encoding.UTF8.GetString(errors.GetBuffer(), 0, (int)errors.Length);
+        var start = text.LastIndexOf(ErrorStart, StringComparison.Ordinal);
+        return start < 0 ? null : text[(start + ErrorStart.Length)..].Trim();
+    }
+}
+
+/// <summary>How a command of Litestream ended.</summary>
+/// <param name="Output">Its standard output; empty if it failed.</param>
+/// <param name="Error">Litestream's own words about why it failed, without secrets; null if it did not.</param>
+internal sealed record CommandAnswer(ReadOnlyMemory<byte> Output, string? Error);

@@ -1,0 +1,23 @@
+namespace Datasette.Litestream.Replicas;
+
+/// <summary>What Litestream says of a destination.</summary>
+/// <param name="At">When it was asked.</param>
+/// <param name="Finding">Its judgement.</param>
+/// <param name="Inventory">What lies there; null if it was not listed.</param>
+internal sealed record ReplicaCheck(DateTimeOffset At, ReplicaFinding Finding, LtxInventory? Inventory = null)
+{
+    /// <summary>Whether the destination answered.</summary>
+    public bool IsAnswered => Finding.Condition != ReplicaCondition.Unreadable;
+
+    /// <summary>Whether a restore of the newest point gives everything that was replicated.</summary>
+    public bool IsWhole => Finding.Condition == ReplicaCondition.Whole;
+
+    /// <summary>Why it did not answer, in Litestream's words; null if it did.</summary>
+    public string? Error => IsAnswered ? null : Finding.Problem;
+
+    /// <summary>Why a restore fails or gives less, in a clause; null if it does not, or nothing is known.</summary>
+    public string? Problem => IsAnswered ? Finding.Problem : null;
+
+    /// <summary>The last transaction that a restore gives; null if none or unknown.</summary>
+    public ulong? RestorableUpTo => Finding.UpTo > 0 ? Finding.UpTo : null;
+}

@@ -1,0 +1,269 @@
+using System.Diagnostics;
+using Datasette.Litestream.Replicas;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Replicas;
+
+/// <summary>Looks at a folder to which the real Litestream replicates.</summary>
+[TestClass]
+public sealed class ReplicaFolderSpecs
+{
+    private static DateTimeOffset Now => DateTimeOffset.UtcNow;
+
+    [TestMethod]
+    public async Task A_replicated_database_is_whole_up_to_its_last_transaction()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var txid = await replication.SyncAsync();
+        Assert.AreEqual(new ReplicaFinding(ReplicaCondition.Whole, txid), replication.Look().Look(Now, txid));
+    }
+
+    [TestMethod]
+    public void A_folder_that_does_not_exist_has_no_backup()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.AreEqual(ReplicaCondition.Missing, new ReplicaFolder(folder["backup"], folder["a.db"], 10).Look(Now, 1).Condition);
+    }
+
+    [TestMethod]
+    public void A_folder_that_cannot_be_looked_at_is_told()
+    {
+        using var folder = new TemporaryFolder();
+        File.CreateSymbolicLink(folder["backup"], folder["backup"]);
+        var finding = new ReplicaFolder(folder["backup"], folder["a.db"], 10).Look(Now, 1);
+        Assert.AreEqual(ReplicaCondition.Unreadable, finding.Condition);
+        StringAssert.Contains(finding.Problem, "Too many levels of symbolic links");
+    }
+
+    /// <summary>
+    /// Litestream merges, makes snapshots and deletes all the time. The rows come faster than it syncs, and the looks faster than
+    /// in a Datasette, so that many of them meet it in the midst of something.
+    /// </summary>
+    [TestMethod]
+    public async Task What_Litestream_does_is_no_fault()
+    {
+        using var replication = await RealReplication.StartAsync();
+        using var writer = replication.WriteAllTheTime();
+        ReplicaFolder[] looks = [replication.Look(), replication.Look(maxFiles: 3)];
+        var started = Stopwatch.GetTimestamp();
+        var count = 0;
+        while (Stopwatch.GetElapsedTime(started) < LoadTime)
+        {
+            var txid = await replication.AskAsync();
+            for (var i = 0; i < 20; i++)
+            {
+                foreach (var finding in looks.Append(replication.Look()).Select(look => look.Look(Now, txid)))
+                {
+                    count++;
+                    Assert.AreEqual(ReplicaCondition.Whole, finding.Condition, $"look {count} at {Now:O}: {finding}\n{replication.Log}");
+                    Assert.IsGreaterThanOrEqualTo(txid, finding.UpTo);
+                }
+            }
+        }
+
+        Console.WriteLine($"{count} looks, up to transaction {await replication.AskAsync()}.");
+        StringAssert.Contains(replication.Log, "snapshot complete");
+        StringAssert.Contains(replication.Log, "l0 retention enforced");
+    }
+
+    [TestMethod]
+    public async Task What_is_deleted_is_missing()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var look = replication.Look();
+        var txid = await WholeAsync(replication, look);
+        Directory.Delete(replication.Backup, recursive: true);
+        Assert.AreEqual(ReplicaCondition.Missing, look.Look(Now, txid).Condition);
+    }
+
+    [TestMethod]
+    public async Task Each_needed_file_that_is_deleted_or_changed_is_told_and_no_other()
+    {
+        using var replication = await RealReplication.StartAsync();
+        using (replication.WriteAllTheTime())
+        {
+            await Eventually.HoldsAsync(() => Directory.Exists(Path.Combine(replication.Backup, "ltx", "2")) && Files(replication).Any(file => file.Contains("/9/", StringComparison.Ordinal)), "levels");
+        }
+
+        var txid = await replication.SyncAsync();
+        replication.Stop();
+        var check = await replication.Probe.CheckAsync(replication.Database, txid, listsAll: false, CancellationToken.None).InTimeAsync();
+        Assert.AreEqual(ReplicaCondition.Whole, check.Finding.Condition, check.ToString());
+
+        var chain = new HashSet<string>(Chain(replication));
+        foreach (var file in Files(replication))
+        {
+            foreach (var (fault, words) in Faults)
+            {
+                var look = replication.Look();
+                Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition);
+                var content = await File.ReadAllBytesAsync(file);
+                var time = File.GetLastWriteTimeUtc(file);
+                fault(file);
+                var finding = look.Look(Now, txid);
+                var dryRun = await replication.Probe.CheckAsync(replication.Database, txid, listsAll: false, CancellationToken.None).InTimeAsync();
+                var name = Path.GetRelativePath(replication.Backup, file);
+                if (chain.Contains(file) && (words != "missing" || !dryRun.IsWhole))
+                {
+                    Assert.AreEqual(ReplicaCondition.Damaged, finding.Condition, $"{name} {words}: {finding}, {dryRun}");
+                    StringAssert.Contains(finding.Problem, name);
+                    StringAssert.Contains(finding.Problem, words);
+                }
+                else
+                {
+                    Assert.AreEqual(ReplicaCondition.Whole, finding.Condition, $"{name} {words}: {finding}");
+                }
+
+                File.Delete(file);
+                await File.WriteAllBytesAsync(file, content);
+                File.SetLastWriteTimeUtc(file, time);
+            }
+        }
+    }
+
+    [TestMethod]
+    public async Task A_file_that_was_cut_before_the_first_look_is_told()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var txid = await replication.SyncAsync();
+        replication.Stop();
+        var file = Chain(replication)[^1];
+        Cut(file);
+        var finding = replication.Look().Look(Now, txid);
+        Assert.AreEqual(ReplicaCondition.Damaged, finding.Condition);
+        StringAssert.Contains(finding.Problem, "is not complete");
+    }
+
+    [TestMethod]
+    public async Task Another_machine_that_writes_there_is_told()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var look = replication.Look();
+        var txid = await WholeAsync(replication, look);
+        replication.Stop();
+
+        // The other one's file has the name that this one's next would have.
+        var last = Path.Combine(replication.Backup, "ltx", "0", new LtxName(0, txid, txid).FileName);
+        var next = new LtxName(0, txid + 1, txid + 1);
+        WriteAs(next, from: last, to: Path.Combine(replication.Backup, next.ToString()));
+        var finding = look.Look(Now, txid);
+        Assert.AreEqual(ReplicaCondition.OtherWriter, finding.Condition);
+        StringAssert.Contains(finding.Problem, next.ToString());
+
+        // This one overwrites it, or the other one deletes it: what was there stays known.
+        File.Delete(Path.Combine(replication.Backup, next.ToString()));
+        Assert.AreEqual(ReplicaCondition.OtherWriter, look.Look(Now, txid).Condition);
+    }
+
+    [TestMethod]
+    public async Task Another_file_under_the_name_of_one_that_was_sent_is_told()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var look = replication.Look();
+        var txid = await WholeAsync(replication, look);
+        replication.Stop();
+        var last = Path.Combine(replication.Backup, "ltx", "0", new LtxName(0, txid, txid).FileName);
+        WriteAs(new LtxName(0, txid, txid), from: last, to: last);
+        Assert.AreEqual(ReplicaCondition.OtherWriter, look.Look(Now, txid).Condition);
+        Assert.AreEqual(ReplicaCondition.OtherWriter, replication.Look().Look(Now, txid).Condition, "by one that looks for the first time");
+    }
+
+    [TestMethod]
+    public async Task A_file_that_is_being_written_shows_how_much_was_copied()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var look = replication.Look();
+        var txid = await WholeAsync(replication, look);
+        Assert.IsNull(look.CopiedBytes);
+        var file = Path.Combine(replication.Backup, "ltx", "0", new LtxName(0, txid + 1, txid + 1).FileName + ".tmp");
+        await File.WriteAllTextAsync(file, "1234");
+        look.Look(Now, txid);
+        Assert.AreEqual(4L, look.CopiedBytes);
+        await File.AppendAllTextAsync(file, "5678");
+        look.Look(Now, txid);
+        Assert.AreEqual(8L, look.CopiedBytes);
+    }
+
+    [TestMethod]
+    public async Task A_look_at_a_folder_where_nothing_changed_costs_microseconds_and_no_garbage()
+    {
+        const int looks = 20_000;
+        using var replication = await RealReplication.StartAsync();
+        using (replication.WriteAllTheTime())
+        {
+            await Eventually.HoldsAsync(() => Files(replication).Any(file => file.Contains("/9/", StringComparison.Ordinal)), "a snapshot");
+        }
+
+        var txid = await replication.SyncAsync();
+        replication.Stop();
+        var look = replication.Look(maxFiles: 8);
+        var later = Now.AddMinutes(1);
+        look.Look(later, txid);
+        var bytes = GC.GetAllocatedBytesForCurrentThread();
+        var started = Environment.CpuUsage.TotalTime;
+        for (var i = 0; i < looks; i++)
+        {
+            Assert.AreEqual(ReplicaCondition.Whole, look.Look(later, txid).Condition);
+        }
+
+        var each = (Environment.CpuUsage.TotalTime - started) / looks;
+        var garbage = (GC.GetAllocatedBytesForCurrentThread() - bytes) / looks;
+        Console.WriteLine($"{each.TotalMicroseconds:0.0} µs and {garbage} bytes a look; the chain has {Chain(replication).Count} of {Files(replication).Count} files.");
+        Assert.IsLessThan(100, garbage);
+        Assert.IsLessThan(200, each.TotalMicroseconds);
+    }
+
+    /// <summary>How long the looks go on while Litestream works.</summary>
+    private static TimeSpan LoadTime =>
+        TimeSpan.FromSeconds(double.Parse(Environment.GetEnvironmentVariable("LOOK_SECONDS") ?? "15", System.Globalization.CultureInfo.InvariantCulture));
+
+    private static readonly (Action<string> Fault, string Words)[] Faults =
+    [
+        (File.Delete, "missing"),
+        (Cut, "was changed"),
+        (ChangeInside, "was changed"),
+    ];
+
+    private static async Task<ulong> WholeAsync(RealReplication replication, ReplicaFolder look)
+    {
+        var txid = await replication.SyncAsync();
+        Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition);
+        return txid;
+    }
+
+    private static List<string> Files(RealReplication replication) =>
+        [.. Directory.EnumerateFiles(replication.Backup, "*.ltx", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+
+    /// <summary>The files that a restore needs, by Litestream's own plan.</summary>
+    private static List<string> Chain(RealReplication replication)
+    {
+        var plan = replication.Command.RunAsync(replication.Database, ["restore", "-dry-run", "-json"], null, CancellationToken.None).GetAwaiter().GetResult();
+        Assert.IsNull(plan.Error);
+        using var document = System.Text.Json.JsonDocument.Parse(plan.Output);
+        return [.. LtxInventory.Parse(document.RootElement.GetProperty("files")).Files.Select(file => Path.Combine(replication.Backup, file.Name.ToString()))];
+    }
+
+    private static void Cut(string file)
+    {
+        using var stream = File.OpenWrite(file);
+        stream.SetLength(stream.Length - 100);
+    }
+
+    private static void ChangeInside(string file)
+    {
+        using var stream = File.OpenWrite(file);
+        stream.Position = 150;
+        stream.WriteByte(0xff);
+    }
+
+    /// <summary>Writes a file as Litestream does, with another content.</summary>
+    private static void WriteAs(LtxName name, string from, string to)
+    {
+        var content = File.ReadAllBytes(from);
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64BigEndian(content.AsSpan(16), name.Min);
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64BigEndian(content.AsSpan(24), name.Max);
+        content[^1] ^= 1;
+        File.WriteAllBytes($"{to}.tmp", content);
+        File.Move($"{to}.tmp", to, overwrite: true);
+    }
+}

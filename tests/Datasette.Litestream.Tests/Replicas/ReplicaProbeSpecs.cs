@@ -1,0 +1,189 @@
+using System.Globalization;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Replicas;
+using Datasette.Litestream.Tests.Configuration;
+using Datasette.Litestream.Tests.Litestream;
+using Datasette.Litestream.Tests.Processes;
+
+namespace Datasette.Litestream.Tests.Replicas;
+
+/// <summary>The real Litestream judges what it has replicated.</summary>
+[TestClass]
+public sealed class ReplicaProbeSpecs
+{
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public async Task A_replicated_database_is_whole(bool listsAll)
+    {
+        using var replication = await RealReplication.StartAsync();
+        var txid = await replication.SyncAsync();
+        var check = await CheckAsync(replication, txid, listsAll);
+        Assert.AreEqual(ReplicaCondition.Whole, check.Finding.Condition, check.ToString());
+        Assert.AreEqual(txid, check.RestorableUpTo);
+        Assert.IsTrue(check is { IsAnswered: true, IsWhole: true, Error: null, Problem: null });
+        Assert.AreEqual(listsAll ? txid : null, check.Inventory?.HighestTxid);
+    }
+
+    [TestMethod]
+    public async Task A_restore_that_gives_less_than_was_replicated_is_no_whole_one()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var txid = await replication.SyncAsync();
+        var check = await CheckAsync(replication, txid + 1);
+        Assert.AreEqual(ReplicaCondition.Damaged, check.Finding.Condition);
+        Assert.AreEqual($"a restore ends at transaction {txid}, and {txid + 1} had been replicated", check.Problem);
+    }
+
+    [TestMethod]
+    public async Task A_place_without_anything_has_no_backup()
+    {
+        using var replication = await RealReplication.StartAsync();
+        replication.Stop();
+        Directory.Delete(replication.Backup, recursive: true);
+        var check = await CheckAsync(replication, 1);
+        Assert.AreEqual(ReplicaCondition.Missing, check.Finding.Condition);
+        Assert.IsTrue(check is { IsAnswered: true, Inventory.HighestTxid: 0, RestorableUpTo: null, Problem: not null });
+    }
+
+    [TestMethod]
+    public async Task What_Litestream_would_not_restore_is_damaged_in_its_words()
+    {
+        using var replication = await RealReplication.StartAsync();
+        replication.Stop();
+        var level0 = Path.Combine(replication.Backup, "ltx", "0");
+        Directory.Delete(replication.Backup, recursive: true);
+        Directory.CreateDirectory(level0);
+        File.WriteAllText(Path.Combine(level0, new LtxName(0, 1, 1).FileName), "");
+        File.WriteAllText(Path.Combine(level0, new LtxName(0, 3, 3).FileName), "");
+        var check = await CheckAsync(replication, 3);
+        Assert.AreEqual(ReplicaCondition.Damaged, check.Finding.Condition);
+        StringAssert.Contains(check.Problem, "non-contiguous");
+        Assert.AreEqual(3UL, check.Inventory!.HighestTxid);
+    }
+
+    [TestMethod]
+    public async Task A_place_that_does_not_answer_is_told_in_Litestreams_words()
+    {
+        var binary = await RealLitestream.RequireAsync(5);
+        var database = Plans.FromReplica("sftp://ranger@127.0.0.1:1/backup").Sound.Databases.Single();
+        var probe = new ReplicaProbe(new LitestreamCommand(binary.Path, () => new Dictionary<string, string>(), text => text, TimeProvider.System), TimeProvider.System);
+        var check = await probe.CheckAsync(database, 1, listsAll: false, CancellationToken.None).InTimeAsync();
+        Assert.AreEqual(ReplicaCondition.Unreadable, check.Finding.Condition);
+        StringAssert.Contains(check.Error, "connection refused");
+        Assert.IsTrue(check is { IsAnswered: false, Problem: null, RestorableUpTo: null });
+    }
+
+    [TestMethod]
+    public async Task A_place_that_never_answers_is_given_up()
+    {
+        using var folder = new TemporaryFolder();
+        var clock = new TestClock();
+        var script = folder.WriteScript("litestream", $"echo $$ >> {folder["started"]}\nexec sleep 1000");
+        var probe = new ReplicaProbe(new LitestreamCommand(script, () => Path(), text => text, clock), clock);
+        var checking = probe.CheckAsync(Plans.FromReplica("s3://maps/parks").Sound.Databases.Single(), 1, listsAll: false, CancellationToken.None);
+        await clock.PassAsync(30);
+        await clock.PassAsync(30);
+        var check = await checking.InTimeAsync();
+        Assert.AreEqual("no answer within 30 s", check.Error);
+        Assert.IsEmpty(new StartedProcesses(folder["started"]).Kill());
+
+        static Dictionary<string, string> Path() => new() { ["PATH"] = Environment.GetEnvironmentVariable("PATH")! };
+    }
+
+    [TestMethod]
+    public async Task A_restore_shows_whether_the_files_are_good_and_leaves_nothing()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var txid = await replication.SyncAsync();
+        replication.Stop();
+        var into = replication.Folder["into"];
+        Directory.CreateDirectory(into);
+        var good = await replication.Probe.RestoreAsync(replication.Database, into, CancellationToken.None).InTimeAsync();
+        Assert.AreEqual(new ReplicaFinding(ReplicaCondition.Whole, txid), good.Finding);
+
+        foreach (var file in Directory.EnumerateFiles(replication.Backup, "*.ltx", SearchOption.AllDirectories))
+        {
+            using var stream = File.OpenWrite(file);
+            stream.SetLength(stream.Length / 2);
+        }
+
+        // By their names, all is well.
+        Assert.IsTrue((await CheckAsync(replication, txid)).IsAnswered);
+        var cut = await replication.Probe.RestoreAsync(replication.Database, into, CancellationToken.None).InTimeAsync();
+        Assert.AreEqual(ReplicaCondition.Damaged, cut.Finding.Condition, cut.ToString());
+        Assert.IsEmpty(Directory.GetFileSystemEntries(into));
+    }
+
+    [TestMethod]
+    public async Task A_restore_for_which_there_is_no_room_says_nothing_of_the_backup()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var check = await replication.Probe.RestoreAsync(replication.Database, replication.Folder.Write("into", "a file"), CancellationToken.None).InTimeAsync();
+        Assert.AreEqual(ReplicaCondition.Unreadable, check.Finding.Condition, check.ToString());
+    }
+
+    [TestMethod]
+    public async Task Another_machine_that_writes_to_S3_is_told()
+    {
+        using var s3 = await S3.StartAsync();
+        using var replication = await RealReplication.StartAsync(s3.Url, s3.Environment);
+        await replication.WriteAsync();
+        var txid = await replication.SyncAsync();
+        replication.Stop();
+        Assert.IsTrue((await CheckAsync(replication, txid, listsAll: true)).IsWhole);
+
+        // What this machine has is not what lies there.
+        var last = System.IO.Path.Combine(LocalFiles.FolderOf(replication.Database.Path), new LtxName(0, txid, txid).FileName);
+        await File.AppendAllTextAsync(last, "more");
+        await AssertOtherWriterAsync();
+
+        // There is more than this machine ever had.
+        File.Delete(last);
+        await File.AppendAllTextAsync(System.IO.Path.Combine(LocalFiles.FolderOf(replication.Database.Path), new LtxName(0, txid - 1, txid - 1).FileName), "");
+        await AssertOtherWriterAsync();
+
+        async Task AssertOtherWriterAsync()
+        {
+            var check = await CheckAsync(replication, txid, listsAll: true);
+            Assert.AreEqual(ReplicaCondition.OtherWriter, check.Finding.Condition, check.ToString());
+            StringAssert.Contains(check.Problem, new LtxName(0, txid, txid).ToString());
+            Assert.IsNotNull(check.Finding.Since);
+        }
+    }
+
+    /// <summary>A thousand databases with an hour between their checks may take 2 % of one core: 72 ms each.</summary>
+    [TestMethod]
+    public async Task A_check_at_S3_costs_less_than_its_share()
+    {
+        const int checks = 20;
+        using var s3 = await S3.StartAsync();
+        using var replication = await RealReplication.StartAsync(s3.Url, s3.Environment);
+        using (replication.WriteAllTheTime())
+        {
+            await Eventually.HoldsAsync(() => replication.Log.Contains("snapshot complete", StringComparison.Ordinal), "a snapshot");
+        }
+
+        var txid = await replication.SyncAsync();
+        replication.Stop();
+        var started = CpuTime();
+        for (var i = 0; i < checks; i++)
+        {
+            Assert.IsTrue((await CheckAsync(replication, txid, listsAll: i % 2 == 0)).IsAnswered);
+        }
+
+        var each = (CpuTime() - started) / checks;
+        Console.WriteLine($"{each.TotalMilliseconds:0} ms of processor time a check.");
+        Assert.IsLessThan(150, each.TotalMilliseconds, "with some room for a busy machine");
+
+        // This process, and the children that it has waited for: proc_pid_stat(5).
+        static TimeSpan CpuTime()
+        {
+            var fields = File.ReadAllText("/proc/self/stat").Split(')')[^1].Split(' ');
+            return TimeSpan.FromSeconds(fields[12..16].Sum(ticks => double.Parse(ticks, CultureInfo.InvariantCulture)) / 100);
+        }
+    }
+
+    private static Task<ReplicaCheck> CheckAsync(RealReplication replication, ulong txid, bool listsAll = false) =>
+        replication.Probe.CheckAsync(replication.Database, txid, listsAll, CancellationToken.None).InTimeAsync();
+}
