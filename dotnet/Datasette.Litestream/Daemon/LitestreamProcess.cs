@@ -258,7 +258,7 @@ internal sealed class LitestreamProcess : IDisposable
                 {
                     await Task.WhenAny(_process.OutputEnded).WaitAsync(either.Token).ConfigureAwait(false);
                     throw Refusal() is { } refusal ? new DestinationRefusedException(refusal) : new ReplicationException(
-                        $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start. The last lines of its log:\n{LastLines()}");
+                        $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start.{LastLines()}");
                 }
 
                 await logged.ConfigureAwait(false);
@@ -267,7 +267,7 @@ internal sealed class LitestreamProcess : IDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new ReplicationException(
-                $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start. The last lines of its log:\n{LastLines()}");
+                $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start.{LastLines()}");
         }
     }
 
@@ -361,11 +361,12 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
+    /// <summary>The last lines of its log as the end of a message; empty if there are none.</summary>
     private string LastLines()
     {
         lock (_lastEntries)
         {
-            return _lastEntries.Count == 0 ? "  (none)" : string.Join('\n', _lastEntries.Select(entry => $"  {entry}"));
+            return _lastEntries.Count == 0 ? "" : $" The last lines of its log:\n{string.Join('\n', _lastEntries.Select(entry => $"  {entry}"))}";
         }
     }
 }
