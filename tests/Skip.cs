@@ -16,4 +16,7 @@ internal static class Skip
     public static Exception Because(string reason, bool requiresEveryPart) => requiresEveryPart
         ? new AssertFailedException($"{Switch} is set, and {reason}")
         : new AssertInconclusiveException($"skipped: {reason}");
+
+    /// <summary>Whether an exception skips its test.</summary>
+    public static bool Is(Exception exception) => exception is AssertInconclusiveException;
 }

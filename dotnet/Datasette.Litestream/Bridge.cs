@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
 using Datasette.Litestream.Observation;
@@ -12,7 +12,7 @@ namespace Datasette.Litestream;
 
 /// <summary>
 /// The replication of one Datasette, for use by Python through Python.NET. Its methods accept and return JSON and plain
-/// scalars, block, and can be called from any thread. <see cref="Prepare"/> comes first, then <see cref="Start"/>, each once.
+/// scalars, block, and can be called from any thread. <see cref="Start"/> comes first, and once.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "Stop releases it, and reports errors.")]
 public sealed class Bridge
@@ -20,13 +20,20 @@ public sealed class Bridge
     /// <summary>How long the process may continue after replication had to be given up.</summary>
     private static readonly TimeSpan FatalTimeout = TimeSpan.FromSeconds(4);
 
+    /// <summary>How long a stop may take without a word.</summary>
+    private static readonly TimeSpan AnnouncedAfter = TimeSpan.FromSeconds(1);
+
     private readonly Lock _stopping = new();
+    private readonly CancellationTokenSource _hurrying = new();
     private readonly Action<string> _writeError;
     private TimeProvider _time = TimeProvider.System;
     private Replicator? _prepared;
     private Replicator? _replicator;
     private StatusReporter? _reporter;
+    private DateTimeOffset _startedAt;
+    private Task? _stopped;
     private volatile bool _isFatal;
+    private volatile bool _isAnnounced;
 
     public Bridge()
         : this(WriteError)
@@ -39,35 +46,28 @@ public sealed class Bridge
     /// <summary>The current state of replication; null if it has not been started, or was stopped.</summary>
     internal ReplicationSnapshot? Snapshot => _replicator?.Snapshot;
 
-    /// <summary>Checks everything that can be checked before anything is started. Must be called first, and once.</summary>
+    /// <summary>
+    /// Checks everything that can be checked, starts replication, and returns before Litestream replicates: what Litestream
+    /// finds wrong is shown. Writes warnings to standard error, one line each.
+    /// </summary>
     /// <param name="request"><c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …}, "databases":
     /// [{"name": "parks", "path": "/srv/parks.db", "servedPath": "/srv/link.db", "isMutable": true}], "bundledBinary":
     /// "/…/litestream", "sqliteProgram": ["/srv/venv/bin/python", "/…/sqlite_files.py"], "environment": {"PATH": "/usr/bin"},
     /// "published": {"at": "/-/metadata.json", "settings": …, "databaseSettings": {"parks": …}}}</c>; settings are Datasette's,
     /// unchanged, and published ones as a page of Datasette shows them. <c>sqliteProgram</c> and <c>published</c> can be null or missing.</param>
-    /// <returns> The files that Python's SQLite must switch to a write-ahead log before <see cref="Start"/>, as a JSON array of
-    /// SQLite URIs: those without a log beside them. Litestream would switch them itself, but if it were killed meanwhile, it
-    /// would leave a journal that no reader can roll back, and Datasette's pages would fail
-    /// (https://sqlite.org/rescode.html#readonly_rollback). </returns>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
-    public string Prepare(string request)
+    public void Start(string request)
     {
         ArgumentNullException.ThrowIfNull(request);
         var parsed = StartRequest.Parse(request);
         _time = parsed.Host.Time;
-        _prepared = Task.Run(() => Replicator.PrepareAsync(parsed.Configuration, parsed.Host, _writeError)).GetAwaiter().GetResult();
-        return new JsonArray([.. _prepared.FilesWithoutLog.Select(path => (JsonNode)$"file:{Uri.EscapeDataString(path)}?mode=rw")]).ToJsonString();
-    }
-
-    /// <summary>
-    /// Starts replication, and returns before Litestream replicates; what it finds wrong is shown. Writes warnings to standard
-    /// error, one line each.
-    /// </summary>
-    /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
-    public void Start()
-    {
-        var replicator = _prepared ?? throw new InvalidOperationException("not prepared");
-        Task.Run(() => replicator.StartAsync(EndProcess)).GetAwaiter().GetResult();
+        _startedAt = _time.GetUtcNow();
+        var replicator = Task.Run(async () =>
+        {
+            _prepared = await Replicator.PrepareAsync(parsed.Configuration, parsed.Host, _writeError).ConfigureAwait(false);
+            await _prepared.StartAsync(EndProcess).ConfigureAwait(false);
+            return _prepared;
+        }).GetAwaiter().GetResult();
         _replicator = replicator;
         _reporter = new StatusReporter(() => replicator.Snapshot, _time, replicator.Observe, replicator.Tools);
         foreach (var warning in replicator.Snapshot.Warnings)
@@ -114,27 +114,29 @@ public sealed class Bridge
     }
 
     /// <summary>
-    /// Stops replication: Litestream replicates the remaining changes and ends. Errors are written to standard error. Does
-    /// nothing if it has been called before.
+    /// Begins to stop replication: Litestream replicates the remaining changes and ends. What is not replicated then is written
+    /// to standard error.
     /// </summary>
-    public void Stop()
+    /// <returns>Whether replication has ended; it does not wait for that.</returns>
+    public bool Stop()
     {
         lock (_stopping)
         {
-            if (_replicator is not { } replicator)
-            {
-                return;
-            }
+            _stopped ??= _replicator is { } replicator ? Task.Run(() => StopAsync(replicator)) : Task.CompletedTask;
+        }
 
-            _replicator = null;
-            _reporter?.Dispose();
-            var timeout = _isFatal ? FatalTimeout * 0.75 : replicator.Plan.ShutdownTimeout;
-            if (Task.Run(() => replicator.StopAsync(timeout)).GetAwaiter().GetResult() is { } error)
-            {
-                replicator.OperatorLog.Write(LogLevel.Error, error);
-            }
+        return _stopped.IsCompleted;
+    }
 
-            Task.Run(() => replicator.Announcer.DisposeAsync().AsTask()).GetAwaiter().GetResult();
+    /// <summary>
+    /// Has a stop that has been announced to take longer end at once. Before, it does nothing: one Ctrl-C can be several
+    /// signals, such as SIGINT from the terminal and SIGTERM from a parent that got the same.
+    /// </summary>
+    public void Hurry()
+    {
+        if (_isAnnounced)
+        {
+            _hurrying.Cancel();
         }
     }
 
@@ -157,6 +159,29 @@ public sealed class Bridge
             : (false, JsonSerializer.Serialize(new NotReplicatedReport(false, Wording.NotReplicated(name)), StatusJson.Default.NotReplicatedReport));
     }
 
+    private async Task StopAsync(Replicator replicator)
+    {
+        var observed = _reporter!.LastObserved;
+        _reporter.Dispose();
+        _replicator = null;
+        var timeout = _isFatal ? FatalTimeout * 0.75 : replicator.Plan.ShutdownTimeout;
+        var failing = EndReport.FailingForLong(observed, _time.GetUtcNow());
+        var ending = replicator.StopAsync(new StopOrder(timeout, failing.Contains, _hurrying.Token));
+        if (await Task.WhenAny(ending, Task.Delay(AnnouncedAfter)).ConfigureAwait(false) != ending && !_isFatal)
+        {
+            _isAnnounced = true;
+            replicator.OperatorLog.Write(LogLevel.Warning, EndReport.Announce(timeout - AnnouncedAfter));
+        }
+
+        var result = await ending.ConfigureAwait(false);
+        if (EndReport.Describe(result, replicator.Plan, observed, _startedAt) is { } told)
+        {
+            replicator.OperatorLog.Write(told.Level, told.Sentence);
+        }
+
+        await replicator.Announcer.DisposeAsync().ConfigureAwait(false);
+    }
+
     private T Wait<T>(Func<StatusReporter, Task<T>> ask)
     {
         var reporter = _reporter ?? throw new InvalidOperationException("not started");
@@ -175,7 +200,8 @@ public sealed class Bridge
             await Task.Delay(FatalTimeout).ConfigureAwait(false);
             try
             {
-                Stop();
+                _ = Stop();
+                await _stopped!.ConfigureAwait(false);
             }
             finally
             {

@@ -28,6 +28,9 @@ internal sealed class Replicator : IReplicationControl
     /// <summary>The time that Litestream needs to open its databases at its first tick.</summary>
     private static readonly TimeSpan OpeningMargin = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
+    private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
+
     private readonly LitestreamBinary _binary;
     private readonly HostEnvironment _host;
     private readonly LitestreamLog _log;
@@ -83,9 +86,6 @@ internal sealed class Replicator : IReplicationControl
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
     };
 
-    /// <summary>The replicated files that have no write-ahead log beside them.</summary>
-    public IEnumerable<string> FilesWithoutLog => Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"));
-
     /// <summary>Checks everything that can be checked before anything is started.</summary>
     /// <param name="configuration">Datasette's configuration.</param>
     /// <param name="host">Datasette's environment.</param>
@@ -134,7 +134,7 @@ internal sealed class Replicator : IReplicationControl
         }
         catch (Exception ex)
         {
-            await StopAsync(Plan.ShutdownTimeout).ConfigureAwait(false);
+            await StopAsync(new StopOrder(Plan.ShutdownTimeout)).ConfigureAwait(false);
             if (ex is ReplicationException)
             {
                 throw new ReplicationException(_log.Redactor.Redact(ex.Message), ex);
@@ -145,16 +145,15 @@ internal sealed class Replicator : IReplicationControl
     }
 
     /// <summary>Stops replication: Litestream replicates the remaining changes and ends.</summary>
-    /// <param name="timeout">How long Litestream may take before it is killed.</param>
-    /// <returns>What went wrong, in a sentence; null if nothing did.</returns>
-    public async Task<string?> StopAsync(TimeSpan timeout)
+    /// <param name="order">How.</param>
+    public async Task<StopResult> StopAsync(StopOrder order)
     {
         _refresher?.Dispose();
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
-        var error = _supervisor is null ? null : await _supervisor.StopAsync(timeout).ConfigureAwait(false);
+        var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
         _locks.Release();
         _socketFolder.Dispose();
-        return error;
+        return result;
     }
 
     /// <summary>Takes an observation, and mends what can be mended; returns at once.</summary>
@@ -206,11 +205,25 @@ internal sealed class Replicator : IReplicationControl
             throw new ReplicationException(problem.ToString());
         }
 
-        _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange);
+        _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, UseLogsAsync);
         if (source is not null)
         {
             _refresher = new CredentialRefresher(source, credentials!, _host.Time);
             StartRefreshing(_refresher, onFatal);
+        }
+    }
+
+    /// <summary>
+    /// Switches the databases to a write-ahead log, after the locks are taken and before Litestream starts. It takes longer than
+    /// everything else at a first start, so that Datasette does not wait for it.
+    /// </summary>
+    private async Task UseLogsAsync()
+    {
+        // A database with a log beside it uses it.
+        string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
+        if (paths.Length > 0)
+        {
+            await new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time).UseLogAsync(paths, UseLogsTimeout).ConfigureAwait(false);
         }
     }
 

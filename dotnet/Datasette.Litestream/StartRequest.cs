@@ -3,7 +3,7 @@ using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream;
 
-/// <summary>The request of <see cref="Bridge.Prepare"/>.</summary>
+/// <summary>The request of <see cref="Bridge.Start"/>.</summary>
 internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEnvironment Host)
 {
     /// <summary>

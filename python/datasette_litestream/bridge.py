@@ -4,12 +4,10 @@ import asyncio
 import json
 import os
 import sys
-from contextlib import closing, suppress
 from typing import Any
 
 from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
-from datasette.utils.sqlite import sqlite3
 
 from .datasette_versions import CATALOG, Datasette, configuration
 
@@ -48,11 +46,7 @@ def start(datasette: Datasette) -> None:
     try:
         from .runtime import begin_loading
         bridge = begin_loading().result().Bridge()
-        for file in json.loads(bridge.Prepare(start_request(datasette))):
-            # If a file cannot be switched now, Litestream switches it later or reports the error.
-            with suppress(sqlite3.Error), closing(sqlite3.connect(file, uri=True, timeout=1)) as connection:
-                connection.execute("PRAGMA journal_mode=wal")
-        bridge.Start()
+        bridge.Start(start_request(datasette))
     except Exception as error:
         # A .NET exception has its message in Message; its text also contains the stack trace.
         refusals[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
@@ -61,10 +55,9 @@ def start(datasette: Datasette) -> None:
     del refusals[datasette]
 
 
-def stop(datasette: Datasette) -> None:
-    """Stops replication; does nothing if it has stopped or never started."""
-    if bridge := bridges.pop(datasette, None):
-        bridge.Stop()
+def stop(datasette: Datasette) -> bool:
+    """Begins to stop replication; returns whether it has ended, or never started."""
+    return datasette not in bridges or bool(bridges[datasette].Stop() and bridges.pop(datasette))
 
 
 async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
@@ -80,7 +73,7 @@ def plugin_blocks(config: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
 
 
 def start_request(datasette: Datasette) -> str:
-    """The request for ``Bridge.Prepare`` as JSON: the settings, the databases and the environment of ``datasette``."""
+    """The request for ``Bridge.Start`` as JSON: the settings, the databases and the environment of ``datasette``."""
     written, address, shown = configuration(datasette)
     try:
         settings = resolve_env_secrets({name: block[PLUGIN] for name, block in plugin_blocks(written).items()}, os.environ)

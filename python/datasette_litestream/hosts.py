@@ -5,6 +5,7 @@ import atexit
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
@@ -42,12 +43,7 @@ def startup(datasette: Datasette) -> Any:
         if datasette not in bridge.bridges:
             return
         atexit.register(finish, datasette)
-        for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
-            handler = signal.getsignal(number)
-            # An ignored signal stays ignored, as under `nohup`.
-            if handler not in (on_signal, signal.SIG_IGN, None):
-                _handlers[number] = handler
-                signal.signal(number, on_signal)
+        _handlers.update(handle(SIGNALS, on_signal))
 
     return start
 
@@ -62,8 +58,7 @@ def asgi_wrapper(datasette: Datasette) -> Any:
                 if datasette in bridge.refusals and message["type"] == "lifespan.startup.complete":
                     message = {"type": "lifespan.startup.failed", "message": f"{bridge.PLUGIN} did not start; see above."}
                 elif message["type"].startswith("lifespan.shutdown."):
-                    await write_what_waits(datasette)
-                    await asyncio.to_thread(bridge.stop, datasette)
+                    await end(datasette)
                     for number in () if bridge.bridges else SIGNALS:
                         if signal.getsignal(number) is on_signal:
                             signal.signal(number, _handlers[number])
@@ -88,15 +83,26 @@ async def write_what_waits(datasette: Datasette) -> None:
                 await asyncio.wait_for(database.execute_write_fn(lambda connection: None), timeout=10)
 
 
+def handle(numbers: Iterable[int], by: Any) -> dict[int, Any]:
+    """Has signals handled; returns the handlers before. An ignored signal stays ignored, as under `nohup`."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return {number: signal.signal(number, by) for number in numbers if is_main and signal.getsignal(number) not in (by, signal.SIG_IGN, None)}
+
+
+async def end(datasette: Datasette) -> None:
+    """Stops replication. Another signal, such as a second Ctrl-C, makes it hurry, and does nothing else: the process may have its own handlers back."""
+    handlers = handle((signal.SIGINT, *SIGNALS), lambda *_: [each.Hurry() for each in bridge.bridges.values()])
+    await write_what_waits(datasette)
+    while not bridge.stop(datasette):
+        await asyncio.sleep(0.01)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
 def finish(datasette: Datasette) -> None:
     """At exit, for hosts without a lifespan and for ``datasette --get``."""
     if datasette in bridge.bridges:
-        # The host has restored its handlers, so another signal would end the process before replication has ended.
-        handlers = {number: signal.signal(number, lambda *_: None) for number in _blocked}
-        asyncio.run(write_what_waits(datasette))
-        bridge.stop(datasette)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        asyncio.run(end(datasette))
     # A signal that was blocked until now ends the process as its sender expects.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.bridges else _blocked)
 

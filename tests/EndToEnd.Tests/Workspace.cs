@@ -3,10 +3,12 @@ using System.Globalization;
 namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>A temporary folder of SQLite databases; Datasette's working directory.</summary>
-internal sealed class Workspace : IDisposable
+/// <param name="folder">The folder to create, for screenshots that show its path; a temporary one by default.</param>
+internal sealed class Workspace(string? folder = null) : IDisposable
 {
     /// <summary>Its path, with links resolved.</summary>
-    public string Folder { get; } = Directory.CreateTempSubdirectory("datasette-litestream-test-").FullName;
+    public string Folder { get; } =
+        folder is null ? Directory.CreateTempSubdirectory("datasette-litestream-test-").FullName : Directory.CreateDirectory(folder).FullName;
 
     /// <summary>The destination of <c>file://$PWD/backup/$DB_NAME</c>.</summary>
     public string Backup(string name) => System.IO.Path.Combine(Folder, "backup", name);

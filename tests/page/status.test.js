@@ -290,3 +290,12 @@ test("a page without a command offers no copy", () => {
     const page = open(pageOf("<button data-copy hidden>Copy</button>"));
     assert.equal(page.find("[data-copy]").hidden, true);
 });
+
+test("a time tells the local time too where the pointer is", () => {
+    const page = open(pageOf("<time id='t' datetime='2026-05-01T12:00:00Z' title='2026-05-01 12:00:00 UTC'><b id='in'>just now</b></time><b id='out'></b>"));
+    const local = `2026-05-01 12:00:00 UTC\n${new Date("2026-05-01T12:00:00Z").toLocaleString()} local time`;
+    for (const selector of ["#in", "#t", "#out"]) {
+        page.fire("pointerover", selector);
+        assert.equal(page.find("#t").title, local);
+    }
+});

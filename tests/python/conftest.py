@@ -32,6 +32,7 @@ class StandInBridge:
         self.broken = False
         self.asked: list[tuple[str, ...]] = []
         self.stopped = 0
+        self.hurried = 0
         self.on_stop: Callable[[], None] = lambda: None
 
     def Page(self, query: str) -> str:
@@ -43,10 +44,13 @@ class StandInBridge:
     def Answer(self, what: str, query: str) -> str:
         return self._answer("Answer", what, query, reply={"status": 200, "content_type": "text/plain", "body": f"{what} {query}"})
 
-    def Stop(self) -> str:
+    def Stop(self) -> bool:
         self.stopped += 1
         self.on_stop()
-        return ""
+        return True
+
+    def Hurry(self) -> None:
+        self.hurried += 1
 
     def _answer(self, *asked: str, reply: Any) -> str:
         self.asked.append(asked)

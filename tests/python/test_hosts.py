@@ -239,3 +239,22 @@ def test_a_write_that_fails_does_not_keep_the_others_from_being_waited_for(make_
 
     run(write())
     assert rows(tmp_path / "trees.db") == ["queued"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_replication_ends_hurries_it_and_does_nothing_else(
+    make_datasette: Any, replicated: Any, run: Any, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    datasette, stand_in = replicated
+
+    def stop() -> bool:
+        if not stand_in.hurried:
+            signal.raise_signal(number)
+        return bool(stand_in.hurried)
+
+    monkeypatch.setattr(stand_in, "Stop", stop)
+    before = signal.getsignal(number)
+    run(hosts.end(datasette))
+    assert stand_in.hurried == 1
+    assert not bridge.bridges
+    assert signal.getsignal(number) is before

@@ -27,7 +27,7 @@ internal static class SettingsTable
         new("credentials-command", Text, None, "A command that prints the same JSON. It is split as by a shell, runs without one, and may take at most 30 s."),
         new("credentials-refresh-interval", Duration, None, "How often credentials are read again; required with `credentials-file` or `credentials-command`. New credentials restart Litestream gracefully.") { Max = MaxTimerDelay },
         new("on-refresh-failure", Choice, None, "`stop`: a refresh that fails stops replication gracefully and ends Datasette with an error. `keep`: the last good credentials stay, and the next interval tries again.") { Choices = ["stop", "keep"], Default = "stop" },
-        new("shutdown-timeout", Duration, None, "How long Litestream may take to end before it is killed.") { Default = TimeSpan.FromSeconds(30), Max = MaxTimerDelay },
+        new("shutdown-timeout", Duration, None, "How long Litestream may take to end before it is killed. The default fits into the 10 s that a container has.") { Default = TimeSpan.FromSeconds(8), Max = MaxTimerDelay },
         new("log-level", Choice, None, "How much the plugin writes to standard error: `error`, `warning` (everything that an operator must know) or `info` (also starts, stops, new credentials).") { Default = "warning", Choices = ["error", "warning", "info"] },
         new("health", Flag, None, "`false` takes `/-/litestream/health` away.") { Default = true },
         new("health-max-lag", Duration, None, "How long a change may wait for its replication before `/-/litestream/health` answers 503.") { Default = TimeSpan.FromSeconds(60) },

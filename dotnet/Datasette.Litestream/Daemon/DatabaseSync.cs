@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
 using Datasette.Litestream.Litestream;
@@ -47,6 +48,75 @@ internal static class DatabaseSync
         }
     }
 
+    /// <summary>
+    /// Returns when everything that was written to every database is at its replica, or on cancellation.
+    /// </summary>
+    /// <param name="socket">Litestream's control socket.</param>
+    /// <param name="databasePaths">The files, absolute.</param>
+    /// <param name="hasOneTry">Whether a database is asked for once only.</param>
+    /// <param name="maxRetryDelay">The maximum delay between two tries.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellationToken">Ends the wait; Litestream continues.</param>
+    /// <returns>The files of the databases of which that is not known.</returns>
+    public static async Task<IReadOnlyCollection<string>> ConfirmAsync(
+        ControlSocket socket,
+        IReadOnlyCollection<string> databasePaths,
+        Func<string, bool> hasOneTry,
+        TimeSpan maxRetryDelay,
+        TimeProvider time,
+        CancellationToken cancellationToken)
+    {
+        // Whether another try may succeed, by the file of each database that is not known to be replicated.
+        var open = new ConcurrentDictionary<string, bool>(databasePaths.Select(path => KeyValuePair.Create(path, true)), StringComparer.Ordinal);
+        var options = new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellationToken };
+        try
+        {
+            // Those that have to wait for their upload must not delay the first try of the others.
+            await Parallel.ForEachAsync(databasePaths, options, async (path, stop) => await TryAsync(path, stop).ConfigureAwait(false)).ConfigureAwait(false);
+            await Task.WhenAll(open.Where(one => one.Value && !hasOneTry(one.Key)).Select(one => WaitAsync(one.Key))).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // What is open stays open.
+        }
+
+        return [.. open.Keys];
+
+        async Task TryAsync(string path, CancellationToken stop)
+        {
+            try
+            {
+                var synced = await socket.SyncAsync(path, stop).ConfigureAwait(false);
+                if (synced.ReplicatedTxid >= synced.Txid)
+                {
+                    open.TryRemove(path, out _);
+                }
+            }
+            catch (JsonException)
+            {
+                open[path] = false;
+            }
+            catch (HttpRequestException ex)
+            {
+                open[path] = MaySucceedLater(ex);
+            }
+        }
+
+        async Task WaitAsync(string path)
+        {
+            var backoff = new Backoff(MinRetryDelay, maxRetryDelay);
+            while (open.GetValueOrDefault(path))
+            {
+                await Task.Delay(backoff.Next(), time, cancellationToken).ConfigureAwait(false);
+                await TryAsync(path, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    // Without a status code, Litestream has ended.
+    private static bool MaySucceedLater(HttpRequestException error) =>
+        error.StatusCode is HttpStatusCode.InternalServerError or HttpStatusCode.Conflict;
+
     /// <returns>False if another try may succeed.</returns>
     private static async Task<bool> TrySyncAsync(ControlSocket socket, string path, CancellationToken cancellationToken)
     {
@@ -62,8 +132,7 @@ internal static class DatabaseSync
         }
         catch (HttpRequestException ex)
         {
-            // Without a status code, Litestream has ended.
-            return ex.StatusCode is not (HttpStatusCode.InternalServerError or HttpStatusCode.Conflict);
+            return !MaySucceedLater(ex);
         }
     }
 }

@@ -29,6 +29,9 @@ internal sealed class LitestreamProcess : IDisposable
     /// <summary>How long to wait for the last output of a process that has ended.</summary>
     private static readonly TimeSpan OutputTimeout = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long Litestream has to end once it was told to skip the rest, and how often it is told so.</summary>
+    private static readonly TimeSpan SkipTimeout = TimeSpan.FromSeconds(1), SkipInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly DaemonSettings _settings;
     private readonly TimeProvider _time;
     private readonly ChildProcess _process;
@@ -119,34 +122,43 @@ internal sealed class LitestreamProcess : IDisposable
     /// <summary>
     /// Stops Litestream, which first replicates the remaining changes. It is killed if that takes longer than the timeout.
     /// </summary>
-    /// <param name="timeout">How long that may take.</param>
-    /// <returns>What went wrong, in a sentence; null if nothing did.</returns>
-    public async Task<string?> StopAsync(TimeSpan timeout)
+    /// <param name="order">How.</param>
+    public async Task<StopResult> StopAsync(StopOrder order)
     {
         var started = _time.GetTimestamp();
-        await SyncLastChangesAsync(timeout / 3).ConfigureAwait(false);
+        var open = await SyncLastChangesAsync(order).ConfigureAwait(false);
 
         // Litestream would wait 5 s for a connection that has not sent a request yet, such as a spare one of the pool.
         Socket?.Dispose();
         _firstError = null;
         Send(LibC.SIGTERM);
-        try
+
+        // Nothing is left that would be worth the wait.
+        using var skipping = CancellationTokenSource.CreateLinkedTokenSource(order.Hurry);
+        if (open.Count > 0 && Socket is not null && open.All(order.HasOneTry))
         {
-            var left = timeout - _time.GetElapsedTime(started);
-            var exit = await Exited.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time).ConfigureAwait(false);
-            await Task.WhenAny(_process.OutputEnded, Task.Delay(OutputTimeout, _time)).ConfigureAwait(false);
-            var hasSucceeded = exit.Code == 0 || (exit.IsUnknown && _hasShutDown);
-            return !hasSucceeded ? $"Litestream ended with {exit} when it was stopped; its last changes may not be replicated yet."
-                : _firstError is { } error ? $"Litestream's last changes may not be replicated yet: {error}."
-                : null;
+            await skipping.CancelAsync().ConfigureAwait(false);
         }
-        catch (TimeoutException)
+
+        var left = order.Timeout - _time.GetElapsedTime(started);
+        using var deadline = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time);
+        var hasEnded = await WaitForEndAsync(skipping.Token, deadline.Token).ConfigureAwait(false);
+        if (!hasEnded)
         {
             await KillAsync().ConfigureAwait(false);
-            return string.Create(
-                CultureInfo.InvariantCulture,
-                $"Litestream did not end within {timeout.TotalSeconds:0.#} s and was killed; its last changes may not be replicated yet.");
         }
+
+        var exit = await Exited.ConfigureAwait(false);
+        await Task.WhenAny(_process.OutputEnded, Task.Delay(OutputTimeout, _time)).ConfigureAwait(false);
+        var hasSucceeded = exit.Code == 0 || (exit.IsUnknown && _hasShutDown);
+        var consequence = open.Count == 0 && Socket is not null ? "everything had been replicated before" : "its last changes may not be replicated yet";
+        return order.Hurry.IsCancellationRequested ? new StopResult(open.Count > 0 ? "Litestream was told to end at once." : null, open)
+            : !hasEnded ? new StopResult(
+                string.Create(CultureInfo.InvariantCulture, $"Litestream did not end within {order.Timeout.TotalSeconds:0.#} s and was killed; {consequence}."), open)
+            : !hasSucceeded ? new StopResult($"Litestream ended with {exit} when it was stopped; {consequence}.", open)
+            : _firstError is { } error ? new StopResult($"Litestream's last changes may not be replicated yet: {error}.", open)
+            : skipping.IsCancellationRequested ? new StopResult(null, open)
+            : StopResult.Complete;
     }
 
     /// <exception cref="ReplicationException">The signal is not permitted, since the program runs with another user's
@@ -174,16 +186,17 @@ internal sealed class LitestreamProcess : IDisposable
     }
 
     // Both release lines sync their databases when they end, but only once, so a short lock makes that sync fail. They also
-    // skip a database that they have not opened yet, which they do at their first tick.
-    private async Task SyncLastChangesAsync(TimeSpan timeout)
+    // skip a database that they have not opened yet, which they do at their first tick. Litestream uses 0.6 of the timeout.
+    private async Task<IReadOnlyCollection<string>> SyncLastChangesAsync(StopOrder order)
     {
+        var timeout = order.Timeout / 3;
         await _stoppingFirstSync.CancelAsync().ConfigureAwait(false);
         await _firstSync.ConfigureAwait(false);
         using var deadline = new CancellationTokenSource(timeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, order.Hurry);
         if (Socket is not null)
         {
-            await DatabaseSync.RunAsync(Socket, _databasePaths, MaxLastSyncDelay, _time, deadline.Token).ConfigureAwait(false);
-            return;
+            return await DatabaseSync.ConfirmAsync(Socket, _databasePaths, order.HasOneTry, MaxLastSyncDelay, _time, either.Token).ConfigureAwait(false);
         }
 
         // 0.3 does not report when it has opened a database, which it does at a tick. The ticks start when it is ready, which
@@ -191,7 +204,42 @@ internal sealed class LitestreamProcess : IDisposable
         var opened = _readyAt + _settings.OpeningTime - _time.GetUtcNow();
         if (opened > TimeSpan.Zero)
         {
-            await Task.WhenAny(Exited, Task.Delay(opened < timeout ? opened : timeout, _time)).ConfigureAwait(false);
+            await Task.WhenAny(Exited, Task.Delay(opened < timeout ? opened : timeout, _time, order.Hurry)).ConfigureAwait(false);
+        }
+
+        return _databasePaths;
+    }
+
+    /// <summary>Waits until Litestream has ended.</summary>
+    /// <param name="skip">Has it skip what it still tries to replicate, and gives it a moment to end.</param>
+    /// <param name="deadline">Ends the wait.</param>
+    /// <returns>Whether it has ended.</returns>
+    private async Task<bool> WaitForEndAsync(CancellationToken skip, CancellationToken deadline)
+    {
+        try
+        {
+            await Exited.WaitAsync(skip).WaitAsync(deadline).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException) when (!deadline.IsCancellationRequested)
+        {
+            // A second signal ends the tries of 0.5 to upload; 0.3 has none. The system merges two signals that are pending.
+            var begin = _time.GetTimestamp();
+            while (!deadline.IsCancellationRequested && _time.GetElapsedTime(begin) < SkipTimeout)
+            {
+                Send(LibC.SIGTERM);
+                await Task.WhenAny(Exited, Task.Delay(SkipInterval, _time)).ConfigureAwait(false);
+                if (Exited.IsCompleted)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
         }
     }
 
@@ -210,7 +258,7 @@ internal sealed class LitestreamProcess : IDisposable
                 {
                     await Task.WhenAny(_process.OutputEnded).WaitAsync(either.Token).ConfigureAwait(false);
                     throw Refusal() is { } refusal ? new DestinationRefusedException(refusal) : new ReplicationException(
-                        $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start. The last lines of its log:\n{LastLines()}");
+                        $"Litestream ended with {await Exited.ConfigureAwait(false)} at its start.{LastLines()}");
                 }
 
                 await logged.ConfigureAwait(false);
@@ -219,7 +267,7 @@ internal sealed class LitestreamProcess : IDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new ReplicationException(
-                $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start. The last lines of its log:\n{LastLines()}");
+                $"Litestream was not ready within {StartTimeout.TotalSeconds} s of its start.{LastLines()}");
         }
     }
 
@@ -286,7 +334,7 @@ internal sealed class LitestreamProcess : IDisposable
             }
 
             _lastEntries.Add(entry);
-            if (entry.IsError)
+            if (entry.IsError && !entry.IsCompactionError)
             {
                 _firstError ??= entry;
             }
@@ -313,11 +361,12 @@ internal sealed class LitestreamProcess : IDisposable
         }
     }
 
+    /// <summary>The last lines of its log as the end of a message; empty if there are none.</summary>
     private string LastLines()
     {
         lock (_lastEntries)
         {
-            return _lastEntries.Count == 0 ? "  (none)" : string.Join('\n', _lastEntries.Select(entry => $"  {entry}"));
+            return _lastEntries.Count == 0 ? "" : $" The last lines of its log:\n{string.Join('\n', _lastEntries.Select(entry => $"  {entry}"))}";
         }
     }
 }

@@ -21,6 +21,7 @@ internal sealed class Supervisor
     private readonly TimeProvider _time;
     private readonly Action<int> _onStarted;
     private readonly Action<DaemonStatus, DaemonStatus> _onChanged;
+    private readonly Func<Task> _prepare;
     private readonly RestartDelay _delay;
     private readonly Channel<Request> _requests = Channel.CreateUnbounded<Request>();
     private readonly CancellationTokenSource _stopping = new();
@@ -52,14 +53,17 @@ internal sealed class Supervisor
     /// it is ready.</param>
     /// <param name="onChanged">Called on the supervising task with the old and the new <see cref="Status"/> at each
     /// change.</param>
+    /// <param name="prepare">What to do before the first start.</param>
     public Supervisor(
         DaemonSettings settings,
         LitestreamLog log,
         TimeProvider time,
         Random random,
         Action<int> onStarted,
-        Action<DaemonStatus, DaemonStatus> onChanged)
+        Action<DaemonStatus, DaemonStatus> onChanged,
+        Func<Task> prepare)
     {
+        _prepare = prepare;
         _settings = settings;
         _log = log;
         _time = time;
@@ -99,46 +103,49 @@ internal sealed class Supervisor
     /// Completes when it runs again, or when the start has failed and the next one is scheduled. What went wrong during the
     /// stop, in a sentence; null if nothing did.
     /// </returns>
-    public Task<string?> RestartAsync(DaemonSettings settings, RestartReason reason, string message) =>
-        SendAsync(new Request(settings, settings.ShutdownTimeout, reason, message));
+    public async Task<string?> RestartAsync(DaemonSettings settings, RestartReason reason, string message) =>
+        (await SendAsync(new Request(settings, OrderFor(reason, settings.ShutdownTimeout), reason, message)).ConfigureAwait(false)).Error;
 
     /// <summary>Stops Litestream for good.</summary>
-    /// <param name="timeout">How long it may take to end before it is killed.</param>
-    /// <returns>What went wrong, in a sentence; null if nothing did.</returns>
-    public Task<string?> StopAsync(TimeSpan timeout)
+    /// <param name="order">How.</param>
+    public Task<StopResult> StopAsync(StopOrder order)
     {
         // A start that is under way may have changes to replicate; it gets half of the time.
-        _startDeadline = _time.CreateTimer(_ => _stopping.Cancel(), null, timeout / 2, Timeout.InfiniteTimeSpan);
-        return SendAsync(new Request(null, timeout));
+        _startDeadline = _time.CreateTimer(_ => _stopping.Cancel(), null, order.Timeout / 2, Timeout.InfiniteTimeSpan);
+        _ = order.Hurry.Register(_stopping.Cancel);
+        return SendAsync(new Request(null, order));
     }
 
-    private Task<string?> SendAsync(Request request) =>
-        _requests.Writer.TryWrite(request) ? request.Done.Task : Task.FromResult(_failure);
+    private async Task<StopResult> SendAsync(Request request) =>
+        _requests.Writer.TryWrite(request)
+            ? await request.Done.Task.ConfigureAwait(false)
+            : new StopResult(_failure, _failure is null ? [] : [.. _settings.DatabasePaths]);
 
     private async Task RunAsync()
     {
         Request? request = null;
-        string? error = null;
+        var result = StopResult.Complete;
         try
         {
+            await PrepareAsync().ConfigureAwait(false);
             await TryStartAsync().ConfigureAwait(false);
             do
             {
-                request?.Done.SetResult(error);
-                (request, error) = (null, null);
+                request?.Done.SetResult(result);
+                (request, result) = (null, StopResult.Complete);
                 try
                 {
                     var change = await WaitForChangeAsync().ConfigureAwait(false);
                     _requests.Reader.TryRead(out request);
-                    error = await HandleChangeAsync(change, request).ConfigureAwait(false);
+                    result = await HandleChangeAsync(change, request).ConfigureAwait(false);
                 }
                 catch (Exception ex)
                 {
                     // The fault may pass, so replication continues; but the state of the process is no longer known, so it is
                     // killed.
-                    error = $"Supervising Litestream failed: {ex.Message.TrimEnd('.')}. What was written last may not be replicated yet.";
+                    result = Failed($"Supervising Litestream failed: {ex.Message.TrimEnd('.')}. What was written last may not be replicated yet.");
                     await KillAsync().ConfigureAwait(false);
-                    RecordFailure(RestartReason.Crash, error, TimeSpan.Zero);
+                    RecordFailure(RestartReason.Crash, result.Error!, TimeSpan.Zero);
                 }
             }
             while (request is not { Settings: null });
@@ -146,7 +153,8 @@ internal sealed class Supervisor
         catch (Exception ex)
         {
             // The handling of a failure failed.
-            error = _failure = ex.Message;
+            _failure = ex.Message;
+            result = Failed(_failure);
         }
         finally
         {
@@ -167,19 +175,34 @@ internal sealed class Supervisor
             _requests.Writer.Complete();
 
             // Complete these last, so that a waiting caller sees the final status.
-            request?.Done.SetResult(error);
+            request?.Done.SetResult(result);
             while (_requests.Reader.TryRead(out var late))
             {
-                late.Done.SetResult(_failure);
+                late.Done.SetResult(_failure is null ? StopResult.Complete : Failed(_failure));
             }
         }
     }
 
-    private async Task<string?> HandleChangeAsync(Task change, Request? request)
+    private StopResult Failed(string error) => new(error, [.. _settings.DatabasePaths]);
+
+    private async Task PrepareAsync()
+    {
+        try
+        {
+            await _prepare().ConfigureAwait(false);
+        }
+        catch (Exception ex)
+        {
+            // Litestream does the same, or says why it cannot.
+            _log.Add($"Error: the databases could not be prepared for Litestream: {ex.Message}");
+        }
+    }
+
+    private async Task<StopResult> HandleChangeAsync(Task change, Request? request)
     {
         if (request is { Settings: null })
         {
-            return await EndForGoodAsync(request.Timeout).ConfigureAwait(false);
+            return await EndForGoodAsync(request.Order).ConfigureAwait(false);
         }
 
         if (request is { Settings: { } settings })
@@ -188,7 +211,7 @@ internal sealed class Supervisor
             _heldOut.Keep(settings.DatabasePaths);
             _heldOut.AskSoon();
             StopAsking();
-            return await RestartAsync(request.Timeout, request.Reason, request.Message).ConfigureAwait(false);
+            return await RestartAsync(request.Order, request.Reason, request.Message).ConfigureAwait(false);
         }
 
         if (change == _asking?.Answer)
@@ -206,15 +229,19 @@ internal sealed class Supervisor
             await HandleUnexpectedExitAsync(_process).ConfigureAwait(false);
         }
 
-        return null;
+        return StopResult.Complete;
     }
 
-    private async Task<string?> RestartAsync(TimeSpan timeout, RestartReason reason, string message)
+    // New credentials may not reach what the old ones do; otherwise Litestream goes on with whatever is left to upload.
+    private static StopOrder OrderFor(RestartReason reason, TimeSpan timeout) =>
+        new(timeout, _ => reason != RestartReason.Credentials, CancellationToken.None);
+
+    private async Task<StopResult> RestartAsync(StopOrder order, RestartReason reason, string message)
     {
-        var error = await EndAsync(timeout).ConfigureAwait(false);
-        Status = _status.With(new Restart(_time.GetUtcNow(), reason, $"{message} {error}".TrimEnd(), HasFailed: error is not null));
+        var result = await EndAsync(order).ConfigureAwait(false);
+        Status = _status.With(new Restart(_time.GetUtcNow(), reason, $"{message} {result.Error}".TrimEnd(), HasFailed: result.Error is not null));
         await TryStartAsync().ConfigureAwait(false);
-        return error;
+        return result;
     }
 
     /// <summary>
@@ -369,7 +396,8 @@ internal sealed class Supervisor
 
         if (_isOutdated && _status.State is DaemonState.Running or DaemonState.Idle)
         {
-            await RestartAsync(_settings.ShutdownTimeout, RestartReason.Destination, "A destination that refused has answered.").ConfigureAwait(false);
+            await RestartAsync(
+                OrderFor(RestartReason.Destination, _settings.ShutdownTimeout), RestartReason.Destination, "A destination that refused has answered.").ConfigureAwait(false);
         }
     }
 
@@ -388,45 +416,65 @@ internal sealed class Supervisor
 
     /// <summary>
     /// Stops for good. If Litestream is down, or crashes while it is being stopped, it is started once more, since the changes
-    /// since its last sync are not replicated yet.
+    /// since its last sync are not replicated yet; so it is for databases that are held out, whose destinations get one try.
     /// </summary>
-    private async Task<string?> EndForGoodAsync(TimeSpan timeout)
+    private async Task<StopResult> EndForGoodAsync(StopOrder order)
     {
         var started = _time.GetTimestamp();
         var lost = _status.DownSince is { } down ? $"What was written since {down:u}" : "What was written last";
+        var result = StopResult.Complete;
+        var rest = _settings;
         if (_process is { } process)
         {
-            var error = await EndAsync(timeout).ConfigureAwait(false);
+            result = await EndAsync(order).ConfigureAwait(false);
             var exit = await process.Exited.ConfigureAwait(false);
-            if (error is null || exit.Code is not null || _time.GetElapsedTime(started) >= timeout)
+            if (result.Error is null || exit.Code is not null || HasPassed(order, started))
             {
-                return error;
+                if (_heldOut.All.IsEmpty || HasPassed(order, started))
+                {
+                    return result with { NotReplicated = [.. result.NotReplicated, .. _heldOut.All.Keys] };
+                }
+
+                rest = _settings.Without(path => !_heldOut.All.ContainsKey(path));
+            }
+            else
+            {
+                result = StopResult.Complete;
             }
         }
 
+        var heldOut = _heldOut.All.Keys.ToList();
+        heldOut.ForEach(path => _heldOut.Answered(path));
+        _settings = rest;
         await TryStartAsync().ConfigureAwait(false);
         if (_process is null)
         {
-            return $"Litestream was down and could not be started again. {lost} is not replicated. {_status.LastFailure}".TrimEnd();
+            string[] open = [.. result.NotReplicated, .. rest.DatabasePaths];
+            return _status.State == DaemonState.Idle
+                ? new StopResult(result.Error, open)
+                : new StopResult($"Litestream was down and could not be started again. {lost} is not replicated. {_status.LastFailure}".TrimEnd(), open);
         }
 
-        var left = timeout - _time.GetElapsedTime(started);
-        return await EndAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero).ConfigureAwait(false);
+        var left = order.Timeout - _time.GetElapsedTime(started);
+        var last = await EndAsync(order with { Timeout = left > TimeSpan.Zero ? left : TimeSpan.Zero }).ConfigureAwait(false);
+        return new StopResult(result.Error ?? last.Error, [.. result.NotReplicated, .. last.NotReplicated, .. _heldOut.All.Keys]);
     }
 
+    private bool HasPassed(StopOrder order, long started) => order.Hurry.IsCancellationRequested || _time.GetElapsedTime(started) >= order.Timeout;
+
     /// <summary>Stops the process gracefully, if there is one.</summary>
-    private async Task<string?> EndAsync(TimeSpan timeout)
+    private async Task<StopResult> EndAsync(StopOrder order)
     {
         if (_process is not { } process)
         {
-            return null;
+            return StopResult.Complete;
         }
 
         Status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow(), Socket = null };
-        var error = await process.StopAsync(timeout).ConfigureAwait(false);
+        var result = await process.StopAsync(order).ConfigureAwait(false);
         _process = null;
         process.Dispose();
-        return error;
+        return result;
     }
 
     /// <summary>Kills the process, if there is one.</summary>
@@ -474,14 +522,15 @@ internal sealed class Supervisor
 
     /// <summary>A request to the supervising task.</summary>
     /// <param name="Settings">The settings to start with after the stop; null if it is a stop for good.</param>
-    /// <param name="Timeout">How long the stop may take.</param>
+    /// <param name="Order">How to stop.</param>
     /// <param name="Reason">Why it is restarted.</param>
     /// <param name="Message">Why it is restarted, in a sentence.</param>
-    private sealed record Request(DaemonSettings? Settings, TimeSpan Timeout, RestartReason Reason = default, string Message = "")
+    private sealed record Request(DaemonSettings? Settings, StopOrder Order, RestartReason Reason = default, string Message = "")
     {
-        /// <summary>What went wrong during the stop; null if nothing did.</summary>
-        public TaskCompletionSource<string?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        /// <summary>How the stop went.</summary>
+        public TaskCompletionSource<StopResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
+
     /// <summary>What a destination answered.</summary>
     /// <param name="Path">The file of its database.</param>
     /// <param name="Refusal">Why it cannot be used; null if it can.</param>

@@ -86,7 +86,8 @@ internal sealed record LogEntry(
             switch (attribute.Name)
             {
                 case "time" when DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, out var written):
-                    time = written;
+                    // Litestream writes local time.
+                    time = written.ToUniversalTime();
                     break;
                 // slog's level comes first; lines about compaction also have a numeric attribute of that name.
                 case "level" when level is null:
@@ -106,7 +107,7 @@ internal sealed record LogEntry(
                     details.Add($"{attribute.Name}={value}");
                     break;
                 // slog writes a duration as nanoseconds.
-                case "duration" or "elapsed" or "interval" or "retention" or "sync-interval" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var nanoseconds):
+                case "backoff" or "duration" or "elapsed" or "interval" or "retention" or "sync-interval" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var nanoseconds):
                     details.Add($"{attribute.Name}={GoDuration.Format(TimeSpan.FromMilliseconds(nanoseconds / 1_000_000))}");
                     break;
                 default:

@@ -84,6 +84,9 @@ internal sealed class Sampler : IDisposable
         return _latest;
     }
 
+    /// <summary>The last sample; empty before the first.</summary>
+    public ObservedDatabases Latest => _latest;
+
     /// <summary>The time of the last sample.</summary>
     public DateTimeOffset LastSampleAt => _latest.At;
 

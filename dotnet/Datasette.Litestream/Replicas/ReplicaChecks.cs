@@ -15,10 +15,10 @@ internal sealed class ReplicaChecks : IDisposable
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Of the checks that only repeat one that found nothing wrong, every second lists everything: two questions each time would
+    /// Of the checks that only repeat one that found nothing wrong, every fourth lists everything: two questions each time would
     /// take more than the 2 % of a core that a thousand databases may take.
     /// </summary>
-    private const int ChecksPerList = 2;
+    private const int ChecksPerList = 4;
 
     private readonly ReplicaProbe _probe;
     private readonly Func<string, ulong> _replicatedTxidOf;

@@ -42,6 +42,7 @@ internal sealed class ReplicaFolder
     private uint _looks;
     private FileStatus? _rootStatus;
     private bool _isRootSettled;
+    private ulong? _foundAtFirst;
     private ulong _comparedUpTo;
     private ulong _prunedUpTo;
     private ReplicaFinding? _otherWriter;
@@ -358,11 +359,15 @@ internal sealed class ReplicaFolder
         return difference < TimeSpan.FromMilliseconds(1) || (difference <= TimeResolution && status.ModifiedAt.Ticks % TimeSpan.TicksPerSecond == 0);
     }
 
-    /// <summary>Compares the files of level 0 that are new with what this machine's Litestream has sent.</summary>
+    /// <summary>
+    /// Compares the files of level 0 that are new with what this machine's Litestream has sent, and the last one always: somebody
+    /// else may have replaced it.
+    /// </summary>
     private void CompareNew(List<LtxName> names)
     {
+        _foundAtFirst ??= names.Count == 0 ? 0 : names[^1].Max;
         var comparisons = 0;
-        for (var i = names.Count - 1; i >= 0 && names[i].Max > _comparedUpTo && comparisons < MaxComparisons; i--, comparisons++)
+        for (var i = names.Count - 1; i >= 0 && (comparisons == 0 || names[i].Max > _comparedUpTo) && comparisons < MaxComparisons; i--, comparisons++)
         {
             Compare(names[i], Path.Combine(_levels[0].Path, names[i].FileName));
         }
@@ -370,11 +375,12 @@ internal sealed class ReplicaFolder
         _comparedUpTo = names.Count == 0 ? _comparedUpTo : names[^1].Max;
     }
 
-    // Litestream writes the local file before it sends it, and deletes the one at the destination before the local one.
+    // Litestream writes the local file before it sends it, and deletes the one at the destination before the local one. What the
+    // first look found can be from a time before this machine's files, which Litestream takes up when it starts.
     private void Compare(LtxName name, string path)
     {
         var local = ReadIfAny(Path.Combine(_localFolder, name.FileName), name);
-        if (local is null && (LocalFiles.FindHighest(_localFolder) is not (> 0 and var highest) || name.Max <= highest))
+        if (local is null && (name.Max <= _foundAtFirst || LocalFiles.FindHighest(_localFolder) is not (> 0 and var highest) || name.Max <= highest))
         {
             return;
         }

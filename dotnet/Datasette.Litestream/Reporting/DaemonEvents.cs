@@ -16,7 +16,9 @@ internal static class DaemonEvents
     {
         if (after.Restarts.Count > 0 && after.Restarts[0] is var restart && (before.Restarts.Count == 0 || before.Restarts[0] != restart))
         {
-            return IsIntended(restart) ? (restart.HasFailed ? LogLevel.Warning : LogLevel.Info, restart.Message) : null;
+            // Of a database that is held out now, DatabaseEvents tells, however many there are.
+            var isWarning = restart.HasFailed && after.HeldOut.Count <= before.HeldOut.Count;
+            return IsIntended(restart) ? (isWarning ? LogLevel.Warning : LogLevel.Info, restart.Message) : null;
         }
 
         return (before.State, after.State) switch

@@ -13,9 +13,10 @@ internal static class Health
     /// <param name="now">The time.</param>
     public static HealthReport Judge(DaemonStatus? daemon, ObservedDatabases observation, TimeSpan maxLag, DateTimeOffset start, DateTimeOffset now)
     {
-        if (daemon?.DownSince is { } down && now - down > maxLag)
+        var down = daemon?.DownSince is { } since ? $"Litestream has been down for {Wording.Duration(now - since)}" : null;
+        if (now - daemon?.DownSince > maxLag)
         {
-            return new HealthReport(true, false, $"bad: Litestream has been down for {Wording.Duration(now - down)}");
+            return new HealthReport(true, false, $"bad: {down}");
         }
 
         if (daemon is not null && (observation.IsOutdated(now) || observation.Databases.Count == 0))
@@ -26,7 +27,7 @@ internal static class Health
         var wrong = observation.Databases.Where(database => IsUnsafe(database, maxLag, start, now)).ToList();
         return wrong.Count > 0
             ? new HealthReport(true, false, Wording.DescribeHealth(wrong, observation.Databases.Count, now))
-            : new HealthReport(true, true, Wording.DescribeHealth(observation.Databases, now));
+            : new HealthReport(true, true, Wording.DescribeHealth(observation.Databases, now) + (down is null ? "" : $"; {down}"));
     }
 
     private static bool IsUnsafe(DatabaseObservation database, TimeSpan maxLag, DateTimeOffset start, DateTimeOffset now) => database.Reason switch

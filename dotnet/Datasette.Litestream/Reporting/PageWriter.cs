@@ -11,7 +11,7 @@ internal static class PageWriter
     private const int FewDatabases = 10;
 
     /// <summary>The shortest history that is drawn over the whole width, in points of a chart and of a sparkline.</summary>
-    private const int MinChartPoints = 30, MinSparklinePoints = 10;
+    private const int MinChartPoints = 12, MinSparklinePoints = 5;
 
     /// <summary>The number of points of a sparkline that shows the whole hour.</summary>
     private const int HistoryMinutes = 60;

@@ -13,7 +13,11 @@ internal static class PluginMetrics
     private const string DatabaseLabel = "database";
 
     /// <summary>All metrics as Prometheus' text exposition, without the unknown ones.</summary>
-    public static async Task<string> WriteAsync(DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation)
+    /// <param name="daemon">The status of Litestream; null if there is nothing to replicate.</param>
+    /// <param name="credentials">The status of the credentials; null if the configuration does not set any.</param>
+    /// <param name="observation">The databases.</param>
+    /// <param name="now">The time: nothing is known of databases that were not looked at for too long.</param>
+    public static async Task<string> WriteAsync(DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation, DateTimeOffset now)
     {
         // The values come from state that is kept elsewhere, so each scrape builds a new registry.
         var registry = Prometheus.Metrics.NewCustomRegistry();
@@ -34,6 +38,10 @@ internal static class PluginMetrics
             refreshes.WithLabels("failed").IncTo(credentials.Failed);
         }
 
+        factory.CreateGauge($"{Prefix}observed_timestamp_seconds", "When the databases were last looked at, in Unix time.")
+            .Set((observation.At - DateTimeOffset.UnixEpoch).TotalSeconds);
+        var healthy = factory.CreateGauge(
+            $"{Prefix}database_healthy", "Whether a database is replicated and nothing is known to be wrong with its backup; absent if that is not known.", DatabaseLabel);
         var lag = factory.CreateGauge(
             $"{Prefix}database_replica_lag_seconds", "How long the oldest change that is not at the replica has waited.", DatabaseLabel);
         var txid = factory.CreateGauge($"{Prefix}database_txid", "The last transaction that Litestream has synced.", DatabaseLabel);
@@ -42,9 +50,10 @@ internal static class PluginMetrics
         var errors = factory.CreateCounter($"{Prefix}sync_errors_total", "Errors that Litestream logged for a database.", DatabaseLabel);
         var until = factory.CreateGauge(
             $"{Prefix}database_replicated_until_timestamp_seconds", "Everything written before this time is at the replica, in Unix time.", DatabaseLabel);
-        foreach (var database in observation.Databases)
+        foreach (var database in observation.IsOutdated(now) ? [] : observation.Databases)
         {
             var name = database.Plan.Name;
+            Set(healthy, name, Wording.IsHealthy(database.State) switch { true => 1, false => 0, null => null });
             Set(until, name, (database.Evidence.ReplicatedUntil - DateTimeOffset.UnixEpoch)?.TotalSeconds);
             errors.WithLabels(name).IncTo(database.SyncErrors);
             Set(lag, name, database.Lag?.TotalSeconds);

@@ -80,7 +80,7 @@ internal static class ReasonWording
         StateReason.BackupDamaged => "It is made anew by itself. Leave what is at the destination to Litestream.",
         StateReason.OtherWriter => "End the other one, or give each Datasette a destination of its own.",
         StateReason.DestinationRefused => "The destination is asked again by itself, at growing intervals.",
-        StateReason.LitestreamDown => "Litestream is started again by itself.",
+        StateReason.LitestreamDown => "It is started again by itself.",
         StateReason.ReplicationStopped => "Restart Datasette.",
         _ => null,
     };
@@ -92,7 +92,7 @@ internal static class ReasonWording
         { IsMoving: true } => "Litestream is sending data.",
         { CopiedBytes: > 0 and { } bytes, MovedAt: { } moved } => $"{Wording.Size(bytes)} were copied so far, and nothing more since {Wording.Clock(moved, now)}.",
         { MovedAt: { } moved } => $"Litestream has sent nothing since {Wording.Clock(moved, now)}.",
-        _ => "Litestream sends nothing.",
+        _ => "Whether Litestream sends anything is not known.",
     };
 
     private static string Moment(DateTimeOffset? time, DateTimeOffset now) => time is { } known ? Wording.Clock(known, now) : "the start";

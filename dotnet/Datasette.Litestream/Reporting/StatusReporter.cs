@@ -35,6 +35,9 @@ internal sealed class StatusReporter : IDisposable
         _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
     }
 
+    /// <summary>The last sample; empty before the first.</summary>
+    public ObservedDatabases LastObserved => _sampler.Latest;
+
     /// <summary>When the databases were last sampled.</summary>
     public DateTimeOffset UpdatedAt => _sampler.LastSampleAt;
 
@@ -139,7 +142,7 @@ internal sealed class StatusReporter : IDisposable
     public async Task<string> WriteMetricsAsync()
     {
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
-        var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation).ConfigureAwait(false);
+        var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation, _time.GetUtcNow()).ConfigureAwait(false);
         return _metrics is null ? own : own + await _metrics.WriteAsync().ConfigureAwait(false);
     }
 
@@ -222,27 +225,27 @@ internal sealed class StatusReporter : IDisposable
         database.Evidence.TakenTxid,
         database.Evidence.ReplicatedTxid,
         database.Lag?.TotalSeconds,
-        database.LastSyncAt,
+        database.LastSyncAt?.ToUniversalTime(),
         database.DatabaseBytes,
         database.WalBytes,
         database.UploadedBytes,
         database.SyncErrors,
-        Report(database, database.Evidence, ErrorCauses.Find(database.Error), redactor, now),
+        Report(database, database.Evidence, redactor, now),
         [.. (database.Warnings ?? []).Select(warning => redactor.Redact(warning))],
         sparklines);
 
-    private static ReasonReport Report(DatabaseObservation database, Evidence evidence, ErrorCause? cause, Redactor redactor, DateTimeOffset now) => new(
+    private static ReasonReport Report(DatabaseObservation database, Evidence evidence, Redactor redactor, DateTimeOffset now) => new(
         Wording.Name(database.Reason),
         redactor.Redact(ReasonWording.Explain(database.Reason, evidence, now)),
-        cause?.Sentence,
-        cause?.Remedy ?? ReasonWording.Remedy(database.Reason),
+        ErrorCauses.Find(database.Error)?.Sentence,
+        Wording.Remedy(database),
         evidence.ChangedAt,
         evidence.AskedAt,
         evidence.TakenTxid,
         evidence.ReplicatedTxid,
         evidence.ReplicatedUntil,
         evidence.Activity is { Operation.Length: > 0 } activity ? $"{activity.Operation}: {activity.Phase}" : null,
-        evidence.Activity?.StartedAt,
+        evidence.Activity?.StartedAt?.ToUniversalTime(),
         evidence.CheckedAt,
         evidence.CopiedBytes,
         evidence.MovedAt);

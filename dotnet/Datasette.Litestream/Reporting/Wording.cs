@@ -48,7 +48,8 @@ internal static class Wording
         var databases = observation.Databases;
         var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
         var unknown = databases.Where(database => database.State == DatabaseState.Unknown).ToList();
-        var starting = databases.Where(database => database.State == DatabaseState.Starting).ToList();
+        var copied = databases.Where(database => database.Reason == StateReason.FirstCopy).ToList();
+        var starting = databases.Where(database => database.Reason == StateReason.Starting).ToList();
         return observation.IsOutdated(now) || databases.Count == 0 ? Sentence.Of($"{Outdated(observation, now).Capitalized()}.")
             : wrong.Count > 0 ? Sentence.Of(
                 $"{Subject(wrong, databases.Count, "has", "have")} been {States(wrong)} since {At(wrong.Min(database => database.Since), now)}"
@@ -56,7 +57,9 @@ internal static class Wording
             : unknown.Count > 0 ? Sentence.Of(
                 $"Whether {Subject(unknown, databases.Count, "is", "are", isFirst: false)} safe has not been known since "
                 + $"{At(unknown.Min(database => database.Since), now)}{CommonCause(unknown)}{Listed(unknown, databases.Count)}.")
-            : starting.Count > 0 ? Sentence.Of($"{Subject(starting, databases.Count, "is", "are")} {FirstCopy(starting, now)}{Listed(starting, databases.Count)}.")
+            : copied.Count > 0 ? Sentence.Of($"{Subject(copied, databases.Count, "is", "are")} {FirstCopy(copied, now)}{Listed(copied, databases.Count)}.")
+            : starting.Count > 0 ? Sentence.Of(
+                $"Whether {Subject(starting, databases.Count, "is", "are", isFirst: false)} safe is not known yet{CommonCause(starting)}{Listed(starting, databases.Count)}.")
             : databases.Count > 1 && databases.All(IsNotKnownToBeBehind) ? Sentence.Of(
                 $"None of the {databases.Count} databases is known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}.")
             : Sentence.Of($"{All(databases)} {Promise(databases, now)}.");
@@ -64,6 +67,9 @@ internal static class Wording
 
     /// <summary>One database in a line, which starts with its state.</summary>
     public static string Describe(DatabaseObservation database, DateTimeOffset now) => Tell(database, now).ToString();
+
+    /// <summary>What to do about a database's state, in sentences; null if there is nothing to do.</summary>
+    public static string? Remedy(DatabaseObservation database) => ErrorCauses.Find(database.Error)?.Remedy ?? ReasonWording.Remedy(database.Reason);
 
     /// <summary>The first line of a database's own page.</summary>
     public static Sentence SummarizeDatabase(DatabaseObservation database, ObservedDatabases observation, DateTimeOffset now) =>
@@ -75,9 +81,10 @@ internal static class Wording
     public static string DescribeHealth(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
     {
         var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
-        var starting = databases.Where(database => database.State == DatabaseState.Starting).ToList();
-        Sentence line = starting.Count > 0
-            ? Sentence.Of($"starting: {starting.Count} of {databases.Count} databases {(starting.Count == 1 ? "is" : "are")} {FirstCopy(starting, now)}")
+        var copied = databases.Where(database => database.Reason == StateReason.FirstCopy).ToList();
+        var starting = databases.Where(database => database.Reason == StateReason.Starting).ToList();
+        Sentence line = copied.Count > 0 ? Sentence.Of($"starting: {Share(copied, databases.Count)} {FirstCopy(copied, now)}")
+            : starting.Count > 0 ? Sentence.Of($"starting: {Share(starting, databases.Count)} not known to be safe yet{CommonCause(starting)}")
             : Sentence.Of($"ok: {Databases(databases.Count)}; {(wrong.Count > 0 ? Risk(wrong, now) : Safety(databases, now))}");
         return line.ToString();
     }
@@ -85,7 +92,7 @@ internal static class Wording
     /// <summary>What health checks are told about databases that are not safe; it names none of them.</summary>
     public static string DescribeHealth(IReadOnlyList<DatabaseObservation> wrong, int total, DateTimeOffset now)
     {
-        Sentence line = $"bad: {wrong.Count} of {total} databases {(wrong.Count == 1 ? "is" : "are")} not safe{CommonCause(wrong)}; {Risk(wrong, now)}";
+        Sentence line = $"bad: {Share(wrong, total)} not safe{CommonCause(wrong)}; {Risk(wrong, now)}";
         return line.ToString();
     }
 
@@ -105,13 +112,6 @@ internal static class Wording
         RestartReason.FailedStart => "failed start",
         _ => reason.ToString().ToLowerInvariant(),
     };
-
-    /// <summary>The first line of a database's own page.</summary>
-    public static string Summarize(DatabaseObservation database, string? error, DateTimeOffset now)
-    {
-        var line = Describe(database, now);
-        return $"{char.ToUpperInvariant(line[0])}{line[1..]}{(error is null ? "." : $": {error}")}";
-    }
 
     /// <summary>Such as <c>0.8 s</c>, <c>12 min</c>, <c>3 h 20 min</c>.</summary>
     public static string Duration(TimeSpan time) => time switch
@@ -179,6 +179,7 @@ internal static class Wording
         return database.State switch
         {
             DatabaseState.Replicating or DatabaseState.Unverified => Promise(one, now),
+            DatabaseState.Starting when database.Reason == StateReason.Starting => $"not known yet{CommonCause(one)}",
             DatabaseState.Starting => FirstCopy(one, now),
             DatabaseState.Unknown => $"not known since {At(database.Since, now)}{CommonCause(one)}",
             _ => $"{Name(database.State)} since {At(database.Since, now)}{CommonCause(one)}; {Risk(one, now)}",
@@ -216,7 +217,7 @@ internal static class Wording
 
     /// <summary>Whether Litestream's error tells the cause; otherwise it is a consequence.</summary>
     private static bool IsFromLitestream(StateReason reason) => reason is StateReason.WaitingTooLong or StateReason.SyncFailed or StateReason.UploadFailed
-        or StateReason.ErrorLogged or StateReason.CompactionFailed or StateReason.DestinationRefused or StateReason.NoAnswer;
+        or StateReason.ErrorLogged or StateReason.CompactionFailed or StateReason.DestinationRefused or StateReason.FileUnreadable or StateReason.NoAnswer;
 
     private static bool IsNotKnownToBeBehind(DatabaseObservation database) => database.Reason == StateReason.NotKnownToBeBehind;
 
@@ -224,6 +225,9 @@ internal static class Wording
         databases.All(database => database.Lag == TimeSpan.Zero) ? "so far " : "";
 
     private static string All(IReadOnlyList<DatabaseObservation> databases) => databases.Count == 1 ? "The database is" : $"All {Count(databases.Count)} databases are";
+
+    private static string Share(IReadOnlyList<DatabaseObservation> some, int total) =>
+        $"{Count(some.Count)} of {Count(total)} databases {(some.Count == 1 ? "is" : "are")}";
 
     private static string Databases(int count) => count == 1 ? "1 database" : $"{Count(count)} databases";
 
@@ -279,6 +283,9 @@ internal static class Wording
                     break;
                 case StateReason.FirstCopy or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile or StateReason.NameNotSupported:
                     nothing++;
+                    break;
+                case StateReason.NoAnswer or StateReason.Starting:
+                    unknownSince = unknownSince < database.Since ? unknownSince : database.Since;
                     break;
                 case not StateReason.ReplicatedAnew when database.Lag == TimeSpan.Zero:
                     break;

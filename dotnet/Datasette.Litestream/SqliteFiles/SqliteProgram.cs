@@ -41,6 +41,16 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         (path, error) => new CheckpointResult(path, IsComplete: false, IsLogRemoved: false, error),
         cancellationToken);
 
+    /// <summary>
+    /// Switches databases to a write-ahead log. Litestream would do it, but if it were killed meanwhile, it would leave a
+    /// journal that no reader can roll back (https://sqlite.org/rescode.html#readonly_rollback).
+    /// </summary>
+    /// <param name="paths">The database files.</param>
+    /// <param name="timeout">How long all of them may take.</param>
+    /// <returns>What went wrong, in a clause, for each path; null if nothing did.</returns>
+    public Task<IReadOnlyList<string?>> UseLogAsync(IReadOnlyList<string> paths, TimeSpan timeout) =>
+        RunAsync<string?>("use-log", paths, timeout, (_, _) => null, (_, error) => error, CancellationToken.None);
+
     /// <summary>Looks for damage in a database that nobody uses, such as a restored copy.</summary>
     /// <param name="path">The database file.</param>
     /// <param name="timeout">How long it may take.</param>

@@ -10,7 +10,7 @@ public sealed partial class SettingsDocumentationSpecs
 {
     private const string Update = "DATASETTE_LITESTREAM_UPDATE_DOCS";
 
-    private static readonly string Document = Path.Combine(FindRoot(), "docs", "settings.md");
+    private static readonly string Document = RepositoryRoot.Find("docs/settings.md");
 
     [TestMethod]
     [DataRow("plugin")]
@@ -103,17 +103,6 @@ public sealed partial class SettingsDocumentationSpecs
         { ReleaseLines: ReleaseLine.Both } => "both",
         _ => "",
     };
-
-    private static string FindRoot()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Bridge.sln")))
-        {
-            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests run outside of their repository.");
-        }
-
-        return folder;
-    }
 
     [GeneratedRegex("<!-- settings: (?<name>[a-z]+) -->\n(?<table>.*?)(?=<!-- end -->)", RegexOptions.Singleline)]
     private static partial Regex Tables();

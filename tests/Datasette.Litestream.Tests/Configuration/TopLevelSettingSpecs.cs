@@ -123,12 +123,12 @@ public sealed class TopLevelSettingSpecs
         Plans.From($$"""{"{{key}}": {{value}}}""").AssertProblems($"{Key}.{key}: {message}");
 
     [TestMethod]
-    [DataRow("{}", 30_000)]
+    [DataRow("{}", 8_000)]
     [DataRow("""{"shutdown-timeout": 45}""", 45_000)]
     [DataRow("""{"shutdown-timeout": 0.5}""", 500)]
     [DataRow("""{"shutdown-timeout": "1m30s"}""", 90_000)]
     [DataRow("""{"shutdown-timeout": "20"}""", 20_000)]
-    public void The_shutdown_timeout_is_thirty_seconds_unless_set(string settings, int milliseconds) =>
+    public void The_shutdown_timeout_is_eight_seconds_unless_set(string settings, int milliseconds) =>
         Assert.AreEqual(TimeSpan.FromMilliseconds(milliseconds), Plans.From(settings).Sound.ShutdownTimeout);
 
     [TestMethod]

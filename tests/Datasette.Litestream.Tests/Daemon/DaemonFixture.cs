@@ -68,11 +68,11 @@ internal sealed class DaemonFixture : IDisposable
         new(FakeLitestream, LitestreamProcess.Arguments, Variables($"never-ready says=ready {words}"));
 
     /// <summary>Starts a supervisor with random delays; the seed is in the output of a failed test.</summary>
-    public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null, TimeProvider? time = null, Action<DaemonStatus, DaemonStatus>? onChanged = null)
+    public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null, TimeProvider? time = null, Action<DaemonStatus, DaemonStatus>? onChanged = null, Func<Task>? prepare = null)
     {
         var seed = Random.Shared.Next();
         Console.WriteLine($"Supervised with the seed {seed}.");
-        var supervisor = new Supervisor(settings, Log, time ?? Clock, new Random(seed), onStarted ?? (_ => { }), onChanged ?? ((_, _) => { }));
+        var supervisor = new Supervisor(settings, Log, time ?? Clock, new Random(seed), onStarted ?? (_ => { }), onChanged ?? ((_, _) => { }), prepare ?? (() => Task.CompletedTask));
         _supervisors.Add(supervisor);
         return supervisor;
     }
@@ -122,11 +122,15 @@ internal sealed class DaemonFixture : IDisposable
         await IsRunningAsync(supervisor);
     }
 
+    /// <summary>Stops a supervisor for good, and returns what went wrong.</summary>
+    public static async Task<string?> StopAsync(Supervisor supervisor, TimeSpan? timeout = null) =>
+        (await supervisor.StopAsync(new StopOrder(timeout ?? ShutdownTimeout))).Error;
+
     public void Dispose()
     {
         foreach (var supervisor in _supervisors)
         {
-            Clock.PassUntilAsync(supervisor.StopAsync(ShutdownTimeout)).GetAwaiter().GetResult();
+            Clock.PassUntilAsync(StopAsync(supervisor)).GetAwaiter().GetResult();
         }
 
         var left = Processes.Kill();

@@ -80,7 +80,8 @@ public sealed class HeldOutSpecs
         Assert.HasCount(4, supervisor.Status.HeldOut);
         Assert.AreEqual((null, null, 0), (supervisor.Status.DownSince, supervisor.Status.NextStartAt, supervisor.Status.Failures));
         File.WriteAllText(fixture.Folder["refused"], fixture.Folder["b.db"]);
-        await PassToAsync(fixture, supervisor.Status.HeldOut.Values.Min(held => held.NextTryAt));
+        await fixture.Clock.IsAwaitedAsync(supervisor.Status.HeldOut.Values.Min(held => held.NextTryAt) - fixture.Clock.Now);
+        fixture.Clock.Advance(supervisor.Status.HeldOut.Values.Max(held => held.NextTryAt) - fixture.Clock.Now);
         await DaemonFixture.IsRunningAsync(supervisor);
         await Eventually.HoldsAsync(() => supervisor.Status.HeldOut.Keys.SequenceEqual([fixture.Folder["b.db"]]));
     }
@@ -129,8 +130,8 @@ public sealed class HeldOutSpecs
         File.WriteAllText(unanswered, fixture.Database);
         await PassToAsync(fixture, supervisor.Status.HeldOut[fixture.Database].NextTryAt);
         await Eventually.HoldsAsync(() => File.Exists(fixture.Folder["asked"]));
-        File.Delete(fixture.Folder["refused"]);
-        await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
+        File.WriteAllText(unanswered, "");
+        await DaemonFixture.StopAsync(supervisor).InTimeAsync();
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }
 
@@ -178,7 +179,7 @@ public sealed class HeldOutSpecs
             StringAssert.StartsWith(held.Reason, "dial tcp 127.0.0.1:9: connect: ");
             Assert.AreEqual(held.Reason, await DestinationCheck.AskAsync(settings, plan.Databases[0], TimeProvider.System, CancellationToken.None));
             Assert.IsNull(await DestinationCheck.AskAsync(settings, plan.Databases[1], TimeProvider.System, CancellationToken.None));
-            await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
+            await DaemonFixture.StopAsync(supervisor).InTimeAsync();
         }
     }
 

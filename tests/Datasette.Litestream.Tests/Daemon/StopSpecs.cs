@@ -12,7 +12,7 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings());
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         Assert.AreEqual(new DaemonStatus(DaemonState.Stopped) { DownSince = fixture.Clock.Now }, supervisor.Status);
         Assert.IsNull(supervisor.Status.Socket);
     }
@@ -23,7 +23,7 @@ public sealed class StopSpecs
         using var fixture = new DaemonFixture();
         using var ignored = new IgnoredChildSignal();
         var supervisor = await fixture.RunAsync(fixture.Settings());
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         Assert.HasCount(1, fixture.Started);
     }
 
@@ -34,8 +34,8 @@ public sealed class StopSpecs
         using var ignored = new IgnoredChildSignal();
         var supervisor = await fixture.RunAsync(fixture.Settings("exit-code=3"));
         Assert.AreEqual(
-            "Litestream ended with no exit code when it was stopped; its last changes may not be replicated yet.",
-            await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+            "Litestream ended with no exit code when it was stopped; everything had been replicated before.",
+            await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         Assert.HasCount(2, fixture.Started);
     }
 
@@ -45,8 +45,8 @@ public sealed class StopSpecs
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("exit-code=3"));
         Assert.AreEqual(
-            "Litestream ended with exit code 3 when it was stopped; its last changes may not be replicated yet.",
-            await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+            "Litestream ended with exit code 3 when it was stopped; everything had been replicated before.",
+            await DaemonFixture.StopAsync(supervisor).InTimeAsync());
     }
 
     [TestMethod]
@@ -54,10 +54,10 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("ignore-sigterm"));
-        var stopped = supervisor.StopAsync(TimeSpan.FromSeconds(7.5));
+        var stopped = DaemonFixture.StopAsync(supervisor, TimeSpan.FromSeconds(7.5));
         await fixture.Clock.PassAsync(seconds: 7.5);
         Assert.AreEqual(
-            "Litestream did not end within 7.5 s and was killed; its last changes may not be replicated yet.", await stopped.InTimeAsync());
+            "Litestream did not end within 7.5 s and was killed; everything had been replicated before.", await stopped.InTimeAsync());
     }
 
     [TestMethod]
@@ -66,7 +66,7 @@ public sealed class StopSpecs
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("mute-after=0 ignore-sigterm"));
         var begin = fixture.Clock.Now;
-        var stopped = supervisor.StopAsync(TimeSpan.FromSeconds(9));
+        var stopped = DaemonFixture.StopAsync(supervisor, TimeSpan.FromSeconds(9));
         await fixture.Clock.PassAsync(seconds: 3);
         await fixture.Clock.PassAsync(seconds: 6);
         StringAssert.Contains(await stopped.InTimeAsync(), "did not end within 9 s");
@@ -78,8 +78,49 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings($"never-synced syncs={fixture.Folder["syncs"]}"));
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        var stopped = DaemonFixture.StopAsync(supervisor);
+
+        // Litestream's own last sync is what counts then.
+        await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout / 3);
+        Assert.IsNull(await stopped.InTimeAsync());
         AssertSynced(fixture);
+    }
+
+    [TestMethod]
+    public async Task One_that_is_killed_before_all_is_replicated_names_the_databases()
+    {
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("never-synced ignore-sigterm"));
+        var stopped = supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout));
+        await fixture.Clock.PassUntilAsync(stopped);
+        var result = await stopped;
+        Assert.AreEqual("Litestream did not end within 10 s and was killed; its last changes may not be replicated yet.", result.Error);
+        CollectionAssert.AreEqual(new[] { fixture.Database }, result.NotReplicated.ToArray());
+    }
+
+    [TestMethod]
+    public async Task A_database_that_has_failed_for_long_gets_one_try_and_is_named()
+    {
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings($"never-synced syncs={fixture.Folder["syncs"]}"));
+        await Eventually.HoldsAsync(() => File.Exists(fixture.Folder["syncs"]));
+        var result = await supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout, _ => true, CancellationToken.None)).InTimeAsync();
+        Assert.IsNull(result.Error);
+        CollectionAssert.AreEqual(new[] { fixture.Database }, result.NotReplicated.ToArray());
+    }
+
+    [TestMethod]
+    public async Task To_hurry_ends_the_wait_and_names_what_is_not_replicated()
+    {
+        using var fixture = new DaemonFixture();
+        using var hurry = new CancellationTokenSource();
+        var supervisor = await fixture.RunAsync(fixture.Settings("never-synced"));
+        var stopped = supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout, _ => false, hurry.Token));
+        await fixture.Clock.IsAwaitedAsync(TimeSpan.FromMilliseconds(50));
+        await hurry.CancelAsync();
+        var result = await stopped.InTimeAsync();
+        Assert.AreEqual("Litestream was told to end at once.", result.Error);
+        CollectionAssert.AreEqual(new[] { fixture.Database }, result.NotReplicated.ToArray());
     }
 
     [TestMethod]
@@ -98,7 +139,7 @@ public sealed class StopSpecs
         File.WriteAllText(go, "");
         await DaemonFixture.IsRunningAsync(supervisor);
         var ready = fixture.Clock.Now;
-        var stopped = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var stopped = DaemonFixture.StopAsync(supervisor);
         await fixture.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(1.7));
         await fixture.Clock.PassUntilAsync(stopped);
         Assert.IsGreaterThanOrEqualTo(TimeSpan.FromSeconds(1.7), fixture.Clock.Now - ready);
@@ -112,7 +153,7 @@ public sealed class StopSpecs
         var begin = fixture.Clock.Now;
         var supervisor = fixture.Supervise(fixture.Settings("never-ready"));
         await Eventually.HoldsAsync(() => fixture.Started.Count == 1);
-        var stopped = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var stopped = DaemonFixture.StopAsync(supervisor);
         await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout / 2);
         Assert.AreEqual(
             $"Litestream was down and could not be started again. What was written since {begin:u} is not replicated.", await stopped.InTimeAsync());
@@ -126,7 +167,7 @@ public sealed class StopSpecs
         var supervisor = await fixture.RunAsync(fixture.Settings());
         var restarted = supervisor.RestartAsync(fixture.Settings("never-ready"), RestartReason.Renewal, "Again.");
         await Eventually.HoldsAsync(() => fixture.Started.Count == 2);
-        var stopped = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var stopped = DaemonFixture.StopAsync(supervisor);
         await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout / 2);
         Assert.AreEqual(
             "Litestream was down and could not be started again. What was written since 2000-01-01 00:00:00Z is not replicated.", await stopped.InTimeAsync());
@@ -142,7 +183,7 @@ public sealed class StopSpecs
         var supervisor = await fixture.RunAsync(fixture.Settings($"syncs={fixture.Folder["syncs"]}"));
         await fixture.KillAsync(supervisor);
         File.Delete(fixture.Folder["syncs"]);
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         Assert.HasCount(2, fixture.Started);
         AssertSynced(fixture);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
@@ -155,7 +196,7 @@ public sealed class StopSpecs
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("fail-from=2"));
         await fixture.KillAsync(supervisor);
-        var error = await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
+        var error = await DaemonFixture.StopAsync(supervisor).InTimeAsync();
         StringAssert.StartsWith(
             error, $"Litestream was down and could not be started again. What was written since {fixture.Clock.Now:u} is not replicated.");
         StringAssert.Contains(error, "told to fail");
@@ -167,9 +208,9 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings("ignore-sigterm"));
-        var first = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var first = DaemonFixture.StopAsync(supervisor);
         await Eventually.HoldsAsync(() => supervisor.Status.State == DaemonState.Stopping);
-        var second = supervisor.StopAsync(DaemonFixture.ShutdownTimeout);
+        var second = DaemonFixture.StopAsync(supervisor);
         Assert.IsFalse(second.IsCompleted);
         await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout);
         StringAssert.Contains(await first.InTimeAsync(), "was killed");
@@ -185,7 +226,7 @@ public sealed class StopSpecs
         {
             var supervisor = await fixture.RunAsync(settings);
             _ = LibC.kill(supervisor.Status.ProcessId!.Value, LibC.SIGKILL);
-            Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+            Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
             Assert.HasCount(2 * (i + 1), fixture.Started);
             Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
         }
@@ -196,8 +237,8 @@ public sealed class StopSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings());
-        await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
-        Assert.IsNull(await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        await DaemonFixture.StopAsync(supervisor).InTimeAsync();
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
         await supervisor.RestartAsync(fixture.Settings(), RestartReason.Renewal, "Again.").InTimeAsync();
         Assert.HasCount(1, fixture.Started);
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
@@ -210,7 +251,7 @@ public sealed class StopSpecs
         var settings = fixture.Settings();
         var supervisor = await fixture.RunAsync(settings);
         var restarts = Enumerable.Range(0, 8).Select(_ => Task.Run(() => supervisor.RestartAsync(settings, RestartReason.Renewal, "Again.")));
-        var stops = Enumerable.Range(0, 4).Select(_ => Task.Run(() => supervisor.StopAsync(DaemonFixture.ShutdownTimeout)));
+        var stops = Enumerable.Range(0, 4).Select(_ => Task.Run(() => DaemonFixture.StopAsync(supervisor)));
         await Task.WhenAll([.. restarts, .. stops]).InTimeAsync();
         Assert.AreEqual(DaemonState.Stopped, supervisor.Status.State);
     }

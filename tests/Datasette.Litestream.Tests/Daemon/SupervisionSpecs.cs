@@ -261,7 +261,7 @@ public sealed class SupervisionSpecs
 
             // The caller's own call of the clock comes first.
             clock.FailsAfter = looks + 1;
-            var error = await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync();
+            var error = await DaemonFixture.StopAsync(supervisor).InTimeAsync();
             var hasFailed = clock.HasFailed;
             clock.FailsAfter = int.MaxValue;
             if (error is not null)
@@ -295,7 +295,7 @@ public sealed class SupervisionSpecs
         Assert.AreEqual(FaultyClock.Message, supervisor.Status.LastFailure);
         Assert.IsNotNull(supervisor.Status.DownSince);
         clock.IsBroken = false;
-        Assert.AreEqual(FaultyClock.Message, await supervisor.StopAsync(DaemonFixture.ShutdownTimeout).InTimeAsync());
+        Assert.AreEqual(FaultyClock.Message, await DaemonFixture.StopAsync(supervisor).InTimeAsync());
     }
 
     private static Task<string?> RestartAsync(Supervisor supervisor, DaemonSettings settings) =>

@@ -30,6 +30,7 @@ public sealed class LogSpecs
     /// <summary>slog writes them as nanoseconds.</summary>
     [TestMethod]
     [DataRow("interval", 30_000_000_000, "30s")]
+    [DataRow("backoff", 1_000_000_000, "1s")]
     [DataRow("retention", 86_400_000_000_000, "24h")]
     [DataRow("duration", 1_234_567_890, "1.234s")]
     [DataRow("elapsed", 12_345, "0s")]
@@ -46,10 +47,10 @@ public sealed class LogSpecs
     [DataRow("2026-05-01T14:00:00.5+02:00")]
     [DataRow("2026-05-01T17:30:00.500000000+05:30")]
     [DataRow("2026-05-01T08:30:00.5-03:30")]
-    public void A_local_time_is_the_moment_that_it_is(string time)
+    public void A_local_time_is_read_as_UTC(string time)
     {
         Write($$"""{"time":"{{time}}","level":"INFO","msg":"sync"}""" + "\n");
-        Assert.AreEqual(new DateTimeOffset(2026, 5, 1, 12, 0, 0, 500, TimeSpan.Zero), Only.Time);
+        Assert.AreEqual((new DateTimeOffset(2026, 5, 1, 12, 0, 0, 500, TimeSpan.Zero), TimeSpan.Zero), (Only.Time, Only.Time.Offset));
     }
 
     [TestMethod]

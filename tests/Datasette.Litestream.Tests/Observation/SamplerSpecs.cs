@@ -1,3 +1,4 @@
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Tests.Daemon;
 using Datasette.Litestream.Tests.Processes;
@@ -18,7 +19,7 @@ public sealed class SamplerSpecs : IDisposable
         _sampler?.Dispose();
         if (_replicator is not null)
         {
-            _clock.PassUntilAsync(_replicator.StopAsync(TimeSpan.FromSeconds(10))).GetAwaiter().GetResult();
+            _clock.PassUntilAsync(_replicator.StopAsync(new StopOrder(TimeSpan.FromSeconds(10)))).GetAwaiter().GetResult();
         }
 
         _datasette.Dispose();

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Processes;
 using Datasette.Litestream.Tests.Replication;
@@ -30,7 +31,7 @@ public sealed class ThousandDatabasesSpecs
         finally
         {
             reporter.Dispose();
-            await clock.PassUntilAsync(replicator.StopAsync(TimeSpan.FromSeconds(10)));
+            await clock.PassUntilAsync(replicator.StopAsync(new StopOrder(TimeSpan.FromSeconds(10))));
         }
 
         async Task PassLooksAsync(int count)

@@ -18,7 +18,7 @@ public sealed class ReplicaChecksSpecs
         using var queue = new Queue("a", "b");
         queue.Checks.Request(queue["b"]);
         await queue.IsCheckedAsync("b");
-        Assert.IsNull(queue.Checks.Latest(queue["a"]));
+        Assert.IsNull(queue.Checks.Latest("a"));
         Assert.AreEqual("restore b, ltx b", queue.Asked, "the first check lists everything");
     }
 
@@ -29,9 +29,9 @@ public sealed class ReplicaChecksSpecs
         queue.Checks.Request(queue["a"]);
         var first = await queue.IsCheckedAsync("a");
         queue.Clock.Advance(Interval * 0.89);
-        Assert.AreEqual(first, queue.Checks.Latest(queue["a"]));
+        Assert.AreEqual(first, queue.Checks.Latest("a"));
         await queue.IsCheckedAgainAsync("a");
-        Assert.IsLessThanOrEqualTo(first.At + Interval, queue.Checks.Latest(queue["a"])!.At);
+        Assert.IsLessThanOrEqualTo(first.At + Interval, queue.Checks.Latest("a")!.At);
     }
 
     [TestMethod]
@@ -42,7 +42,7 @@ public sealed class ReplicaChecksSpecs
         var first = await queue.IsCheckedAsync("a");
         Assert.AreEqual(ReplicaCondition.Damaged, first.Finding.Condition);
         await queue.Clock.PassAsync(30);
-        await Eventually.HoldsAsync(() => queue.Checks.Latest(queue["a"]) != first);
+        await Eventually.HoldsAsync(() => queue.Checks.Latest("a") != first);
     }
 
     [TestMethod]
@@ -52,18 +52,18 @@ public sealed class ReplicaChecksSpecs
         queue.Checks.Request(queue["a"]);
         var first = await queue.IsCheckedAsync("a");
         queue.Checks.Request(queue["a"]);
-        await Eventually.HoldsAsync(() => queue.Checks.Latest(queue["a"]) != first);
+        await Eventually.HoldsAsync(() => queue.Checks.Latest("a") != first);
         Assert.AreEqual("restore a, ltx a, restore a, ltx a", queue.Asked);
     }
 
     [TestMethod]
     public async Task One_that_cannot_be_checked_does_not_keep_others_from_it()
     {
-        using var queue = new Queue("a", "b") { Fails = path => path.Contains("a.db", StringComparison.Ordinal) };
+        using var queue = new Queue("a", "b") { Fails = name => name == "a" };
         queue.Checks.Request(queue["a"]);
         queue.Checks.Request(queue["b"]);
         Assert.IsTrue((await queue.IsCheckedAsync("b")).IsWhole);
-        Assert.AreEqual("no way", queue.Checks.Latest(queue["a"])!.Error);
+        Assert.AreEqual("no way", queue.Checks.Latest("a")!.Error);
     }
 
     [TestMethod]
@@ -94,9 +94,8 @@ public sealed class ReplicaChecksSpecs
             var command = new LitestreamCommand(
                 script, () => new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH")! }, text => text, TimeProvider.System);
             Checks = new ReplicaChecks(
-                _databases,
                 new ReplicaProbe(command, Clock),
-                path => Fails(path) ? throw new InvalidOperationException("no way.") : 2UL,
+                name => Fails(name) ? throw new InvalidOperationException("no way.") : 2UL,
                 Interval,
                 Clock,
                 new Random(1));
@@ -122,23 +121,23 @@ public sealed class ReplicaChecksSpecs
         /// <summary>What the script was asked.</summary>
         public string Asked => string.Join(", ", File.ReadAllLines(_folder["asked"]));
 
-        /// <summary>The path of a database.</summary>
-        public string this[string name] => _databases.Single(database => database.Name == name).Path;
+        /// <summary>A database.</summary>
+        public DatabasePlan this[string name] => _databases.Single(database => database.Name == name);
 
         public async Task<ReplicaCheck> IsCheckedAsync(string name)
         {
-            await Eventually.HoldsAsync(() => Checks.Latest(this[name]) is not null, $"{name} is checked");
-            return Checks.Latest(this[name])!;
+            await Eventually.HoldsAsync(() => Checks.Latest(name) is not null, $"{name} is checked");
+            return Checks.Latest(name)!;
         }
 
         /// <summary>Lets the time pass that is left until the next check.</summary>
         public async Task IsCheckedAgainAsync(string name)
         {
-            var before = Checks.Latest(this[name]);
+            var before = Checks.Latest(name);
             await Eventually.HoldsAsync(() =>
             {
                 Clock.Advance(TimeSpan.FromSeconds(1));
-                return Checks.Latest(this[name]) != before;
+                return Checks.Latest(name) != before;
             });
         }
 

@@ -156,6 +156,38 @@ public sealed class ReplicaFolderSpecs
     }
 
     [TestMethod]
+    public async Task Two_machines_that_write_to_one_folder_find_each_other()
+    {
+        using var one = await RealReplication.StartAsync();
+        using var other = await RealReplication.StartAsync($"file://{one.Backup}");
+        var look = one.Look();
+        var theOtherLook = new ReplicaFolder(one.Backup, other.Database.Path, int.MaxValue);
+        using (one.WriteAllTheTime())
+        using (other.WriteAllTheTime())
+        {
+            await FindsOtherWriterAsync(look);
+            await FindsOtherWriterAsync(theOtherLook);
+        }
+
+        static Task FindsOtherWriterAsync(ReplicaFolder look) =>
+            Eventually.HoldsAsync(() => look.Look(Now, 1).Condition == ReplicaCondition.OtherWriter, "the other writer is found");
+    }
+
+    [TestMethod]
+    public async Task What_was_there_before_this_machines_files_is_no_other_machines()
+    {
+        using var replication = await RealReplication.StartAsync();
+        await replication.WriteAsync();
+        var txid = await replication.SyncAsync();
+        replication.Stop();
+        File.Delete(Path.Combine(LocalFiles.FolderOf(replication.Database.Path), new LtxName(0, txid, txid).FileName));
+        await File.WriteAllTextAsync(Path.Combine(LocalFiles.FolderOf(replication.Database.Path), new LtxName(0, 1, 1).FileName), "");
+        var look = replication.Look();
+        Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition);
+        Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition);
+    }
+
+    [TestMethod]
     public async Task Another_file_under_the_name_of_one_that_was_sent_is_told()
     {
         using var replication = await RealReplication.StartAsync();

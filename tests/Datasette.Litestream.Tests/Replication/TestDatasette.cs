@@ -96,8 +96,7 @@ internal sealed class TestDatasette : IDisposable
     {
         var bridge = new Bridge(OperatorLines.Enqueue);
         _bridges.Add(bridge);
-        _ = bridge.Prepare(Request());
-        bridge.Start();
+        bridge.Start(Request());
         return (bridge, string.Concat(OperatorLines));
     }
 
@@ -114,11 +113,14 @@ internal sealed class TestDatasette : IDisposable
     /// <summary>Starts a bridge that cannot start, and returns its message.</summary>
     public string FailToStart() => Assert.ThrowsExactly<ReplicationException>(() => Start()).Message;
 
+    /// <summary>Stops a bridge, and waits until it has stopped.</summary>
+    public static void Stop(Bridge bridge) => Eventually.HoldsAsync(bridge.Stop).GetAwaiter().GetResult();
+
     public static JsonNode Status(Bridge bridge) => JsonNode.Parse(bridge.Status())!;
 
     public void Dispose()
     {
-        _bridges.ForEach(bridge => bridge.Stop());
+        _bridges.ForEach(Stop);
         var left = Processes.Kill();
         var folders = SocketFolders;
         Folder.Dispose();

@@ -29,5 +29,13 @@ public sealed class DaemonEventsSpecs
     }
 
     [TestMethod]
+    public void A_database_that_is_held_out_is_told_of_with_the_other_databases()
+    {
+        var restart = new Restart(Observations.Now, RestartReason.Destination, "Litestream runs without /srv/parks.db.");
+        var after = Running.With(restart) with { HeldOut = Running.HeldOut.Add("/srv/parks.db", new HeldOutDatabase("refused", Observations.Now, Observations.Now)) };
+        Assert.AreEqual((LogLevel.Info, restart.Message), DaemonEvents.Describe(Running, after));
+    }
+
+    [TestMethod]
     public void Nothing_is_said_while_nothing_changes() => Assert.IsNull(DaemonEvents.Describe(Running, Running with { Socket = null }));
 }

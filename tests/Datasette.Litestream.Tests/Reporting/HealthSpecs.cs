@@ -21,7 +21,7 @@ public sealed class HealthSpecs : IDisposable
         _reporter?.Dispose();
         if (_replicator is not null)
         {
-            _clock.PassUntilAsync(_replicator.StopAsync(TimeSpan.FromSeconds(10))).GetAwaiter().GetResult();
+            _clock.PassUntilAsync(_replicator.StopAsync(new StopOrder(TimeSpan.FromSeconds(10)))).GetAwaiter().GetResult();
         }
 
         _datasette.Dispose();
@@ -107,6 +107,12 @@ public sealed class HealthSpecs : IDisposable
         Assert.AreEqual(
             new HealthReport(true, true, "ok: 1 database; not known to be behind; Litestream 0.3 does not tell what is at the replica"),
             Judge(Observations.Database("a", DatabaseState.Unverified, lag: null) with { Reason = StateReason.NotKnownToBeBehind }));
+        Assert.AreEqual(
+            new HealthReport(true, true, "ok: 2 databases; what was written since 11:59:00 UTC may not be safe"),
+            Judge(Observations.Database("a"), Observations.Database("b", DatabaseState.Unknown)));
+        Assert.AreEqual(
+            new HealthReport(true, true, "starting: 1 of 2 databases is not known to be safe yet, because Litestream was just started"),
+            Judge(Observations.Database("a"), Observations.Database("b", DatabaseState.Starting) with { Reason = StateReason.Starting }));
     }
 
     [TestMethod]
@@ -154,7 +160,9 @@ public sealed class HealthSpecs : IDisposable
         for (var failures = 1; _clock.Now - down < TimeSpan.FromSeconds(60); failures++)
         {
             await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting } status && status.Failures >= failures);
-            Assert.IsTrue((await HealthAsync()).Healthy, $"{_clock.Now - down}");
+            var restarting = await HealthAsync();
+            Assert.IsTrue(restarting.Healthy, $"{_clock.Now - down}");
+            StringAssert.Contains(restarting.Line, "; Litestream has been down for ");
             var next = _replicator!.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now;
             await _clock.IsAwaitedAsync(next);
             var toLimit = TimeSpan.FromSeconds(61) - (_clock.Now - down);

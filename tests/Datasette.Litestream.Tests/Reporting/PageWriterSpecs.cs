@@ -22,9 +22,9 @@ public sealed class PageWriterSpecs
         Assert.AreEqual(("b", "replicating", "for 1 min", "1.5 s", "4.0 KiB", "4.0 MiB"), (row.Name, row.State, row.Since.Words, row.Lag, row.Uploaded, row.Size));
         Assert.AreEqual(new MomentText("2026-05-01T11:59:57Z", "2026-05-01 11:59:57 UTC", "3 s ago"), row.LastSync);
         Assert.AreEqual("s3://maps/b\ns3://other/b", row.Destinations);
-        Assert.AreEqual(new SparklineText("M18 17h0", "Lag in the last 10 min: at most 1.5 s, last 1.5 s"), row.LagLine);
-        Assert.AreEqual(new SparklineText("M18 20V19", "Uploaded in the last 10 min: 10 B"), row.UploadedBars);
-        Assert.AreEqual("0 0 18 20", Report.Text.SparklineBox);
+        Assert.AreEqual(new SparklineText("M8 17h0", "Lag in the last 5 min: at most 1.5 s, last 1.5 s"), row.LagLine);
+        Assert.AreEqual(new SparklineText("M8 20V19", "Uploaded in the last 5 min: 10 B"), row.UploadedBars);
+        Assert.AreEqual("0 0 8 20", Report.Text.SparklineBox);
         Assert.AreEqual("No answer from Datasette since 2026-05-01 12:00:00 UTC. This page shows the state at that time.", Report.Text.Lost);
         AssertSummary("All is well.", "running", "true", Report.Text.Summary);
         Assert.AreEqual("_memory: in memory", Report.Text.Skipped.Single());
@@ -147,7 +147,7 @@ public sealed class PageWriterSpecs
 
     [TestMethod]
     [DataRow(90, 90, "15 min", "11:50 11:55 12:00")]
-    [DataRow(2, 30, "5 min", "11:56 11:57 11:58 11:59 12:00")]
+    [DataRow(2, 12, "2 min", "11:59 12:00")]
     public void Charts_of_a_short_history_show_that_time_and_say_so(int known, int points, string period, string marks)
     {
         var text = Detail(HistoryRange.Hour, known).Text;
@@ -161,7 +161,7 @@ public sealed class PageWriterSpecs
     [TestMethod]
     public void Sparklines_of_a_short_history_show_those_minutes_and_say_so()
     {
-        Assert.AreEqual("The lines show the last 10 min, one point per minute. Uploaded counts since Datasette started.", Report.Text.Note);
+        Assert.AreEqual("The lines show the last 5 min, one point per minute. Uploaded counts since Datasette started.", Report.Text.Note);
         var old = Database("a") with { Sparklines = new SparklineReport(new float?[60], [.. Enumerable.Repeat<float?>(0, 60)]) };
         var text = (Report with { Databases = [Database("b"), old] }).Text;
         Assert.AreEqual("The lines show the last hour, one point per minute. Uploaded counts since Datasette started.", text.Note);

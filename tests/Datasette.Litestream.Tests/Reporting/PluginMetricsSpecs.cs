@@ -27,7 +27,7 @@ public sealed class PluginMetricsSpecs
         Observations.Now,
         [
             Observations.Database("parks", lag: 1.5),
-            Observations.Database("odd", lag: null) with
+            Observations.Database("odd", DatabaseState.Unverified, lag: null) with
             {
                 Plan = Observations.Database("odd").Plan with { Name = OddName },
                 Evidence = new Evidence(null, null, null, null, null, null),
@@ -49,6 +49,8 @@ public sealed class PluginMetricsSpecs
             ("datasette_litestream_credential_refreshes_total{result=\"unchanged\"}", "5"),
             ("datasette_litestream_credential_refreshes_total{result=\"changed\"}", "2"),
             ("datasette_litestream_credential_refreshes_total{result=\"failed\"}", "1"),
+            ("datasette_litestream_observed_timestamp_seconds", "1777636800"),
+            ("datasette_litestream_database_healthy{database=\"parks\"}", "1"),
             ("datasette_litestream_database_replica_lag_seconds{database=\"parks\"}", "1.5"),
             ("datasette_litestream_database_txid{database=\"parks\"}", "7"),
             ("datasette_litestream_last_sync_timestamp_seconds{database=\"parks\"}", "1777636799"),
@@ -69,9 +71,17 @@ public sealed class PluginMetricsSpecs
     }
 
     [TestMethod]
+    public async Task Of_databases_that_were_not_looked_at_for_too_long_nothing_is_known()
+    {
+        var text = await PluginMetrics.WriteAsync(Daemon, Credentials, Databases, Observations.Now.AddSeconds(16));
+        Assert.DoesNotContain("database=", text);
+        Assert.Contains("\ndatasette_litestream_observed_timestamp_seconds 1777636800\n", text);
+    }
+
+    [TestMethod]
     public async Task Without_a_Litestream_and_credentials_there_is_still_an_answer()
     {
-        var text = await PluginMetrics.WriteAsync(null, null, new ObservedDatabases(Observations.Now, []));
+        var text = await PluginMetrics.WriteAsync(null, null, new ObservedDatabases(Observations.Now, []), Observations.Now);
         Assert.Contains("\ndatasette_litestream_up 0\n", text);
         Assert.DoesNotContain("credential_refreshes", text);
     }
@@ -79,7 +89,7 @@ public sealed class PluginMetricsSpecs
     [TestMethod]
     public async Task Prometheus_has_nothing_to_say_against_them()
     {
-        var (isValid, complaints) = await Promtool.CheckAsync(await PluginMetrics.WriteAsync(Daemon, Credentials, Databases));
+        var (isValid, complaints) = await Promtool.CheckAsync(await PluginMetrics.WriteAsync(Daemon, Credentials, Databases, Observations.Now));
         Assert.IsEmpty(complaints);
         Assert.IsTrue(isValid);
     }
@@ -96,7 +106,7 @@ public sealed class PluginMetricsSpecs
         Assert.DoesNotContain("go_goroutines", merged);
         Assert.Contains("litestream_replica_operation_total{operation=\"PUT\",replica_type=\"file\"} 5", merged);
 
-        var (isValid, complaints) = await Promtool.CheckAsync(await PluginMetrics.WriteAsync(Daemon, Credentials, Databases) + merged);
+        var (isValid, complaints) = await Promtool.CheckAsync(await PluginMetrics.WriteAsync(Daemon, Credentials, Databases, Observations.Now) + merged);
         Assert.IsTrue(isValid, string.Join('\n', complaints));
         Assert.IsEmpty(complaints.Where(complaint => !complaint.StartsWith("litestream_", StringComparison.Ordinal)));
     }
@@ -137,7 +147,7 @@ public sealed class PluginMetricsSpecs
 
     /// <summary>The values as written, by the text before them.</summary>
     private static async Task<Dictionary<string, string>> SamplesAsync() =>
-        (await PluginMetrics.WriteAsync(Daemon, Credentials, Databases)).Split('\n')
+        (await PluginMetrics.WriteAsync(Daemon, Credentials, Databases, Observations.Now)).Split('\n')
             .Where(line => line.Length > 0 && !line.StartsWith('#'))
             .ToDictionary(line => line[..line.LastIndexOf(' ')], line => line[(line.LastIndexOf(' ') + 1)..]);
 }

@@ -22,7 +22,7 @@ public sealed class StatusSpecs : IDisposable
     {
         if (_replicator is not null)
         {
-            _clock.PassUntilAsync(_replicator.StopAsync(TimeSpan.FromSeconds(10))).GetAwaiter().GetResult();
+            _clock.PassUntilAsync(_replicator.StopAsync(new StopOrder(TimeSpan.FromSeconds(10)))).GetAwaiter().GetResult();
         }
 
         _datasette.Dispose();

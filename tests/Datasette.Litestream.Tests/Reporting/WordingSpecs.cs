@@ -71,7 +71,7 @@ public sealed class WordingSpecs
             Wording.Describe(copying with { Evidence = evidence with { CopiedBytes = 12 << 20, IsMoving = true } }, Observations.Now));
         Assert.AreEqual("12.0 MiB were copied so far.", Progress(evidence with { CopiedBytes = 12 << 20, IsMoving = true }));
         Assert.AreEqual("Litestream is sending data.", Progress(evidence with { IsMoving = true }));
-        Assert.AreEqual("Litestream sends nothing.", Progress(evidence));
+        Assert.AreEqual("Whether Litestream sends anything is not known.", Progress(evidence));
         Assert.AreEqual("Litestream has sent nothing since 11:58:00 UTC.", Progress(evidence with { MovedAt = Observations.Now.AddMinutes(-2) }));
         Assert.AreEqual(
             "12.0 MiB were copied so far, and nothing more since 11:58:00 UTC.",
@@ -143,6 +143,9 @@ public sealed class WordingSpecs
         Assert.AreEqual(
             "Whether 1 of 2 databases is safe has not been known since 11:59:00 UTC, because Litestream does not answer: a.",
             Summarize(unknown, Observations.Database("b")));
+        var starting = Observations.Database("a", DatabaseState.Starting) with { Reason = StateReason.Starting };
+        Assert.AreEqual("Whether the database a is safe is not known yet, because Litestream was just started.", Summarize(starting));
+        Assert.AreEqual("not known yet, because Litestream was just started", Wording.Describe(starting, Observations.Now));
         Assert.Contains("because the destination refuses connections", Wording.Describe(unknown with { Error = "connection refused" }, Observations.Now));
     }
 

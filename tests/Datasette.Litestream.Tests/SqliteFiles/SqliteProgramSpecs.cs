@@ -58,6 +58,15 @@ public sealed class SqliteProgramSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task Databases_are_switched_to_a_log_and_one_that_cannot_be_costs_no_other()
+    {
+        string[] paths = [_folder.Write("text", "text"), _folder.Write("empty.db", ""), _folder["none"]];
+        CollectionAssert.AreEqual(
+            new[] { "file is not a database", null, "No such file or directory" }, (await OpenDatabase.Program.UseLogAsync(paths, TimeSpan.FromSeconds(10))).ToList());
+        Assert.IsTrue((await OpenDatabase.Program.LookAsync([paths[1]], CancellationToken.None))[0].Header!.IsWal);
+    }
+
+    [TestMethod]
     public async Task It_says_what_is_damaged()
     {
         using (var database = new OpenDatabase(_folder["a.db"]))

@@ -77,7 +77,7 @@ internal sealed partial class FaultRun : IAsyncDisposable
             {
                 await scenario(run);
             }
-            catch (Exception ex) when (ex is not AssertInconclusiveException)
+            catch (Exception ex) when (!Skip.Is(ex))
             {
                 run._problems.Add($"{ex.GetType().Name}: {ex.Message.ReplaceLineEndings(" ")}");
             }

