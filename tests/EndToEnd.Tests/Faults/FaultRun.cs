@@ -226,7 +226,7 @@ internal sealed partial class FaultRun : IAsyncDisposable
     {
         await Parks.StopAsync();
         await replace();
-        Parks.BeginFile(rows ?? RestoredBackup.Read(Parks.Path).Rows, at);
+        Parks.BeginFile(rows ?? [.. RestoredBackup.Read(Parks.Path).Rows], at);
         Parks.Start();
     });
 
