@@ -174,7 +174,7 @@ public sealed partial class NotificationSpecs
             ],
             python);
         await Wait.UntilAsync(() => Log().Contains("(Press CTRL+C to quit)", StringComparison.Ordinal), "it serves");
-        Assert.AreEqual(0, Signals.Send(workspace.Litestreams.Single(), Signals.SIGKILL));
+        Assert.AreEqual(0, Signals.Send(await workspace.WaitForLitestreamAsync(), Signals.SIGKILL));
         await Wait.UntilAsync(() => Log().Contains("signal 9", StringComparison.Ordinal), "the failure is told");
         workspace.Write("keys.json", "{");
         await datasette.WaitForExitAsync();
