@@ -32,7 +32,7 @@ public sealed class FileNameSpecs
         Assert.IsFalse(Directory.Exists(workspace.Path(".trails.db-litestream")));
         var status = await datasette.WaitForStatusAsync(status => (string?)Database(status, "parks")["state"] == "replicating", "the first name is replicated");
         Assert.AreEqual("failing", (string?)Database(status, "trails")["state"]);
-        StringAssert.Contains((string?)Database(status, "trails")["reason"], "is the same file");
+        StringAssert.Contains((string?)Database(status, "trails")["reason"]!["sentence"], "is the same file");
 
         static JsonNode Database(JsonNode status, string name) =>
             status["databases"]!.AsArray().Single(database => (string?)database!["name"] == name)!;
