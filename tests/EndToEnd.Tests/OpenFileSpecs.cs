@@ -49,7 +49,8 @@ public sealed partial class OpenFileSpecs
             await datasette.StopAsync();
         }
 
-        await Wait.UntilAsync(() => File.ReadLines(trace).Any(line => line.StartsWith($"{process} +++ ", StringComparison.Ordinal)), "the trace is complete");
+        // strace fills a short process id up with spaces.
+        await Wait.UntilAsync(() => File.ReadLines(trace).Any(line => EndLine().IsMatch(line) && Id(line) == process), "the trace is complete");
         var opens = Opens(await File.ReadAllLinesAsync(trace), workspace.Path(file)).ToList();
         Assert.IsNotEmpty(opens.Where(open => open.IsSqlite && open.IsDatasette), "Datasette's own SQLite was not seen");
         Assert.IsNotEmpty(opens.Where(open => !open.IsSqlite && !open.IsDatasette), "Litestream, which reads the files itself, was not seen");
@@ -105,6 +106,9 @@ public sealed partial class OpenFileSpecs
 
     [GeneratedRegex(@"^\d+ +(<\.\.\. )?v?(clone3?|fork)\b")]
     private static partial Regex CloneCall();
+
+    [GeneratedRegex(@"^\d+ +\+\+\+ ")]
+    private static partial Regex EndLine();
 
     [GeneratedRegex(@"(?<= = )\d+$")]
     private static partial Regex Result();
