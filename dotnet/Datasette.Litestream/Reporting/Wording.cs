@@ -38,7 +38,7 @@ internal static class Wording
         { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
             $"Litestream has been down since {At(down, now)}, and nothing is replicated; {SoFar(observation.Databases)}{Risk(observation.Databases, now)}. "
             + $"It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
-        { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
+        { State: not (DaemonState.Running or DaemonState.Idle) } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
         _ => Summarize(observation, now),
     };
 
