@@ -122,11 +122,13 @@ internal sealed class DatabaseEvents(TimeProvider time)
         : Wording.IsSafe(database) ? Condition.Well
         : null;
 
-    /// <summary>The first line of the page, if these were all databases, with Litestream's words for the first that it has any for.</summary>
+    /// <summary>The first line of the page, if these were all databases, with the first error that one of them has.</summary>
     private static string DescribeBad(ObservedDatabases observed)
     {
-        var error = observed.Databases.Select(database => database.Error).FirstOrDefault(error => error is not null);
-        return $"{Wording.Summarize(observed, observed.At)}{(error is null ? "" : $" Litestream says: {error.TrimEnd('.')}.")}";
+        var summary = Wording.Summarize(observed, observed.At);
+        return observed.Databases.FirstOrDefault(database => database.Error is not null) is { } database
+            ? $"{summary} {(Wording.IsFromLitestream(database.Reason) ? "Litestream says" : "Details")}: {database.Error!.TrimEnd('.')}."
+            : summary.ToString();
     }
 
     private static string DescribeAgain(DatabaseObservation database, Told told)

@@ -47,6 +47,13 @@ public sealed class DatabaseEventsSpecs
     }
 
     [TestMethod]
+    public void What_the_plugin_found_itself_is_not_said_to_be_Litestreams()
+    {
+        var overwritten = Database("parks", DatabaseState.Failing, StateReason.FileOverwritten, since: 0) with { Error = "its page size is another" };
+        StringAssert.EndsWith(Look(overwritten).Single().Sentence, " Details: its page size is another.");
+    }
+
+    [TestMethod]
     public void What_changes_within_the_minute_is_told_when_it_is_over_if_it_is_still_so()
     {
         Look(Failing("parks"));
