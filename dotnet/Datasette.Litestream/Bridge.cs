@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
@@ -33,6 +34,7 @@ public sealed class Bridge
     private DateTimeOffset _startedAt;
     private Task? _stopped;
     private volatile bool _isFatal;
+    private volatile string? _served;
     private volatile bool _isAnnounced;
 
     public Bridge()
@@ -73,6 +75,26 @@ public sealed class Bridge
         foreach (var warning in replicator.Snapshot.Warnings)
         {
             replicator.OperatorLog.Write(LogLevel.Warning, warning);
+        }
+    }
+
+    /// <summary>Tells where Datasette serves its databases now, since another plugin may put another file behind a name.</summary>
+    /// <param name="served">The path of each database by name, as JSON; null for one that is not a file.</param>
+    public void Serve(string served)
+    {
+        if (served == _served || _replicator is not { } replicator)
+        {
+            return;
+        }
+
+        _served = served;
+        try
+        {
+            replicator.Serve(JsonNode.Parse(served)!.AsObject().ToDictionary(database => database.Key, database => (string?)database.Value));
+        }
+        catch (Exception ex) when (ex is JsonException or InvalidOperationException)
+        {
+            // A name that is no text, which cannot be replicated either.
         }
     }
 

@@ -37,6 +37,8 @@ internal sealed class Replicator : IReplicationControl
     private readonly DatabaseLocks _locks = new();
     private readonly LitestreamCommand _command;
     private readonly Renewer? _renewer;
+    private readonly Lock _planning = new();
+    private OtherLitestreamWatch? _others;
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
     private Supervisor? _supervisor;
@@ -81,7 +83,7 @@ internal sealed class Replicator : IReplicationControl
 
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, [.. _warnings, .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
+        Plan, _binary, _document, [.. _warnings, .. _others?.Warnings ?? [], .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
     {
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
     };
@@ -150,6 +152,7 @@ internal sealed class Replicator : IReplicationControl
     {
         _refresher?.Dispose();
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+        await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
         _locks.Release();
         _socketFolder.Dispose();
@@ -163,6 +166,21 @@ internal sealed class Replicator : IReplicationControl
         _renewer?.Consider(observed);
     }
 
+    /// <summary>Takes over where Datasette serves its databases now: another plugin may have put another file behind a name.</summary>
+    /// <param name="served">The paths of all databases by name, as Datasette has them; null for one that is not a file.</param>
+    public void Serve(IReadOnlyDictionary<string, string?> served)
+    {
+        lock (_planning)
+        {
+            _plan = _plan with
+            {
+                Databases = [.. _plan.Databases.Select(database => served.GetValueOrDefault(database.Name) is { } path
+                    ? database with { ServedPath = Path.GetFullPath(path) }
+                    : database)],
+            };
+        }
+    }
+
     /// <inheritdoc/>
     public Task RestartWithoutAsync(IReadOnlySet<string> names, string message)
     {
@@ -173,15 +191,16 @@ internal sealed class Replicator : IReplicationControl
     /// <inheritdoc/>
     public DatabasePlan TakeServedFile(string name)
     {
-        var plan = _plan;
-        var database = plan.Databases.Single(one => one.Name == name);
+        var database = _plan.Databases.Single(one => one.Name == name);
         if (RealPath.Of(database.ServedPath) is { } path && path != database.Path)
         {
-            var moved = database with { Path = path };
             _locks.Take(name, path);
-            _plan = plan with { Databases = plan.Databases.Replace(database, moved) };
-            _document = LitestreamConfiguration.Create(_plan, _binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
-            return moved;
+            lock (_planning)
+            {
+                _plan = _plan with { Databases = [.. _plan.Databases.Select(one => one.Name == name ? one with { Path = path } : one)] };
+                _document = LitestreamConfiguration.Create(_plan, _binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
+                return _plan.Databases.Single(one => one.Name == name);
+            }
         }
 
         _locks.Take(name, database.Path);
@@ -206,6 +225,7 @@ internal sealed class Replicator : IReplicationControl
         }
 
         _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, UseLogsAsync);
+        _others = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
         if (source is not null)
         {
             _refresher = new CredentialRefresher(source, credentials!, _host.Time);

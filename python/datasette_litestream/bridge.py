@@ -25,7 +25,7 @@ class Refused(Exception):
         report = json.dumps({"view": "failed", "state": state, "sentence": state, "error": message})
         is_down = {"status": 503, "content_type": "text/plain", "body": f"{state}: replication has not started\n"}
         as_json = {"status": 200, "content_type": "application/json", "body": report}
-        self.Page = self.DatabaseState = lambda _: report
+        self.Page = self.DatabaseState = self.Serve = lambda _: report
         self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
 
 
@@ -41,8 +41,7 @@ def start(datasette: Datasette) -> None:
     """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, if it is not configured."""
     if not plugin_blocks(configuration(datasette)[0]):
         return
-    # Without a lifespan, requests arrive meanwhile.
-    refusals[datasette] = Refused(f"{PLUGIN}: replication is starting", "starting")
+    refusals[datasette] = Refused(f"{PLUGIN}: replication is starting", "starting")  # Without a lifespan, requests arrive meanwhile.
     try:
         from .runtime import begin_loading
         bridge = begin_loading().result().Bridge()
@@ -62,7 +61,8 @@ def stop(datasette: Datasette) -> bool:
 
 async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
     """The answer of a method of the bridge of ``datasette``, or None if replication is not configured."""
-    bridge = bridges.get(datasette) or refusals.get(datasette)
+    if bridge := bridges.get(datasette) or refusals.get(datasette):
+        bridge.Serve(json.dumps({name: it.path for name, it in datasette.databases.items()}, default=str))
     return bridge and json.loads(await asyncio.to_thread(getattr(bridge, method), *arguments))
 
 

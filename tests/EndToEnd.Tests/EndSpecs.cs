@@ -4,6 +4,7 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The end of Datasette while what was written last cannot be replicated.</summary>
 [TestClass]
+[DoNotParallelize]
 public sealed class EndSpecs
 {
     private const string Announcement = "Press Ctrl-C again";

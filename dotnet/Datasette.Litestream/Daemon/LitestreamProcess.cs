@@ -15,7 +15,7 @@ internal sealed class LitestreamProcess : IDisposable
     private const int LinesInError = 10;
 
     /// <summary>How long a start may take; Litestream opens a thousand databases in a few seconds.</summary>
-    private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(20);
 
     /// <summary>How often to check for the control socket, since no log line is guaranteed to announce it.</summary>
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);

@@ -110,6 +110,13 @@ internal sealed class ControlSocket : IDisposable
         return await ReadAsync(request, ControlSocketJson.Default.SyncedDatabase, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>
+    /// Whether a sync failed because Litestream's own files beside the database are lost or damaged, which it cannot mend. Source:
+    /// <c>verify</c> in db.go, v0.5.17.
+    /// </summary>
+    public static bool IsLocalStateLost(string error) =>
+        error.Contains("cannot verify wal state", StringComparison.Ordinal) && error.Contains(".ltx", StringComparison.Ordinal);
+
     /// <summary>Whether an exception means that Litestream does not answer as expected, or not in time.</summary>
     public static bool IsUnavailable(Exception error) => error is HttpRequestException or JsonException or OperationCanceledException;
 

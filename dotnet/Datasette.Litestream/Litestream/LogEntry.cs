@@ -24,6 +24,9 @@ internal sealed record LogEntry(
     /// <summary>The level at the replica that a line about compaction is about.</summary>
     public int CompactionLevel { get; init; } = SnapshotLevel;
 
+    /// <summary>The last transaction of a snapshot that was written; null in other lines.</summary>
+    public ulong? SnapshotTxid { get; init; }
+
     /// <inheritdoc cref="LogMeaning.CompactionFailed"/>
     public bool IsCompactionError => IsError && _meaning == LogMeaning.CompactionFailed;
 
@@ -77,6 +80,7 @@ internal sealed record LogEntry(
         string? level = null;
         long bytes = 0;
         var compactionLevel = SnapshotLevel;
+        ulong? snapshot = null;
         var message = "";
         string? database = null;
         var details = new List<string>();
@@ -110,6 +114,10 @@ internal sealed record LogEntry(
                 case "backoff" or "duration" or "elapsed" or "interval" or "retention" or "sync-interval" when long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var nanoseconds):
                     details.Add($"{attribute.Name}={GoDuration.Format(TimeSpan.FromMilliseconds(nanoseconds / 1_000_000))}");
                     break;
+                case "txid" when ulong.TryParse(value, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var txid):
+                    snapshot = txid;
+                    details.Add($"{attribute.Name}={value}");
+                    break;
                 default:
                     details.Add($"{attribute.Name}={value}");
                     break;
@@ -125,6 +133,7 @@ internal sealed record LogEntry(
             LogMessage.MeaningOf(message) == LogMeaning.Uploaded ? bytes : null)
         {
             CompactionLevel = compactionLevel,
+            SnapshotTxid = snapshot,
         };
     }
 }

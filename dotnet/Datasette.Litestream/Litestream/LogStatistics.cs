@@ -23,7 +23,7 @@ internal sealed class LogStatistics
         }
 
         var known = _databases.GetValueOrDefault(name);
-        if (entry.UploadedBytes is not null || entry.IsError || (entry.IsCompacted && known is { FailedCompactions.IsEmpty: false }))
+        if (entry.UploadedBytes is not null || entry.IsError || (entry.IsCompacted && (entry.SnapshotTxid is not null || known is { FailedCompactions.IsEmpty: false })))
         {
             return new LogStatistics(_databases.SetItem(name, (known ?? DatabaseLogStatistics.Nothing).With(entry)));
         }
@@ -45,6 +45,9 @@ internal sealed class LogStatistics
 /// <param name="LastUploadAt">When 0.3 last uploaded something to the replica; null if it never did.</param>
 internal sealed record DatabaseLogStatistics(long UploadedBytes, int Errors, LogEntry? LastError, DateTimeOffset? LastUploadAt = null)
 {
+    /// <summary>Enough for databases that share a file name, of which Litestream tells nothing else.</summary>
+    private const int MaxSnapshots = 20;
+
     public static DatabaseLogStatistics Nothing { get; } = new(0, 0, null);
 
     /// <summary>The last sync error; null if there is none.</summary>
@@ -62,11 +65,19 @@ internal sealed record DatabaseLogStatistics(long UploadedBytes, int Errors, Log
     /// </summary>
     public ImmutableSortedDictionary<int, LogEntry> FailedCompactions { get; init; } = ImmutableSortedDictionary<int, LogEntry>.Empty;
 
+    /// <summary>The last transactions of the last snapshots that Litestream wrote to the replica, oldest first.</summary>
+    public ImmutableQueue<ulong> Snapshots { get; init; } = ImmutableQueue<ulong>.Empty;
+
     public DatabaseLogStatistics With(LogEntry entry)
     {
         if (entry.IsCompacted)
         {
-            return this with { FailedCompactions = FailedCompactions.Remove(entry.CompactionLevel) };
+            var snapshots = entry.SnapshotTxid is { } txid ? Snapshots.Enqueue(txid) : Snapshots;
+            return this with
+            {
+                FailedCompactions = FailedCompactions.Remove(entry.CompactionLevel),
+                Snapshots = snapshots.Count() > MaxSnapshots ? snapshots.Dequeue() : snapshots,
+            };
         }
 
         if (entry.IsCompactionError)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
@@ -30,7 +31,7 @@ internal sealed class DatabaseTracker
     private static readonly TimeSpan MovingTime = TimeSpan.FromSeconds(15);
 
     /// <summary>How long Litestream may take after its start before its silence is told.</summary>
-    private static readonly TimeSpan OpeningTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan OpeningTime = TimeSpan.FromSeconds(8);
 
     /// <summary>The minimum and the maximum delay before a request that got no answer is repeated.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(2), MaxRetryDelay = TimeSpan.FromSeconds(16);
@@ -70,6 +71,11 @@ internal sealed class DatabaseTracker
     private DateTimeOffset? _checkWantedAt;
     private DateTimeOffset? _wholeAt;
     private bool _isFirstCopy;
+    private DateTimeOffset? _replicaKnownAt;
+    private (StateReason Reason, string? Error)? _checkFault;
+    private DateTimeOffset _checkSeenAt = DateTimeOffset.MinValue;
+    private ulong? _snapshot;
+    private ulong? _unannouncedSnapshot;
 
     /// <param name="plan">The database.</param>
     /// <param name="start">When replication started.</param>
@@ -133,6 +139,11 @@ internal sealed class DatabaseTracker
         return isDue && (_pending is not null || files != answer.Files || (answer.AskedAt - files.ChangedAt).Duration() < FileClockTick);
     }
 
+    /// <summary>The last transaction that must be at the destination by now; null if none must.</summary>
+    /// <param name="answer">Litestream's answer since the last look; null if there is none.</param>
+    public ulong? ExpectedTxid(SyncAnswer? answer) =>
+        answer is { ReplicatedTxid: > 0 } && answer.AskedAt > _withdrawnAt && !(ReplicaTxid > answer.ReplicatedTxid) ? answer.ReplicatedTxid : ReplicaTxid;
+
     /// <summary>
     /// Delays the next request after one that Litestream did not answer, longer each time, since each request makes Litestream
     /// contact the destination, which may have refused the key.
@@ -178,7 +189,8 @@ internal sealed class DatabaseTracker
         WantCheck(look, reason);
 
         // What a renewal brought to the replica is promised only after it was seen to be whole.
-        var replicatedUntil = _confirmed is null || look.Renewal is not null ? (DateTimeOffset?)null : _replicatedUntil;
+        var isDestinationKnown = _unannouncedSnapshot is null && look.Finding?.Condition != ReplicaCondition.Unreadable;
+        var replicatedUntil = _confirmed is null || look.Renewal is not null || !isDestinationKnown ? (DateTimeOffset?)null : _replicatedUntil;
         var state = StateOf(reason);
         var since = _last?.State == state ? _last.Since : now;
         return _last = new DatabaseObservation(
@@ -277,7 +289,7 @@ internal sealed class DatabaseTracker
         if (look.Renewal is not null)
         {
             // Its backup begins anew, possibly with the first transaction.
-            ReplicaTxid = null;
+            (ReplicaTxid, _replicaKnownAt, _snapshot, _unannouncedSnapshot, _checkFault) = (null, null, null, null, null);
             Withdraw(look.At);
         }
     }
@@ -310,7 +322,51 @@ internal sealed class DatabaseTracker
         return !IsReplicatedFile(file) ? (StateReason.FileReplaced, null)
             : _folder is { } folder && look.Folder?.IsSameFile(folder) != true ? (StateReason.FolderRemoved, null)
             : look.Examination is { Problem: { } problem } ? (StateReason.FileOverwritten, problem)
-            : Judge(look.Finding) ?? (look.Check is { } check && check.At > _withdrawnAt && check.At > _runSeenAt ? Judge(check.Finding) : null);
+            : _syncFailure is { Error: { } failed } && ControlSocket.IsLocalStateLost(failed) ? (StateReason.FolderRemoved, failed)
+            : JudgeDestination(look);
+    }
+
+    private (StateReason Reason, string? Error)? JudgeDestination(in DatabaseLook look)
+    {
+        if (look.Finding is { } finding)
+        {
+            return Judge(finding) ?? JudgeSnapshot(finding, look.Statistics, mayBeAnnouncedLater: true);
+        }
+
+        // What was found before the first upload, or before Litestream opened the database anew, says nothing.
+        if (look.Check is { } check && check.At != _checkSeenAt && check.At > _replicaKnownAt && check.At > _runSeenAt)
+        {
+            _checkSeenAt = check.At;
+            _checkFault = Judge(check.Finding) ?? JudgeSnapshot(check.Finding, look.Statistics, mayBeAnnouncedLater: false);
+        }
+
+        return _checkFault;
+    }
+
+    /// <summary>
+    /// A restore begins with the newest snapshot, whoever wrote it. Litestream logs each of its own, a moment after it is there.
+    /// </summary>
+    private (StateReason Reason, string? Error)? JudgeSnapshot(ReplicaFinding finding, DatabaseLogStatistics statistics, bool mayBeAnnouncedLater)
+    {
+        if (finding.Condition != ReplicaCondition.Whole)
+        {
+            return null;
+        }
+
+        _snapshot ??= finding.Snapshot;
+        if (finding.Snapshot == _snapshot || statistics.Snapshots.Contains(finding.Snapshot))
+        {
+            (_snapshot, _unannouncedSnapshot) = (finding.Snapshot, null);
+            return null;
+        }
+
+        if (mayBeAnnouncedLater && _unannouncedSnapshot != finding.Snapshot)
+        {
+            _unannouncedSnapshot = finding.Snapshot;
+            return null;
+        }
+
+        return (StateReason.OtherWriter, string.Create(CultureInfo.InvariantCulture, $"the snapshot up to transaction {finding.Snapshot} was not written from here"));
     }
 
     /// <summary>What is wrong at the destination; null if nothing is known to be.</summary>
@@ -367,6 +423,16 @@ internal sealed class DatabaseTracker
             return (StateReason.UploadFailed, upload.Error);
         }
 
+        if (_unannouncedSnapshot is not null || look.Finding?.Condition == ReplicaCondition.Unreadable)
+        {
+            return (StateReason.NotCheckedYet, look.Finding?.Problem);
+        }
+
+        if (_isFirstCopy && lag > _maxLag && look.MovedAt is { } moved && look.At - moved < MovingTime)
+        {
+            return (StateReason.FirstCopy, null);
+        }
+
         if (lag > _maxLag && (_confirmed is not null || ReplicaTxid is not null))
         {
             return (StateReason.WaitingTooLong, look.Check?.Error);
@@ -389,7 +455,7 @@ internal sealed class DatabaseTracker
             return (StateReason.ReplicationStopped, null);
         }
 
-        if (look.Statistics.FailedCompactions is { IsEmpty: false } failed)
+        if (_hasUniqueFileName && look.Statistics.FailedCompactions is { IsEmpty: false } failed)
         {
             return (StateReason.CompactionFailed, failed.First().Value.ToString());
         }
@@ -398,7 +464,10 @@ internal sealed class DatabaseTracker
         {
             // Litestream knows of no transaction at the destination, or the folder is empty.
             _isFirstCopy |= look.Finding?.Condition == ReplicaCondition.Missing || (_answer is { Txid: > 0 } && ReplicaTxid is null);
-            return (_isFirstCopy ? StateReason.FirstCopy : StateReason.Starting, null);
+            return _isFirstCopy ? (StateReason.FirstCopy, null)
+                : _answer is not null || look.At - _runSeenAt < OpeningTime ? (StateReason.Starting, null)
+                : look.Check is { IsAnswered: false } silent ? (StateReason.UploadFailed, silent.Error)
+                : (StateReason.NoAnswer, null);
         }
 
         _isFirstCopy = false;
@@ -477,7 +546,12 @@ internal sealed class DatabaseTracker
         _retryAt = DateTimeOffset.MinValue;
         _retryDelay.Reset();
         _uploadedBytes += answer.UploadedBytes;
-        ReplicaTxid = answer.ReplicatedTxid > 0 ? answer.ReplicatedTxid : ReplicaTxid;
+        if (answer.ReplicatedTxid > 0)
+        {
+            ReplicaTxid = answer.ReplicatedTxid;
+            _replicaKnownAt ??= answer.AskedAt;
+        }
+
 
         // Litestream forgets the position after a failed upload, which is a surer sign than its log: it logs an error at most
         // every 30 s.

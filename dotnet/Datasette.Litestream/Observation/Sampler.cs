@@ -181,9 +181,10 @@ internal sealed class Sampler : IDisposable
                 _overwriting?.Forget(i);
             }
 
-            var (finding, copied, check) = _destinations.Look(now, i, plan, _trackers[i].ReplicaTxid, renewal);
+            var answer = TakeAnswer(i, now);
+            var (finding, copied, check) = _destinations.Look(now, i, plan, _trackers[i].ExpectedTxid(answer), renewal);
             var look = new DatabaseLook(
-                now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), TakeAnswer(i, now), files[i], statistics[i])
+                now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, files[i], statistics[i])
             {
                 WalPosition = positions?.GetValueOrDefault(path),
                 Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,

@@ -17,6 +17,7 @@ internal sealed class LtxInventory
         chain.Find([.. Enumerable.Range(0, LtxName.LevelCount)
             .Select(level => files.Where(file => file.Level == level).Select(file => file.Name).OrderBy(name => name.Min).ToList())]);
         RestorableUpTo = chain.Reach > 0 ? chain.Reach : null;
+        Snapshot = chain.Snapshot;
         HasGap = chain.ResumesAt is not null;
         HighestTxid = files.Select(file => file.MaxTxid).DefaultIfEmpty().Max();
     }
@@ -29,6 +30,9 @@ internal sealed class LtxInventory
 
     /// <summary>The last transaction that a restore of the newest point gives; null if nothing can be restored.</summary>
     public ulong? RestorableUpTo { get; }
+
+    /// <summary>The last transaction of the snapshot that the restore begins with; 0 if there is none.</summary>
+    public ulong Snapshot { get; }
 
     /// <summary>Whether there is a later file that does not follow, so that Litestream refuses to restore the newest point.</summary>
     public bool HasGap { get; }

@@ -24,4 +24,5 @@ internal enum ReplicaCondition
 /// <param name="UpTo">The last transaction that a restore gives, as far as is known; 0 if none.</param>
 /// <param name="Problem">What is wrong, in a clause without a full stop that may go after a colon; null if nothing is.</param>
 /// <param name="Since">When the file was made that shows the problem; null where no file does.</param>
-internal sealed record ReplicaFinding(ReplicaCondition Condition, ulong UpTo, string? Problem = null, DateTimeOffset? Since = null);
+/// <param name="Snapshot">The last transaction of the snapshot that a restore begins with; 0 if there is none.</param>
+internal sealed record ReplicaFinding(ReplicaCondition Condition, ulong UpTo, string? Problem = null, DateTimeOffset? Since = null, ulong Snapshot = 0);

@@ -111,7 +111,9 @@ internal sealed class ReplicaFolder
 
             if (fault is null)
             {
-                return _last is { Condition: ReplicaCondition.Whole } last && last.UpTo == _chain.Reach ? last : new ReplicaFinding(ReplicaCondition.Whole, _chain.Reach);
+                return _last is { Condition: ReplicaCondition.Whole } last && last.UpTo == _chain.Reach && last.Snapshot == _chain.Snapshot
+                    ? last
+                    : new ReplicaFinding(ReplicaCondition.Whole, _chain.Reach, Snapshot: _chain.Snapshot);
             }
         }
 
@@ -328,8 +330,9 @@ internal sealed class ReplicaFolder
         }
         else if (seal == before)
         {
-            // A file that is written anew with the same content has another inode.
-            var isChangedInside = known.Inode == status.Inode && !IsTimeOf(seal, status);
+            // A file that is written anew has another inode; Litestream sends one again only from its own copy.
+            var isChangedInside = known.Inode == status.Inode ? !IsTimeOf(seal, status)
+                : file.Name.Level != LtxName.SnapshotLevel && !IsCopyOfLocal(file);
             file.Problem = isChangedInside ? $"{file.Name} was changed" : file.Problem;
         }
         else if (known.Inode == status.Inode)
@@ -344,6 +347,19 @@ internal sealed class ReplicaFolder
         {
             // Litestream may make a snapshot again, but never a merged file.
             _otherWriter ??= new ReplicaFinding(ReplicaCondition.OtherWriter, 0, $"{file.Name} was replaced by another one", seal.MadeAt);
+        }
+    }
+
+    private bool IsCopyOfLocal(NeededFile file)
+    {
+        try
+        {
+            return file.Name.Level == 0
+                && File.ReadAllBytes(file.Path).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(_localFolder, file.Name.FileName)));
+        }
+        catch (Exception ex) when (ex is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return false;
         }
     }
 

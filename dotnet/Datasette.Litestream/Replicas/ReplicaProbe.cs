@@ -120,7 +120,7 @@ internal sealed class ReplicaProbe(LitestreamCommand command, TimeProvider time)
         }
 
         return upTo >= expectedTxid
-            ? new ReplicaFinding(ReplicaCondition.Whole, upTo)
+            ? new ReplicaFinding(ReplicaCondition.Whole, upTo, Snapshot: files.Snapshot)
             : new ReplicaFinding(
                 ReplicaCondition.Damaged,
                 upTo,

@@ -14,6 +14,9 @@ internal sealed class RestoreChain
     /// <summary>The files in the order of their transactions.</summary>
     public IReadOnlyList<LtxName> Files => _files;
 
+    /// <summary>The last transaction of the snapshot that the restore begins with; 0 if there is none.</summary>
+    public ulong Snapshot => _files is [{ Level: LtxName.SnapshotLevel } first, ..] ? first.Max : 0;
+
     /// <summary>The last transaction of a restore; 0 if nothing can be restored.</summary>
     public ulong Reach { get; private set; }
 

@@ -86,7 +86,9 @@ internal static class Wording
     {
         var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
         var copied = databases.Where(database => database.Reason == StateReason.FirstCopy).ToList();
-        var starting = databases.Where(database => database.Reason == StateReason.Starting).ToList();
+
+        // Nothing is ok of which nothing is safe.
+        var starting = databases.Where(database => database.Evidence.ReplicatedUntil is null && database.Reason != StateReason.NotKnownToBeBehind).ToList();
         Sentence line = copied.Count > 0 ? Sentence.Of($"starting: {Share(copied, databases.Count)} {FirstCopy(copied, now)}")
             : starting.Count > 0 ? Sentence.Of($"starting: {Share(starting, databases.Count)} not known to be safe yet{CommonCause(starting)}")
             : Sentence.Of($"ok: {Databases(databases.Count)}; {(wrong.Count > 0 ? Risk(wrong, now) : Safety(databases, now))}");

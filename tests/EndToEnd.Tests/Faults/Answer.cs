@@ -84,7 +84,9 @@ internal sealed partial record Answer(
                     askedAt - Age));
                 return new(source, askedAt, answeredAt, "", [.. claims], []);
             case AnswerSource.Health:
-                return Of(body.Trim(), body.StartsWith("ok", StringComparison.Ordinal) ? askedAt - HealthMaxLag - Age : null);
+                // Of Litestream 0.3 it says that no more is known than that nothing is wrong.
+                var isClaim = body.StartsWith("ok", StringComparison.Ordinal) && !body.Contains("not known", StringComparison.Ordinal);
+                return Of(body.Trim(), isClaim ? askedAt - HealthMaxLag - Age : null);
             default:
                 var line = Summary().Match(body).Groups[1].Value;
                 return Of(Tag().Replace(line, ""), ReadSafety(line, askedAt));

@@ -22,9 +22,10 @@ public sealed class FirstCopySpecs
         await run.ExpectRedAsync("first_copy");
         await run.ExpectHealthAsync("starting", within: 10);
         await run.ExpectGreenAsync(within: Patience);
+        var results = Path.Combine(PluginEnvironment.RepositoryRoot, "TestResults");
+        Directory.CreateDirectory(results);
+        await File.WriteAllLinesAsync(Path.Combine(results, "first-copy.txt"), run.SecondBySecond);
         await run.ExpectRestoredAsync();
-        Directory.CreateDirectory(Path.Combine(PluginEnvironment.RepositoryRoot, "TestResults"));
-        await File.WriteAllLinesAsync(Path.Combine(PluginEnvironment.RepositoryRoot, "TestResults/first-copy.txt"), run.SecondBySecond);
     });
 
     [TestMethod]
