@@ -202,7 +202,10 @@ public sealed class PageWriterSpecs
             Error = "ERROR sync error NoSuchBucket",
             Reason = database.Reason with
             {
-                Cause = "The bucket does not exist.", Remedy = "Create it.", Sentence = "Litestream cannot upload.", IsErrorFromLitestream = isFromLitestream,
+                Cause = "The bucket does not exist.",
+                Remedy = "Create it.",
+                Sentence = "Litestream cannot upload.",
+                IsErrorFromLitestream = isFromLitestream,
             },
             Warnings = ["Watch out."],
         };
