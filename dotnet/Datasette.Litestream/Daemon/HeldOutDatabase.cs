@@ -4,11 +4,4 @@ namespace Datasette.Litestream.Daemon;
 /// <param name="Reason">Litestream's own words about that, without secrets.</param>
 /// <param name="Since">When the destination first refused.</param>
 /// <param name="NextTryAt">When it is asked again; in the past while it is being asked.</param>
-internal sealed record HeldOutDatabase(string Reason, DateTimeOffset Since, DateTimeOffset NextTryAt)
-{
-    /// <summary>
-    /// Whether Litestream had to find out the region of an S3 bucket and could not, so that the setting <c>region</c> is the
-    /// cure. Source: <c>Init</c> in s3/replica_client.go, v0.5.17.
-    /// </summary>
-    public bool NeedsRegion => Reason.Contains("cannot lookup bucket region", StringComparison.Ordinal);
-}
+internal sealed record HeldOutDatabase(string Reason, DateTimeOffset Since, DateTimeOffset NextTryAt);

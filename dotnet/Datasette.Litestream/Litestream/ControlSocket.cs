@@ -104,19 +104,10 @@ internal sealed class ControlSocket : IDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public async Task<SyncedDatabase> SyncAsync(string databasePath, CancellationToken cancellationToken)
     {
-        using var request = Post("/sync", databasePath);
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/sync", UriKind.Relative));
+        request.Content = new StringContent(
+            JsonSerializer.Serialize(new SyncRequest(databasePath), ControlSocketJson.Default.SyncRequest));
         return await ReadAsync(request, ControlSocketJson.Default.SyncedDatabase, cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>
-    /// Has Litestream replicate what is left of a database and close it; it opens it again when it is started again.
-    /// </summary>
-    /// <param name="databasePath">The database's file, absolute; nothing happens if Litestream does not know it.</param>
-    /// <param name="cancellationToken">Ends the wait; Litestream continues.</param>
-    public async Task UnregisterAsync(string databasePath, CancellationToken cancellationToken)
-    {
-        using var request = Post("/unregister", databasePath);
-        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -130,11 +121,6 @@ internal sealed class ControlSocket : IDisposable
     public static bool IsUnavailable(Exception error) => error is HttpRequestException or JsonException or OperationCanceledException;
 
     public void Dispose() => _http.Dispose();
-
-    private static HttpRequestMessage Post(string url, string databasePath) => new(HttpMethod.Post, new Uri(url, UriKind.Relative))
-    {
-        Content = new StringContent(JsonSerializer.Serialize(new DatabaseRequest(databasePath), ControlSocketJson.Default.DatabaseRequest)),
-    };
 
     private async Task<T> GetAsync<T>(
         string url, JsonTypeInfo<T> type, CancellationToken cancellationToken)
@@ -228,11 +214,10 @@ internal sealed record SyncActivityList([property: JsonPropertyName("databases")
 internal sealed record SyncedDatabase(
     [property: JsonPropertyName("txid")] ulong Txid, [property: JsonPropertyName("replicated_txid")] ulong ReplicatedTxid);
 
-/// <summary>The body of a request about one database.</summary>
-internal sealed record DatabaseRequest([property: JsonPropertyName("path")] string Path);
+internal sealed record SyncRequest([property: JsonPropertyName("path")] string Path);
 
 [JsonSerializable(typeof(ErrorAnswer))]
-[JsonSerializable(typeof(DatabaseRequest))]
+[JsonSerializable(typeof(SyncRequest))]
 [JsonSerializable(typeof(DatabaseList))]
 [JsonSerializable(typeof(SyncActivityList))]
 [JsonSerializable(typeof(SyncedDatabase))]

@@ -20,7 +20,7 @@ internal readonly record struct FileStatus(ulong Device, ulong Inode, uint Links
     public bool IsSameFile(FileStatus other) => Device == other.Device && Inode == other.Inode;
 
     /// <summary>
-    /// Looks at a path. It takes about a microsecond and leaves no garbage, since every database is looked at every second. No
+    /// Looks at a path. It takes about a microsecond and leaves no garbage, since every database is looked at every 2 s. No
     /// error is an exception, since one file that cannot be looked at must not keep others from being looked at.
     /// </summary>
     /// <param name="path">The path.</param>

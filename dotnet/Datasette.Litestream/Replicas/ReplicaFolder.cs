@@ -83,12 +83,7 @@ internal sealed class ReplicaFolder
             finding = new ReplicaFinding(ReplicaCondition.Unreadable, 0, ex.Message.TrimEnd('.'));
         }
 
-        if (finding != _last)
-        {
-            _last = finding;
-        }
-
-        return _last;
+        return _last = finding;
     }
 
     private ReplicaFinding Find(DateTimeOffset now, ulong replicatedTxid)

@@ -122,12 +122,12 @@ internal sealed class DatabaseEvents(TimeProvider time)
         : Wording.IsSafe(database) ? Condition.Well
         : null;
 
-    /// <summary>The first line of the page, if these were all databases, with what is known of the first for which there is more.</summary>
+    /// <summary>The first line of the page, if these were all databases, with the first error that one of them has.</summary>
     private static string DescribeBad(ObservedDatabases observed)
     {
         var summary = Wording.Summarize(observed, observed.At);
-        return observed.Databases.FirstOrDefault(database => database.Error is not null) is { Error: { } error } database
-            ? $"{summary} {ReasonWording.Witness(database.Reason)}: {error.TrimEnd('.')}."
+        return observed.Databases.FirstOrDefault(database => database.Error is not null) is { } database
+            ? $"{summary} {(Wording.IsFromLitestream(database.Reason) ? "Litestream says" : "Details")}: {database.Error!.TrimEnd('.')}."
             : summary.ToString();
     }
 

@@ -27,6 +27,11 @@ internal static class ErrorCauses
             "ExpiredToken", "TokenRefreshRequired"),
         new("the bucket does not exist", "Create it, or correct its name in the URL.", "NoSuchBucket"),
         new("the bucket is in another region", "Set region to the bucket's.", "PermanentRedirect", "AuthorizationHeaderMalformed"),
+
+        // Init in s3/replica_client.go, v0.5.17; the key may be good for everything but this question.
+        new(
+            "the region of the bucket could not be found out", $"Set region to the bucket's, so that it need not be asked for. {TriesAgain}",
+            "cannot lookup bucket region"),
         new(
             "the destination denies access", "Give the key the rights to list, read, write and delete there.",
             "AccessDenied", "StatusCode: 403", "AuthorizationFailure"),

@@ -92,8 +92,9 @@ internal sealed record PartText(string Text, string? Link, string? At);
 /// <summary>What is wrong with a database, or not known about it.</summary>
 /// <param name="Text">The cause, and what follows from it, in sentences.</param>
 /// <param name="Remedy">What to do, in sentences; null if there is nothing to do.</param>
-/// <param name="Words">Litestream's own words; null if it has none.</param>
-internal sealed record ProblemText(string Text, string? Remedy, string? Words);
+/// <param name="Words">The error, in the words of who found it; null if there is none.</param>
+/// <param name="WordsLabel">Whose words these are.</param>
+internal sealed record ProblemText(string Text, string? Remedy, string? Words, string WordsLabel);
 
 /// <param name="At">The time in the format of HTML; null if unknown.</param>
 /// <param name="Exact">The exact time for people; null if unknown.</param>

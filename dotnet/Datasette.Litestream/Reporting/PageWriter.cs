@@ -131,9 +131,12 @@ internal static class PageWriter
         state,
         isHealthy switch { true => "true", false => "false", null => "" });
 
-    /// <summary>What is wrong or not known; Litestream's own words come last.</summary>
+    /// <summary>What is wrong or not known; the error itself comes last.</summary>
     private static ProblemText? WriteProblem(DatabaseReport database) => database.State == Wording.Name(DatabaseState.Replicating) ? null : new ProblemText(
-        database.Reason.Cause is { } cause ? $"{cause} {database.Reason.Sentence}" : database.Reason.Sentence, database.Reason.Remedy, database.Error);
+        database.Reason.Cause is { } cause ? $"{cause} {database.Reason.Sentence}" : database.Reason.Sentence,
+        database.Reason.Remedy,
+        database.Error,
+        database.Reason.IsErrorFromLitestream ? "Litestream's words" : "Details");
 
     /// <summary>As many points as there are minutes of which something is known, but enough for a line.</summary>
     private static int SparklinePoints(IReadOnlyList<DatabaseReport> databases)

@@ -35,10 +35,6 @@ internal static class ReasonWording
         _ => "Litestream does not answer",
     };
 
-    /// <summary>Begins the sentence that tells more: Litestream's own words, or what was found by looking.</summary>
-    public static string Witness(StateReason reason) => reason is StateReason.BackupDamaged or StateReason.OtherWriter
-        or StateReason.SameFile or StateReason.NameNotSupported or StateReason.NotCheckedYet or StateReason.ReplicatedAnew ? "Found" : "Litestream says";
-
     /// <summary>Explains why a database is in its state, from the figures from which the state was derived.</summary>
     public static string Explain(StateReason reason, Evidence evidence, DateTimeOffset now) => reason switch
     {

@@ -101,9 +101,9 @@ internal sealed record CountReport(int Total, int Replicating, int Unverified, i
 /// <param name="Name">Datasette's name.</param>
 /// <param name="Path">Its file.</param>
 /// <param name="Destinations">Where it is replicated to.</param>
-/// <param name="State"><c>replicating</c>, <c>unverified</c> (nothing is known to be wrong, but not everything is known), <c>starting</c> (nothing is at the replica yet), <c>behind</c>, <c>failing</c>, <c>stopped</c> or <c>unknown</c>.</param>
+/// <param name="State"><c>replicating</c>, <c>unverified</c> (nothing is known to be wrong, but not everything is known), <c>starting</c> (Litestream was just started, or nothing is at the replica yet), <c>behind</c>, <c>failing</c>, <c>stopped</c> or <c>unknown</c>.</param>
 /// <param name="Since">When it entered this state.</param>
-/// <param name="Error">Litestream's last error since the last sync; null if there is none.</param>
+/// <param name="Error">The error behind its state; null if there is none.</param>
 /// <param name="Txid">The last transaction that Litestream has synced; null if unknown.</param>
 /// <param name="ReplicaTxid">The last transaction at the replica; null if unknown.</param>
 /// <param name="LagSeconds">How long the oldest change that is not at the replica has waited; 0 if there is none, null if
@@ -138,7 +138,7 @@ internal sealed record DatabaseReport(
 /// <summary>Why a database is in its state, and the figures from which that was derived.</summary>
 /// <param name="Code">A <see cref="Observation.StateReason"/>, such as <c>all_replicated</c>.</param>
 /// <param name="Sentence">The state in words.</param>
-/// <param name="Cause">The cause of Litestream's error in a sentence; null if there is no error, or its cause is not known.</param>
+/// <param name="Cause">The cause of the error in a sentence; null if there is no error, or its cause is not known.</param>
 /// <param name="Remedy">What to do, in sentences; null if there is nothing to do.</param>
 /// <param name="ChangedAt">When the database last changed; null if there is no file.</param>
 /// <param name="AskedAt">When Litestream was last asked to sync; null if it never was.</param>
@@ -165,7 +165,12 @@ internal sealed record ReasonReport(
     DateTimeOffset? ActivityStartedAt,
     DateTimeOffset? CheckedAt = null,
     long? CopiedBytes = null,
-    DateTimeOffset? MovedAt = null);
+    DateTimeOffset? MovedAt = null)
+{
+    /// <inheritdoc cref="Wording.IsFromLitestream"/>
+    [JsonIgnore]
+    public bool IsErrorFromLitestream { get; init; }
+}
 
 /// <summary>60 minutes, oldest first; null for a minute without a sample.</summary>
 /// <param name="Lag">The largest lag of each minute, in seconds.</param>

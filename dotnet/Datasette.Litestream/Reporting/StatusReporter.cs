@@ -248,7 +248,10 @@ internal sealed class StatusReporter : IDisposable
         evidence.Activity?.StartedAt?.ToUniversalTime(),
         evidence.CheckedAt,
         evidence.CopiedBytes,
-        evidence.MovedAt);
+        evidence.MovedAt)
+    {
+        IsErrorFromLitestream = Wording.IsFromLitestream(database.Reason),
+    };
 
     // Loops, since LINQ over value types is compiled at its first use, which would delay the first page.
     private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)

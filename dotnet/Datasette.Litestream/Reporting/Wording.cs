@@ -38,7 +38,7 @@ internal static class Wording
         { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
             $"Litestream has been down since {At(down, now)}, and nothing is replicated; {SoFar(observation.Databases)}{Risk(observation.Databases, now)}. "
             + $"It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
-        { State: not DaemonState.Running } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
+        { State: not (DaemonState.Running or DaemonState.Idle) } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
         _ => Summarize(observation, now),
     };
 
@@ -70,6 +70,10 @@ internal static class Wording
 
     /// <summary>What to do about a database's state, in sentences; null if there is nothing to do.</summary>
     public static string? Remedy(DatabaseObservation database) => ErrorCauses.Find(database.Error)?.Remedy ?? ReasonWording.Remedy(database.Reason);
+
+    /// <summary>Whether the error of a database in a state is Litestream's; otherwise the plugin, SQLite or the system found it.</summary>
+    public static bool IsFromLitestream(StateReason reason) => reason is StateReason.WaitingTooLong or StateReason.SyncFailed or StateReason.UploadFailed
+        or StateReason.ErrorLogged or StateReason.CompactionFailed or StateReason.DestinationRefused or StateReason.NoAnswer;
 
     /// <summary>The first line of a database's own page.</summary>
     public static Sentence SummarizeDatabase(DatabaseObservation database, ObservedDatabases observation, DateTimeOffset now) =>
@@ -215,11 +219,10 @@ internal static class Wording
     }
 
     private static string Cause(DatabaseObservation database) => database is { Reason: StateReason.FirstCopy, Evidence.IsMoving: false } ? "the first copy has stalled"
-        : (IsFromLitestream(database.Reason) ? ErrorCauses.Find(database.Error)?.Clause : null) ?? ReasonWording.Clause(database.Reason);
+        : (IsToldByError(database.Reason) ? ErrorCauses.Find(database.Error)?.Clause : null) ?? ReasonWording.Clause(database.Reason);
 
-    /// <summary>Whether Litestream's error tells the cause; otherwise it is a consequence.</summary>
-    private static bool IsFromLitestream(StateReason reason) => reason is StateReason.WaitingTooLong or StateReason.SyncFailed or StateReason.UploadFailed
-        or StateReason.ErrorLogged or StateReason.CompactionFailed or StateReason.DestinationRefused or StateReason.FileUnreadable or StateReason.NoAnswer;
+    /// <summary>Whether the error tells the cause; otherwise it is a consequence.</summary>
+    private static bool IsToldByError(StateReason reason) => IsFromLitestream(reason) || reason == StateReason.FileUnreadable;
 
     private static bool IsNotKnownToBeBehind(DatabaseObservation database) => database.Reason == StateReason.NotKnownToBeBehind;
 

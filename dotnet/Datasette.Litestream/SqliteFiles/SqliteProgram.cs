@@ -28,19 +28,6 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     public Task<IReadOnlyList<HeaderLook>> LookAsync(IReadOnlyList<string> paths, CancellationToken cancellationToken) =>
         RunAsync("look", paths, LookTimeout, ReadLook, (path, error) => new HeaderLook(path, null, null, null, error), cancellationToken);
 
-    /// <summary>Writes the write-ahead logs of databases into them, and removes the logs that nobody else has open.</summary>
-    /// <param name="paths">The database files.</param>
-    /// <param name="timeout">How long all of them may take; the program is killed then, which costs no data.</param>
-    /// <param name="cancellationToken">Kills the program.</param>
-    /// <returns>One for each path, in the same order.</returns>
-    public Task<IReadOnlyList<CheckpointResult>> CheckpointAsync(IReadOnlyList<string> paths, TimeSpan timeout, CancellationToken cancellationToken) => RunAsync(
-        "checkpoint",
-        paths,
-        timeout,
-        (path, json) => new CheckpointResult(path, json.GetProperty("isComplete").GetBoolean(), json.GetProperty("isLogRemoved").GetBoolean(), null),
-        (path, error) => new CheckpointResult(path, IsComplete: false, IsLogRemoved: false, error),
-        cancellationToken);
-
     /// <summary>
     /// Switches databases to a write-ahead log. Litestream would do it, but if it were killed meanwhile, it would leave a
     /// journal that no reader can roll back (https://sqlite.org/rescode.html#readonly_rollback).
@@ -50,23 +37,6 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     /// <returns>What went wrong, in a clause, for each path; null if nothing did.</returns>
     public Task<IReadOnlyList<string?>> UseLogAsync(IReadOnlyList<string> paths, TimeSpan timeout) =>
         RunAsync<string?>("use-log", paths, timeout, (_, _) => null, (_, error) => error, CancellationToken.None);
-
-    /// <summary>Looks for damage in a database that nobody uses, such as a restored copy.</summary>
-    /// <param name="path">The database file.</param>
-    /// <param name="timeout">How long it may take.</param>
-    /// <param name="cancellationToken">Kills the program.</param>
-    /// <returns>What is wrong, in SQLite's words; null if nothing is.</returns>
-    public async Task<string?> CheckAsync(string path, TimeSpan timeout, CancellationToken cancellationToken)
-    {
-        var answers = await RunAsync<string?>(
-            "check",
-            [path],
-            timeout,
-            (_, json) => json.GetProperty("problems") is var problems && problems.GetArrayLength() > 0 ? string.Join("; ", problems.EnumerateArray()) : null,
-            (_, error) => error,
-            cancellationToken).ConfigureAwait(false);
-        return answers[0];
-    }
 
     private static HeaderLook ReadLook(string path, JsonElement json)
     {

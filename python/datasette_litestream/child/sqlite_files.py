@@ -79,31 +79,6 @@ def is_locked(file: int, byte: int) -> bool:
     return bool(struct.unpack_from("h", answer, at)[0] != fcntl.F_UNLCK)
 
 
-def check(path: str) -> dict[str, Any]:
-    """Returns what is wrong inside of a database that nobody uses, such as a restored copy."""
-    connection = connect(path, "mode=ro&immutable=1")
-    try:
-        rows = [row[0] for row in connection.execute("PRAGMA integrity_check(5)")]
-    finally:
-        connection.close()
-    return {"problems": [] if rows == ["ok"] else rows}
-
-
-def checkpoint(path: str) -> dict[str, Any]:
-    """Writes the whole write-ahead log into the database; removes it too, if nobody else has the database open."""
-    with open(path, "rb", buffering=0) as database:
-        header = read_main(database.fileno())
-    if header is None or not header["isWal"]:
-        return {"error": "it is not an SQLite database with a write-ahead log"}
-    connection = connect(path, "mode=rw")
-    try:
-        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    finally:
-        # SQLite itself removes the log with the last connection.
-        connection.close()
-    return {"isComplete": busy == 0, "isLogRemoved": not os.path.exists(path + "-wal")}
-
-
 def use_log(path: str) -> dict[str, Any]:
     """Switches a database to a write-ahead log; does nothing if it has one."""
     with open(path, "rb", buffering=0) as database:
@@ -129,7 +104,7 @@ def connect(path: str, options: str) -> sqlite3.Connection:
 
 def answer(request: dict[str, str]) -> dict[str, Any]:
     try:
-        return {"look": look, "check": check, "checkpoint": checkpoint, "use-log": use_log}[request["do"]](request["path"])
+        return {"look": look, "use-log": use_log}[request["do"]](request["path"])
     except OSError as error:
         return {"error": error.strerror or str(error)}
     except Exception as error:

@@ -150,13 +150,6 @@ public sealed class HeldOutSpecs
         Assert.AreEqual("***-is-wrong", supervisor.Status.HeldOut[fixture.Database].Reason);
     }
 
-    [TestMethod]
-    public void A_missing_region_is_known_by_its_words()
-    {
-        Assert.IsTrue(new HeldOutDatabase("s3: cannot lookup bucket region: operation error", default, default).NeedsRegion);
-        Assert.IsFalse(new HeldOutDatabase("dial tcp 127.0.0.1:9: connect: connection refused", default, default).NeedsRegion);
-    }
-
     /// <summary>Pins the text by which the plugin knows the database, and asks a destination, with the real Litestream.</summary>
     [TestMethod]
     public async Task The_real_Litestream_names_the_database_and_its_destination_can_be_asked()

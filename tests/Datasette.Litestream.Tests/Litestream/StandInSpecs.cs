@@ -42,14 +42,6 @@ public sealed class StandInSpecs
         ("GET", "/nothing", null),
         ("POST", "/nothing", "{}"),
         ("GET", "/", null),
-        ("GET", "/unregister", null),
-        ("POST", "/unregister", """{"path":"OTHER"}"""),
-        ("POST", "/unregister", "{}"),
-        ("POST", "/unregister", "no JSON"),
-        ("POST", "/unregister", """{"path":"DB"}"""),
-        ("POST", "/unregister", """{"path":"DB"}"""),
-        ("POST", "/sync", """{"path":"DB"}"""),
-        ("GET", "/list", null),
     ];
 
     [TestMethod]
@@ -94,21 +86,6 @@ public sealed class StandInSpecs
         expected = await real.AnswerAsync(question);
         Assert.AreEqual(expected, await standIn.AnswerAsync(question));
         StringAssert.Contains(expected, "error:String");
-    }
-
-    /// <summary>Healing works on a database that Litestream does not hold open.</summary>
-    [TestMethod]
-    public async Task Litestream_closes_a_database_that_is_unregistered()
-    {
-        using var real = await Asked.StartAsync(await RealAsync());
-        Assert.IsTrue(real.HasOpen("parks.db"));
-        using var socket = new ControlSocket(real.Folder["control"]);
-        await socket.UnregisterAsync(real.Folder["parks.db"], CancellationToken.None).InTimeAsync();
-        Assert.IsFalse(real.HasOpen("parks.db"));
-        Assert.IsEmpty(await socket.ListAsync(CancellationToken.None).InTimeAsync());
-
-        // A database that it does not know is no error.
-        await socket.UnregisterAsync(real.Folder["parks.db"], CancellationToken.None).InTimeAsync();
     }
 
     [TestMethod]
@@ -220,9 +197,6 @@ public sealed class StandInSpecs
             using var answer = await _http.PostAsync("/sync", content).InTimeAsync();
             return (string)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["status"]!;
         }
-
-        /// <summary>Whether it has a file of its folder open.</summary>
-        public bool HasOpen(string name) => Directory.GetFiles($"/proc/{_litestream.Process.Id}/fd").Any(fd => new FileInfo(fd).LinkTarget == Folder[name]);
 
         /// <summary>All answers, one line each.</summary>
         public async Task<string> AnswersAsync()

@@ -26,7 +26,7 @@ public sealed class BridgeSpecs : IDisposable
         Assert.AreEqual("", warnings);
         var running = TestDatasette.Status(bridge);
         Assert.AreEqual("running", (string?)running["state"]);
-        
+
         // The stand-in says that it replicates, and puts nothing into the folder.
         StringAssert.StartsWith((string?)running["summary"], "2 of 2 databases are being copied for the first time, ");
         Assert.AreEqual("0.5.17", (string?)running["litestream"]!["version"]);
@@ -99,8 +99,7 @@ public sealed class BridgeSpecs : IDisposable
         Assert.AreEqual("refused", bridge.Snapshot!.HeldOut[_datasette.Folder["roads.db"]].Reason);
         Assert.AreEqual("starting", (string?)TestDatasette.Status(bridge)["databases"]!.AsArray().Single(database => (string?)database!["name"] == "parks")!["state"]);
         File.Delete(_datasette.Folder["refused"]);
-        await Eventually.HoldsAsync(() => _datasette.Started.Count == 3 && bridge.Snapshot.Daemon!.State == DaemonState.Running);
-        Assert.IsEmpty(bridge.Snapshot.HeldOut);
+        await Eventually.HoldsAsync(() => bridge.Snapshot.HeldOut.IsEmpty && bridge.Snapshot.Daemon!.State == DaemonState.Running);
     }
 
     [TestMethod]

@@ -20,6 +20,9 @@ public sealed class ErrorCauseSpecs
         "the secret access key is wrong")]
     [DataRow("https response error StatusCode: 403, api error AccessDenied: Access Denied", "the destination denies access")]
     [DataRow(
+        "s3: cannot lookup bucket region: operation error S3: GetBucketLocation, https response error StatusCode: 403, api error AccessDenied: Access Denied",
+        "the region of the bucket could not be found out")]
+    [DataRow(
         "https response error StatusCode: 0, RequestID: , request send failed, Get \"http://nowhere.invalid/b?list-type=2\": dial tcp: lookup nowhere.invalid on 10.0.0.2:53: no such host",
         "the name of the destination's host is not known")]
     [DataRow(

@@ -190,7 +190,9 @@ public sealed class PageWriterSpecs
     }
 
     [TestMethod]
-    public void A_problem_has_its_cause_first_and_Litestreams_words_last()
+    [DataRow(true, "Litestream's words")]
+    [DataRow(false, "Details")]
+    public void A_problem_has_its_cause_first_and_the_error_itself_last(bool isFromLitestream, string label)
     {
         var database = Database("a");
         Assert.IsNull((Report with { Databases = [database] }).Text.Databases![0].Problem);
@@ -198,11 +200,17 @@ public sealed class PageWriterSpecs
         {
             State = "failing",
             Error = "ERROR sync error NoSuchBucket",
-            Reason = database.Reason with { Cause = "The bucket does not exist.", Remedy = "Create it.", Sentence = "Litestream cannot upload." },
+            Reason = database.Reason with
+            {
+                Cause = "The bucket does not exist.",
+                Remedy = "Create it.",
+                Sentence = "Litestream cannot upload.",
+                IsErrorFromLitestream = isFromLitestream,
+            },
             Warnings = ["Watch out."],
         };
         var row = (Report with { Databases = [wrong] }).Text.Databases![0];
-        Assert.AreEqual(new ProblemText("The bucket does not exist. Litestream cannot upload.", "Create it.", "ERROR sync error NoSuchBucket"), row.Problem);
+        Assert.AreEqual(new ProblemText("The bucket does not exist. Litestream cannot upload.", "Create it.", "ERROR sync error NoSuchBucket", label), row.Problem);
         Assert.AreEqual("Watch out.", row.Warnings.Single());
         Assert.AreEqual(row.Problem, (Detail(HistoryRange.Hour) with { Database = wrong }).Text.Problem);
     }

@@ -188,6 +188,15 @@ public sealed class WordingSpecs
         sentence, $"{Wording.Summarize(new DaemonStatus((DaemonState)state), new ObservedDatabases(Observations.Now, [Observations.Database("a")]), Observations.Now)}");
 
     [TestMethod]
+    public void Of_a_Litestream_that_has_no_database_left_the_databases_tell()
+    {
+        var observed = new ObservedDatabases(
+            Observations.Now, [Observations.Database("a", DatabaseState.Failing) with { Reason = StateReason.DestinationRefused }]);
+        Assert.AreEqual(
+            $"{Wording.Summarize(observed, Observations.Now)}", $"{Wording.Summarize(new DaemonStatus(DaemonState.Idle), observed, Observations.Now)}");
+    }
+
+    [TestMethod]
     [DataRow(DatabaseState.Replicating, "replicated; everything written is safe")]
     [DataRow(DatabaseState.Unverified, "replicated; everything written is at the replica; the backup of 1 database has not been checked yet")]
     [DataRow(DatabaseState.Starting, "being copied for the first time, since 1 min; nothing of it is safe yet")]

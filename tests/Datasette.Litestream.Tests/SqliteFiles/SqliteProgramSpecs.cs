@@ -30,34 +30,6 @@ public sealed class SqliteProgramSpecs : IDisposable
     }
 
     [TestMethod]
-    public async Task A_checkpoint_removes_the_log_if_nobody_has_the_database_open()
-    {
-        using (var database = new OpenDatabase(_folder["a#b.db"]))
-        {
-            database.Write(10);
-            Assert.AreEqual(new CheckpointResult(database.Path, IsComplete: true, IsLogRemoved: false, null), await CheckpointAsync(database.Path));
-            // What a process leaves that is killed.
-            database.Write(10);
-            File.Copy(database.Path, _folder["left.db"]);
-            File.Copy($"{database.Path}-wal", _folder["left.db-wal"]);
-        }
-
-        Assert.AreEqual(new CheckpointResult(_folder["left.db"], IsComplete: true, IsLogRemoved: true, null), await CheckpointAsync(_folder["left.db"]));
-        Assert.IsFalse(File.Exists(_folder["left.db-wal"]) || File.Exists(_folder["left.db-shm"]));
-        using var left = new OpenDatabase(_folder["left.db"]);
-        Assert.AreEqual("[(20,)]", left.Execute("SELECT count(*) FROM t"));
-    }
-
-    [TestMethod]
-    public async Task A_checkpoint_leaves_a_file_alone_that_has_no_log()
-    {
-        var text = _folder.Write("text", "text");
-        Assert.AreEqual("it is not an SQLite database with a write-ahead log", (await CheckpointAsync(text)).Error);
-        Assert.AreEqual("No such file or directory", (await CheckpointAsync(_folder["none"])).Error);
-        Assert.IsFalse(File.Exists(_folder["none"]));
-    }
-
-    [TestMethod]
     public async Task Databases_are_switched_to_a_log_and_one_that_cannot_be_costs_no_other()
     {
         string[] paths = [_folder.Write("text", "text"), _folder.Write("empty.db", ""), _folder["none"]];
@@ -67,29 +39,10 @@ public sealed class SqliteProgramSpecs : IDisposable
     }
 
     [TestMethod]
-    public async Task It_says_what_is_damaged()
-    {
-        using (var database = new OpenDatabase(_folder["a.db"]))
-        {
-            database.Write(1000);
-        }
-
-        Assert.IsNull(await OpenDatabase.Program.CheckAsync(_folder["a.db"], TimeSpan.FromSeconds(10), CancellationToken.None));
-        using (var file = File.OpenWrite(_folder["a.db"]))
-        {
-            file.Position = 8 * 4096;
-            file.Write(new byte[4096]);
-        }
-
-        Assert.IsNotNull(await OpenDatabase.Program.CheckAsync(_folder["a.db"], TimeSpan.FromSeconds(10), CancellationToken.None));
-    }
-
-    [TestMethod]
     public async Task A_program_that_hangs_is_killed()
     {
         var program = new SqliteProgram(["/bin/sh", "-c", "sleep 1000 & wait"], new Dictionary<string, string>(), TimeProvider.System);
-        var result = (await program.CheckpointAsync(["/a", "/b"], TimeSpan.FromMilliseconds(100), CancellationToken.None))[1];
-        Assert.AreEqual(new CheckpointResult("/b", IsComplete: false, IsLogRemoved: false, "it was not answered within 0.1 s"), result);
+        Assert.AreEqual("it was not answered within 0.1 s", (await program.UseLogAsync(["/a", "/b"], TimeSpan.FromMilliseconds(100)))[1]);
     }
 
     [TestMethod]
@@ -99,8 +52,7 @@ public sealed class SqliteProgramSpecs : IDisposable
     public async Task A_program_that_is_another_is_an_error_for_each_file(string script, string error)
     {
         var program = new SqliteProgram(["/bin/sh", "-c", script], new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin" }, TimeProvider.System);
-        var results = await program.CheckpointAsync(["/a", "/b"], TimeSpan.FromSeconds(10), CancellationToken.None);
-        Assert.AreEqual(error, results[1].Error);
+        Assert.AreEqual(error, (await program.UseLogAsync(["/a", "/b"], TimeSpan.FromSeconds(10)))[1]);
     }
 
     [TestMethod]
@@ -112,7 +64,4 @@ public sealed class SqliteProgramSpecs : IDisposable
             Assert.IsNotNull(looks[0].Error);
         }
     }
-
-    private static async Task<CheckpointResult> CheckpointAsync(string path) =>
-        (await OpenDatabase.Program.CheckpointAsync([path], TimeSpan.FromSeconds(10), CancellationToken.None))[0];
 }
