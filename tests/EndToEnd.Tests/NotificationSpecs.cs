@@ -59,7 +59,9 @@ public sealed partial class NotificationSpecs
         AssertSame(Lines(datasette), Posts(receiver).Skip(1));
         await datasette.StopAsync();
         AssertNoSecret(datasette.Output);
-        Assert.HasCount(2, Lines(datasette), datasette.Output);
+
+        // A busy machine may need more than a second for what was written last, which is said.
+        Assert.IsEmpty(Lines(datasette).Skip(2).Where(line => !line.Contains("The last changes are being replicated", StringComparison.Ordinal)), datasette.Output);
         await workspace.AssertRestoredAsync("parks");
     }
 
