@@ -73,7 +73,7 @@ public sealed class WheelSpecs
         var binary = (string)litestream["binary"]!;
         StringAssert.StartsWith(binary, workspace.Path("venv"));
         Assert.AreEqual("of the plugin", (string?)litestream["origin"]);
-        StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "Binary of the plugin");
+        StringAssert.Contains(await datasette.Http.GetStringAsync("/-/litestream-status"), "<small>of the plugin</small>");
         await datasette.AssertReplicatesAsync("parks", binary);
     }
 
