@@ -47,12 +47,12 @@ public sealed class CrashSpecs
             await using (var load = new WriteLoad(workspace, file))
             {
                 await load.WaitForAsync(SomeRows);
-                leftover = workspace.Litestreams.Single();
+                leftover = await workspace.WaitForLitestreamAsync();
                 await killed.StopAsync(Signals.SIGKILL);
             }
 
             await using var next = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
-            Assert.AreNotEqual(leftover, workspace.Litestreams.Single());
+            _ = await workspace.WaitForLitestreamAsync(after: leftover);
             await next.StopAsync();
             Assert.IsEmpty(workspace.Litestreams);
             await workspace.AssertRestoredAsync("parks");
@@ -73,7 +73,7 @@ public sealed class CrashSpecs
             await using (var load = new WriteLoad(workspace, file))
             {
                 await load.WaitForAsync(SomeRows);
-                Assert.AreEqual(0, Signals.Send(workspace.Litestreams.Single(), Signals.SIGKILL));
+                Assert.AreEqual(0, Signals.Send(await workspace.WaitForLitestreamAsync(), Signals.SIGKILL));
                 var replicated = workspace.ReplicatedTxid("parks");
                 times.Add(await Wait.UntilAsync(() => workspace.ReplicatedTxid("parks") > replicated, "something new is at the replica"));
                 await datasette.WaitForStatusAsync(
@@ -95,7 +95,7 @@ public sealed class CrashSpecs
         _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
-        var stopped = workspace.Litestreams.Single();
+        var stopped = await workspace.WaitForLitestreamAsync();
         Assert.AreEqual(0, Signals.Send(stopped, Signals.SIGSTOP));
         var seen = await Wait.UntilAsync(async () => Failures(await datasette.StatusAsync()) == 1, "the page says so");
         Figures.Record("from SIGSTOP of Litestream to its end", [seen]);
@@ -151,7 +151,7 @@ public sealed class CrashSpecs
         var environment = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = workspace.Path(wrapper) };
         await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()], environment);
         workspace.Write("broken", "");
-        Assert.AreEqual(0, Signals.Send(workspace.Litestreams.Single(), Signals.SIGKILL));
+        Assert.AreEqual(0, Signals.Send(await workspace.WaitForLitestreamAsync(), Signals.SIGKILL));
 
         // The run that was killed, and the starts after 0.5, 1, 2, … s; the eighth delay is the first of 30 s.
         var failures = Scale.IsFull ? 8 : 3;

@@ -150,10 +150,13 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         return status!;
     }
 
-    /// <summary>Waits until the first database is in a state.</summary>
+    /// <summary>Waits until a database is in a state.</summary>
+    /// <param name="state">The state.</param>
+    /// <param name="name">Its name; by default the one that is first at the time.</param>
     /// <returns>How long it took.</returns>
-    public Task<TimeSpan> WaitForDatabaseAsync(string state) =>
-        Wait.UntilAsync(async () => (string?)(await StatusAsync())["databases"]![0]!["state"] == state, $"the database is {state}");
+    public Task<TimeSpan> WaitForDatabaseAsync(string state, string? name = null) => Wait.UntilAsync(
+        async () => (string?)(await StatusAsync())["databases"]!.AsArray().First(database => name is null || (string?)database!["name"] == name)!["state"] == state,
+        $"the database is {state}");
 
     /// <summary>Inserts a row through Datasette: with its write API or, if it has none, with a writable query.</summary>
     public async Task InsertAsync(string database, string text)

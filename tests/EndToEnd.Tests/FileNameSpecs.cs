@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using CliWrap;
 
 namespace Datasette.Litestream.EndToEnd;
@@ -29,7 +30,12 @@ public sealed class FileNameSpecs
 
         StringAssert.Contains(datasette.Output, $"parks: its file {workspace.Path(file)} has 2 names (hard links).");
         Assert.IsFalse(Directory.Exists(workspace.Path(".trails.db-litestream")));
-        Assert.AreEqual("parks", (string?)(await datasette.StatusAsync())["databases"]!.AsArray().Single()!["name"]);
+        var status = await datasette.WaitForStatusAsync(status => (string?)Database(status, "parks")["state"] == "replicating", "the first name is replicated");
+        Assert.AreEqual("failing", (string?)Database(status, "trails")["state"]);
+        StringAssert.Contains((string?)Database(status, "trails")["reason"]!["sentence"], "is the same file");
+
+        static JsonNode Database(JsonNode status, string name) =>
+            status["databases"]!.AsArray().Single(database => (string?)database!["name"] == name)!;
     }
 
     [TestMethod]
@@ -40,12 +46,13 @@ public sealed class FileNameSpecs
         Directory.CreateDirectory(workspace.Path("elsewhere"));
         await LinkAsync(workspace, "parks.db", "elsewhere/trails.db");
         await using var first = await DatasetteProcess.StartAsync(workspace, ["parks.db", .. Settings.ReplicateAll()]);
+        var litestream = await workspace.WaitForLitestreamAsync();
 
         var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, ["elsewhere/trails.db", .. Settings.ReplicateAll()]);
 
         Assert.AreNotEqual(0, exitCode);
         StringAssert.Contains(output, $"trails: another Datasette replicates {workspace.Path("elsewhere/trails.db")} already by another of its names");
-        Assert.HasCount(1, workspace.Litestreams);
+        Assert.AreEqual(litestream, workspace.Litestreams.Single());
         await first.AssertReplicatesAsync("parks");
     }
 

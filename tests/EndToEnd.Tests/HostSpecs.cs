@@ -188,7 +188,7 @@ public sealed partial class HostSpecs
             outside.Insert("the last row");
         }
 
-        Assert.HasCount(2, workspace.Litestreams);
+        await Wait.UntilAsync(() => workspace.Litestreams.Count == 2, "each has its Litestream");
         Assert.AreEqual(EndedBySigterm, await EndAsync(host, Signals.SIGTERM), host.Output);
         await AssertAllIsRestoredAsync(workspace);
         await workspace.AssertRestoredAsync("trees");

@@ -10,10 +10,11 @@ public sealed class OneWriterSpecs
     {
         using var workspace = new Workspace();
         await using var first = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+        var litestream = await workspace.WaitForLitestreamAsync();
         var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, ["parks.db", .. Settings.Set("all-replicate", "file://elsewhere/$DB_NAME")]);
         Assert.AreNotEqual(0, exitCode);
         StringAssert.Contains(output, $"another Datasette (process {first.Id}) replicates {workspace.Path("parks.db")} already");
-        Assert.HasCount(1, workspace.Litestreams);
+        Assert.AreEqual(litestream, workspace.Litestreams.Single());
 
         await first.InsertAsync("parks", "undisturbed");
         await first.StopAsync();
@@ -27,10 +28,11 @@ public sealed class OneWriterSpecs
         var environment = new Dictionary<string, string?> { ["DOTNET_SYSTEM_IO_DISABLEFILELOCKING"] = "1" };
         string[] arguments = [workspace.Create("parks"), .. Settings.ReplicateAll()];
         await using var first = await DatasetteProcess.StartAsync(workspace, arguments, environment);
+        var litestream = await workspace.WaitForLitestreamAsync();
         var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, arguments, environment);
         Assert.AreNotEqual(0, exitCode);
         StringAssert.Contains(output, $"another Datasette (process {first.Id}) replicates {workspace.Path("parks.db")} already");
-        Assert.HasCount(1, workspace.Litestreams);
+        Assert.AreEqual(litestream, workspace.Litestreams.Single());
     }
 
     [TestMethod]
@@ -77,7 +79,7 @@ public sealed class OneWriterSpecs
         string[] names = ["parks", "trees"];
         var both = await Task.WhenAll(names.Select(name => DatasetteProcess.ReplicateAsync(workspace, name)));
         await Task.WhenAll(both.Zip(names, (datasette, name) => datasette.InsertAsync(name, "through Datasette")));
-        Assert.HasCount(2, workspace.Litestreams);
+        await Wait.UntilAsync(() => workspace.Litestreams.Count == 2, "each has its Litestream");
         await Task.WhenAll(both.Select(datasette => datasette.StopAsync()));
         foreach (var (datasette, name) in both.Zip(names))
         {

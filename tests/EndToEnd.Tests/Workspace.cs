@@ -79,6 +79,16 @@ internal sealed class Workspace(string? folder = null) : IDisposable
             .Select(folder => int.TryParse(System.IO.Path.GetFileName(folder), out var id) ? id : 0)
             .Where(id => id > 0 && LinkOf(id, "cwd") == Folder && IsReplicating(id))];
 
+    /// <summary>Waits until exactly one Litestream runs here: Datasette serves before it has started its own.</summary>
+    /// <param name="after">The process that it must not be; any by default.</param>
+    /// <returns>Its process id.</returns>
+    public async Task<int> WaitForLitestreamAsync(int? after = null)
+    {
+        var running = 0;
+        await Wait.UntilAsync(() => Litestreams is [var only] && (running = only) != after, "one Litestream runs");
+        return running;
+    }
+
     public void Dispose()
     {
         foreach (var leftover in Litestreams)
