@@ -38,31 +38,28 @@ internal sealed class DatabaseRenewal(LitestreamCommand command, ReplicaProbe pr
             return LocalState.Delete(database.Path);
         }
 
-        // In a folder, what is damaged is moved aside: what is left of a chain would keep Litestream from merging files for ever.
-        if (cause != StateReason.BackupDamaged || !isFolder)
+        // Litestream takes up the position of level 0 alone.
+        var canContinue = check.Inventory.HighestOf(0) == highest;
+        if (!isFolder)
         {
-            if (check.Inventory.HighestOf(0) == highest && await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false) is var error)
-            {
-                if (error is null)
-                {
-                    return null;
-                }
-
-                // Litestream misses local files for what the destination lacks; without any, it takes up the destination's position.
-                error = LocalState.Delete(database.Path) ?? await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false);
-                if (error is null || !isFolder)
-                {
-                    return error;
-                }
-            }
-            else if (!isFolder)
-            {
-                return $"what is at {replica.Destination} cannot be continued. Move it to another place, or set another one";
-            }
+            return canContinue
+                ? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)
+                : $"what is at {replica.Destination} cannot be continued. Move it to another place, or set another one";
         }
 
-        return _oldBackup.MoveAside(replica) ?? LocalState.Delete(database.Path);
+        // What is left of a damaged chain would keep Litestream from merging files for ever.
+        return canContinue && cause != StateReason.BackupDamaged && await ContinueAsync(database, cancellationToken).ConfigureAwait(false) is null
+            ? null
+            : _oldBackup.MoveAside(replica) ?? LocalState.Delete(database.Path);
     }
+
+    /// <summary>Continues what is at the destination with a new snapshot.</summary>
+    private async Task<string?> ContinueAsync(DatabasePlan database, CancellationToken cancellationToken) =>
+        await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false) is null
+            ? null
+
+            // Litestream misses local files for what the destination lacks; without any, it takes up the destination's position.
+            : LocalState.Delete(database.Path) ?? await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Deletes what earlier renewals moved aside, after the time that it is kept.</summary>
     public void DeleteExpired(DatabasePlan database)

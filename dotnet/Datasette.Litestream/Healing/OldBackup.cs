@@ -60,7 +60,7 @@ internal sealed class OldBackup(TimeProvider time)
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            // It is tried again with the next renewal or start.
+            // It is tried again an hour later.
         }
     }
 

@@ -22,6 +22,9 @@ internal sealed class Renewer
     /// <summary>The delays before another try after one that failed.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(5), MaxRetryDelay = TimeSpan.FromMinutes(5);
 
+    /// <summary>How often old backups that were moved aside are looked for.</summary>
+    private static readonly TimeSpan CleaningInterval = TimeSpan.FromHours(1);
+
     private readonly IReplicationControl _control;
     private readonly DatabaseRenewal _renewal;
     private readonly ReplicaProbe _probe;
@@ -29,6 +32,8 @@ internal sealed class Renewer
     private readonly Dictionary<string, Case> _cases = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _running;
+    private HashSet<string> _leftAlone = [];
+    private DateTimeOffset _cleanedAt = DateTimeOffset.MinValue;
 
     // Only the latest observation matters.
     private readonly Channel<ObservedDatabases> _observations =
@@ -76,6 +81,15 @@ internal sealed class Renewer
 
     private async Task ConsiderAsync(ObservedDatabases observed)
     {
+        if (_time.GetUtcNow() - _cleanedAt >= CleaningInterval)
+        {
+            _cleanedAt = _time.GetUtcNow();
+            foreach (var database in observed.Databases)
+            {
+                _renewal.DeleteExpired(database.Plan);
+            }
+        }
+
         var due = new List<Case>();
         foreach (var database in observed.Databases)
         {
@@ -86,7 +100,7 @@ internal sealed class Renewer
                 // A file that is gone or cannot be looked at is waited for.
                 AddIfDue(known, database.Reason is not (StateReason.FileMissing or StateReason.FileUnreadable));
             }
-            else if (known is { IsOver: false } && database.ConfirmedAt > known.Renewal.RenewedAt)
+            else if (known is { IsOver: false } && database.ConfirmedAt > known.Renewal.RenewedAt && _time.GetUtcNow() >= known.NextTryAt)
             {
                 await VerifyAsync(known, database.Plan).ConfigureAwait(false);
             }
@@ -116,7 +130,7 @@ internal sealed class Renewer
     private async Task RenewAsync(List<Case> due)
     {
         Publish();
-        await _control.RestartWithoutAsync(Unprepared(), $"Litestream leaves {Names(due)} alone until {(due.Count == 1 ? "it is" : "they are")} prepared to be replicated anew.").ConfigureAwait(false);
+        await LeaveAloneAsync($"Litestream leaves {Names(due)} alone until {(due.Count == 1 ? "it is" : "they are")} prepared to be replicated anew.").ConfigureAwait(false);
         foreach (var one in due)
         {
             string? error;
@@ -124,7 +138,6 @@ internal sealed class Renewer
             {
                 var database = _control.TakeServedFile(one.Name);
                 error = await _renewal.PrepareAsync(database, one.Renewal.Cause, _stopping.Token).ConfigureAwait(false);
-                _renewal.DeleteExpired(database);
             }
             catch (Exception ex) when (ex is not OperationCanceledException)
             {
@@ -143,7 +156,7 @@ internal sealed class Renewer
 
         if (due.Exists(one => one.IsPrepared))
         {
-            await _control.RestartWithoutAsync(Unprepared(), $"Litestream replicates {Names(due.Where(one => one.IsPrepared))} anew.").ConfigureAwait(false);
+            await LeaveAloneAsync($"Litestream replicates {Names(due.Where(one => one.IsPrepared))} anew.").ConfigureAwait(false);
             due.FindAll(one => one.IsPrepared).ForEach(one => one.Renewed(_time.GetUtcNow()));
         }
 
@@ -158,13 +171,29 @@ internal sealed class Renewer
         {
             renewed.Over(_time.GetUtcNow());
         }
+        else if (!restored.IsAnswered)
+        {
+            // There is no room for it, or the destination does not answer: the restore is tried again, not the renewal.
+            renewed.Failed(restored.Error!, _time.GetUtcNow());
+        }
         else
         {
             renewed.Begin(StateReason.BackupDamaged, _time.GetUtcNow());
-            renewed.Failed(restored.Problem ?? restored.Error!, _time.GetUtcNow());
+            renewed.Failed(restored.Problem!, _time.GetUtcNow());
         }
 
         Publish();
+    }
+
+    /// <summary>Has Litestream leave alone what is not prepared; the others are not interrupted for what is so already.</summary>
+    private async Task LeaveAloneAsync(string message)
+    {
+        var unprepared = Unprepared();
+        if (!unprepared.SetEquals(_leftAlone))
+        {
+            _leftAlone = unprepared;
+            await _control.RestartWithoutAsync(unprepared, message).ConfigureAwait(false);
+        }
     }
 
     private HashSet<string> Unprepared() => _cases.Values.Where(one => one is { IsOver: false, IsPrepared: false }).Select(one => one.Name).ToHashSet(StringComparer.Ordinal);

@@ -11,13 +11,13 @@ internal enum DatabaseState
     /// <summary>Nothing is known to be wrong, but not everything that makes a backup safe is known.</summary>
     Unverified,
 
-    /// <summary>Nothing is at the replica yet.</summary>
+    /// <summary>Nothing is known to be at the replica yet: Litestream was just started, or makes the first copy.</summary>
     Starting,
 
     /// <summary>Changes have waited for their upload for longer than expected.</summary>
     Behind,
 
-    /// <summary>Litestream has logged an error and has not synced since.</summary>
+    /// <summary>Something is wrong with the file, the destination or the replication.</summary>
     Failing,
 
     /// <summary>Litestream is not running, or is not replicating this database.</summary>

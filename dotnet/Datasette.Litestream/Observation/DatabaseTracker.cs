@@ -354,7 +354,9 @@ internal sealed class DatabaseTracker
         }
 
         _snapshot ??= finding.Snapshot;
-        if (finding.Snapshot == _snapshot || statistics.Snapshots.Contains(finding.Snapshot))
+
+        // Where the newest was deleted, an older one is used.
+        if (finding.Snapshot <= _snapshot || statistics.Snapshots.Contains(finding.Snapshot))
         {
             (_snapshot, _unannouncedSnapshot) = (finding.Snapshot, null);
             return null;

@@ -110,7 +110,7 @@ public sealed class HeldOutSpecs
         var unanswered = fixture.Folder.Write("unanswered", fixture.Folder["b.db"]);
         settings = settings with { Environment = DaemonFixture.Variables($"{settings.Environment["FAKE_LITESTREAM"]} unanswered={unanswered}") };
         var supervisor = fixture.Supervise(settings);
-        await fixture.Clock.PassAsync(seconds: 60);
+        await fixture.Clock.PassAsync(seconds: 20);
         await Eventually.HoldsAsync(() => supervisor.Status is { State: DaemonState.Waiting, Failures: 1 });
         await Eventually.HoldsAsync(() => File.Exists(fixture.Folder["asked"]) && File.ReadAllLines(fixture.Folder["asked"]).Length == 2);
         await fixture.Clock.PassAsync(seconds: 15);

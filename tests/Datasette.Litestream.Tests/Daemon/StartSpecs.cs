@@ -56,9 +56,9 @@ public sealed class StartSpecs
         using var fixture = new DaemonFixture();
         var supervisor = fixture.Supervise(fixture.Script("ready; exec sleep 1000", "a.db", "b.db"));
         await Eventually.HoldsAsync(() => fixture.Log.Entries.Count == 1);
-        await fixture.Clock.PassAsync(seconds: 60);
+        await fixture.Clock.PassAsync(seconds: 20);
         var error = await fixture.FailsToStartAsync(supervisor);
-        StringAssert.StartsWith(error, "Litestream was not ready within 60 s of its start.");
+        StringAssert.StartsWith(error, "Litestream was not ready within 20 s of its start.");
     }
 
     [TestMethod]
@@ -116,14 +116,14 @@ public sealed class StartSpecs
     }
 
     [TestMethod]
-    public async Task One_that_is_never_ready_is_given_up_after_a_minute()
+    public async Task One_that_is_never_ready_is_given_up()
     {
         using var fixture = new DaemonFixture();
         var supervisor = fixture.Supervise(fixture.Settings("never-ready log=thinking"));
         await Eventually.HoldsAsync(() => fixture.Log.Entries.Count == 1);
-        await fixture.Clock.PassAsync(seconds: 60);
+        await fixture.Clock.PassAsync(seconds: 20);
         var error = await fixture.FailsToStartAsync(supervisor);
-        Assert.AreEqual("Litestream was not ready within 60 s of its start. The last lines of its log:\n  ERROR thinking", error);
+        Assert.AreEqual("Litestream was not ready within 20 s of its start. The last lines of its log:\n  ERROR thinking", error);
     }
 
     [TestMethod]
@@ -156,8 +156,8 @@ public sealed class StartSpecs
         await fixture.KillAsync(supervisor);
         Assert.IsTrue(File.Exists(fixture.Folder["control"]));
         var other = fixture.Supervise(fixture.Settings("never-ready"));
-        await fixture.Clock.PassAsync(seconds: 60);
+        await fixture.Clock.PassAsync(seconds: 20);
         var error = await fixture.FailsToStartAsync(other);
-        StringAssert.StartsWith(error, "Litestream was not ready within 60 s of its start.");
+        StringAssert.StartsWith(error, "Litestream was not ready within 20 s of its start.");
     }
 }

@@ -134,7 +134,7 @@ public sealed class StopSpecs
             { OpeningTime = TimeSpan.FromSeconds(1.7) });
 
         // The maximum time for a start: it has started, and is not ready.
-        await fixture.Clock.IsAwaitedAsync(TimeSpan.FromMinutes(1));
+        await fixture.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(20));
         fixture.Clock.Advance(TimeSpan.FromSeconds(3));
         File.WriteAllText(go, "");
         await DaemonFixture.IsRunningAsync(supervisor);

@@ -47,10 +47,10 @@ public sealed class DatabaseEventsSpecs
     }
 
     [TestMethod]
-    public void What_the_plugin_found_itself_is_not_said_to_be_Litestreams()
+    public void What_was_found_by_looking_is_not_said_by_Litestream()
     {
-        var overwritten = Database("parks", DatabaseState.Failing, StateReason.FileOverwritten, since: 0) with { Error = "its page size is another" };
-        StringAssert.EndsWith(Look(overwritten).Single().Sentence, " Details: its page size is another.");
+        var damaged = Database("parks", DatabaseState.Failing, StateReason.BackupDamaged) with { Error = "there is no backup in this folder" };
+        StringAssert.EndsWith(Look(damaged).Single().Sentence, " Details: there is no backup in this folder.");
     }
 
     [TestMethod]

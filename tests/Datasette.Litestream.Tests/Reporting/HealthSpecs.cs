@@ -112,7 +112,13 @@ public sealed class HealthSpecs : IDisposable
             Judge(Observations.Database("a"), Observations.Database("b", DatabaseState.Unknown)));
         Assert.AreEqual(
             new HealthReport(true, true, "starting: 1 of 2 databases is not known to be safe yet, because Litestream was just started"),
-            Judge(Observations.Database("a"), Observations.Database("b", DatabaseState.Starting) with { Reason = StateReason.Starting }));
+            Judge(
+                Observations.Database("a"),
+                Observations.Database("b", DatabaseState.Starting) with
+                {
+                    Reason = StateReason.Starting,
+                    Evidence = new Evidence(Observations.Now, null, null, null, null, TimeSpan.Zero),
+                }));
     }
 
     [TestMethod]

@@ -122,7 +122,13 @@ public sealed class ReplicaFaultSpecs
     {
         await run.StartGreenAsync();
         await using var other = StartOtherMachine(run);
-        await run.BreakAsync(() => run.StartLitestream(other.Path, $"file://{run.Workspace.Backup("parks")}"), destroysBackup: true);
+        await run.BreakAsync(
+            async () =>
+            {
+                _ = run.StartLitestream(other.Path, $"file://{run.Workspace.Backup("parks")}");
+                await Wait.UntilAsync(() => HasWritten(run, other.Path), "the other one has written to the destination");
+            },
+            destroysBackup: true);
         await run.ExpectRedAsync("other_writer|backup_damaged|replicated_anew", within: 12);
         await run.LastAsync(10);
     });
@@ -160,6 +166,30 @@ public sealed class ReplicaFaultSpecs
     }
 
     /// <summary>A snapshot that Litestream writes soon after its start would heal what was lost before it.</summary>
+    /// <summary>Whether a file of another machine's Litestream is at the destination, other than those that it found there.</summary>
+    private static bool HasWritten(FaultRun run, string otherDatabase)
+    {
+        var (there, ours, theirs) = (
+            Path.Combine(run.Workspace.Backup("parks"), "ltx/0"),
+            run.Workspace.Path(".parks.db-litestream/ltx/0"),
+            Path.Combine(Path.GetDirectoryName(otherDatabase)!, $".{Path.GetFileName(otherDatabase)}-litestream/ltx/0"));
+        return Directory.Exists(theirs) && Directory.EnumerateFiles(theirs, "*.ltx").Select(Path.GetFileName).Any(file =>
+            IsSame(Path.Combine(theirs, file!), Path.Combine(there, file!)) && !IsSame(Path.Combine(theirs, file!), Path.Combine(ours, file!)));
+
+        static bool IsSame(string one, string other)
+        {
+            try
+            {
+                return File.ReadAllBytes(one).AsSpan().SequenceEqual(File.ReadAllBytes(other));
+            }
+            catch (IOException)
+            {
+                // It is not there, or not any more.
+                return false;
+            }
+        }
+    }
+
     private static async Task WaitForSnapshotAsync(FaultRun run)
     {
         var snapshots = Path.Combine(run.Workspace.Backup("parks"), "ltx/9");
