@@ -445,14 +445,15 @@ internal sealed class DatabaseTracker
             return (StateReason.NotKnownToBeBehind, null);
         }
 
-        if (look.Listed is null)
+        // The list can be held up by another database; what it is doing is always told.
+        if (look.Listed is null && look.Activity is null)
         {
             return _confirmed is null && look.At - _runSeenAt < OpeningTime ? (StateReason.Starting, null)
                 : look.Check is { IsAnswered: false } check ? (StateReason.UploadFailed, check.Error)
                 : (StateReason.NoAnswer, null);
         }
 
-        if (look.Listed.Status != "replicating")
+        if (look.Listed is { Status: not "replicating" })
         {
             return (StateReason.ReplicationStopped, null);
         }

@@ -152,13 +152,14 @@ internal sealed class Sampler : IDisposable
 
         var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.ServedPath, tracker.Plan.Path));
         var statistics = Array.ConvertAll(_trackers, tracker => replication.LogStatistics.Of(tracker.Plan.Path));
+        Task<Dictionary<string, ListedDatabase>>? listing = null;
         var isIdle = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsUpToDate(now, files[i], statistics[i]));
         if (!isIdle || socket != _listedBy || now - _listedAt >= IdleInterval)
         {
-            // One after the other, over one connection; the first is answered always, the second may have to wait.
+            // The first is answered always, the second may have to wait.
             _activities = socket is null ? [] : await ByPathAsync(socket.ActivitiesAsync(deadline.Token), activity => activity.Path).ConfigureAwait(false);
-            _listed = socket is null ? [] : await ByPathAsync(socket.ListAsync(deadline.Token), database => database.Path).ConfigureAwait(false);
-            (_listedBy, _listedAt) = (socket, now);
+            listing = socket is null ? null : ByPathAsync(socket.ListAsync(deadline.Token), database => database.Path);
+            (_listed, _listedBy, _listedAt) = (listing is null ? [] : _listed, socket, now);
         }
 
         if (socket is not null)
@@ -166,6 +167,8 @@ internal sealed class Sampler : IDisposable
             await SyncAsync(socket, now, files, statistics, deadline.Token).ConfigureAwait(false);
         }
 
+        // After the syncs, which must not wait for a database that holds the list up.
+        _listed = listing is null ? _listed : await listing.ConfigureAwait(false);
         var positions = run is null || _metrics is null ? null : await ReadPositionsAsync(_metrics).ConfigureAwait(false);
         var hasSocket = socket is not null || replication.Binary.Version.ReleaseLine == ReleaseLine.V05;
         _overwriting?.Advance(now, i => _trackers[i].Plan.Path, files, _stopping.Token);
