@@ -81,10 +81,13 @@ internal sealed class Replicator : IReplicationControl
     /// <summary>The log for the operator.</summary>
     public OperatorLog OperatorLog => Announcer.Log;
 
+    private IReadOnlyList<OtherLitestream> Others => _others?.Found ?? [];
+
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, [.. _warnings, .. _others?.Warnings ?? [], .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
+        Plan, _binary, _document, [.. _warnings, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
     {
+        OtherLitestreams = Others,
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
     };
 

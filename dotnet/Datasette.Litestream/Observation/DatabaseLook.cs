@@ -36,6 +36,9 @@ internal readonly record struct DatabaseLook(
     /// <summary>What was just found at the destination; null if it is not a folder that is looked at every time.</summary>
     public ReplicaFinding? Finding { get; init; }
 
+    /// <summary>The figures from Litestream's log after that look at the destination.</summary>
+    public DatabaseLogStatistics? LaterStatistics { get; init; }
+
     /// <summary>Litestream's last judgement of the destination; null before the first, and if it is never asked.</summary>
     public ReplicaCheck? Check { get; init; }
 

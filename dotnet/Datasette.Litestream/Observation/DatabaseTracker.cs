@@ -57,6 +57,7 @@ internal sealed class DatabaseTracker
     private SyncAnswer? _oldestUnproven;
     private SyncAnswer? _newestUnproven;
     private LogEntry? _syncError;
+    private LogEntry? _firstLogged;
     private Failure? _syncFailure;
     private Failure? _uploadFailure;
     private long _uploadedBytes;
@@ -143,6 +144,9 @@ internal sealed class DatabaseTracker
     /// <param name="answer">Litestream's answer since the last look; null if there is none.</param>
     public ulong? ExpectedTxid(SyncAnswer? answer) =>
         answer is { ReplicatedTxid: > 0 } && answer.AskedAt > _withdrawnAt && !(ReplicaTxid > answer.ReplicatedTxid) ? answer.ReplicatedTxid : ReplicaTxid;
+
+    /// <summary>Whether a restore would begin with another snapshot than at the last look.</summary>
+    public bool IsNewSnapshot(ReplicaFinding? finding) => finding is { Condition: ReplicaCondition.Whole } && finding.Snapshot > _snapshot;
 
     /// <summary>
     /// Delays the next request after one that Litestream did not answer, longer each time, since each request makes Litestream
@@ -330,7 +334,7 @@ internal sealed class DatabaseTracker
     {
         if (look.Finding is { } finding)
         {
-            return Judge(finding) ?? JudgeSnapshot(finding, look.Statistics, mayBeAnnouncedLater: true);
+            return Judge(finding) ?? JudgeSnapshot(finding, look.LaterStatistics ?? look.Statistics, mayBeAnnouncedLater: true);
         }
 
         // What was found before the first upload, or before Litestream opened the database anew, says nothing.
@@ -415,9 +419,12 @@ internal sealed class DatabaseTracker
 
         var logged = _hasUniqueFileName && look.Statistics.LastError is { IsSyncError: false } last
             && !(_replicaSyncAt > last.Time || look.Statistics.LastUploadAt > last.Time) ? last : null;
-        if (logged is not null)
+
+        // What comes later is often a consequence, so the first error is told until all are over.
+        _firstLogged = logged is null ? null : _firstLogged ?? logged;
+        if (_firstLogged is not null)
         {
-            return (logged.IsUploadError && look.HasSocket ? StateReason.UploadFailed : StateReason.ErrorLogged, logged.ToString());
+            return (_firstLogged.IsUploadError && look.HasSocket ? StateReason.UploadFailed : StateReason.ErrorLogged, _firstLogged.ToString());
         }
 
         if (_uploadFailure is { } upload && look.At - upload.Since >= MinBehind)

@@ -28,8 +28,8 @@ internal sealed class OtherLitestreamWatch
         _running = Task.Run(RunAsync);
     }
 
-    /// <summary>A sentence about each.</summary>
-    public IEnumerable<string> Warnings => _found.Select(other => other.Sentence);
+    /// <summary>Those that were found.</summary>
+    public IReadOnlyList<OtherLitestream> Found => _found;
 
     /// <summary>Stops looking.</summary>
     public async Task StopAsync()

@@ -38,6 +38,9 @@ internal sealed record ReplicationSnapshot(
     /// <summary>The databases that are being replicated anew after a fault, by name.</summary>
     public ImmutableDictionary<string, Renewal> Renewals { get; init; } = ImmutableDictionary<string, Renewal>.Empty;
 
+    /// <summary>Other Litestreams that have the replicated databases open.</summary>
+    public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];
+
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);
 }

@@ -195,6 +195,7 @@ internal sealed class Sampler : IDisposable
                 Renewal = renewal,
                 Examination = _overwriting?[i],
                 Finding = finding,
+                LaterStatistics = _trackers[i].IsNewSnapshot(finding) ? _read().LogStatistics.Of(path) : null,
                 Check = check,
                 IsChecked = _destinations.IsChecked,
                 CopiedBytes = copied,
@@ -211,6 +212,14 @@ internal sealed class Sampler : IDisposable
             {
                 // A fault of one database must not keep the others from being looked at.
                 databases[i] = _trackers[i].Fail(now, ex.Message);
+            }
+
+            if (replication.OtherLitestreams.Any(other => other.Databases.Contains(plan.Name)))
+            {
+                databases[i] = databases[i] with
+                {
+                    Warnings = [.. replication.OtherLitestreams.Where(other => other.Databases.Contains(plan.Name)).Select(other => other.Sentence)],
+                };
             }
 
             if (_trackers[i].TakeCheckRequest(now))

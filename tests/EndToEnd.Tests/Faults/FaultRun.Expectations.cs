@@ -78,10 +78,13 @@ internal sealed partial class FaultRun
         }
     }
 
-    /// <summary>Expects a database to have been green in every answer since the fault: the fault is another's.</summary>
+    /// <summary>
+    /// Expects that no answer since the fault called a database bad, since the fault is another's. For a look, a new snapshot can
+    /// be there before Litestream has logged that it is its own; then it is not known to be safe.
+    /// </summary>
     public void ExpectAlwaysGreen(string name)
     {
-        var others = Answers.Where(answer => answer.AskedAt > _brokenAt).Select(answer => Of(answer, name)).OfType<DatabaseAnswer>().Where(known => !known.IsGreen).ToList();
+        var others = Answers.Where(answer => answer.AskedAt > _brokenAt).Select(answer => Of(answer, name)).OfType<DatabaseAnswer>().Where(known => !known.IsGreen && known.State != "unverified").ToList();
         Expect(others.Count == 0, $"{name} was not green all the time: {string.Join(", ", others.Select(known => known.Code).Distinct())}");
     }
 
