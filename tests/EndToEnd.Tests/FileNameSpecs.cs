@@ -5,7 +5,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>A file may have several names, or one that SQLite takes for another file's.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class FileNameSpecs
 {
     [TestMethod]

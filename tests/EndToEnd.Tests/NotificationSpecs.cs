@@ -8,7 +8,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>What goes wrong is said where it is read: in Datasette's own output, and at the addresses of a chat and a watchdog.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed partial class NotificationSpecs
 {
     private const string Hook = "/hook/s3cr3t-hook", Ping = "/ping/s3cr3t-ping";

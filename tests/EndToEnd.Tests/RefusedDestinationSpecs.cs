@@ -5,7 +5,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>A destination that refuses at the start concerns its own database only, and Datasette serves.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class RefusedDestinationSpecs
 {
     [TestMethod]
