@@ -27,7 +27,7 @@ public sealed class DestinationFaultSpecs
         await run.LastAsync(10);
         run.ExpectNeverGreen();
         run.Expect(!run.Answers.Any(answer => answer.Text.Contains("is replicated", StringComparison.Ordinal)), "it was said that the database is replicated, which it never was");
-        await run.ExpectRedAsync(Unreachable, within: 12);
+        await run.ExpectRedAsync(Unreachable, within: 20);
         run.Mend(s3.Forward);
         await run.ExpectGreenAsync();
         await run.ExpectRestoredAsync();
