@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using System.Text;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Processes;
 
@@ -47,8 +46,8 @@ internal sealed class CredentialsCommand : ICredentialSource
     {
         var path = SearchPath.Find(_words[0], _environment)
             ?? throw new ReplicationException($"{Key}: there is no program {_words[0]} on PATH; correct the command.");
-        var output = new MemoryStream();
-        var errors = new MemoryStream();
+        var output = new BoundedOutput(MaxOutputBytes);
+        var errors = new BoundedOutput(MaxErrorBytes);
         ChildProcess process;
         try
         {
@@ -57,8 +56,8 @@ internal sealed class CredentialsCommand : ICredentialSource
                 [.. _words.Skip(1)],
                 _environment,
                 default,
-                piece => Keep(output, piece, MaxOutputBytes + 1),
-                piece => Keep(errors, piece, MaxErrorBytes),
+                output.Keep,
+                errors.Keep,
                 endsWithOutput: true);
         }
         catch (Win32Exception ex)
@@ -87,25 +86,11 @@ internal sealed class CredentialsCommand : ICredentialSource
             throw new ReplicationException($"{Key}: {_words[0]} failed with {exit}.{Shown(errors)}");
         }
 
-        return output.Length > MaxOutputBytes
+        return output.IsCut
             ? throw new ReplicationException($"{Key}: {_words[0]} printed more than {MaxOutputBytes / 1024} KiB; it should print one set of credentials.")
             : S3Credentials.Parse(output.ToArray(), $"{Key}: the output of {_words[0]}");
     }
 
-    private static void Keep(MemoryStream kept, ReadOnlyMemory<byte> piece, int maxBytes)
-    {
-        lock (kept)
-        {
-            kept.Write(piece.Span[..Math.Min(piece.Length, maxBytes - (int)kept.Length)]);
-        }
-    }
-
-    private static string Shown(MemoryStream errors)
-    {
-        lock (errors)
-        {
-            var text = Encoding.UTF8.GetString(errors.GetBuffer(), 0, (int)errors.Length).Trim();
-            return text.Length == 0 ? " It wrote nothing to standard error." : $" Its standard error: {text}";
-        }
-    }
+    private static string Shown(BoundedOutput errors) =>
+        errors.Text.Trim() is { Length: > 0 } text ? $" Its standard error: {text}" : " It wrote nothing to standard error.";
 }

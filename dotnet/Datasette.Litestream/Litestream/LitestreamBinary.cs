@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using System.Text;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Processes;
 
@@ -19,7 +18,7 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
     /// <summary>The version that a build from source without a version reports.</summary>
     private const string DevelopmentBuild = "(development build)";
 
-    private const int MaxAnswerLength = 4096;
+    private const int MaxAnswerBytes = 4096;
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>
@@ -86,11 +85,11 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
     private static async Task<string> AskVersionAsync(
         string path, IReadOnlyDictionary<string, string> environment, TimeProvider time)
     {
-        var answer = new StringBuilder();
+        var answer = new BoundedOutput(MaxAnswerBytes);
         ChildProcess process;
         try
         {
-            process = ChildProcess.Start(path, ["version"], environment, default, Collect, Collect, endsWithOutput: true);
+            process = ChildProcess.Start(path, ["version"], environment, default, answer.Keep, answer.Keep, endsWithOutput: true);
         }
         catch (Win32Exception ex)
         {
@@ -111,21 +110,7 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
             process.SendToGroup(LibC.SIGKILL);
         }
 
-        lock (answer)
-        {
-            return answer.ToString().Trim();
-        }
-
-        void Collect(ReadOnlyMemory<byte> piece)
-        {
-            lock (answer)
-            {
-                if (answer.Length < MaxAnswerLength)
-                {
-                    answer.Append(Encoding.UTF8.GetString(piece.Span));
-                }
-            }
-        }
+        return answer.Text.Trim();
     }
 
     private static string FirstLine(string text)

@@ -33,8 +33,8 @@ internal sealed class LitestreamCommand(
     /// <param name="cancellationToken">Kills it.</param>
     public async Task<CommandAnswer> RunAsync(DatabasePlan database, string[] words, TimeSpan? timeout, CancellationToken cancellationToken)
     {
-        using var output = new MemoryStream();
-        using var errors = new MemoryStream();
+        var output = new BoundedOutput(MaxOutputBytes);
+        var errors = new BoundedOutput(MaxErrorBytes);
         ChildProcess child;
         try
         {
@@ -43,8 +43,8 @@ internal sealed class LitestreamCommand(
                 [.. words, "-no-expand-env", "-config", "/dev/stdin", .. words[0] == "replicate" ? Array.Empty<string>() : [database.Path]],
                 environment(),
                 Encoding.UTF8.GetBytes(LitestreamConfiguration.ForOne(database, ReleaseLine.V05)),
-                piece => Keep(output, piece, MaxOutputBytes + 1),
-                piece => Keep(errors, piece, MaxErrorBytes),
+                output.Keep,
+                errors.Keep,
                 endsWithOutput: true);
         }
         catch (Win32Exception ex)
@@ -68,18 +68,14 @@ internal sealed class LitestreamCommand(
 
         await child.OutputEnded.ConfigureAwait(false);
         var exit = await child.Exited.ConfigureAwait(false);
-        var error = LastError(errors);
-        return output.Length > MaxOutputBytes ? new CommandAnswer(default, $"its answer is longer than {MaxOutputBytes / 1024 / 1024} MiB")
+        var error = LastError(errors.Text);
+        return output.IsCut ? new CommandAnswer(default, $"its answer is longer than {MaxOutputBytes / 1024 / 1024} MiB")
             : exit.Code == 0 || (exit.IsUnknown && error is null) ? new CommandAnswer(output.ToArray(), null)
             : new CommandAnswer(default, redact(error ?? $"Litestream ended with {exit}"));
     }
 
-    private static void Keep(MemoryStream kept, ReadOnlyMemory<byte> piece, int maxBytes) =>
-        kept.Write(piece.Span[..Math.Min(piece.Length, maxBytes - (int)kept.Length)]);
-
-    private static string? LastError(MemoryStream errors)
+    private static string? LastError(string text)
     {
-        var text = Encoding.UTF8.GetString(errors.GetBuffer(), 0, (int)errors.Length);
         var start = text.LastIndexOf(ErrorStart, StringComparison.Ordinal);
         return start < 0 ? null : text[(start + ErrorStart.Length)..].Trim();
     }

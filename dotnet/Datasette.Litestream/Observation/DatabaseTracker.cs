@@ -59,7 +59,7 @@ internal sealed class DatabaseTracker
     private LogEntry? _syncError;
     private LogEntry? _firstLogged;
     private Failure? _syncFailure;
-    private Failure? _uploadFailure;
+    private DateTimeOffset? _uploadFailedAt;
     private long _uploadedBytes;
     private DateTimeOffset? _run;
     private bool _hasUploaded;
@@ -287,7 +287,7 @@ internal sealed class DatabaseTracker
 
         _run = look.Run;
         _hasUploaded = false;
-        (_syncFailure, _uploadFailure) = (null, null);
+        (_syncFailure, _uploadFailedAt) = (null, null);
         (_replicatedFile, _folder) = (look.Files.Database, look.Folder);
         _runSeenAt = look.At;
         if (look.Renewal is not null)
@@ -326,7 +326,7 @@ internal sealed class DatabaseTracker
         return !IsReplicatedFile(file) ? (StateReason.FileReplaced, null)
             : _folder is { } folder && look.Folder?.IsSameFile(folder) != true ? (StateReason.FolderRemoved, null)
             : look.Examination is { Problem: { } problem } ? (StateReason.FileOverwritten, problem)
-            : _syncFailure is { Error: { } failed } && ControlSocket.IsLocalStateLost(failed) ? (StateReason.FolderRemoved, failed)
+            : _syncFailure is { Error: var failed } && ControlSocket.IsLocalStateLost(failed) ? (StateReason.FolderRemoved, failed)
             : JudgeDestination(look);
     }
 
@@ -376,7 +376,7 @@ internal sealed class DatabaseTracker
     }
 
     /// <summary>What is wrong at the destination; null if nothing is known to be.</summary>
-    private (StateReason Reason, string? Error)? Judge(ReplicaFinding? finding) => finding?.Condition switch
+    private (StateReason Reason, string? Error)? Judge(ReplicaFinding finding) => finding.Condition switch
     {
         ReplicaCondition.OtherWriter => (StateReason.OtherWriter, finding.Problem),
         ReplicaCondition.Damaged => (StateReason.BackupDamaged, finding.Problem),
@@ -427,9 +427,9 @@ internal sealed class DatabaseTracker
             return (_firstLogged.IsUploadError && look.HasSocket ? StateReason.UploadFailed : StateReason.ErrorLogged, _firstLogged.ToString());
         }
 
-        if (_uploadFailure is { } upload && look.At - upload.Since >= MinBehind)
+        if (look.At - _uploadFailedAt >= MinBehind)
         {
-            return (StateReason.UploadFailed, upload.Error);
+            return (StateReason.UploadFailed, look.Check?.Error);
         }
 
         if (_unannouncedSnapshot is not null || look.Finding?.Condition == ReplicaCondition.Unreadable)
@@ -562,11 +562,10 @@ internal sealed class DatabaseTracker
             _replicaKnownAt ??= answer.AskedAt;
         }
 
-
         // Litestream forgets the position after a failed upload, which is a surer sign than its log: it logs an error at most
         // every 30 s.
         _hasUploaded |= answer.ReplicatedTxid > 0;
-        _uploadFailure = answer is { Txid: > 0, ReplicatedTxid: 0 } && _hasUploaded ? _uploadFailure ?? new Failure(answer.AskedAt, null) : null;
+        _uploadFailedAt = answer is { Txid: > 0, ReplicatedTxid: 0 } && _hasUploaded ? _uploadFailedAt ?? answer.AskedAt : null;
         if (_pending is { } pending && answer.Confirms(pending))
         {
             Uploaded(pending);
@@ -637,6 +636,6 @@ internal sealed class DatabaseTracker
     };
 
     /// <param name="Since">When it was first seen.</param>
-    /// <param name="Error">Litestream's words; null if it has not said anything.</param>
-    private sealed record Failure(DateTimeOffset Since, string? Error);
+    /// <param name="Error">Litestream's words.</param>
+    private sealed record Failure(DateTimeOffset Since, string Error);
 }

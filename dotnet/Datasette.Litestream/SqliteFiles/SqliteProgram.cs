@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.ComponentModel;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Datasette.Litestream.Processes;
 
@@ -84,9 +83,9 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
 
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var timer = time.CreateTimer(_ => deadline.Cancel(), null, timeout, Timeout.InfiniteTimeSpan);
-        var maxBytes = (long)MaxAnswerBytes * paths.Count;
-        var output = new MemoryStream();
-        var errors = new MemoryStream();
+        var maxBytes = (int)Math.Min((long)MaxAnswerBytes * paths.Count, Array.MaxLength);
+        var output = new BoundedOutput(maxBytes);
+        var errors = new BoundedOutput(maxBytes);
         try
         {
             var child = ChildProcess.Start(
@@ -94,8 +93,8 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
                 [.. commandLine.Skip(1)],
                 environment,
                 Requests(command, paths),
-                piece => Append(output, piece),
-                piece => Append(errors, piece),
+                output.Keep,
+                errors.Keep,
                 endsWithOutput: true);
             using var killing = deadline.Token.Register(() => child.SendToGroup(LibC.SIGKILL));
             await child.Exited.ConfigureAwait(false);
@@ -107,19 +106,11 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         }
 
         cancellationToken.ThrowIfCancellationRequested();
-        var lines = Text(output).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var lines = output.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         var failure = deadline.IsCancellationRequested
             ? string.Create(CultureInfo.InvariantCulture, $"it was not answered within {timeout.TotalSeconds:0.#} s")
-            : Text(errors).Trim().Split('\n')[^1] is { Length: > 0 } said ? said : "the program that reads SQLite files ended early";
+            : errors.Text.Trim().Split('\n')[^1] is { Length: > 0 } said ? said : "the program that reads SQLite files ended early";
         return [.. paths.Select((path, i) => i < lines.Length ? Read(path, lines[i]) : fail(path, failure))];
-
-        void Append(MemoryStream stream, ReadOnlyMemory<byte> piece)
-        {
-            if (stream.Length + piece.Length <= maxBytes)
-            {
-                stream.Write(piece.Span);
-            }
-        }
 
         T Read(string path, string line)
         {
@@ -154,6 +145,4 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
 
         return requests.WrittenMemory;
     }
-
-    private static string Text(MemoryStream bytes) => Encoding.UTF8.GetString(bytes.GetBuffer().AsSpan(0, (int)bytes.Length));
 }
