@@ -28,6 +28,15 @@ internal sealed class Replicator : IReplicationControl
     /// <summary>The time that Litestream needs to open its databases at its first tick.</summary>
     private static readonly TimeSpan OpeningMargin = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>
+    /// How long Litestream's start waits at most for Datasette's, for each database: Datasette reads all schemas for its first
+    /// answer. If both open the same files at once, each takes twice as long.
+    /// </summary>
+    private static readonly TimeSpan FirstAnswerTime = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>The databases that one child switches to write-ahead logs, so that a second one, which costs 20 ms, pays.</summary>
+    private const int DatabasesPerSwitch = 100;
+
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
 
@@ -227,7 +236,7 @@ internal sealed class Replicator : IReplicationControl
             throw new ReplicationException(problem.ToString());
         }
 
-        _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, UseLogsAsync);
+        _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, PrepareDatabasesAsync);
         _others = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
         if (source is not null)
         {
@@ -237,17 +246,18 @@ internal sealed class Replicator : IReplicationControl
     }
 
     /// <summary>
-    /// Switches the databases to a write-ahead log, after the locks are taken and before Litestream starts. It takes longer than
-    /// everything else at a first start, so that Datasette does not wait for it.
+    /// Lets Datasette have the machine until it has answered first, and then switches the databases to a write-ahead log, before
+    /// Litestream starts. Datasette waits for neither.
     /// </summary>
-    private async Task UseLogsAsync()
+    /// <param name="hurry">Ends the wait for Datasette.</param>
+    private async Task PrepareDatabasesAsync(CancellationToken hurry)
     {
+        await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, _host.Time, hurry).ConfigureAwait(false);
+
         // A database with a log beside it uses it.
         string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
-        if (paths.Length > 0)
-        {
-            await new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time).UseLogAsync(paths, UseLogsTimeout).ConfigureAwait(false);
-        }
+        var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
+        await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
     }
 
     private ICredentialSource? CreateSource() => Plan.Credentials switch

@@ -21,10 +21,11 @@ internal sealed class Supervisor
     private readonly TimeProvider _time;
     private readonly Action<int> _onStarted;
     private readonly Action<DaemonStatus, DaemonStatus> _onChanged;
-    private readonly Func<Task> _prepare;
+    private readonly Func<CancellationToken, Task> _prepare;
     private readonly RestartDelay _delay;
     private readonly Channel<Request> _requests = Channel.CreateUnbounded<Request>();
     private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _hurrying = new();
     private volatile DaemonStatus _status;
     private volatile string? _failure;
     private ITimer? _startDeadline;
@@ -53,7 +54,7 @@ internal sealed class Supervisor
     /// it is ready.</param>
     /// <param name="onChanged">Called on the supervising task with the old and the new <see cref="Status"/> at each
     /// change.</param>
-    /// <param name="prepare">What to do before the first start.</param>
+    /// <param name="prepare">What to do before the first start; its token is cancelled when a request waits for that.</param>
     public Supervisor(
         DaemonSettings settings,
         LitestreamLog log,
@@ -61,7 +62,7 @@ internal sealed class Supervisor
         Random random,
         Action<int> onStarted,
         Action<DaemonStatus, DaemonStatus> onChanged,
-        Func<Task> prepare)
+        Func<CancellationToken, Task> prepare)
     {
         _prepare = prepare;
         _settings = settings;
@@ -116,10 +117,14 @@ internal sealed class Supervisor
         return SendAsync(new Request(null, order));
     }
 
-    private async Task<StopResult> SendAsync(Request request) =>
-        _requests.Writer.TryWrite(request)
+    private async Task<StopResult> SendAsync(Request request)
+    {
+        var isSent = _requests.Writer.TryWrite(request);
+        await _hurrying.CancelAsync().ConfigureAwait(false);
+        return isSent
             ? await request.Done.Task.ConfigureAwait(false)
             : new StopResult(_failure, _failure is null ? [] : [.. _settings.DatabasePaths]);
+    }
 
     private async Task RunAsync()
     {
@@ -189,7 +194,7 @@ internal sealed class Supervisor
     {
         try
         {
-            await _prepare().ConfigureAwait(false);
+            await _prepare(_hurrying.Token).ConfigureAwait(false);
         }
         catch (Exception ex)
         {

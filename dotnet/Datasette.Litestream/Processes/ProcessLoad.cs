@@ -1,0 +1,28 @@
+namespace Datasette.Litestream.Processes;
+
+/// <summary>How much this process, without its children, has to do.</summary>
+internal static class ProcessLoad
+{
+    /// <summary>The part of one core below which the process counts as idle.</summary>
+    private const double IdleLoad = 0.25;
+
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Returns when the process has been idle for a tenth of a second, or after a limit.</summary>
+    /// <param name="limit">The longest wait.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellationToken">Ends the wait, which is no error.</param>
+    public static async Task WaitUntilIdleAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        while (limit - time.GetElapsedTime(started) is var left && left > TimeSpan.Zero)
+        {
+            var (since, used) = (time.GetTimestamp(), Environment.CpuUsage.TotalTime);
+            await Task.Delay(left < Interval ? left : Interval, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (cancellationToken.IsCancellationRequested || Environment.CpuUsage.TotalTime - used < IdleLoad * time.GetElapsedTime(since))
+            {
+                return;
+            }
+        }
+    }
+}
