@@ -252,7 +252,7 @@ internal sealed class Replicator : IReplicationControl
     /// <param name="hurry">Ends the wait for Datasette.</param>
     private async Task PrepareDatabasesAsync(CancellationToken hurry)
     {
-        await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, _host.Time, hurry).ConfigureAwait(false);
+        await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
 
         // A database with a log beside it uses it.
         string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];

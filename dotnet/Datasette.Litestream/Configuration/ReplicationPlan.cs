@@ -52,7 +52,11 @@ internal sealed record DatabasePlan(
     string Key,
     ImmutableArray<ReplicaPlan> Replicas,
     JsonObject Settings,
-    TimeSpan? MonitorInterval);
+    TimeSpan? MonitorInterval)
+{
+    /// <summary>Whether Litestream replicates it to a folder, which this process can look into itself.</summary>
+    public bool IsReplicatedToFolder => Replicas is [{ Type: "file" }, ..];
+}
 
 /// <summary>An attached database that is not replicated.</summary>
 /// <param name="Name">Datasette's name for it.</param>

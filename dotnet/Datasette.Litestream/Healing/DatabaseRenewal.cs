@@ -25,7 +25,6 @@ internal sealed class DatabaseRenewal(LitestreamCommand command, ReplicaProbe pr
     public async Task<string?> PrepareAsync(DatabasePlan database, StateReason cause, CancellationToken cancellationToken)
     {
         var replica = database.Replicas[0];
-        var isFolder = replica.Type == "file";
         var check = await probe.CheckAsync(database, 0, listsAll: true, cancellationToken).ConfigureAwait(false);
         if (check.Error is { } unreachable)
         {
@@ -40,7 +39,7 @@ internal sealed class DatabaseRenewal(LitestreamCommand command, ReplicaProbe pr
 
         // Litestream takes up the position of level 0 alone.
         var canContinue = check.Inventory.HighestOf(0) == highest;
-        if (!isFolder)
+        if (!database.IsReplicatedToFolder)
         {
             return canContinue
                 ? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)

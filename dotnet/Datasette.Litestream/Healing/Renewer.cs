@@ -33,6 +33,12 @@ internal sealed class Renewer
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _running;
     private HashSet<string> _leftAlone = [];
+
+    /// <summary>
+    /// The databases that another Litestream on this machine had open: it shares the local files, so what it did to them can be
+    /// mended once it has ended. Whoever writes to the destination from elsewhere may go on, so that is not mended.
+    /// </summary>
+    private readonly HashSet<string> _shared = new(StringComparer.Ordinal);
     private DateTimeOffset _cleanedAt = DateTimeOffset.MinValue;
 
     // Only the latest observation matters.
@@ -94,6 +100,12 @@ internal sealed class Renewer
         foreach (var database in observed.Databases)
         {
             var name = database.Plan.Name;
+            var isShared = database.Warnings is { Count: > 0 };
+            if (isShared)
+            {
+                _shared.Add(name);
+            }
+
             _cases.TryGetValue(name, out var known);
             if (known is { IsOver: false, IsPrepared: false })
             {
@@ -104,7 +116,7 @@ internal sealed class Renewer
             {
                 await VerifyAsync(known, database.Plan).ConfigureAwait(false);
             }
-            else if (Renewal.Mends(database.Reason))
+            else if (Renewal.Mends(database.Reason) || (database.Reason == StateReason.OtherWriter && !isShared && _shared.Remove(name)))
             {
                 known ??= new Case(name);
                 known.Begin(database.Reason, _time.GetUtcNow());

@@ -30,7 +30,7 @@ internal sealed class DestinationWatch : IDisposable
     {
         _folders = new Folder?[databases.Count];
         _hasFolders = probe is not null;
-        _maxFilesPerFolder = Math.Max(MinFilesPerFolder, MaxFilesPerLook / Math.Max(1, databases.Count(IsFolder)));
+        _maxFilesPerFolder = Math.Max(MinFilesPerFolder, MaxFilesPerLook / Math.Max(1, databases.Count(database => database.IsReplicatedToFolder)));
         _checks = probe is null ? null : new ReplicaChecks(probe, replicatedTxidOf, checkInterval, time, Random.Shared);
     }
 
@@ -45,7 +45,7 @@ internal sealed class DestinationWatch : IDisposable
         DateTimeOffset now, int index, DatabasePlan plan, ulong? replicatedTxid, Renewal? renewal)
     {
         var check = _checks?.Latest(plan.Name);
-        if (!_hasFolders || !IsFolder(plan))
+        if (!_hasFolders || !plan.IsReplicatedToFolder)
         {
             return (null, null, check);
         }
@@ -69,8 +69,6 @@ internal sealed class DestinationWatch : IDisposable
 
     /// <summary>Stops checking, and kills a child that runs.</summary>
     public void Dispose() => _checks?.Dispose();
-
-    private static bool IsFolder(DatabasePlan plan) => plan.Replicas is [{ Type: "file" }, ..];
 
     private sealed record Folder(ReplicaFolder Replica, string Path, DateTimeOffset? RenewedAt);
 }

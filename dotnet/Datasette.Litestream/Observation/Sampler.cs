@@ -199,7 +199,7 @@ internal sealed class Sampler : IDisposable
                 Check = check,
                 IsChecked = _destinations.IsChecked,
                 CopiedBytes = copied,
-                MovedAt = _sent.LastAt,
+                MovedAt = plan.IsReplicatedToFolder ? _sent.LastAt : _sent.LastToServerAt,
 
                 // A first start is no fault.
                 IsStarting = replication.Daemon is { State: DaemonState.Starting, Restarts.Count: 0 },

@@ -100,7 +100,7 @@ internal sealed class ReplicaFolder
             if (fault is null)
             {
                 KeepNeeded();
-                fault = Examine();
+                fault = Examine(now);
             }
 
             MeasureTemporaryFiles();
@@ -267,14 +267,14 @@ internal sealed class ReplicaFolder
     }
 
     /// <summary>Examines the files of the chain: all, or those whose turn it is.</summary>
-    private ReplicaFinding? Examine()
+    private ReplicaFinding? Examine(DateTimeOffset now)
     {
         ReplicaFinding? fault = null;
         var first = _firstFile;
         for (var n = 0; n < _inOrder.Length && n < _maxFiles; n++)
         {
             var i = (first + n) % _inOrder.Length;
-            fault ??= Examine(_inOrder[i]);
+            fault ??= Examine(_inOrder[i], now);
             _firstFile = i + 1;
         }
 
@@ -289,7 +289,7 @@ internal sealed class ReplicaFolder
         return fault;
     }
 
-    private ReplicaFinding? Examine(NeededFile file)
+    private ReplicaFinding? Examine(NeededFile file, DateTimeOffset now)
     {
         if (Status(file.Path) is not { } status)
         {
@@ -298,6 +298,12 @@ internal sealed class ReplicaFolder
 
         if (file.Status is { } known && known.Inode == status.Inode && known.Size == status.Size && known.ModifiedAt == status.ModifiedAt)
         {
+            if (file.HasWrongTime && status.ModifiedAt < now - TimeResolution)
+            {
+                // Litestream sets the time right after the name, so it is not going to any more.
+                (file.HasWrongTime, file.Problem) = (false, $"{file.Name} was changed");
+            }
+
             return null;
         }
 
@@ -326,11 +332,17 @@ internal sealed class ReplicaFolder
         }
         else if (file.Seal is not { } before || file.Status is not { } known)
         {
-            // It is seen for the first time.
+            // It is seen for the first time, and may have been changed before. What the first look found may be a copy by other means.
+            if (file.Name.Max > _foundAtFirst && !IsTimeOf(seal, status))
+            {
+                file.HasWrongTime = file.Name.Level > 0;
+                file.Problem = file.Name.Level == 0 && !IsCopyOfLocal(file) ? $"{file.Name} was changed" : null;
+            }
         }
         else if (seal == before)
         {
             // A file that is written anew has another inode; Litestream sends one again only from its own copy.
+            file.HasWrongTime &= !IsTimeOf(seal, status);
             var isChangedInside = known.Inode == status.Inode ? !IsTimeOf(seal, status)
                 : file.Name.Level != LtxName.SnapshotLevel && !IsCopyOfLocal(file);
             file.Problem = isChangedInside ? $"{file.Name} was changed" : file.Problem;
@@ -455,6 +467,9 @@ internal sealed class ReplicaFolder
         public FileStatus? Status { get; set; }
 
         public LtxSeal? Seal { get; set; }
+
+        /// <summary>Whether it had another time than Litestream gives it when it was seen for the first time.</summary>
+        public bool HasWrongTime { get; set; }
 
         /// <summary>What is wrong with it, for as long as it is needed; null if nothing is.</summary>
         public string? Problem { get; set; }

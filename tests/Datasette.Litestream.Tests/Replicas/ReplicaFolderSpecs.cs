@@ -135,6 +135,31 @@ public sealed class ReplicaFolderSpecs
     }
 
     [TestMethod]
+    public async Task A_file_that_was_changed_before_it_was_seen_is_told()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var look = replication.Look();
+        var (file, txid) = await NewFileAsync(replication, after: await WholeAsync(replication, look));
+        ChangeInside(file);
+        var finding = look.Look(Now, txid);
+        Assert.AreEqual(ReplicaCondition.Damaged, finding.Condition);
+        StringAssert.Contains(finding.Problem, "was changed");
+    }
+
+    [TestMethod]
+    public async Task A_merged_file_that_was_changed_before_it_was_seen_is_told_when_Litestream_must_be_done_with_it()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var look = replication.Look();
+        var (file, txid) = await NewMergedFileAsync(replication, after: await WholeAsync(replication, look));
+        ChangeInside(file);
+        Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition, "Litestream may be about to set its time");
+        var finding = look.Look(Now.AddSeconds(3), txid);
+        Assert.AreEqual(ReplicaCondition.Damaged, finding.Condition);
+        StringAssert.Contains(finding.Problem, "was changed");
+    }
+
+    [TestMethod]
     public async Task Another_machine_that_writes_there_is_told()
     {
         using var replication = await RealReplication.StartAsync();
@@ -263,6 +288,36 @@ public sealed class ReplicaFolderSpecs
         return txid;
     }
 
+    /// <summary>Replicates a transaction, and stops Litestream. What it merged is deleted, so that a restore needs the file of the transaction.</summary>
+    /// <returns>That file, and the transaction.</returns>
+    private static async Task<(string File, ulong Txid)> NewFileAsync(RealReplication replication, ulong after)
+    {
+        await replication.WriteAsync();
+        var txid = await replication.SyncAsync();
+        replication.Stop();
+        Files(replication).Where(file => LevelOf(file) != "0" && LastTxid(file) > after).ToList().ForEach(File.Delete);
+        return (Files(replication).Single(file => LevelOf(file) == "0" && LastTxid(file) == txid), txid);
+    }
+
+    /// <summary>Writes until a restore needs a merged file with later transactions, and stops Litestream.</summary>
+    /// <returns>The file, and the last transaction.</returns>
+    private static async Task<(string File, ulong Txid)> NewMergedFileAsync(RealReplication replication, ulong after)
+    {
+        string? file = null;
+        var txid = after;
+        await Eventually.HoldsAsync(async () =>
+        {
+            await replication.WriteAsync();
+            txid = await replication.SyncAsync();
+            file = Chain(replication).Find(one => LevelOf(one) != "0" && LastTxid(one) > after);
+            return file is not null;
+        });
+        replication.Stop();
+        return (file!, txid);
+    }
+
+    private static string LevelOf(string file) => Path.GetFileName(Path.GetDirectoryName(file)!);
+
     private static List<string> Files(RealReplication replication) =>
         [.. Directory.EnumerateFiles(replication.Backup, "*.ltx", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
 
@@ -274,6 +329,9 @@ public sealed class ReplicaFolderSpecs
         using var document = System.Text.Json.JsonDocument.Parse(plan.Output);
         return [.. LtxInventory.Parse(document.RootElement.GetProperty("files")).Files.Select(file => Path.Combine(replication.Backup, file.Name.ToString()))];
     }
+
+    private static ulong LastTxid(string file) =>
+        ulong.Parse(Path.GetFileNameWithoutExtension(file).Split('-')[1], System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture);
 
     private static void Cut(string file)
     {

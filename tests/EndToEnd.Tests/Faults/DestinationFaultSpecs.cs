@@ -58,7 +58,9 @@ public sealed class DestinationFaultSpecs
         await run.ExpectRedAsync(Unreachable, within: 12);
         await run.ExpectHealthAsync("^bad", within: 15);
         run.Mend(disk.Empty);
-        await run.ExpectGreenAsync();
+
+        // A merge that failed stays an error until the next one of its level, 30 s later.
+        await run.ExpectGreenAsync(within: 45);
         await run.ExpectRestoredAsync();
     });
 

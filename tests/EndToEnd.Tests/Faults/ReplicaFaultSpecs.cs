@@ -74,7 +74,7 @@ public sealed class ReplicaFaultSpecs
         await run.StartGreenAsync();
         await WaitForSnapshotAsync(run);
         await run.ShellAsync("cp -a backup/parks older");
-        await OnlyCopyAsync(run);
+        await OnlyCopyAsync(run, above: Highest(run.Workspace.Path("older")));
         await DamageAsync(run, "rm -rf backup/parks && mv older backup/parks");
     });
 
@@ -167,7 +167,6 @@ public sealed class ReplicaFaultSpecs
         await run.ExpectRestoredAsync();
     }
 
-    /// <summary>A snapshot that Litestream writes soon after its start would heal what was lost before it.</summary>
     /// <summary>Whether a file of another machine's Litestream is at the destination, other than those that it found there.</summary>
     private static bool HasWritten(FaultRun run, string otherDatabase)
     {
@@ -192,6 +191,7 @@ public sealed class ReplicaFaultSpecs
         }
     }
 
+    /// <summary>Waits for a snapshot: one that Litestream writes soon after its start would heal what was lost before it.</summary>
     private static async Task WaitForSnapshotAsync(FaultRun run)
     {
         var snapshots = Path.Combine(run.Workspace.Backup("parks"), "ltx/9");
@@ -199,7 +199,9 @@ public sealed class ReplicaFaultSpecs
     }
 
     /// <summary>A file at the destination whose transactions are nowhere else there, and are not the last ones.</summary>
-    private static async Task<string> OnlyCopyAsync(FaultRun run)
+    /// <param name="run">The run.</param>
+    /// <param name="above">A transaction that it comes after.</param>
+    private static async Task<string> OnlyCopyAsync(FaultRun run, ulong above = 0)
     {
         var file = "";
         await WaitForSnapshotAsync(run);
@@ -207,7 +209,7 @@ public sealed class ReplicaFaultSpecs
             () =>
             {
                 var levels = new DirectoryInfo(Path.Combine(run.Workspace.Backup("parks"), "ltx"));
-                var merged = levels.EnumerateFiles("*.ltx", SearchOption.AllDirectories).Where(other => other.Directory!.Name != "0").Select(Last).Append(0ul).Max();
+                var merged = levels.EnumerateFiles("*.ltx", SearchOption.AllDirectories).Where(other => other.Directory!.Name != "0").Select(Last).Append(above).Max();
                 var only = levels.EnumerateFiles("*.ltx", SearchOption.AllDirectories)
                     .Where(other => other.Directory!.Name == "0" && Last(other) > merged).OrderBy(Last).ToList();
                 file = only.Count < 4 ? "" : only[1].FullName;
@@ -216,6 +218,9 @@ public sealed class ReplicaFaultSpecs
             "there are some files that are not merged yet");
         return file;
     }
+
+    /// <summary>The last transaction that is in a backup.</summary>
+    private static ulong Highest(string backup) => new DirectoryInfo(backup).EnumerateFiles("*.ltx", SearchOption.AllDirectories).Max(Last);
 
     private static ulong Last(FileInfo file) =>
         ulong.Parse(Path.GetFileNameWithoutExtension(file.Name).Split('-')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
