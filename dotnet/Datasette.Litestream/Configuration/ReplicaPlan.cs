@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.Configuration;
@@ -10,6 +11,9 @@ namespace Datasette.Litestream.Configuration;
 /// <param name="Identity">Equal for two replicas with the same destination, however each is written.</param>
 internal sealed record ReplicaPlan(string Key, string Type, JsonObject Settings, string Destination, string Identity)
 {
+    /// <summary>Where the server of the destination listens; null for a folder, and where its settings do not say.</summary>
+    public DnsEndPoint? Server { get; init; }
+
     /// <summary>How often changes are uploaded; null for Litestream's default.</summary>
     public TimeSpan? SyncInterval { get; init; }
 }

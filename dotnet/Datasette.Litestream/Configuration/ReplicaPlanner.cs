@@ -167,7 +167,15 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             type.Name,
             settings,
             $"{type.Schemes[0]}://{host}/{place.TrimStart('/')}{(server.Length == 0 ? "" : $" at {server}")}",
-            string.Join('|', type.Name, account, server, host + inside));
+            string.Join('|', type.Name, account, server, host + inside))
+        {
+            Server = type.Name switch
+            {
+                "s3" => ServerAddress.OfS3(endpoint, settings["region"]?.GetValue<string>()),
+                "sftp" => ServerAddress.Parse($"sftp://{host}"),
+                _ => null,
+            },
+        };
     }
 
     private ReplicaPlan? FromFile(string path, string placePath, string place, JsonObject settings)
