@@ -46,8 +46,14 @@ public sealed class CredentialFaultSpecs : IDisposable
     {
         _datasette.Words = $"cause=ExpiredToken refused={_datasette.Folder.Write("refused", _datasette.Folder["parks.db"])}";
         _replicator = await _datasette.StartReplicatorAsync(_clock, DaemonState.Idle).InTimeAsync();
+        var refusedAt = HeldOut().RefusedAt;
+        await _clock.PassAsync(HeldOut().NextTryAt - _clock.Now);
+        await Eventually.HoldsAsync(() => HeldOut().RefusedAt > refusedAt, "it refuses again");
         await LookAsync();
-        await PassLooksUntilAsync(() => _replicator.Snapshot.Credentials!.Unchanged == 1);
+        _clock.Advance(TimeSpan.FromSeconds(10));
+        await Eventually.HoldsAsync(() => _replicator.Snapshot.Credentials!.Unchanged == 1);
+
+        HeldOutDatabase HeldOut() => _replicator.Snapshot.HeldOut.Values.Single();
     }
 
     [TestMethod]
