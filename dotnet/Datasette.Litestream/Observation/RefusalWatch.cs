@@ -14,7 +14,11 @@ internal static class RefusalWatch
     public static DateTimeOffset? LastRefusal(
         ObservedDatabases observed, IReadOnlyDictionary<string, HeldOutDatabase> heldOut, LogStatistics statistics)
     {
-        return observed.Databases.Where(database => RefusedCredentials.AreToldBy(database.Error)).Max(database => TimeOf(database.Plan.Path));
+        return observed.Databases.Where(IsRefused).Max(database => TimeOf(database.Plan.Path));
+
+        // A key that may not do everything can be good enough for uploads.
+        static bool IsRefused(DatabaseObservation database) => RefusedCredentials.AreToldBy(database.Error)
+            && database is { State: DatabaseState.Failing or DatabaseState.Behind, Reason: not StateReason.CompactionFailed };
 
         // An error that was logged is shown until the next upload has succeeded, possibly long after credentials have changed. Any
         // other one comes from the Litestream that runs.

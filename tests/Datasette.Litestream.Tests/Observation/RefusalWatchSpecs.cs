@@ -53,10 +53,20 @@ public sealed class RefusalWatchSpecs
         Assert.IsNull(Last(Failing("no space left on device"), statistics));
     }
 
+    /// <summary>As for a key that may not list or delete.</summary>
+    [TestMethod]
+    [DataRow(DatabaseState.Failing, StateReason.CompactionFailed, false)]
+    [DataRow(DatabaseState.Unverified, StateReason.NotCheckedYet, false)]
+    [DataRow(DatabaseState.Behind, StateReason.WaitingTooLong, true)]
+    [DataRow(DatabaseState.Failing, StateReason.DestinationRefused, true)]
+    public void One_that_does_not_keep_changes_from_the_replica_is_none(object state, object reason, bool counts) => Assert.AreEqual(
+        counts ? Observations.Now : (DateTimeOffset?)null,
+        Last(Failing(Refusal) with { State = (DatabaseState)state, Reason = (StateReason)reason }, LogStatistics.Empty));
+
     [TestMethod]
     public void Of_several_databases_the_last_one_counts()
     {
-        var (first, second) = (Failing(Refusal), Observations.Database("b") with { Error = Refusal });
+        var (first, second) = (Failing(Refusal), Observations.Database("b", DatabaseState.Failing) with { Error = Refusal });
         var statistics = LogStatistics.Empty.With(Logged(Refusal, secondsAgo: 60));
         Assert.AreEqual(
             Observations.Now, RefusalWatch.LastRefusal(Observed(first, second), ImmutableDictionary<string, HeldOutDatabase>.Empty, statistics));
