@@ -176,6 +176,7 @@ internal sealed class Replicator : IReplicationControl
     {
         Announcer.Look(snapshot, observed);
         _renewer?.Consider(observed);
+        _refresher?.Look(RefusalWatch.LastRefusal(observed, snapshot.HeldOut, snapshot.LogStatistics));
     }
 
     /// <summary>Takes over where Datasette serves its databases now: another plugin may have put another file behind a name.</summary>
@@ -229,7 +230,7 @@ internal sealed class Replicator : IReplicationControl
 
         var source = CreateSource();
         var credentials = source is null ? null : await source.ReadAsync(CancellationToken.None).ConfigureAwait(false);
-        Remember(credentials);
+        Remember(credentials?.Keys);
         await TakeLocksAsync().ConfigureAwait(false);
         if (Preflight.CheckMetricsAddress(Plan.Metrics) is { } problem)
         {
@@ -287,17 +288,8 @@ internal sealed class Replicator : IReplicationControl
                     Remember(changed);
                     return _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
                 },
-                error =>
-                {
-                    if (keepsOnFailure)
-                    {
-                        OperatorLog.Write(LogLevel.Warning, $"{error.Message} The previous credentials stay in use.");
-                    }
-                    else
-                    {
-                        onFatal(_log.Redactor.Redact(error.Message));
-                    }
-                });
+                error => OperatorLog.Write(LogLevel.Warning, $"{error.TrimEnd('.')}. The previous credentials stay in use."),
+                error => onFatal(_log.Redactor.Redact(error)));
         }
     }
 

@@ -24,13 +24,19 @@ internal sealed class S3Replication : IAsyncDisposable
     /// <summary>Starts both.</summary>
     /// <param name="source">The source of the key: <c>file</c> or <c>command</c>.</param>
     /// <param name="settings">Further options of Datasette.</param>
-    public static async Task<S3Replication> StartAsync(string source = "file", params string[] settings)
+    public static Task<S3Replication> StartAsync(string source = "file", params string[] settings) => StartAsync(key => key.Json, source, settings);
+
+    /// <summary>Starts both.</summary>
+    /// <param name="write">Returns the content of the file of the key.</param>
+    /// <param name="source">The source of the key: <c>file</c> or <c>command</c>.</param>
+    /// <param name="settings">Further options of Datasette.</param>
+    public static async Task<S3Replication> StartAsync(Func<S3Key, string> write, string source, params string[] settings)
     {
         var server = await S3Server.StartAsync();
         var replication = new S3Replication(server, await server.CreateKeyAsync());
         try
         {
-            replication.WriteKey(replication.Key.Json);
+            replication.WriteKey(write(replication.Key));
             replication.Datasette = await server.ReplicateAsync(
                 replication.Workspace,
                 [replication.Workspace.Create("parks")],

@@ -9,6 +9,16 @@ internal sealed record S3Key(string Id, string Secret)
     /// <summary>The content of a credentials file.</summary>
     public string Json => new JsonObject { ["access-key-id"] = Id, ["secret-access-key"] = Secret }.ToJsonString();
 
+    /// <summary>The same as AWS tools print it.</summary>
+    /// <param name="validFor">How long the key is said to be valid.</param>
+    public string Expiring(TimeSpan validFor) => new JsonObject
+    {
+        ["Version"] = 1,
+        ["AccessKeyId"] = Id,
+        ["SecretAccessKey"] = Secret,
+        ["Expiration"] = DateTimeOffset.UtcNow + validFor,
+    }.ToJsonString();
+
     /// <summary>The environment variables for <c>litestream restore</c>.</summary>
     public IReadOnlyDictionary<string, string?> Environment =>
         new Dictionary<string, string?> { ["AWS_ACCESS_KEY_ID"] = Id, ["AWS_SECRET_ACCESS_KEY"] = Secret, ["AWS_CA_BUNDLE"] = null };

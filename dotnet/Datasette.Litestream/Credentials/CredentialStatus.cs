@@ -9,4 +9,11 @@ namespace Datasette.Litestream.Credentials;
 /// <param name="Changed">How many refreshes found new credentials.</param>
 /// <param name="Failed">How many refreshes failed.</param>
 internal sealed record CredentialStatus(
-    string Source, DateTimeOffset ReadAt, DateTimeOffset? ChangedAt, string? Failure, int Unchanged = 0, int Changed = 0, int Failed = 0);
+    string Source, DateTimeOffset ReadAt, DateTimeOffset? ChangedAt, string? Failure, int Unchanged = 0, int Changed = 0, int Failed = 0)
+{
+    /// <summary>Since when refreshes have failed; null if the last one succeeded.</summary>
+    public DateTimeOffset? FailingSince { get; init; }
+
+    /// <summary>Until when the credentials in use are valid; null if their source does not say.</summary>
+    public DateTimeOffset? ExpiresAt { get; init; }
+}

@@ -42,7 +42,7 @@ internal sealed class CredentialsCommand : ICredentialSource
     // The arguments may contain a secret, so only the program's name is shown.
     public string Description => $"the command {_words[0]}";
 
-    public async Task<S3Credentials> ReadAsync(CancellationToken cancellationToken)
+    public async Task<IssuedCredentials> ReadAsync(CancellationToken cancellationToken)
     {
         var path = SearchPath.Find(_words[0], _environment)
             ?? throw new ReplicationException($"{Key}: there is no program {_words[0]} on PATH; correct the command.");
@@ -88,7 +88,7 @@ internal sealed class CredentialsCommand : ICredentialSource
 
         return output.IsCut
             ? throw new ReplicationException($"{Key}: {_words[0]} printed more than {MaxOutputBytes / 1024} KiB; it should print one set of credentials.")
-            : S3Credentials.Parse(output.ToArray(), $"{Key}: the output of {_words[0]}");
+            : IssuedCredentials.Parse(output.ToArray(), $"{Key}: the output of {_words[0]}", _time.GetUtcNow());
     }
 
     private static string Shown(BoundedOutput errors) =>

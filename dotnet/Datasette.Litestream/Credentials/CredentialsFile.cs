@@ -14,7 +14,7 @@ internal sealed class CredentialsFile(string path, TimeProvider time) : ICredent
 
     public string Description => $"the file {path}";
 
-    public async Task<S3Credentials> ReadAsync(CancellationToken cancellationToken)
+    public async Task<IssuedCredentials> ReadAsync(CancellationToken cancellationToken)
     {
         try
         {
@@ -27,7 +27,7 @@ internal sealed class CredentialsFile(string path, TimeProvider time) : ICredent
         }
     }
 
-    private S3Credentials Read()
+    private IssuedCredentials Read()
     {
         const string key = "credentials-file";
         byte[] content;
@@ -45,6 +45,6 @@ internal sealed class CredentialsFile(string path, TimeProvider time) : ICredent
             throw new ReplicationException($"{key}: {path} cannot be read: {ex.Message}", ex);
         }
 
-        return S3Credentials.Parse(content, $"{key}: {path}");
+        return IssuedCredentials.Parse(content, $"{key}: {path}", time.GetUtcNow());
     }
 }

@@ -9,6 +9,6 @@ internal interface ICredentialSource
     string Description { get; }
 
     /// <summary>Reads the current credentials.</summary>
-    /// <exception cref="ReplicationException">They cannot be read.</exception>
-    Task<S3Credentials> ReadAsync(CancellationToken cancellationToken);
+    /// <exception cref="ReplicationException">They cannot be read, or have expired.</exception>
+    Task<IssuedCredentials> ReadAsync(CancellationToken cancellationToken);
 }

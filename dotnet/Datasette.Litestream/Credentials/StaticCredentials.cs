@@ -5,5 +5,5 @@ internal sealed class StaticCredentials(S3Credentials credentials) : ICredential
 {
     public string Description => "the configuration";
 
-    public Task<S3Credentials> ReadAsync(CancellationToken cancellationToken) => Task.FromResult(credentials);
+    public Task<IssuedCredentials> ReadAsync(CancellationToken cancellationToken) => Task.FromResult(new IssuedCredentials(credentials));
 }

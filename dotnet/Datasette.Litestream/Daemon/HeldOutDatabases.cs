@@ -42,7 +42,7 @@ internal sealed class HeldOutDatabases(TimeProvider time, Random random)
         }
 
         var before = All.GetValueOrDefault(path);
-        All = All.SetItem(path, new HeldOutDatabase(reason, before?.Since ?? now, now + delay.Next()));
+        All = All.SetItem(path, new HeldOutDatabase(reason, before?.Since ?? now, now, now + delay.Next()));
         return before is null;
     }
 

@@ -1,3 +1,4 @@
+using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Observation;
 
@@ -7,11 +8,13 @@ namespace Datasette.Litestream.Reporting;
 internal static class Health
 {
     /// <param name="daemon">The status of Litestream; null if there is nothing to replicate.</param>
+    /// <param name="credentials">The status of the credentials; null if the configuration does not set any.</param>
     /// <param name="observation">The databases.</param>
-    /// <param name="maxLag">How long a change may wait for the replica.</param>
+    /// <param name="maxLag">How long a change may wait for the replica, and anything that endangers it may last.</param>
     /// <param name="start">When replication started.</param>
     /// <param name="now">The time.</param>
-    public static HealthReport Judge(DaemonStatus? daemon, ObservedDatabases observation, TimeSpan maxLag, DateTimeOffset start, DateTimeOffset now)
+    public static HealthReport Judge(
+        DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation, TimeSpan maxLag, DateTimeOffset start, DateTimeOffset now)
     {
         var down = daemon?.DownSince is { } since ? $"Litestream has been down for {Wording.Duration(now - since)}" : null;
         if (now - daemon?.DownSince > maxLag)
@@ -25,9 +28,15 @@ internal static class Health
         }
 
         var wrong = observation.Databases.Where(database => IsUnsafe(database, maxLag, start, now)).ToList();
-        return wrong.Count > 0
-            ? new HealthReport(true, false, Wording.DescribeHealth(wrong, observation.Databases.Count, now))
-            : new HealthReport(true, true, Wording.DescribeHealth(observation.Databases, now) + (down is null ? "" : $"; {down}"));
+        if (wrong.Count > 0)
+        {
+            return new HealthReport(true, false, Wording.DescribeHealth(wrong, observation.Databases.Count, now));
+        }
+
+        var stale = credentials?.FailingSince is { } failing ? $"the credentials could not be read again for {Wording.Duration(now - failing)}" : null;
+        return now - credentials?.FailingSince > maxLag
+            ? new HealthReport(true, false, $"bad: {stale}")
+            : new HealthReport(true, true, string.Join("; ", new[] { Wording.DescribeHealth(observation.Databases, now), down, stale }.OfType<string>()));
     }
 
     private static bool IsUnsafe(DatabaseObservation database, TimeSpan maxLag, DateTimeOffset start, DateTimeOffset now) => database.Reason switch

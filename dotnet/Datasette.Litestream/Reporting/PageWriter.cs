@@ -229,6 +229,8 @@ internal static class PageWriter
             .Add("credentials", "Credentials", credentials?.Source)
             .Add("credentials_read_at", "Credentials read", credentials?.ReadAt)
             .Add("credentials_changed_at", "Credentials changed", credentials?.ChangedAt)
+            .Add("credentials_expire_at", "Credentials expire", credentials?.ExpiresAt)
+            .Add("credentials_failing_since", "Refresh has failed since", credentials?.FailingSince)
             .Add("credentials_failure", "Refresh failed", credentials?.Failure)
             .All;
     }

@@ -92,8 +92,11 @@ internal sealed record RestartReport(DateTimeOffset At, string Reason, string Me
 /// <param name="Source">Such as <c>the file /run/keys.json</c>.</param>
 /// <param name="ReadAt">When they were last read.</param>
 /// <param name="ChangedAt">When they last changed; null if they never did.</param>
+/// <param name="ExpiresAt">Until when the credentials in use are valid; null if their source does not say.</param>
 /// <param name="Failure">Why the last refresh failed; null if it succeeded.</param>
-internal sealed record CredentialReport(string Source, DateTimeOffset ReadAt, DateTimeOffset? ChangedAt, string? Failure);
+/// <param name="FailingSince">Since when refreshes have failed; null if the last one succeeded.</param>
+internal sealed record CredentialReport(
+    string Source, DateTimeOffset ReadAt, DateTimeOffset? ChangedAt, DateTimeOffset? ExpiresAt, string? Failure, DateTimeOffset? FailingSince);
 
 /// <summary>The number of databases in each state; see <see cref="DatabaseReport.State"/>.</summary>
 internal sealed record CountReport(int Total, int Replicating, int Unverified, int Starting, int Behind, int Failing, int Stopped, int Unknown);

@@ -1,3 +1,4 @@
+using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
@@ -55,9 +56,9 @@ internal sealed class StatusReporter : IDisposable
         var (binary, redactor) = (replication.Binary, replication.Redactor);
         return new StatusReport(
             daemon is null ? "idle" : daemon.State.ToString().ToLowerInvariant(),
-            IsHealthy(daemon, observation, now),
-            Wording.Summarize(daemon, observation, now),
-            WrongSince(daemon, observation, now),
+            IsHealthy(daemon, replication.Credentials, observation, now),
+            Wording.Summarize(daemon, replication.Credentials, observation, now),
+            WrongSince(daemon, replication.Credentials, observation, now),
             observation.At,
             now,
             new LitestreamReport(
@@ -73,7 +74,8 @@ internal sealed class StatusReporter : IDisposable
                 daemon?.NextStartAt,
                 [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Name(restart.Reason), redactor.Redact(restart.Message)))]),
             replication.Credentials is { } credentials
-                ? new CredentialReport(credentials.Source, credentials.ReadAt, credentials.ChangedAt, redactor.Redact(credentials.Failure))
+                ? new CredentialReport(
+                    credentials.Source, credentials.ReadAt, credentials.ChangedAt, credentials.ExpiresAt, redactor.Redact(credentials.Failure), credentials.FailingSince)
                 : null,
             Count(observation.Databases),
             page,
@@ -135,7 +137,7 @@ internal sealed class StatusReporter : IDisposable
         }
 
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
-        return Health.Judge(replication.Daemon, observation, maxLag, _start, _time.GetUtcNow());
+        return Health.Judge(replication.Daemon, replication.Credentials, observation, maxLag, _start, _time.GetUtcNow());
     }
 
     /// <summary>All metrics as Prometheus' text exposition.</summary>
@@ -182,10 +184,13 @@ internal sealed class StatusReporter : IDisposable
         Wording.IsHealthy(database.State) == false ? database : database with { State = DatabaseState.Stopped, Reason = StateReason.LitestreamDown, Since = since };
 
     /// <summary>Whether everything is safe; null if not everything that this needs is known.</summary>
-    private static bool? IsHealthy(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now) =>
-        WrongSince(daemon, observation, now) is not null ? false
+    private static bool? IsHealthy(DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation, DateTimeOffset now) =>
+        WrongSince(daemon, credentials, observation, now) is not null ? false
             : daemon is { State: DaemonState.Running } && observation.Databases.Count > 0 && observation.Databases.All(database => Wording.IsHealthy(database.State) == true) ? true
             : null;
+
+    private static DateTimeOffset? WrongSince(DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation, DateTimeOffset now) =>
+        new[] { WrongSince(daemon, observation, now), credentials?.FailingSince }.Min();
 
     private static DateTimeOffset? WrongSince(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now) =>
         daemon is { State: DaemonState.Waiting or DaemonState.Stopped }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Observation;
 
@@ -32,6 +33,12 @@ internal static class Wording
     public static bool IsSafe(ObservedDatabases observed) => observed.Databases.Count > 0 && observed.Databases.All(IsSafe);
 
     /// <summary>The first line of the page.</summary>
+    public static Sentence Summarize(DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation, DateTimeOffset now) =>
+        credentials?.FailingSince is { } since
+            ? $"{Summarize(daemon, observation, now)} The credentials could not be read again since {At(since, now)}, and the last good ones stay in use{Expiry(credentials, now)}."
+            : Summarize(daemon, observation, now);
+
+    /// <summary>The databases and Litestream in a sentence.</summary>
     public static Sentence Summarize(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now) => daemon switch
     {
         null => $"No database is replicated.",
@@ -178,6 +185,12 @@ internal static class Wording
 
     /// <summary>The message for a name that is not replicated.</summary>
     public static string NotReplicated(string name) => $"{name} is not replicated";
+
+    /// <summary>When credentials expire, after "stay in use".</summary>
+    private static Sentence Expiry(CredentialStatus credentials, DateTimeOffset now) =>
+        credentials.ExpiresAt is not { } expiresAt ? new Sentence()
+            : expiresAt > now ? Sentence.Of($"; they expire at {At(expiresAt, now)}")
+            : Sentence.Of($", although they expired at {At(expiresAt, now)}");
 
     private static Sentence Tell(DatabaseObservation database, DateTimeOffset now)
     {

@@ -18,8 +18,21 @@ public sealed class CredentialsCommandSpecs : IDisposable
     public async Task What_it_prints_is_read()
     {
         Script("""echo '{"access-key-id":"AKIA1","secret-access-key":"'$1'"}'; echo chatter >&2""");
-        Assert.AreEqual(new S3Credentials("AKIA1", "s3cr3t", null), await ReadAsync("keys s3cr3t"));
+        Assert.AreEqual(new IssuedCredentials(new S3Credentials("AKIA1", "s3cr3t", null)), await ReadAsync("keys s3cr3t"));
         Assert.AreEqual("the command keys", Command("keys --password=s3cr3t").Description, "its arguments may be secret");
+    }
+
+    /// <summary>As <c>aws configure export-credentials</c> does.</summary>
+    [TestMethod]
+    public async Task What_AWS_tools_print_is_read_until_it_has_expired()
+    {
+        Script("""echo '{"Version":1,"AccessKeyId":"ASIA1","SecretAccessKey":"s3cr3t","SessionToken":"t","Expiration":"2000-01-01T01:00:00+00:00"}'""");
+        var expiresAt = new DateTimeOffset(2000, 1, 1, 1, 0, 0, TimeSpan.Zero);
+        _clock.SetUtcNow(expiresAt.AddSeconds(-1));
+        Assert.AreEqual(new IssuedCredentials(new S3Credentials("ASIA1", "s3cr3t", "t"), expiresAt), await ReadAsync("keys"));
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.AreEqual(
+            "credentials-command: the output of keys has credentials that expired at 2000-01-01 01:00:00Z; have new ones issued.", await FaultAsync("keys"));
     }
 
     [TestMethod]
@@ -34,7 +47,7 @@ public sealed class CredentialsCommandSpecs : IDisposable
     public async Task It_has_the_environment_that_was_given()
     {
         Script("""echo "{\"access-key-id\":\"$KEY\",\"secret-access-key\":\"x${USER-unset}\"}" """);
-        Assert.AreEqual(new S3Credentials("from outside", "xunset", null), await ReadAsync("keys"));
+        Assert.AreEqual(new IssuedCredentials(new S3Credentials("from outside", "xunset", null)), await ReadAsync("keys"));
     }
 
     [TestMethod]
@@ -58,7 +71,7 @@ public sealed class CredentialsCommandSpecs : IDisposable
     {
         using var ignored = new IgnoredChildSignal();
         Script("""echo '{"access-key-id":"AKIA1","secret-access-key":"s"}'""");
-        Assert.AreEqual(new S3Credentials("AKIA1", "s", null), await ReadAsync("keys"));
+        Assert.AreEqual(new IssuedCredentials(new S3Credentials("AKIA1", "s", null)), await ReadAsync("keys"));
         Script("exit 1");
         StringAssert.StartsWith(await FaultAsync("keys"), "credentials-command: the output of keys");
     }
@@ -135,7 +148,7 @@ public sealed class CredentialsCommandSpecs : IDisposable
     private CredentialsCommand Command(string line) =>
         new(line, new Dictionary<string, string> { ["PATH"] = $"{_folder.Path}:/usr/bin:/bin", ["KEY"] = "from outside" }, _clock);
 
-    private Task<S3Credentials> ReadAsync(string line) => Command(line).ReadAsync(CancellationToken.None).InTimeAsync();
+    private Task<IssuedCredentials> ReadAsync(string line) => Command(line).ReadAsync(CancellationToken.None).InTimeAsync();
 
     private async Task<string> FaultAsync(string line) =>
         (await Assert.ThrowsExactlyAsync<ReplicationException>(() => ReadAsync(line))).Message;

@@ -18,7 +18,7 @@ public sealed class CredentialsFileSpecs : IDisposable
     public async Task It_is_read_at_once()
     {
         _folder.Write("keys.json", Json);
-        Assert.AreEqual(new S3Credentials("AKIA1", "s3cr3t", null), await Read().InTimeAsync());
+        Assert.AreEqual(new IssuedCredentials(new S3Credentials("AKIA1", "s3cr3t", null)), await Read().InTimeAsync());
         Assert.AreEqual($"the file {_folder["keys.json"]}", new CredentialsFile(_folder["keys.json"], _clock).Description);
     }
 
@@ -33,7 +33,7 @@ public sealed class CredentialsFileSpecs : IDisposable
         Assert.IsFalse(reading.IsCompleted);
         Write(Json);
         await _clock.PassAsync(seconds: 1);
-        Assert.AreEqual("AKIA1", (await reading.InTimeAsync()).AccessKeyId);
+        Assert.AreEqual("AKIA1", (await reading.InTimeAsync()).Keys.AccessKeyId);
     }
 
     [TestMethod]
@@ -51,6 +51,16 @@ public sealed class CredentialsFileSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task One_that_has_expired_is_read_a_second_later_and_told()
+    {
+        Write($$"""{"AccessKeyId":"AKIA1","SecretAccessKey":"hush","Expiration":"{{_clock.Now:O}}"}""");
+        var reading = Read();
+        await _clock.PassAsync(seconds: 1);
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => reading.InTimeAsync());
+        Assert.AreEqual($"credentials-file: {_folder["keys.json"]} has credentials that expired at {_clock.Now.AddSeconds(-1):u}; have new ones issued.", error.Message);
+    }
+
+    [TestMethod]
     public async Task Waiting_for_it_can_be_given_up()
     {
         using var cancellationToken = new CancellationTokenSource();
@@ -59,7 +69,7 @@ public sealed class CredentialsFileSpecs : IDisposable
         await Assert.ThrowsAsync<OperationCanceledException>(() => reading.InTimeAsync());
     }
 
-    private Task<S3Credentials> Read() => new CredentialsFile(_folder["keys.json"], _clock).ReadAsync(CancellationToken.None);
+    private Task<IssuedCredentials> Read() => new CredentialsFile(_folder["keys.json"], _clock).ReadAsync(CancellationToken.None);
 
     private void Write(string? content) => _ = content is null ? "" : _folder.Write("keys.json", content);
 }

@@ -59,9 +59,9 @@ public sealed class OperatorLogSpecs : IDisposable
         _datasette.Settings["on-refresh-failure"] = "keep";
         var replicator = await _datasette.StartReplicatorAsync(_clock).InTimeAsync();
         File.WriteAllText(keys, "{");
-        for (var failures = 1; failures <= 2; failures++)
+        for (var failures = 1; failures <= 4; failures++)
         {
-            await _clock.PassAsync(seconds: 60);
+            await _clock.PassAsync(seconds: failures == 1 ? 60 : 5 << (failures - 2));
             await Eventually.HoldsAsync(() => replicator.Snapshot.Credentials!.Failed == failures);
         }
 

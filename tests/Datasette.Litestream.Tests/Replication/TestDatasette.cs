@@ -101,12 +101,22 @@ internal sealed class TestDatasette : IDisposable
     }
 
     /// <summary>Starts the replicator behind a bridge, with the test's clock.</summary>
-    public async Task<Replicator> StartReplicatorAsync(TimeProvider time)
+    /// <param name="time">The clock.</param>
+    /// <param name="expected">What to wait for, if there is anything to replicate.</param>
+    public async Task<Replicator> StartReplicatorAsync(TestClock time, DaemonState expected = DaemonState.Running)
     {
         var request = StartRequest.Parse(Request(), time);
         var replicator = await Replicator.PrepareAsync(request.Configuration, request.Host, OperatorLines.Enqueue);
         await replicator.StartAsync(_fatal.Enqueue);
-        await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon is null or { State: DaemonState.Running });
+        if (replicator.Snapshot.Daemon is not null)
+        {
+            // Litestream's start waits for Datasette's, and looks ten times a second whether it still must.
+            var wait = TimeSpan.FromMilliseconds(10) * replicator.Plan.Databases.Length;
+            await time.IsAwaitedAsync(TimeSpan.FromMilliseconds(Math.Min(100, wait.TotalMilliseconds)));
+            time.Advance(wait);
+        }
+
+        await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon is null || replicator.Snapshot.Daemon.State == expected);
         return replicator;
     }
 

@@ -1,3 +1,4 @@
+using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
@@ -122,17 +123,35 @@ public sealed class HealthSpecs : IDisposable
     }
 
     [TestMethod]
+    [DataRow(null, true, "ok: 1 database; everything written is safe")]
+    [DataRow(60.0, true, "ok: 1 database; everything written is safe; the credentials could not be read again for 1 min")]
+    [DataRow(61.0, false, "bad: the credentials could not be read again for 1 min")]
+    public void Credentials_that_cannot_be_refreshed_are_bad_after_the_limit(double? seconds, bool isHealthy, string line)
+    {
+        var credentials = new CredentialStatus("the file", Observations.Now, null, null) { FailingSince = Observations.Now - (seconds is { } known ? TimeSpan.FromSeconds(known) : null) };
+        Assert.AreEqual(
+            new HealthReport(true, isHealthy, line),
+            Health.Judge(
+                new DaemonStatus(DaemonState.Running),
+                credentials,
+                new ObservedDatabases(Observations.Now, [Observations.Database("a")]),
+                TimeSpan.FromMinutes(1),
+                Observations.Now.AddHours(-1),
+                Observations.Now));
+    }
+
+    [TestMethod]
     public void An_old_look_is_bad_and_so_is_none()
     {
         var running = new DaemonStatus(DaemonState.Running);
         foreach (var observation in new[] { new ObservedDatabases(Observations.Now.AddSeconds(-16), [Observations.Database("a")]), new ObservedDatabases(Observations.Now, []) })
         {
-            var health = Health.Judge(running, observation, TimeSpan.FromMinutes(1), Observations.Now, Observations.Now);
+            var health = Health.Judge(running, null, observation, TimeSpan.FromMinutes(1), Observations.Now, Observations.Now);
             Assert.IsFalse(health.Healthy);
             StringAssert.StartsWith(health.Line, "bad: the databases have not been looked at since ");
         }
 
-        Assert.IsTrue(Health.Judge(null, new ObservedDatabases(Observations.Now.AddDays(-1), []), TimeSpan.FromMinutes(1), Observations.Now, Observations.Now).Healthy);
+        Assert.IsTrue(Health.Judge(null, null, new ObservedDatabases(Observations.Now.AddDays(-1), []), TimeSpan.FromMinutes(1), Observations.Now, Observations.Now).Healthy);
     }
 
     /// <summary>As on a file system that does not answer.</summary>
@@ -182,6 +201,7 @@ public sealed class HealthSpecs : IDisposable
 
     private static HealthReport Judge(params DatabaseObservation[] databases) => Health.Judge(
         new DaemonStatus(DaemonState.Running),
+        null,
         new ObservedDatabases(Observations.Now, databases),
         TimeSpan.FromMinutes(1),
         Observations.Now.AddHours(-1),

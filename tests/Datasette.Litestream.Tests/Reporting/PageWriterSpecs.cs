@@ -85,9 +85,9 @@ public sealed class PageWriterSpecs
     {
         Assert.AreEqual("process_state version binary process_id started_at", Keys(Report));
         var failed = Litestream with { ProcessId = null, StartedAt = null, Failures = 2, LastFailure = "signal 9", LastFailureAt = Observations.Now, NextStartAt = Observations.Now.AddSeconds(5) };
-        var report = Report with { Litestream = failed, Credentials = new CredentialReport("a file", Observations.Now, null, "no such file") };
+        var report = Report with { Litestream = failed, Credentials = new CredentialReport("a file", Observations.Now, null, Observations.Now.AddHours(1), "no such file", Observations.Now) };
         Assert.AreEqual(
-            "process_state version binary failures last_failure_at last_failure next_start_at credentials credentials_read_at credentials_failure", Keys(report));
+            "process_state version binary failures last_failure_at last_failure next_start_at credentials credentials_read_at credentials_expire_at credentials_failing_since credentials_failure", Keys(report));
         Assert.AreEqual("in 5 s", report.Text.Facts.Single(fact => fact.Key == "next_start_at").Moment!.Words);
 
         static string Keys(StatusReport report) => string.Join(' ', report.Text.Facts.Select(fact => fact.Key));

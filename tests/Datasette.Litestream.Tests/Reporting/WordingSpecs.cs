@@ -1,3 +1,4 @@
+using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
@@ -22,6 +23,26 @@ public sealed class WordingSpecs
         Assert.AreEqual("All 2 databases are replicated; everything written is safe.", Summarize(Observations.Database("a"), Observations.Database("b")));
         Assert.AreEqual(
             "All 2 databases are replicated; what was written since 11:59:59 UTC is not safe yet.", Summarize(Observations.Database("a"), OnTheWay("b")));
+    }
+
+    [TestMethod]
+    [DataRow(null, ".")]
+    [DataRow(5.0, "; they expire at 12:05:00 UTC.")]
+    [DataRow(-5.0, ", although they expired at 11:55:00 UTC.")]
+    public void Credentials_that_cannot_be_refreshed_are_told_besides(double? minutes, string end)
+    {
+        var credentials = new CredentialStatus("the file", Observations.Now, null, "no vault")
+        {
+            FailingSince = Observations.Now.AddMinutes(-2),
+            ExpiresAt = minutes is { } known ? Observations.Now.AddMinutes(known) : null,
+        };
+        var observed = new ObservedDatabases(Observations.Now, [Observations.Database("a")]);
+        Assert.AreEqual(
+            $"The database is replicated; everything written is safe. The credentials could not be read again since 11:58:00 UTC, and the last good ones stay in use{end}",
+            $"{Wording.Summarize(Running, credentials, observed, Observations.Now)}");
+        Assert.AreEqual(
+            "The database is replicated; everything written is safe.",
+            $"{Wording.Summarize(Running, credentials with { Failure = null, FailingSince = null }, observed, Observations.Now)}");
     }
 
     [TestMethod]
