@@ -108,14 +108,6 @@ internal sealed class TestDatasette : IDisposable
         var request = StartRequest.Parse(Request(), time);
         var replicator = await Replicator.PrepareAsync(request.Configuration, request.Host, OperatorLines.Enqueue);
         await replicator.StartAsync(_fatal.Enqueue);
-        if (replicator.Snapshot.Daemon is not null)
-        {
-            // Litestream's start waits for Datasette's, and looks ten times a second whether it still must.
-            var wait = TimeSpan.FromMilliseconds(10) * replicator.Plan.Databases.Length;
-            await time.IsAwaitedAsync(TimeSpan.FromMilliseconds(Math.Min(100, wait.TotalMilliseconds)));
-            time.Advance(wait);
-        }
-
         await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon is null || replicator.Snapshot.Daemon.State == expected);
         return replicator;
     }
