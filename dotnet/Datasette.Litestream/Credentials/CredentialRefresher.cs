@@ -10,14 +10,17 @@ internal sealed class CredentialRefresher : IDisposable
 {
     private readonly ICredentialSource _source;
     private readonly TimeProvider _time;
+    private readonly Func<string, string> _redact;
     private readonly CancellationTokenSource _stopping = new();
     private volatile CredentialStatus _status;
 
     /// <param name="source">Where they come from.</param>
     /// <param name="first">The credentials in use.</param>
     /// <param name="time">The clock.</param>
-    public CredentialRefresher(ICredentialSource source, S3Credentials first, TimeProvider time)
+    /// <param name="redact">Takes secrets out of what others say.</param>
+    public CredentialRefresher(ICredentialSource source, S3Credentials first, TimeProvider time, Func<string, string> redact)
     {
+        _redact = redact;
         _source = source;
         _time = time;
         Current = first;
@@ -49,7 +52,7 @@ internal sealed class CredentialRefresher : IDisposable
                 catch (Exception ex) when (!_stopping.IsCancellationRequested)
                 {
                     var error = ex as ReplicationException
-                        ?? new ReplicationException($"The credentials of {_source.Description} cannot be refreshed: {ex.Message}", ex);
+                        ?? new ReplicationException($"The credentials of {_source.Description} cannot be refreshed: {_redact(ex.Message)}", ex);
                     var isNew = _status.Failure != error.Message;
                     _status = _status with { Failure = error.Message, Failed = _status.Failed + 1 };
                     if (isNew || !keepsOnFailure)

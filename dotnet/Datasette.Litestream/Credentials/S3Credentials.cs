@@ -16,7 +16,7 @@ internal sealed record S3Credentials(string AccessKeyId, string SecretAccessKey,
     ];
 
     /// <summary>The values that must never be shown.</summary>
-    public IEnumerable<string> Secrets => new[] { AccessKeyId, SecretAccessKey, SessionToken }.OfType<string>();
+    public IEnumerable<string> Secrets => new[] { SecretAccessKey, SessionToken }.OfType<string>();
 
     /// <summary>
     /// Reads <c>{"access-key-id": …, "secret-access-key": …, "session-token": …}</c>, the last of which is optional.
