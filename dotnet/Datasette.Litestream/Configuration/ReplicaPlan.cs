@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.Configuration;
@@ -12,6 +13,9 @@ internal sealed record ReplicaPlan(string Key, string Type, JsonObject Settings,
 {
     /// <summary>The bucket or host and the path in it, as Litestream's own words have them; for a file the folder.</summary>
     public required string Place { get; init; }
+
+    /// <summary>Where the server of the destination listens; null for a folder, and where its settings do not say.</summary>
+    public DnsEndPoint? Server { get; init; }
 
     /// <summary>How often changes are uploaded; null for Litestream's default.</summary>
     public TimeSpan? SyncInterval { get; init; }

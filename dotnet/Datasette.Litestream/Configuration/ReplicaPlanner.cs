@@ -169,6 +169,12 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             string.Join('|', type.Name, account, server, host + inside))
         {
             Place = host + inside,
+            Server = type.Name switch
+            {
+                "s3" => ServerAddress.OfS3(endpoint, settings["region"]?.GetValue<string>()),
+                "sftp" => ServerAddress.Parse($"sftp://{host}"),
+                _ => null,
+            },
         };
     }
 

@@ -26,22 +26,30 @@ internal sealed class LitestreamCommand(
 
     private const int MaxErrorBytes = 64 * 1024;
 
+    /// <summary>How long Litestream may be silent before it is found out whether it can reach the destination at all.</summary>
+    private static readonly TimeSpan SilenceTime = TimeSpan.FromSeconds(3);
+
+    /// <summary>By these, Go reaches servers in another way than by a connection of its own (net/http, ProxyFromEnvironment).</summary>
+    private static readonly string[] ProxyVariables = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+
     /// <summary>Runs a command until its end.</summary>
     /// <param name="database">The database.</param>
     /// <param name="words">The command and its flags.</param>
-    /// <param name="timeout">How long it may take before it is killed; null if that does not matter.</param>
+    /// <param name="timeout">How long it may take before it is killed, which happens earlier if the destination cannot be reached;
+    /// null if that does not matter.</param>
     /// <param name="cancellationToken">Kills it.</param>
     public async Task<CommandAnswer> RunAsync(DatabasePlan database, string[] words, TimeSpan? timeout, CancellationToken cancellationToken)
     {
         var output = new BoundedOutput(MaxOutputBytes);
         var errors = new BoundedOutput(MaxErrorBytes);
         ChildProcess child;
+        var variables = environment();
         try
         {
             child = ChildProcess.Start(
                 binaryPath,
                 [.. words, "-no-expand-env", "-config", "/dev/stdin", .. words[0] == "replicate" ? Array.Empty<string>() : [database.Path]],
-                environment(),
+                variables,
                 Encoding.UTF8.GetBytes(LitestreamConfiguration.ForOne(database, ReleaseLine.V05)),
                 output.Keep,
                 errors.Keep,
@@ -54,6 +62,15 @@ internal sealed class LitestreamCommand(
 
         try
         {
+            if (timeout is not null && database.Replicas[0].Server is { } server && !ProxyVariables.Any(variables.ContainsKey))
+            {
+                var exited = await Task.WhenAny(child.Exited, Task.Delay(SilenceTime, time, cancellationToken)).ConfigureAwait(false) == child.Exited;
+                if (!exited && await ServerReach.FindProblemAsync(server, time, cancellationToken).ConfigureAwait(false) is { } problem)
+                {
+                    return new CommandAnswer(default, problem);
+                }
+            }
+
             await child.Exited.WaitAsync(timeout ?? Timeout.InfiniteTimeSpan, time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Secrets;
@@ -101,10 +103,12 @@ public sealed class HeldOutSpecs
     public async Task A_destination_that_never_answers_is_found_by_asking_all()
     {
         using var fixture = new DaemonFixture();
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
         var settings = Refusing(fixture) with
         {
             Plan = Plans.From(
-                """{"all-replicate": "sftp://user@example.com/$DB_NAME", "shutdown-timeout": "10s"}""",
+                $$"""{"all-replicate": "sftp://user@{{silent.LocalEndpoint}}/$DB_NAME", "shutdown-timeout": "10s"}""",
                 databases: [.. new[] { "a", "b" }.Select(name => Plans.Attached(name) with { Path = fixture.Folder[$"{name}.db"] })]).Sound,
         };
         var unanswered = fixture.Folder.Write("unanswered", fixture.Folder["b.db"]);
@@ -113,6 +117,7 @@ public sealed class HeldOutSpecs
         await fixture.Clock.PassAsync(seconds: 20);
         await Eventually.HoldsAsync(() => supervisor.Status is { State: DaemonState.Waiting, Failures: 1 });
         await Eventually.HoldsAsync(() => File.Exists(fixture.Folder["asked"]) && File.ReadAllLines(fixture.Folder["asked"]).Length == 2);
+        await fixture.Clock.PassAsync(seconds: 3);
         await fixture.Clock.PassAsync(seconds: 15);
         await DaemonFixture.IsRunningAsync(supervisor);
         Assert.AreEqual("no answer within 15 s", supervisor.Status.HeldOut[fixture.Folder["b.db"]].Reason);

@@ -35,6 +35,18 @@ public sealed class SupervisionSpecs
     }
 
     [TestMethod]
+    public async Task A_stop_hurries_what_comes_before_the_first_start()
+    {
+        using var fixture = new DaemonFixture();
+        var supervisor = fixture.Supervise(fixture.Settings(), prepare: async hurry =>
+            await Task.Delay(Timeout.InfiniteTimeSpan, hurry).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing));
+        Assert.AreEqual(DaemonState.Starting, supervisor.Status.State);
+        var result = await supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout)).InTimeAsync();
+        Assert.IsNull(result.Error, "Litestream is started after all, since something may have been written");
+        Assert.HasCount(1, fixture.Started);
+    }
+
+    [TestMethod]
     public async Task One_that_exits_for_ever_is_tried_for_hours_but_only_every_thirty_seconds()
     {
         using var fixture = new DaemonFixture();

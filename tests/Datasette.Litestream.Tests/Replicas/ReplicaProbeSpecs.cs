@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Tests.Configuration;
@@ -77,18 +79,37 @@ public sealed class ReplicaProbeSpecs
     [TestMethod]
     public async Task A_place_that_never_answers_is_given_up()
     {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        var check = await CheckSilentAsync(((IPEndPoint)server.LocalEndpoint).Port, 3, 30, 3, 30);
+        Assert.AreEqual("no answer within 30 s", check.Error);
+    }
+
+    [TestMethod]
+    public async Task A_place_that_cannot_be_reached_is_told_although_Litestream_is_silent()
+    {
+        var check = await CheckSilentAsync(port: 1, 3, 3);
+        Assert.AreEqual("127.0.0.1:1: connection refused", check.Error);
+    }
+
+    /// <summary>Checks an S3 destination with a Litestream that says nothing, and lets times pass.</summary>
+    private static async Task<ReplicaCheck> CheckSilentAsync(int port, params double[] seconds)
+    {
         using var folder = new TemporaryFolder();
         var clock = new TestClock();
         var script = folder.WriteScript("litestream", $"echo $$ >> {folder["started"]}\nexec sleep 1000");
-        var probe = new ReplicaProbe(new LitestreamCommand(script, () => Path(), text => text, clock), clock);
-        var checking = probe.CheckAsync(Plans.FromReplica("s3://maps/parks").Sound.Databases.Single(), 1, listsAll: false, CancellationToken.None);
-        await clock.PassAsync(30);
-        await clock.PassAsync(30);
-        var check = await checking.InTimeAsync();
-        Assert.AreEqual("no answer within 30 s", check.Error);
-        Assert.IsEmpty(new StartedProcesses(folder["started"]).Kill());
+        var environment = new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH")! };
+        var probe = new ReplicaProbe(new LitestreamCommand(script, () => environment, text => text, clock), clock);
+        var checking = probe.CheckAsync(
+            Plans.FromReplica($"s3://maps/parks?endpoint=http://127.0.0.1:{port}").Sound.Databases.Single(), 1, listsAll: false, CancellationToken.None);
+        foreach (var time in seconds)
+        {
+            await clock.PassAsync(time);
+        }
 
-        static Dictionary<string, string> Path() => new() { ["PATH"] = Environment.GetEnvironmentVariable("PATH")! };
+        var check = await checking.InTimeAsync();
+        Assert.IsEmpty(new StartedProcesses(folder["started"]).Kill());
+        return check;
     }
 
     [TestMethod]
