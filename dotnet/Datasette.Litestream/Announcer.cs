@@ -20,12 +20,11 @@ internal sealed class Announcer : IAsyncDisposable
     /// <param name="plan">Where to.</param>
     /// <param name="time">The clock.</param>
     /// <param name="writeError">Receives each line for standard error, with its line break.</param>
-    /// <param name="redact">Removes secrets.</param>
-    public Announcer(ReplicationPlan plan, TimeProvider time, Action<string> writeError, Func<string, string> redact)
+    public Announcer(ReplicationPlan plan, TimeProvider time, Action<string> writeError)
     {
         var (notifyUrl, heartbeatUrl, interval) = plan.Notifications;
         _sender = new HttpSender(time);
-        Log = new OperatorLog(plan.LogLevel, writeError, redact, (level, text) => _webhook?.Post(level, text));
+        Log = new OperatorLog(plan.LogLevel, writeError, (level, text) => _webhook?.Post(level, text));
 
         // What cannot be sent is not sent.
         _webhook = notifyUrl is null ? null : new Webhook(notifyUrl, _sender, time, sentence => Log.WriteOnly(LogLevel.Warning, sentence));

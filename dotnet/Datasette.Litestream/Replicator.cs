@@ -67,15 +67,15 @@ internal sealed class Replicator : IReplicationControl
         _warnings = [.. warnings];
         _host = host;
         _log = new LitestreamLog(host.Time);
-        _secrets = new SecretCollection(plan.Secrets);
-        _log.Redactor = _secrets.Redactor;
-        Announcer = new Announcer(plan, host.Time, writeError, text => _log.Redactor.Redact(text));
         _socketFolder = SocketFolder.Create(host.Variables);
+        _secrets = new SecretCollection(SecretsOf(plan, host), [.. KnownTexts.Of(plan), _socketFolder.SocketPath, binary.Path]);
+        _log.Redactor = _secrets.Redactor;
+        Announcer = new Announcer(plan, host.Time, writeError);
         _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
-        _command = new LitestreamCommand(binary.Path, LitestreamVariables, text => _log.Redactor.Redact(text), host.Time);
+        _command = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time);
         var probe = binary.Version.ReleaseLine == ReleaseLine.V05 ? new ReplicaProbe(_command, host.Time) : null;
         Tools = new ObservationTools(new SqliteProgram(host.SqliteProgram, host.Variables, host.Time), probe);
-        _renewer = probe is null ? null : new Renewer(this, new DatabaseRenewal(_command, probe, host.Time), probe, host.Time);
+        _renewer = probe is null ? null : new Renewer(this, new DatabaseRenewal(_command, probe, host.Time), probe, host.Time, _log.Redact);
     }
 
     /// <summary>What is replicated where; the file of a database changes when a symbolic link is pointed elsewhere.</summary>
@@ -107,10 +107,13 @@ internal sealed class Replicator : IReplicationControl
     /// <exception cref="ReplicationException">It cannot start.</exception>
     public static async Task<Replicator> PrepareAsync(DatasetteConfiguration configuration, HostEnvironment host, Action<string> writeError)
     {
-        var finding = LitestreamBinary.FindAsync(host.BundledBinary, host.ProgramFolder, host.Variables, host.Time);
+        var redactor = new TaskCompletionSource<Redactor>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var finding = LitestreamBinary.FindAsync(
+            host.BundledBinary, host.ProgramFolder, host.Variables, host.Time, async text => (await redactor.Task.ConfigureAwait(false)).Redact(text));
         var problems = new List<Problem>();
         var plan = SharedFiles.LeaveOut(ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems));
         var warnings = plan.Warnings.ToList();
+        redactor.SetResult(new SecretCollection(SecretsOf(plan, host), []).Redactor);
         problems.AddRange(Preflight.CheckDestinations(plan));
         problems.AddRange(Preflight.CheckSecureAddresses(plan, library => NativeLibrary.TryLoad(library, out _)));
         var errors = new List<string>();
@@ -128,7 +131,7 @@ internal sealed class Replicator : IReplicationControl
         errors.AddRange(problems.Select(problem => problem.ToString()));
         if (errors.Count > 0)
         {
-            throw new ReplicationException(new Redactor(plan.Secrets).Redact(Join(errors)));
+            throw new ReplicationException(Join(errors));
         }
 
         return new Replicator(plan, binary!, host, warnings, writeError);
@@ -146,14 +149,9 @@ internal sealed class Replicator : IReplicationControl
         {
             await StartLitestreamAsync(onFatal).ConfigureAwait(false);
         }
-        catch (Exception ex)
+        catch
         {
             await StopAsync(new StopOrder(Plan.ShutdownTimeout)).ConfigureAwait(false);
-            if (ex is ReplicationException)
-            {
-                throw new ReplicationException(_log.Redactor.Redact(ex.Message), ex);
-            }
-
             throw;
         }
     }
@@ -241,7 +239,7 @@ internal sealed class Replicator : IReplicationControl
         _others = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
         if (source is not null)
         {
-            _refresher = new CredentialRefresher(source, credentials!, _host.Time);
+            _refresher = new CredentialRefresher(source, credentials!, _host.Time, _log.Redact);
             StartRefreshing(_refresher, onFatal);
         }
     }
@@ -266,7 +264,7 @@ internal sealed class Replicator : IReplicationControl
         CredentialSettings.Static fixedKeys =>
             new StaticCredentials(new S3Credentials(fixedKeys.AccessKeyId, fixedKeys.SecretAccessKey, fixedKeys.SessionToken)),
         CredentialSettings.File file => new CredentialsFile(file.Path, _host.Time),
-        CredentialSettings.Command command => new CredentialsCommand(command.CommandLine, _host.Variables, _host.Time),
+        CredentialSettings.Command command => new CredentialsCommand(command.CommandLine, _host.Variables, _host.Time, _log.Redact),
         _ => null,
     };
 
@@ -289,7 +287,7 @@ internal sealed class Replicator : IReplicationControl
                     return _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
                 },
                 error => OperatorLog.Write(LogLevel.Warning, $"{error.TrimEnd('.')}. The previous credentials stay in use."),
-                error => onFatal(_log.Redactor.Redact(error)));
+                onFatal);
         }
     }
 
@@ -298,12 +296,15 @@ internal sealed class Replicator : IReplicationControl
     {
         if (credentials is not null)
         {
-            _secrets = _secrets.Replace([.. credentials.Secrets], _log.LineCount, LitestreamLog.Capacity);
+            _secrets = _secrets.Replace(new SecretValues([.. credentials.Secrets], [credentials.AccessKeyId]), _log.LineCount, LitestreamLog.Capacity);
             _log.Redactor = _secrets.Redactor;
         }
 
         _credentials = credentials;
     }
+
+    private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(
+        [.. plan.Secrets, .. InheritedSecrets.SecretsIn(host.Variables)], [.. plan.AccessKeyIds, .. InheritedSecrets.AccessKeyIdsIn(host.Variables)]);
 
     private async Task TakeLocksAsync()
     {

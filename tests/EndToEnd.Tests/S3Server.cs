@@ -69,6 +69,13 @@ internal sealed class S3Server : IDisposable
         return new S3Key((string)key["access-key-id"]!, (string)key["secret-access-key"]!);
     }
 
+    /// <summary>Creates a key of the caller's choice, as an owner of an S3 server can.</summary>
+    public async Task<S3Key> CreateKeyAsync(string id, string secret)
+    {
+        await CommandAsync($"create-key {id} {secret}");
+        return new S3Key(id, secret);
+    }
+
     /// <summary>Revokes the key.</summary>
     public Task RevokeAsync(S3Key key) => CommandAsync($"delete-key {key.Id}");
 

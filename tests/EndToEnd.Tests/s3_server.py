@@ -1,7 +1,7 @@
 """An S3 server on loopback that checks signatures: moto's, with keys that come and go.
 
 Prints {"endpoint": …} when it listens, then takes one command a line and answers each with a line of JSON:
-`create-key`, `delete-key ID`, `stop` (connections are refused from then on), `start`, `copy PREFIX FOLDER` (what is there
+`create-key`, `create-key ID SECRET`, `delete-key ID`, `stop` (connections are refused from then on), `start`, `copy PREFIX FOLDER` (what is there
 now, in a folder of its own, laid out as Litestream lays out a folder), `delete PREFIX`.
 """
 
@@ -50,6 +50,11 @@ def main() -> None:
             case ["create-key"]:
                 key = iam.create_access_key(USER)
                 answer({"access-key-id": key.access_key_id, "secret-access-key": key.secret_access_key})
+            case ["create-key", key_id, secret]:
+                key = iam.create_access_key(USER)
+                key.access_key_id, key.secret_access_key = key_id, secret
+                iam.access_keys[key.physical_resource_id] = key
+                answer({"access-key-id": key_id, "secret-access-key": secret})
             case ["delete-key", key_id]:
                 iam.delete_access_key(key_id, USER)
                 answer({})

@@ -11,6 +11,9 @@ namespace Datasette.Litestream.Configuration;
 /// <param name="Identity">Equal for two replicas with the same destination, however each is written.</param>
 internal sealed record ReplicaPlan(string Key, string Type, JsonObject Settings, string Destination, string Identity)
 {
+    /// <summary>The bucket or host and the path in it, as Litestream's own words have them; for a file the folder.</summary>
+    public required string Place { get; init; }
+
     /// <summary>Where the server of the destination listens; null for a folder, and where its settings do not say.</summary>
     public DnsEndPoint? Server { get; init; }
 

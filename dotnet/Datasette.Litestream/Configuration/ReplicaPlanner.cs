@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Configuration;
 
@@ -10,8 +11,6 @@ namespace Datasette.Litestream.Configuration;
 internal sealed partial class ReplicaPlanner(AttachedDatabase database, string workingDirectory, PlanningContext context)
 {
     private static readonly string[] PlaceKeys = ["path", "bucket", "host", "webdav-url"];
-
-    private static readonly string[] SecretWords = ["secret", "password", "token", "sig", "key"];
 
     private readonly Variables _variables = new(database, workingDirectory, context.Environment);
 
@@ -169,6 +168,7 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             $"{type.Schemes[0]}://{host}/{place.TrimStart('/')}{(server.Length == 0 ? "" : $" at {server}")}",
             string.Join('|', type.Name, account, server, host + inside))
         {
+            Place = host + inside,
             Server = type.Name switch
             {
                 "s3" => ServerAddress.OfS3(endpoint, settings["region"]?.GetValue<string>()),
@@ -203,7 +203,7 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
         var absolute = Path.TrimEndingDirectorySeparator(Path.GetFullPath(place, workingDirectory));
         settings["type"] = "file";
         settings["path"] = absolute;
-        return new ReplicaPlan(path, "file", settings, absolute, $"file|{absolute}");
+        return new ReplicaPlan(path, "file", settings, absolute, $"file|{absolute}") { Place = absolute };
     }
 
     private void CollectSecrets(ReplicaUrl url)
@@ -215,7 +215,7 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
 
         foreach (var (key, value) in url.QueryParts)
         {
-            if (SecretWords.Any(word => key.Contains(word, StringComparison.OrdinalIgnoreCase)))
+            if (UrlSecrets.IsSecret(key))
             {
                 context.Secrets.Add(value);
             }

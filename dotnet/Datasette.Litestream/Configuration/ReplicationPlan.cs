@@ -16,7 +16,8 @@ namespace Datasette.Litestream.Configuration;
 /// <param name="ShutdownTimeout">How long Litestream may take to end before it is killed.</param>
 /// <param name="LogLevel">The log level of the plugin on standard error.</param>
 /// <param name="HealthMaxLag">The lag above which health is bad; null if the health check is turned off.</param>
-/// <param name="Secrets">Every secret value in the configuration.</param>
+/// <param name="Secrets">Every secret value in the configuration, besides <paramref name="AccessKeyIds"/>.</param>
+/// <param name="AccessKeyIds">Every access key id in the configuration.</param>
 /// <param name="Warnings">Warnings for the person who wrote the configuration, one sentence each.</param>
 internal sealed record ReplicationPlan(
     ImmutableArray<DatabasePlan> Databases,
@@ -28,6 +29,7 @@ internal sealed record ReplicationPlan(
     LogLevel LogLevel,
     TimeSpan? HealthMaxLag,
     ImmutableArray<string> Secrets,
+    ImmutableArray<string> AccessKeyIds,
     ImmutableArray<string> Warnings)
 {
     /// <summary>Where it is said how replication is.</summary>

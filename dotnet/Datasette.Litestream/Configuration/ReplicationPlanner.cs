@@ -37,13 +37,27 @@ internal sealed class ReplicationPlanner
     {
         var planner = new ReplicationPlanner(configuration, environment);
         var plan = planner.Plan();
-        var redactor = new Redactor(plan.Secrets);
+        var redactor = new Redactor(plan.Secrets, plan.AccessKeyIds);
         foreach (var problem in planner._context.Problems.Distinct())
         {
-            problems.Add(problem with { Message = redactor.Redact(problem.Message) });
+            problems.Add(problem with { Message = RedactQuoted(problem.Message, redactor) });
+        }
+
+        // These name databases and destinations, which are no secrets.
+        Problem[] others = [.. planner.FindUnattached(), .. FindSharedDestinations(plan.Databases), .. PublishedSecrets.Find(configuration.Published)];
+        foreach (var problem in others.Distinct())
+        {
+            problems.Add(problem);
         }
 
         return plan;
+    }
+
+    // A problem quotes what was written; the rest of it is the plugin's own, and may have a word that is a secret somewhere.
+    private static string RedactQuoted(string message, Redactor redactor)
+    {
+        var (start, end) = (message.IndexOf('"', StringComparison.Ordinal), message.LastIndexOf('"'));
+        return start < 0 ? message : $"{message[..start]}{redactor.Redact(message[start..end])}{message[end..]}";
     }
 
     /// <summary>The key path of one database's settings.</summary>
@@ -71,11 +85,8 @@ internal sealed class ReplicationPlanner
             .Select(database => PlanDatabase(database, templates))
             .OfType<DatabasePlan>()
             .ToImmutableArray();
-        FindUnattached();
-        FindSharedDestinations(databases);
-        _context.Problems.AddRange(PublishedSecrets.Find(_configuration.Published));
         return new ReplicationPlan(
-            databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _warnings])
+            databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _context.AccessKeyIds], [.. _warnings])
         {
             Notifications = notifications,
             CheckInterval = checkInterval,
@@ -224,16 +235,16 @@ internal sealed class ReplicationPlanner
         void Report(string key, string message) => _context.Report(settings.KeyPath(key), message);
     }
 
-    private void FindUnattached()
+    private IEnumerable<Problem> FindUnattached()
     {
         var attached = _configuration.Databases.Select(database => database.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var name in _configuration.DatabaseSettings.Keys.Where(name => !attached.Contains(name)))
         {
-            _context.Report(DatabaseKey(name), $"no database \"{name}\" is attached{Suggestion.For(name, attached)}");
+            yield return new Problem(DatabaseKey(name), $"no database \"{name}\" is attached{Suggestion.For(name, attached)}");
         }
     }
 
-    private void FindSharedDestinations(IEnumerable<DatabasePlan> databases)
+    private static IEnumerable<Problem> FindSharedDestinations(IEnumerable<DatabasePlan> databases)
     {
         var groups = databases
             .SelectMany(database => database.Replicas, (database, replica) => (Database: database, Replica: replica))
@@ -243,7 +254,7 @@ internal sealed class ReplicationPlanner
         {
             var (_, replica) = group.Last();
             var owners = group.Select(pair => pair.Database).Distinct().ToList();
-            _context.Report(
+            yield return new Problem(
                 replica.Key,
                 owners.Count == 1
                     ? $"{owners[0].Name} would be replicated to {replica.Destination} twice; keep one of the two"

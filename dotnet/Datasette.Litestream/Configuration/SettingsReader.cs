@@ -124,7 +124,7 @@ internal sealed class SettingsReader
     {
         SettingKind.Text => ReadText(value, path),
         SettingKind.Url => ReadPlainText(value, path) is { } url ? _variables!.ExpandUrl(url, path, _context.Problems) : null,
-        SettingKind.Secret => ReadSecret(value, path),
+        SettingKind.Secret => ReadSecret(value, path, SettingsTable.IsAccessKeyId(setting.Key) ? _context.AccessKeyIds : _context.Secrets),
         SettingKind.SecretUrl => ReadSecretUrl(value, path),
         SettingKind.Choice => ReadChoice(value, setting.Choices, path),
         SettingKind.Duration => ReadDuration(value, setting.Shortest, setting.Max, path),
@@ -153,7 +153,7 @@ internal sealed class SettingsReader
         return text.Contains('\0', StringComparison.Ordinal) ? Reject(path, "has a NUL character, which no setting may have") : text;
     }
 
-    private string? ReadSecret(JsonElement value, string path)
+    private string? ReadSecret(JsonElement value, string path, HashSet<string> secrets)
     {
         if (SecretText.Of(value) is not { } text)
         {
@@ -163,14 +163,14 @@ internal sealed class SettingsReader
         var secret = Variables.ExpandSecret(text, path, _context.Environment, _context.Problems);
         if (secret is not null)
         {
-            _context.Secrets.Add(secret);
+            secrets.Add(secret);
         }
 
         return secret;
     }
 
     private object? ReadSecretUrl(JsonElement value, string path) =>
-        ReadSecret(value, path) is not { } text ? null
+        ReadSecret(value, path, _context.Secrets) is not { } text ? null
         : Uri.TryCreate(text, UriKind.Absolute, out var url) && url is { Scheme: "http" or "https", Host.Length: > 0 } ? url
         : Reject(path, "expected an address that begins with https:// or http://; what it is now is not shown, since it is a secret");
 
@@ -225,7 +225,7 @@ internal sealed class SettingsReader
         var texts = new JsonArray();
         foreach (var item in ListItem.Of(value, path))
         {
-            if ((isSecret ? ReadSecret(item.Value, item.Path) : ReadText(item.Value, item.Path)) is { } text)
+            if ((isSecret ? ReadSecret(item.Value, item.Path, _context.Secrets) : ReadText(item.Value, item.Path)) is { } text)
             {
                 texts.Add((JsonNode)text);
             }

@@ -122,6 +122,9 @@ internal static class SettingsTable
             "Encryption",
             new Setting("age", Mapping, V03, "Encryption with [age](https://age-encryption.org): `recipients` is a list of public keys, `identities` a list of private keys, which a restore needs.") { Members = Age }));
 
+    /// <summary>Whether a key is that of a secret of which the last characters are shown.</summary>
+    public static bool IsAccessKeyId(string key) => key == "access-key-id";
+
     /// <summary>Whether a key is that of a secret at any level: a secret in the wrong place must not be shown either.</summary>
     public static bool IsSecret(string key) => Plugin.IsSecret(key) || Database.IsSecret(key) || Replica.IsSecret(key) || Age.IsSecret(key);
 }

@@ -32,6 +32,7 @@ internal sealed class CredentialRefresher : IDisposable
 
     private readonly ICredentialSource _source;
     private readonly TimeProvider _time;
+    private readonly Func<string, string> _redact;
     private readonly CancellationTokenSource _stopping = new();
 
     /// <summary>Has an item when S3 has been seen to refuse since the last wait.</summary>
@@ -50,8 +51,10 @@ internal sealed class CredentialRefresher : IDisposable
     /// <param name="source">Where they come from.</param>
     /// <param name="first">The credentials in use.</param>
     /// <param name="time">The clock.</param>
-    public CredentialRefresher(ICredentialSource source, IssuedCredentials first, TimeProvider time)
+    /// <param name="redact">Takes secrets out of what others say.</param>
+    public CredentialRefresher(ICredentialSource source, IssuedCredentials first, TimeProvider time, Func<string, string> redact)
     {
+        _redact = redact;
         _source = source;
         _time = time;
         _current = first;
@@ -104,7 +107,7 @@ internal sealed class CredentialRefresher : IDisposable
                 }
                 catch (Exception ex) when (!_stopping.IsCancellationRequested)
                 {
-                    var message = ex is ReplicationException ? ex.Message : $"The credentials of {_source.Description} cannot be refreshed: {ex.Message}";
+                    var message = ex is ReplicationException ? ex.Message : $"The credentials of {_source.Description} cannot be refreshed: {_redact(ex.Message)}";
                     var isNew = RecordFailure(message);
                     if (!keepsOnFailure && (IsRefused || _failures == MaxFailures))
                     {

@@ -15,13 +15,16 @@ internal sealed class CredentialsCommand : ICredentialSource
     private readonly IReadOnlyList<string> _words;
     private readonly IReadOnlyDictionary<string, string> _environment;
     private readonly TimeProvider _time;
+    private readonly Func<string, string> _redact;
 
     /// <param name="commandLine">The command, which is split as by a POSIX shell.</param>
     /// <param name="environment">The command's environment.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="redact">Takes secrets out of what the command says.</param>
     /// <exception cref="ReplicationException">It cannot be split.</exception>
-    public CredentialsCommand(string commandLine, IReadOnlyDictionary<string, string> environment, TimeProvider time)
+    public CredentialsCommand(string commandLine, IReadOnlyDictionary<string, string> environment, TimeProvider time, Func<string, string> redact)
     {
+        _redact = redact;
         _environment = environment;
         _time = time;
         try
@@ -91,6 +94,6 @@ internal sealed class CredentialsCommand : ICredentialSource
             : IssuedCredentials.Parse(output.ToArray(), $"{Key}: the output of {_words[0]}", _time.GetUtcNow());
     }
 
-    private static string Shown(BoundedOutput errors) =>
-        errors.Text.Trim() is { Length: > 0 } text ? $" Its standard error: {text}" : " It wrote nothing to standard error.";
+    private string Shown(BoundedOutput errors) =>
+        errors.Text.Trim() is { Length: > 0 } text ? $" Its standard error: {_redact(text)}" : " It wrote nothing to standard error.";
 }

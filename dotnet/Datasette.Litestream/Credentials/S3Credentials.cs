@@ -11,7 +11,7 @@ internal sealed record S3Credentials(string AccessKeyId, string SecretAccessKey,
     ];
 
     /// <summary>The values that must never be shown.</summary>
-    public IEnumerable<string> Secrets => new[] { AccessKeyId, SecretAccessKey, SessionToken }.OfType<string>();
+    public IEnumerable<string> Secrets => new[] { SecretAccessKey, SessionToken }.OfType<string>();
 
     /// <summary>An environment for Litestream: the inherited one with these credentials and no others.</summary>
     public Dictionary<string, string> ApplyTo(IReadOnlyDictionary<string, string> inherited)

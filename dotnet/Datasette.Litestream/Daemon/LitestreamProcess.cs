@@ -357,7 +357,7 @@ internal sealed class LitestreamProcess : IDisposable
     {
         lock (_lastEntries)
         {
-            return _lastEntries.Select(entry => DestinationRefusal.Parse(entry.Message)).FirstOrDefault(refusal => refusal is not null);
+            return _lastEntries.Select(entry => entry.Refusal).FirstOrDefault(refusal => refusal is not null);
         }
     }
 

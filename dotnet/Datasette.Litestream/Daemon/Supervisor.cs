@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;
@@ -148,7 +149,7 @@ internal sealed class Supervisor
                 {
                     // The fault may pass, so replication continues; but the state of the process is no longer known, so it is
                     // killed.
-                    result = Failed($"Supervising Litestream failed: {ex.Message.TrimEnd('.')}. What was written last may not be replicated yet.");
+                    result = Failed($"Supervising Litestream failed: {_log.Redact(ex.Message.TrimEnd('.'))}. What was written last may not be replicated yet.");
                     await KillAsync().ConfigureAwait(false);
                     RecordFailure(RestartReason.Crash, result.Error!, TimeSpan.Zero);
                 }
@@ -158,7 +159,7 @@ internal sealed class Supervisor
         catch (Exception ex)
         {
             // The handling of a failure failed.
-            _failure = ex.Message;
+            _failure = _log.Redact(ex.Message);
             result = Failed(_failure);
         }
         finally
@@ -336,7 +337,7 @@ internal sealed class Supervisor
             catch (Exception ex)
             {
                 // Any error may be temporary, so replication is not given up.
-                RecordFailure(RestartReason.FailedStart, ex.Message, TimeSpan.Zero);
+                RecordFailure(RestartReason.FailedStart, ex is ReplicationException ? ex.Message : _log.Redact(ex.Message), TimeSpan.Zero);
                 if (settings.ReleaseLine == ReleaseLine.V05)
                 {
                     // One destination that does not answer at all keeps Litestream from starting, and it does not say which.

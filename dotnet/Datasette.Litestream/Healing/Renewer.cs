@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Replicas;
 
@@ -29,6 +30,7 @@ internal sealed class Renewer
     private readonly DatabaseRenewal _renewal;
     private readonly ReplicaProbe _probe;
     private readonly TimeProvider _time;
+    private readonly Func<string, string> _redact;
     private readonly Dictionary<string, Case> _cases = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _running;
@@ -51,9 +53,10 @@ internal sealed class Renewer
     /// <param name="renewal">Prepares a database.</param>
     /// <param name="probe">Restores the new backup.</param>
     /// <param name="time">The clock.</param>
-    public Renewer(IReplicationControl control, DatabaseRenewal renewal, ReplicaProbe probe, TimeProvider time)
+    /// <param name="redact">Takes secrets out of what others say.</param>
+    public Renewer(IReplicationControl control, DatabaseRenewal renewal, ReplicaProbe probe, TimeProvider time, Func<string, string> redact)
     {
-        (_control, _renewal, _probe, _time) = (control, renewal, probe, time);
+        (_control, _renewal, _probe, _time, _redact) = (control, renewal, probe, time, redact);
         _running = Task.Run(RunAsync);
     }
 
@@ -153,7 +156,7 @@ internal sealed class Renewer
             }
             catch (Exception ex) when (ex is not OperationCanceledException)
             {
-                error = ex.Message;
+                error = ex is ReplicationException ? ex.Message : _redact(ex.Message);
             }
 
             if (error is null)

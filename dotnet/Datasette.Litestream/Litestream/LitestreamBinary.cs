@@ -30,9 +30,10 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
     /// <param name="programFolder">The folder of the Python that runs Datasette; null if unknown.</param>
     /// <param name="environment">Datasette's environment.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="redact">Takes secrets out of what a program answers that is not Litestream.</param>
     /// <exception cref="ReplicationException">There is none, or it is not supported.</exception>
     public static async Task<LitestreamBinary> FindAsync(
-        string? bundled, string? programFolder, IReadOnlyDictionary<string, string> environment, TimeProvider time)
+        string? bundled, string? programFolder, IReadOnlyDictionary<string, string> environment, TimeProvider time, Func<string, Task<string>> redact)
     {
         var (path, origin) = Locate(bundled, programFolder, environment);
         var answer = await AskVersionAsync(path, environment, time).ConfigureAwait(false);
@@ -44,7 +45,7 @@ internal sealed record LitestreamBinary(string Path, LitestreamVersion Version, 
 
         var version = LitestreamVersion.Parse(answer)
             ?? throw new ReplicationException(
-                $"{path} is not Litestream: `litestream version` answered \"{FirstLine(answer)}\". {Cure}");
+                $"{path} is not Litestream: `litestream version` answered \"{FirstLine(await redact(answer).ConfigureAwait(false))}\". {Cure}");
         return version.UnsupportedReason is { } error
             ? throw new ReplicationException($"Litestream {version} ({path}) is not supported: {error}. {Works} {Cure}")
             : new LitestreamBinary(path, version, origin);

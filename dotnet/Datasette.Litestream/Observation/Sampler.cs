@@ -158,6 +158,11 @@ internal sealed class Sampler : IDisposable
         {
             // The first is answered always, the second may have to wait.
             _activities = socket is null ? [] : await ByPathAsync(socket.ActivitiesAsync(deadline.Token), activity => activity.Path).ConfigureAwait(false);
+            foreach (var (path, activity) in _activities)
+            {
+                _activities[path] = activity with { Error = replication.Redactor.Redact(activity.Error) };
+            }
+
             listing = socket is null ? null : ByPathAsync(socket.ListAsync(deadline.Token), database => database.Path);
             (_listed, _listedBy, _listedAt) = (listing is null ? [] : _listed, socket, now);
         }
@@ -211,7 +216,7 @@ internal sealed class Sampler : IDisposable
             catch (Exception ex)
             {
                 // A fault of one database must not keep the others from being looked at.
-                databases[i] = _trackers[i].Fail(now, ex.Message);
+                databases[i] = _trackers[i].Fail(now, replication.Redactor.Redact(ex.Message));
             }
 
             if (replication.OtherLitestreams.Any(other => other.Databases.Contains(plan.Name)))
@@ -318,7 +323,10 @@ internal sealed class Sampler : IDisposable
         }
         catch (HttpRequestException ex) when (ex.StatusCode is not null)
         {
-            return new SyncAnswer(now, files, statistics.SyncErrors, 0, 0, 0, ex.Message);
+            return new SyncAnswer(now, files, statistics.SyncErrors, 0, 0, 0, _read().Redactor.Redact(ex.Message))
+            {
+                IsLocalStateLost = ControlSocket.IsLocalStateLost(ex.Message),
+            };
         }
         catch (Exception ex) when (ControlSocket.IsUnavailable(ex))
         {

@@ -8,10 +8,13 @@ namespace Datasette.Litestream.Observation;
 /// <param name="ReplicatedTxid">The last transaction that it remembers to have uploaded to the replica; 0 if it does not know,
 /// as before its first upload and after a failed one.</param>
 /// <param name="UploadedBytes">The bytes uploaded to the replica since the previous answer.</param>
-/// <param name="Error">Why the sync failed, in Litestream's words; null if it succeeded.</param>
+/// <param name="Error">Why the sync failed, in Litestream's words without secrets; null if it succeeded.</param>
 internal sealed record SyncAnswer(
     DateTimeOffset AskedAt, DatabaseFiles Files, int SyncErrors, ulong Txid, ulong ReplicatedTxid, long UploadedBytes, string? Error = null)
 {
+    /// <inheritdoc cref="Litestream.ControlSocket.IsLocalStateLost"/>
+    public bool IsLocalStateLost { get; init; }
+
     /// <summary>
     /// Whether the replica has everything that was synced. A replica that is ahead is either a short race or a fault, in which
     /// Litestream uploads nothing. So it does not count as safe; the next answer shows which of the two it is.

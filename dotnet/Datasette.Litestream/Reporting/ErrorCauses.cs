@@ -71,6 +71,9 @@ internal static class ErrorCauses
         new("a file or folder is missing", "Put it back.", "no such file or directory", "NoSuchKey"),
     ];
 
+    /// <summary>The texts by which the causes are known.</summary>
+    public static IEnumerable<string> Texts => All.SelectMany(cause => cause.Texts);
+
     /// <summary>The cause of an error; null if it is not known.</summary>
     /// <param name="error">Litestream's words; null if there is no error.</param>
     public static ErrorCause? Find(string? error) =>

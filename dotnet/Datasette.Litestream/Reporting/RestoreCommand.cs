@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -16,7 +17,7 @@ internal static class RestoreCommand
         var restore = $"litestream restore -o {Quote($"{Path.GetFileNameWithoutExtension(database.Path)}-restored.db")}";
         if (UrlOf(replica) is { } url)
         {
-            return $"{restore} {Quote(url)}";
+            return $"{restore} {Quote(UrlSecrets.Mask(url))}";
         }
 
         var settings = new JsonObject();
@@ -25,6 +26,7 @@ internal static class RestoreCommand
             settings[key] = value?.DeepClone();
         }
 
+        SecretMask.Apply(settings, (_, _) => null);
         var (name, replicas) = releaseLine == ReleaseLine.V03 ? ("replicas", (JsonNode)new JsonArray(settings)) : ("replica", settings);
         var document = new JsonObject { ["dbs"] = new JsonArray(new JsonObject { ["path"] = database.Path, [name] = replicas }) };
         return $"printf %s {Quote(Yaml.Write(document))} | {restore} -no-expand-env -config /dev/stdin {Quote(database.Path)}";

@@ -2,7 +2,6 @@ using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
-using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -53,7 +52,7 @@ internal sealed class StatusReporter : IDisposable
         var pages = Math.Max(1, (matching.Count + query.PageSize - 1) / query.PageSize);
         var page = Math.Clamp(query.Page, 1, pages);
         var shown = matching.Skip((page - 1) * query.PageSize).Take(query.PageSize).ToList();
-        var (binary, redactor) = (replication.Binary, replication.Redactor);
+        var binary = replication.Binary;
         return new StatusReport(
             daemon is null ? "idle" : daemon.State.ToString().ToLowerInvariant(),
             IsHealthy(daemon, replication.Credentials, observation, now),
@@ -69,13 +68,13 @@ internal sealed class StatusReporter : IDisposable
                 daemon?.StartedAt,
                 daemon?.StartedAt is { } started ? (now - started).TotalSeconds : null,
                 daemon?.Failures ?? 0,
-                redactor.Redact(daemon?.LastFailure),
+                daemon?.LastFailure,
                 daemon?.LastFailureAt,
                 daemon?.NextStartAt,
-                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Name(restart.Reason), redactor.Redact(restart.Message)))]),
+                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Name(restart.Reason), restart.Message))]),
             replication.Credentials is { } credentials
                 ? new CredentialReport(
-                    credentials.Source, credentials.ReadAt, credentials.ChangedAt, credentials.ExpiresAt, redactor.Redact(credentials.Failure), credentials.FailingSince)
+                    credentials.Source, credentials.ReadAt, credentials.ChangedAt, credentials.ExpiresAt, credentials.Failure, credentials.FailingSince)
                 : null,
             Count(observation.Databases),
             page,
@@ -85,11 +84,11 @@ internal sealed class StatusReporter : IDisposable
             query.Search ?? "",
             query.Order,
             query.Descending,
-            [.. shown.Select(database => Report(database, Sparklines(database, observation.At), redactor, now))],
+            [.. shown.Select(database => Report(database, Sparklines(database, observation.At), now))],
             [.. replication.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason))],
             replication.Warnings,
             LitestreamConfiguration.Show(
-                replication.Document, shown.Select(database => database.Plan.Path).ToHashSet(StringComparer.Ordinal), redactor),
+                replication.Document, shown.Select(database => database.Plan.Path).ToHashSet(StringComparer.Ordinal), replication.Redactor),
             [.. replication.LogEntries.TakeLast(LogTail).Select(Report)],
             _metrics is null ? null : await _metrics.ReportAsync([.. shown.Select(database => database.Plan)]).ConfigureAwait(false));
     }
@@ -106,10 +105,10 @@ internal sealed class StatusReporter : IDisposable
         string[] logged = [database.Plan.Path, Path.GetFileName(database.Plan.Path)];
         var now = _time.GetUtcNow();
         return new DatabaseDetailReport(
-            Report(database, sparklines: null, replication.Redactor, now),
+            Report(database, sparklines: null, now),
             Wording.SummarizeDatabase(database, observation, now),
             observation.IsOutdated(now) ? false : Wording.IsHealthy(database.State),
-            replication.Redactor.Redact(RestoreCommand.For(database.Plan, replication.Binary.Version.ReleaseLine!.Value)),
+            RestoreCommand.For(database.Plan, replication.Binary.Version.ReleaseLine!.Value),
             Report(history.Read(range, observation.At), range, observation.At),
             [.. replication.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
             observation.At,
@@ -220,13 +219,13 @@ internal sealed class StatusReporter : IDisposable
             counts[(int)DatabaseState.Unknown]);
     }
 
-    private static DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines, Redactor redactor, DateTimeOffset now) => new(
+    private static DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines, DateTimeOffset now) => new(
         database.Plan.Name,
         database.Plan.Path,
-        [.. database.Plan.Replicas.Select(replica => redactor.Redact(replica.Destination))],
+        [.. database.Plan.Replicas.Select(replica => replica.Destination)],
         Wording.Name(database.State),
         database.Since,
-        redactor.Redact(database.Error),
+        database.Error,
         database.Evidence.TakenTxid,
         database.Evidence.ReplicatedTxid,
         database.Lag?.TotalSeconds,
@@ -235,13 +234,13 @@ internal sealed class StatusReporter : IDisposable
         database.WalBytes,
         database.UploadedBytes,
         database.SyncErrors,
-        Report(database, database.Evidence, redactor, now),
-        [.. (database.Warnings ?? []).Select(warning => redactor.Redact(warning))],
+        Report(database, database.Evidence, now),
+        database.Warnings ?? [],
         sparklines);
 
-    private static ReasonReport Report(DatabaseObservation database, Evidence evidence, Redactor redactor, DateTimeOffset now) => new(
+    private static ReasonReport Report(DatabaseObservation database, Evidence evidence, DateTimeOffset now) => new(
         Wording.Name(database.Reason),
-        redactor.Redact(ReasonWording.Explain(database.Reason, evidence, now)),
+        ReasonWording.Explain(database.Reason, evidence, now),
         ErrorCauses.Find(database.Error)?.Sentence,
         Wording.Remedy(database),
         evidence.ChangedAt,

@@ -6,38 +6,41 @@ namespace Datasette.Litestream.Secrets;
 /// </summary>
 internal sealed class SecretCollection
 {
-    private readonly IReadOnlyCollection<string> _permanent;
-    private readonly IReadOnlyCollection<string> _current;
+    private static readonly SecretValues Nothing = new([], []);
+
+    private readonly SecretValues _permanent;
+    private readonly SecretValues _current;
     private readonly ReplacedSecrets[] _replaced;
+    private readonly IReadOnlyCollection<string> _known;
 
     /// <param name="permanent">The secrets of the configuration.</param>
-    public SecretCollection(IReadOnlyCollection<string> permanent)
-        : this(permanent, [], [])
+    /// <param name="known">Texts that are shown anyway; see <see cref="Redactor"/>.</param>
+    public SecretCollection(SecretValues permanent, IReadOnlyCollection<string> known)
+        : this(permanent, known, Nothing, [])
     {
     }
 
-    private SecretCollection(
-        IReadOnlyCollection<string> permanent,
-        IReadOnlyCollection<string> current,
-        ReplacedSecrets[] replaced)
+    private SecretCollection(SecretValues permanent, IReadOnlyCollection<string> known, SecretValues current, ReplacedSecrets[] replaced)
     {
-        (_permanent, _current, _replaced) = (permanent, current, replaced);
-        Redactor = new Redactor([.. permanent, .. current, .. replaced.SelectMany(old => old.Secrets)]);
+        (_permanent, _known, _current, _replaced) = (permanent, known, current, replaced);
+        SecretValues[] all = [permanent, current, .. replaced.Select(old => old.Values)];
+        Redactor = new Redactor(all.SelectMany(values => values.Secrets), all.SelectMany(values => values.AccessKeyIds), known);
     }
 
     /// <summary>Removes all of them from text.</summary>
     public Redactor Redactor { get; }
 
     /// <summary>A copy with new credentials in place of the current ones.</summary>
-    /// <param name="secrets">The secrets of the new credentials.</param>
+    /// <param name="values">The secrets of the new credentials.</param>
     /// <param name="line">The number of log lines so far.</param>
     /// <param name="keptLines">How many lines are kept: secrets that were replaced that many lines ago cannot occur in
     /// them.</param>
-    public SecretCollection Replace(IReadOnlyCollection<string> secrets, long line, int keptLines) => new(
+    public SecretCollection Replace(SecretValues values, long line, int keptLines) => new(
         _permanent,
-        secrets,
-        [.. _replaced.Where(old => line - old.ReplacedAt < keptLines), .. _current.Count == 0 ? [] : new[] { new ReplacedSecrets(_current, line) }]);
+        _known,
+        values,
+        [.. _replaced.Where(old => line - old.ReplacedAt < keptLines), .. _current == Nothing ? [] : new[] { new ReplacedSecrets(_current, line) }]);
 
     /// <summary>Secrets of earlier credentials, and how many lines the log had when they were replaced.</summary>
-    private sealed record ReplacedSecrets(IReadOnlyCollection<string> Secrets, long ReplacedAt);
+    private sealed record ReplacedSecrets(SecretValues Values, long ReplacedAt);
 }

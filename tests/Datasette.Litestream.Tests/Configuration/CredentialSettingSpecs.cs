@@ -21,6 +21,7 @@ public sealed class CredentialSettingSpecs
 
         Assert.AreEqual(new CredentialSettings.Static("AKIAFAKE", secret, token), plan.Credentials);
         Assert.Contains(secret, plan.Secrets);
+        Assert.AreEqual("AKIAFAKE", plan.AccessKeyIds.Single());
         Assert.DoesNotContain("fake", plan.Credentials!.ToString());
     }
 

@@ -20,7 +20,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
     public CredentialRefreshSpecs()
     {
         _begin = _clock.Now;
-        _refresher = new CredentialRefresher(_source, new IssuedCredentials(First), _clock);
+        _refresher = new CredentialRefresher(_source, new IssuedCredentials(First), _clock, text => text.Replace("hunter2", "***", StringComparison.Ordinal));
     }
 
     public void Dispose() => _refresher.Dispose();

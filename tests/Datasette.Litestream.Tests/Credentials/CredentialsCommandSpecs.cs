@@ -146,7 +146,7 @@ public sealed class CredentialsCommandSpecs : IDisposable
     private void Script(string script) => _folder.WriteScript("keys", script);
 
     private CredentialsCommand Command(string line) =>
-        new(line, new Dictionary<string, string> { ["PATH"] = $"{_folder.Path}:/usr/bin:/bin", ["KEY"] = "from outside" }, _clock);
+        new(line, new Dictionary<string, string> { ["PATH"] = $"{_folder.Path}:/usr/bin:/bin", ["KEY"] = "from outside" }, _clock, text => text.Replace("hunter2", "***", StringComparison.Ordinal));
 
     private Task<IssuedCredentials> ReadAsync(string line) => Command(line).ReadAsync(CancellationToken.None).InTimeAsync();
 

@@ -47,7 +47,7 @@ public sealed class BinarySpecs : IDisposable
 
         async Task<(string, string)> LocateAsync(string programFolder, string path)
         {
-            var found = await LitestreamBinary.FindAsync(null, programFolder, Variables($"{path}:/bin"), _clock).InTimeAsync();
+            var found = await LitestreamBinary.FindAsync(null, programFolder, Variables($"{path}:/bin"), _clock, Redact).InTimeAsync();
             return (found.Path, found.Origin);
         }
     }
@@ -64,13 +64,13 @@ public sealed class BinarySpecs : IDisposable
         var second = Litestream("second/litestream", "0.5.17");
         Litestream("third/litestream", "0.5.18");
         var found = await LitestreamBinary.FindAsync(
-            null, null, Variables($"/nowhere::{_folder["first"]}:{_folder["second"]}:{_folder["third"]}:/bin"), _clock);
+            null, null, Variables($"/nowhere::{_folder["first"]}:{_folder["second"]}:{_folder["third"]}:/bin"), _clock, Redact);
         Assert.AreEqual(second, found.Path);
     }
 
     [TestMethod]
     public async Task The_stand_in_for_Litestream_is_found_as_any_other() =>
-        Assert.AreEqual("0.5.17", (await LitestreamBinary.FindAsync(DaemonFixture.FakeLitestream, null, DaemonFixture.Variables(""), _clock)).Version.ToString());
+        Assert.AreEqual("0.5.17", (await LitestreamBinary.FindAsync(DaemonFixture.FakeLitestream, null, DaemonFixture.Variables(""), _clock, Redact)).Version.ToString());
 
     [TestMethod]
     public async Task None_at_all_says_where_to_get_one() =>
@@ -136,6 +136,8 @@ public sealed class BinarySpecs : IDisposable
 
     private static Dictionary<string, string> Variables(string path) => new() { ["PATH"] = path };
 
+    private static Task<string> Redact(string text) => Task.FromResult(text.Replace("hunter2", "***", StringComparison.Ordinal));
+
     private Task<LitestreamBinary> FindAsync(string? bundled, string? named = null)
     {
         var variables = Variables($"{_folder["bin"]}:/usr/bin:/bin");
@@ -144,7 +146,7 @@ public sealed class BinarySpecs : IDisposable
             variables[LitestreamBinary.Variable] = named;
         }
 
-        return LitestreamBinary.FindAsync(bundled, null, variables, _clock).InTimeAsync();
+        return LitestreamBinary.FindAsync(bundled, null, variables, _clock, Redact).InTimeAsync();
     }
 
     private async Task<string> FaultAsync(string? bundled, string? named = null) =>

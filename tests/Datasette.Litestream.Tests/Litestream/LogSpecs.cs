@@ -102,14 +102,14 @@ public sealed class LogSpecs
     }
 
     [TestMethod]
-    public void Secrets_are_taken_out_before_anybody_is_told()
+    public void Secrets_are_taken_out_of_what_is_shown_before_anybody_is_told()
     {
         LogEntry? told = null;
         _log.Redactor = new Redactor(["s3cr3t/key+1"]);
         _log.CreateSink(entry => told = entry)(Encoding.UTF8.GetBytes(
             """{"level":"ERROR","msg":"s3cr3t/key+1","url":"https://x/?k=s3cr3t%2Fkey%2B1","db":"s3cr3t/key+1"}""" + "\n"));
         Assert.AreEqual("ERROR *** url=https://x/?k=*** db=***", told!.ToString());
-        Assert.AreEqual("***", told.Database);
+        Assert.AreEqual("s3cr3t/key+1", told.Database);
         Assert.AreEqual(told, Only);
     }
 
@@ -119,6 +119,46 @@ public sealed class LogSpecs
         _log.Redactor = new Redactor(["pass\"word\\1"]);
         Write("""{"level":"ERROR","msg":"login with pass\"word\\1 failed"}""" + "\n");
         Assert.AreEqual("login with *** failed", Only.Message);
+    }
+
+    /// <summary>MinIO's default key, and a database of that name.</summary>
+    [TestMethod]
+    [DataRow("minioadmin", """{"level":"INFO","msg":"initialized db","path":"/srv/minioadmin.db"}""", "INFO initialized db path=/srv/minioadmin.db")]
+    [DataRow("initialized", """{"level":"INFO","msg":"initialized db","path":"/srv/minioadmin.db"}""", "INFO initialized db path=/srv/minioadmin.db")]
+    [DataRow("INFO", """{"level":"INFO","msg":"initialized db","path":"/srv/minioadmin.db"}""", "INFO initialized db path=/srv/minioadmin.db")]
+    [DataRow("path", """{"level":"INFO","msg":"initialized db","path":"/srv/minioadmin.db"}""", "INFO initialized db ***=/srv/minioadmin.db")]
+    public void A_line_is_read_before_a_common_word_is_taken_out(string secret, string line, string shown)
+    {
+        _log.Redactor = new Redactor([secret], known: ["/srv/minioadmin.db", "minioadmin.db", "initialized db"]);
+        Write(line + "\n");
+        Assert.AreEqual((true, "/srv/minioadmin.db", shown), (Only.IsInitialized, Only.Database, Only.ToString()));
+    }
+
+    [TestMethod]
+    public void An_error_keeps_its_database_and_its_meaning_if_both_are_secrets()
+    {
+        _log.Redactor = new Redactor(["minioadmin", "monitor", "ERROR"]);
+        Write("""{"level":"ERROR","msg":"monitor error","db":"minioadmin","error":"wrong key minioadmin"}""" + "\n");
+        Assert.IsTrue(Only.IsUploadError);
+        Assert.AreEqual("ERROR *** *** db=*** ***=wrong key ***", Only.ToString());
+        Assert.AreEqual(1, _log.Statistics.Of("/srv/minioadmin").Errors);
+    }
+
+    [TestMethod]
+    public void A_refusal_keeps_its_database()
+    {
+        _log.Redactor = new Redactor(["minioadmin", "open store"]);
+        Write("Error: cannot open store: initialize replica client for \"/srv/minioadmin\": wrong key minioadmin\n");
+        Assert.AreEqual(new DestinationRefusal("/srv/minioadmin", "wrong key ***"), Only.Refusal);
+    }
+
+    /// <summary>A line of JSON that is cut cannot be read, and is shown as it is.</summary>
+    [TestMethod]
+    public void A_line_that_is_cut_in_the_midst_of_a_secret_tells_nothing_of_it()
+    {
+        _log.Redactor = new Redactor(["hunter2-hunter2-hunter2"]);
+        Write(new string('x', (16 * 1024) - 9) + "hunter2-hunter2-hunter2\n");
+        Assert.EndsWith("xxx***", Only.Message);
     }
 
     private LogEntry Only => _log.Entries.Single();

@@ -16,7 +16,7 @@ internal static class RealLitestream
         try
         {
             var environment = new Dictionary<string, string> { [LitestreamBinary.Variable] = path };
-            var binary = await LitestreamBinary.FindAsync(null, null, environment, TimeProvider.System);
+            var binary = await LitestreamBinary.FindAsync(null, null, environment, TimeProvider.System, Task.FromResult);
             return binary.Version.ReleaseLine == (minor == 3 ? ReleaseLine.V03 : ReleaseLine.V05)
                 ? binary
                 : throw Skip.Because($"{path} is not Litestream 0.{minor} but {binary.Version}");

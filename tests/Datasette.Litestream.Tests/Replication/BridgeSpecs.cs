@@ -265,8 +265,9 @@ public sealed class BridgeSpecs : IDisposable
         var status = TestDatasette.Status(bridge);
         AssertIsClean(status.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
         AssertIsClean(bridge.Status());
-        Assert.IsTrue(status["log"]!.AsArray().Any(line => (string?)line!["message"] == "***-***"));
-        StringAssert.Contains((string?)status["configuration"], "***");
+        Assert.IsTrue(status["log"]!.AsArray().Any(line => (string?)line!["message"] == "****sh-1-***"));
+        StringAssert.Contains((string?)status["configuration"], "access-key-id: \"****sh-1\"");
+        StringAssert.Contains((string?)status["configuration"], "secret-access-key: \"***\"");
         AssertIsClean(File.ReadAllText(_datasette.RecordPath()));
         TestDatasette.Stop(bridge);
 

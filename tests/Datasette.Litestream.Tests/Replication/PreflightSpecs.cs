@@ -78,7 +78,7 @@ public sealed class PreflightSpecs
     }
 
     private static ReplicationPlan Plan(params string[] destinations) => new(
-        [.. destinations.Select(path => new DatabasePlan(path, path, path, "key", [new ReplicaPlan("key", "file", [], path, path)], [], MonitorInterval: null))],
+        [.. destinations.Select(path => new DatabasePlan(path, path, path, "key", [new ReplicaPlan("key", "file", [], path, path) { Place = path }], [], MonitorInterval: null))],
         [],
         [],
         null,
@@ -86,6 +86,7 @@ public sealed class PreflightSpecs
         TimeSpan.Zero,
         LogLevel.Warning,
         null,
+        [],
         [],
         [])
     {
