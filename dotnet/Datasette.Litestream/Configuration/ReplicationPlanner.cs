@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
 using Datasette.Litestream.Secrets;
@@ -85,7 +86,7 @@ internal sealed class ReplicationPlanner
     private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<ListItem> templates)
     {
         var key = DatabaseKey(database.Name);
-        var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value);
+        var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value) && !IsEmpty(value);
         if (!isConfigured && templates.Count == 0)
         {
             _skipped.Add(new SkippedDatabase(database.Name, "it has no replicas"));
@@ -97,7 +98,7 @@ internal sealed class ReplicationPlanner
             _skipped.Add(new SkippedDatabase(database.Name, "it is in memory"));
             if (isConfigured)
             {
-                _context.Report(key, "the database is in memory, and Litestream replicates files; take these settings out");
+                _warnings.Add($"The database {database.Name} has settings and is not replicated: it is in memory, and Litestream replicates files.");
             }
 
             return null;
@@ -106,16 +107,7 @@ internal sealed class ReplicationPlanner
         if (!database.IsMutable)
         {
             _skipped.Add(new SkippedDatabase(database.Name, "it is immutable"));
-            if (isConfigured)
-            {
-                _context.Report(
-                    key, "the database is immutable (-i), and Litestream would write to it; take these settings out or open it without -i");
-            }
-            else
-            {
-                _warnings.Add($"The database {database.Name} is not replicated: it is immutable (-i), and Litestream would write to it.");
-            }
-
+            _warnings.Add($"The database {database.Name} is not replicated: it is immutable (-i), and Litestream would write to it.");
             return null;
         }
 
@@ -224,14 +216,32 @@ internal sealed class ReplicationPlanner
         void Report(string key, string message) => _context.Report(settings.KeyPath(key), message);
     }
 
+    // One configuration may serve several Datasettes, so a name that is not attached is a mistake only where it looks like a typo:
+    // where an attached database without settings of its own has nearly the same name.
     private void FindUnattached()
     {
         var attached = _configuration.Databases.Select(database => database.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (var name in _configuration.DatabaseSettings.Keys.Where(name => !attached.Contains(name)))
+        var configured = _configuration.DatabaseSettings.Where(settings => !IsEmpty(settings.Value)).Select(settings => settings.Key).ToList();
+        var unconfigured = attached.Except(configured, StringComparer.Ordinal).ToList();
+        foreach (var name in configured.Where(name => !attached.Contains(name)))
         {
-            _context.Report(DatabaseKey(name), $"no database \"{name}\" is attached{Suggestion.For(name, attached)}");
+            if (Suggestion.For(name, unconfigured) is { Length: > 0 } suggestion)
+            {
+                _context.Report(DatabaseKey(name), $"no database \"{name}\" is attached{suggestion}");
+                continue;
+            }
+
+            _skipped.Add(new SkippedDatabase(name, "it is not attached"));
+            _warnings.Add($"The database {name} has settings and is not replicated: this Datasette has no database of that name.");
         }
     }
+
+    private static bool IsEmpty(JsonElement settings) => settings.ValueKind switch
+    {
+        JsonValueKind.Object => !settings.EnumerateObject().MoveNext(),
+        JsonValueKind.Null => true,
+        _ => false,
+    };
 
     private void FindSharedDestinations(IEnumerable<DatabasePlan> databases)
     {
