@@ -112,6 +112,7 @@ internal sealed class Replicator : IReplicationControl
         var plan = SharedFiles.LeaveOut(ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems));
         var warnings = plan.Warnings.ToList();
         problems.AddRange(Preflight.CheckDestinations(plan));
+        problems.AddRange(Preflight.CheckEncryptionKeys(plan));
         problems.AddRange(Preflight.CheckSecureAddresses(plan, library => NativeLibrary.TryLoad(library, out _)));
         var errors = new List<string>();
         LitestreamBinary? binary = null;

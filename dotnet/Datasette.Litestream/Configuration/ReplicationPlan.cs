@@ -33,6 +33,9 @@ internal sealed record ReplicationPlan(
     /// <summary>Where it is said how replication is.</summary>
     public NotificationSettings Notifications { get; init; } = new(null, null, TimeSpan.Zero);
 
+    /// <summary>The settings for Litestream that hold for all databases, by their keys in the <see cref="SettingsTable"/>.</summary>
+    public JsonObject Settings { get; init; } = [];
+
     /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
     public required TimeSpan CheckInterval { get; init; }
 }

