@@ -14,6 +14,7 @@ internal static class Preflight
     public static IEnumerable<Problem> CheckDestinations(ReplicationPlan plan)
     {
         var errors = new Dictionary<string, string?>(StringComparer.Ordinal);
+        var reported = new HashSet<(string Key, string Folder)>();
         foreach (var replica in plan.Databases.SelectMany(database => database.Replicas).Where(replica => replica.Type == "file"))
         {
             // Check the nearest existing folder; Litestream creates the rest. Usually many databases share that folder.
@@ -28,10 +29,27 @@ internal static class Preflight
                 error = errors[existing] = TryWrite(existing);
             }
 
-            if (error is not null)
+            // A template's folder is one mistake, however many databases there are.
+            if (error is not null && reported.Add((replica.Key, existing)))
             {
                 yield return new Problem(
                     replica.Key, $"the destination {replica.Destination} cannot be written to: {error} Make it writable for Datasette's user, or choose another.");
+            }
+        }
+    }
+
+    /// <summary>
+    /// Finds files of encryption keys that cannot be read, and empty ones, with which Litestream would write in the clear (its
+    /// <c>NewS3ReplicaClientFromConfig</c>, v0.5.17).
+    /// </summary>
+    public static IEnumerable<Problem> CheckEncryptionKeys(ReplicationPlan plan)
+    {
+        const string key = "sse-customer-key-path";
+        foreach (var replica in plan.Databases.SelectMany(database => database.Replicas).DistinctBy(replica => replica.PathOf(key)))
+        {
+            if (replica.Settings[key]?.GetValue<string>() is { } path && !path.StartsWith('~') && FindKeyFault(path) is { } fault)
+            {
+                yield return new Problem(replica.PathOf(key), fault);
             }
         }
     }
@@ -78,6 +96,20 @@ internal static class Preflight
             var reason = ex.SocketErrorCode == SocketError.AddressAlreadyInUse ? "is in use by another program" : $"cannot be listened on: {ex.Message}";
             return new Problem(
                 $"{ReplicationPlanner.TopLevelKey}.metrics-addr", $"{address} {reason}; choose another port, or end that program");
+        }
+    }
+
+    private static string? FindKeyFault(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).Trim().Length == 0
+                ? $"the file {path} is empty, and Litestream would write in the clear; write the key into it, in Base64"
+                : null;
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            return $"the file cannot be read: {ex.Message}";
         }
     }
 

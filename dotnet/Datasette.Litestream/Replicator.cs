@@ -115,6 +115,7 @@ internal sealed class Replicator : IReplicationControl
         var warnings = plan.Warnings.ToList();
         redactor.SetResult(new SecretCollection(SecretsOf(plan, host), []).Redactor);
         problems.AddRange(Preflight.CheckDestinations(plan));
+        problems.AddRange(Preflight.CheckEncryptionKeys(plan));
         problems.AddRange(Preflight.CheckSecureAddresses(plan, library => NativeLibrary.TryLoad(library, out _)));
         var errors = new List<string>();
         LitestreamBinary? binary = null;

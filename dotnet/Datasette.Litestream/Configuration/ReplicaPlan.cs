@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Text.Json.Nodes;
 
@@ -19,4 +20,10 @@ internal sealed record ReplicaPlan(string Key, string Type, JsonObject Settings,
 
     /// <summary>How often changes are uploaded; null for Litestream's default.</summary>
     public TimeSpan? SyncInterval { get; init; }
+
+    /// <summary>The key paths of those of its settings that are written elsewhere, for several replicas, by their keys.</summary>
+    public ImmutableDictionary<string, string> Inherited { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>The key path of one of its settings.</summary>
+    public string PathOf(string key) => Inherited.GetValueOrDefault(key) ?? $"{Key}.{key}";
 }

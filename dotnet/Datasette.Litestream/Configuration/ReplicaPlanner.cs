@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -8,7 +9,8 @@ namespace Datasette.Litestream.Configuration;
 /// <summary>
 /// Creates the <see cref="ReplicaPlan"/>s of one database, each from a URL or a mapping of Litestream's settings.
 /// </summary>
-internal sealed partial class ReplicaPlanner(AttachedDatabase database, string workingDirectory, PlanningContext context)
+internal sealed partial class ReplicaPlanner(
+    AttachedDatabase database, string workingDirectory, InheritedSettings inherited, PlanningContext context)
 {
     private static readonly string[] PlaceKeys = ["path", "bucket", "host", "webdav-url"];
 
@@ -20,6 +22,11 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
         var (value, path) = (item.Value, item.Path);
         if (value.ValueKind == JsonValueKind.String)
         {
+            if (SettingsReader.DescribeMissingSpace(value, SettingsTable.Replica) is { } missing)
+            {
+                return Reject(path, missing);
+            }
+
             return FromUrl(value.GetString()!, path, path, []);
         }
 
@@ -90,6 +97,13 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             return FromFile(path, urlPath, url.FilePath, settings);
         }
 
+        if (type.Name == "s3" && S3Host.IsServer(url.Host))
+        {
+            return Reject(
+                urlPath,
+                $"has {url.Host} where the bucket belongs, and Litestream would look for a bucket of that name; write url: s3://BUCKET/PATH, and endpoint: http://{url.Host} or https://{url.Host} beside it");
+        }
+
         if (url.Host.Length == 0)
         {
             return Reject(urlPath, $"names no {(type.PlaceKey == "bucket" && type.Name != "nats" ? "bucket" : "host")}; write {url.Scheme}://NAME/path");
@@ -107,6 +121,7 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             path,
             type,
             settings,
+            url,
             host,
             place,
             type.Name == "abs" ? url.UserInfo.Split(':')[0] : "",
@@ -144,13 +159,19 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             return Reject($"{path}.path", "does not apply to NATS, where a replica is a whole bucket; remove it, and give each database its own bucket");
         }
 
-        return FromPlace(path, type, settings, host, place ?? "");
+        return FromPlace(path, type, settings, url: null, host, place ?? "");
     }
 
     // The settings override the account and the endpoint of the URL, as in Litestream.
-    private static ReplicaPlan FromPlace(
-        string path, ReplicaType type, JsonObject settings, string host, string place, string urlAccount = "", string? urlEndpoint = null)
+    private ReplicaPlan? FromPlace(
+        string path, ReplicaType type, JsonObject settings, ReplicaUrl? url, string host, string place, string urlAccount = "", string? urlEndpoint = null)
     {
+        var paths = inherited.AddTo(type, settings, url, (text, from) => _variables.ExpandText(text, from, context.Problems));
+        if (KeySettings.FindFault(type, settings) is { } fault)
+        {
+            return Reject(paths.GetValueOrDefault(fault.Key) ?? $"{path}.{fault.Key}", fault.Message);
+        }
+
         var account = settings["account-name"]?.GetValue<string>() ?? urlAccount;
         var endpoint = settings["endpoint"]?.GetValue<string>() ?? urlEndpoint;
         host = Server(host);
@@ -175,6 +196,7 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
                 "sftp" => ServerAddress.Parse($"sftp://{host}"),
                 _ => null,
             },
+            Inherited = paths.ToImmutableDictionary(StringComparer.Ordinal),
         };
     }
 
@@ -198,6 +220,11 @@ internal sealed partial class ReplicaPlanner(AttachedDatabase database, string w
             }
 
             place = home + place[1..];
+        }
+
+        if (KeySettings.FindFault(ReplicaType.ByName["file"], settings) is { } fault)
+        {
+            return Reject($"{path}.{fault.Key}", fault.Message);
         }
 
         var absolute = Path.TrimEndingDirectorySeparator(Path.GetFullPath(place, workingDirectory));

@@ -85,6 +85,16 @@ internal sealed partial record ReplicaUrl(string Scheme, string UserInfo, string
         ? Path
         : Uri.UnescapeDataString(UserInfo.Length == 0 ? Host : $"{UserInfo}@{Host}") + Path;
 
+    /// <summary>
+    /// Whether the URL itself has a setting of S3: in its query, where Litestream writes <c>forcePathStyle</c> too, or in a host that
+    /// names the server.
+    /// </summary>
+    public bool NamesS3Setting(string key) =>
+        QueryParts.Any(part => string.Equals(Plain(part.Key), Plain(key), StringComparison.OrdinalIgnoreCase))
+        || (key is "endpoint" or "region" or "force-path-style" && (S3Host.Parse(Host).Bucket != Host || S3Host.IsAccessPoint(Host)));
+
+    private static string Plain(string key) => key.Replace("-", "", StringComparison.Ordinal);
+
     private static string Decode(string part) => Uri.UnescapeDataString(part.Replace('+', ' '));
 
     [GeneratedRegex(@"^(?<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?://(?<authority>[^/?]*))?(?<path>[^?]*)(?:\?(?<query>.*))?$", RegexOptions.Singleline)]

@@ -9,7 +9,7 @@ namespace Datasette.Litestream.Configuration;
 /// file system, and the same for both release lines of Litestream.
 /// </summary>
 /// <param name="Databases">The databases to replicate, each with at least one replica.</param>
-/// <param name="Skipped">The attached databases that are not replicated, and why.</param>
+/// <param name="Skipped">The databases that are attached or have settings, are not replicated and need not be, and why.</param>
 /// <param name="Unreplicable">The attached databases that are configured to be replicated and cannot be, and why.</param>
 /// <param name="Metrics">Where Litestream serves its metrics; null if it should not.</param>
 /// <param name="Credentials">Where the credentials come from; null if the configuration does not set any.</param>
@@ -34,6 +34,9 @@ internal sealed record ReplicationPlan(
 {
     /// <summary>Where it is said how replication is.</summary>
     public NotificationSettings Notifications { get; init; } = new(null, null, TimeSpan.Zero);
+
+    /// <summary>The settings for Litestream that hold for all databases, by their keys in the <see cref="SettingsTable"/>.</summary>
+    public JsonObject Settings { get; init; } = [];
 
     /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
     public required TimeSpan CheckInterval { get; init; }
@@ -60,7 +63,7 @@ internal sealed record DatabasePlan(
     public bool IsReplicatedToFolder => Replicas is [{ Type: "file" }, ..];
 }
 
-/// <summary>An attached database that is not replicated.</summary>
+/// <summary>A database that is attached or has settings, and is not replicated.</summary>
 /// <param name="Name">Datasette's name for it.</param>
 /// <param name="Reason">Why it is not replicated, in a few words.</param>
 internal sealed record SkippedDatabase(string Name, string Reason);

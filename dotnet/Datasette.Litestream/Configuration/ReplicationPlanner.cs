@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
 using Datasette.Litestream.Secrets;
@@ -14,6 +15,10 @@ internal sealed class ReplicationPlanner
     /// <summary>The key path of the top-level settings.</summary>
     public const string TopLevelKey = $"plugins.{Plugin}";
 
+    private const string Excluded = "it is excluded from all-replicate";
+
+    private static readonly string[] LogFileKeys = ["type", "path"];
+
     private static readonly string[] RequiredKeys = ["access-key-id", "secret-access-key"];
 
     private readonly DatasetteConfiguration _configuration;
@@ -21,6 +26,9 @@ internal sealed class ReplicationPlanner
     private readonly List<string> _warnings = [];
     private readonly List<SkippedDatabase> _skipped = [];
     private readonly List<UnreplicableDatabase> _unreplicable = [];
+
+    /// <summary>Problems that name databases and destinations, which are no secrets.</summary>
+    private readonly List<Problem> _plainProblems = [];
 
     private ReplicationPlanner(DatasetteConfiguration configuration, Func<string, string?> environment)
     {
@@ -43,9 +51,7 @@ internal sealed class ReplicationPlanner
             problems.Add(problem with { Message = RedactQuoted(problem.Message, redactor) });
         }
 
-        // These name databases and destinations, which are no secrets.
-        Problem[] others = [.. planner.FindUnattached(), .. FindSharedDestinations(plan.Databases), .. PublishedSecrets.Find(configuration.Published)];
-        foreach (var problem in others.Distinct())
+        foreach (var problem in planner._plainProblems.Concat(PublishedSecrets.Find(configuration.Published)).Distinct())
         {
             problems.Add(problem);
         }
@@ -67,39 +73,49 @@ internal sealed class ReplicationPlanner
     {
         var settings = new SettingsReader(_configuration.Settings, TopLevelKey, SettingsTable.Plugin, _context);
         var templates = settings.Items("all-replicate");
-        var credentials = ReadCredentials(settings);
+        var excluded = ReadExcluded(settings, templates);
+        var credentials = ReadCredentials(FindCredentialSettings(settings));
         var metrics = ReadMetricsAddress(settings);
         var shutdownTimeout = settings.DurationOrDefault("shutdown-timeout");
-        var logLevel = settings.TextOrDefault("log-level") switch
-        {
-            "error" => LogLevel.Error,
-            "info" => LogLevel.Info,
-            _ => LogLevel.Warning,
-        };
+        var logLevel = ReadLogLevel(settings);
         var healthMaxLag = settings.DurationOrDefault("health-max-lag");
         TimeSpan? health = settings.FlagOrDefault("health") ? healthMaxLag : null;
         var notifications = ReadNotifications(settings);
         var checkInterval = settings.DurationOrDefault("check-interval");
 
+        var shared = settings.LitestreamSettings();
+        var inherited = new InheritedSettings(shared, TopLevelKey, EnvironmentEndpoint.Find(_context.Environment));
         var databases = _configuration.Databases
-            .Select(database => PlanDatabase(database, templates))
+            .Select(database => PlanDatabase(database, excluded.Contains(database.Name), templates, inherited))
             .OfType<DatabasePlan>()
             .ToImmutableArray();
+        FindUnattached();
+        FindSharedDestinations(databases);
+        FindMixedIdentities(databases, credentials);
         return new ReplicationPlan(
             databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _context.AccessKeyIds], [.. _warnings])
         {
             Notifications = notifications,
             CheckInterval = checkInterval,
+            Settings = shared,
         };
     }
 
-    private DatabasePlan? PlanDatabase(AttachedDatabase database, IReadOnlyList<ListItem> templates)
+    private DatabasePlan? PlanDatabase(
+        AttachedDatabase database, bool isExcluded, IReadOnlyList<ListItem> templates, InheritedSettings inherited)
     {
         var key = DatabaseKey(database.Name);
-        var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value);
-        if (!isConfigured && templates.Count == 0)
+        var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value) && !IsEmpty(value);
+        if (!isConfigured && (isExcluded || templates.Count == 0))
         {
-            _skipped.Add(new SkippedDatabase(database.Name, "it has no replicas"));
+            _skipped.Add(new SkippedDatabase(database.Name, isExcluded ? Excluded : "it has no replicas"));
+            return null;
+        }
+
+        var settings = new SettingsReader(isConfigured ? value : null, key, SettingsTable.Database, _context);
+        if (settings.IsTurnedOff("replicas"))
+        {
+            _skipped.Add(new SkippedDatabase(database.Name, "its replicas are turned off"));
             return null;
         }
 
@@ -108,7 +124,7 @@ internal sealed class ReplicationPlanner
             _skipped.Add(new SkippedDatabase(database.Name, "it is in memory"));
             if (isConfigured)
             {
-                _context.Report(key, "the database is in memory, and Litestream replicates files; take these settings out");
+                _warnings.Add($"The database {database.Name} has settings and is not replicated: it is in memory, and Litestream replicates files.");
             }
 
             return null;
@@ -117,22 +133,25 @@ internal sealed class ReplicationPlanner
         if (!database.IsMutable)
         {
             _skipped.Add(new SkippedDatabase(database.Name, "it is immutable"));
-            if (isConfigured)
-            {
-                _context.Report(
-                    key, "the database is immutable (-i), and Litestream would write to it; take these settings out or open it without -i");
-            }
-            else
-            {
-                _warnings.Add($"The database {database.Name} is not replicated: it is immutable (-i), and Litestream would write to it.");
-            }
-
+            _warnings.Add($"The database {database.Name} is not replicated: it is immutable (-i), and Litestream would write to it.");
             return null;
         }
 
-        var settings = new SettingsReader(isConfigured ? value : null, key, SettingsTable.Database, _context);
-        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, _context);
-        var items = settings.Items("replicas").Concat(templates).ToList();
+        var litestreamSettings = settings.LitestreamSettings();
+        if (litestreamSettings.ContainsKey("truncate-page-n") && litestreamSettings.ContainsKey("max-checkpoint-page-count"))
+        {
+            _context.Report(
+                settings.KeyPath("truncate-page-n"), "is given beside max-checkpoint-page-count, which becomes it with Litestream 0.5; keep one of them");
+        }
+
+        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, inherited, _context);
+        var items = settings.Items("replicas").Concat(isExcluded ? [] : templates).ToList();
+        if (items.Count == 0 && isExcluded)
+        {
+            _skipped.Add(new SkippedDatabase(database.Name, Excluded));
+            return null;
+        }
+
         if (items.Count == 0)
         {
             _context.Report(key, $"the database has settings but no replicas; add replicas here, or all-replicate to {TopLevelKey}");
@@ -152,7 +171,7 @@ internal sealed class ReplicationPlanner
             database.ServedPath!,
             key,
             [.. replicas.OfType<ReplicaPlan>()],
-            settings.LitestreamSettings(),
+            litestreamSettings,
             settings.Duration("monitor-interval"));
     }
 
@@ -177,6 +196,69 @@ internal sealed class ReplicationPlanner
 
         return new NotificationSettings(
             settings.SecretUrl("notify-url"), settings.SecretUrl("heartbeat-url"), settings.DurationOrDefault("heartbeat-interval"));
+    }
+
+    /// <summary>The names in <c>exclude</c>; one that is nearly that of a database is a problem, one of another Datasette is not.</summary>
+    private HashSet<string> ReadExcluded(SettingsReader settings, IReadOnlyList<ListItem> templates)
+    {
+        var excluded = settings.Texts("exclude").ToHashSet(StringComparer.Ordinal);
+        if (settings.Has("exclude") && templates.Count == 0)
+        {
+            _context.Report(settings.KeyPath("exclude"), "has no effect without all-replicate; add it or remove this");
+        }
+
+        var others = _configuration.Databases.Select(database => database.Name).Except(excluded, StringComparer.Ordinal).ToList();
+        foreach (var name in excluded.Where(name => !_configuration.Databases.Any(database => database.Name == name)))
+        {
+            if (Suggestion.For(name, others) is { Length: > 0 } suggestion)
+            {
+                _context.Report(settings.KeyPath("exclude"), $"no database \"{name}\" is attached{suggestion}");
+            }
+        }
+
+        return excluded;
+    }
+
+    private LogLevel ReadLogLevel(SettingsReader settings)
+    {
+        var level = settings.TextOrDefault("log-level");
+        if (settings.Mapping("logging") is { } logging)
+        {
+            if (settings.Has("log-level") && logging.Has("level"))
+            {
+                _context.Report(logging.KeyPath("level"), "is given beside log-level, which is the same; keep one of them");
+            }
+
+            level = logging.Text("level") ?? level;
+            foreach (var key in LogFileKeys.Where(key => logging.Text(key) is not null))
+            {
+                _warnings.Add(
+                    $"{logging.KeyPath(key)}: {logging.Text(key)} has no effect, since the plugin writes no log file: Litestream's log is on the status page, and what an operator must know is on standard error.");
+            }
+        }
+
+        return level switch
+        {
+            "error" => LogLevel.Error,
+            "info" or "debug" => LogLevel.Info,
+            _ => LogLevel.Warning,
+        };
+    }
+
+    /// <summary>The mapping with the settings for credentials: the top level, or <c>credentials</c>.</summary>
+    private SettingsReader FindCredentialSettings(SettingsReader settings)
+    {
+        if (settings.Mapping("credentials") is not { } block)
+        {
+            return settings;
+        }
+
+        foreach (var key in SettingsTable.CredentialKeys.Where(settings.Has))
+        {
+            _context.Report(settings.KeyPath(key), "is given beside credentials; move it into that mapping");
+        }
+
+        return block;
     }
 
     private CredentialSettings? ReadCredentials(SettingsReader settings)
@@ -235,17 +317,36 @@ internal sealed class ReplicationPlanner
         void Report(string key, string message) => _context.Report(settings.KeyPath(key), message);
     }
 
-    private IEnumerable<Problem> FindUnattached()
+    // One configuration may serve several Datasettes, so a name that is not attached is a mistake only where it looks like a typo:
+    // where an attached database without settings of its own has nearly the same name.
+    private void FindUnattached()
     {
         var attached = _configuration.Databases.Select(database => database.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (var name in _configuration.DatabaseSettings.Keys.Where(name => !attached.Contains(name)))
+        var configured = _configuration.DatabaseSettings.Where(settings => !IsEmpty(settings.Value)).Select(settings => settings.Key).ToList();
+        var unconfigured = attached.Except(configured, StringComparer.Ordinal).ToList();
+        foreach (var name in configured.Where(name => !attached.Contains(name)))
         {
-            yield return new Problem(DatabaseKey(name), $"no database \"{name}\" is attached{Suggestion.For(name, attached)}");
+            if (Suggestion.For(name, unconfigured) is { Length: > 0 } suggestion)
+            {
+                _plainProblems.Add(new Problem(DatabaseKey(name), $"no database \"{name}\" is attached{suggestion}"));
+                continue;
+            }
+
+            _skipped.Add(new SkippedDatabase(name, "it is not attached"));
+            _warnings.Add($"The database {name} has settings and is not replicated: this Datasette has no database of that name.");
         }
     }
 
-    private static IEnumerable<Problem> FindSharedDestinations(IEnumerable<DatabasePlan> databases)
+    private static bool IsEmpty(JsonElement settings) => settings.ValueKind switch
     {
+        JsonValueKind.Object => !settings.EnumerateObject().MoveNext(),
+        JsonValueKind.Null => true,
+        _ => false,
+    };
+
+    private void FindSharedDestinations(IEnumerable<DatabasePlan> databases)
+    {
+        var reported = new HashSet<string>(StringComparer.Ordinal);
         var groups = databases
             .SelectMany(database => database.Replicas, (database, replica) => (Database: database, Replica: replica))
             .GroupBy(pair => pair.Replica.Identity, StringComparer.Ordinal)
@@ -254,12 +355,29 @@ internal sealed class ReplicationPlanner
         {
             var (_, replica) = group.Last();
             var owners = group.Select(pair => pair.Database).Distinct().ToList();
-            yield return new Problem(
+
+            // The same two in all-replicate are one mistake, however many databases there are.
+            if (owners.Count == 1 && !reported.Add(string.Join('\n', group.Select(pair => pair.Replica.Key))))
+            {
+                continue;
+            }
+
+            _plainProblems.Add(new Problem(
                 replica.Key,
                 owners.Count == 1
                     ? $"{owners[0].Name} would be replicated to {replica.Destination} twice; keep one of the two"
                     : $"{Names(owners)} would all be written to {replica.Destination}, which would destroy each other's backup; "
-                        + "put $DB_NAME into the destination");
+                        + "put $DB_NAME into the destination"));
+        }
+    }
+
+    private void FindMixedIdentities(IEnumerable<DatabasePlan> databases, CredentialSettings? credentials)
+    {
+        if (credentials is null
+            && databases.SelectMany(database => database.Replicas).Any(replica => replica.Type == "s3" && !replica.Settings.ContainsKey("access-key-id"))
+            && EnvironmentIdentity.FindMix(_context.Environment) is { } sentence)
+        {
+            _warnings.Add(sentence);
         }
     }
 

@@ -13,6 +13,33 @@ internal static partial class S3Host
         ? (match.Groups["bucket"].Value, match.Groups["endpoint"] is { Success: true } endpoint ? endpoint.Value : null)
         : (host, null);
 
+    /// <summary>Whether it is the ARN of an access point, which names its region itself.</summary>
+    public static bool IsAccessPoint(string host) => host.StartsWith("arn:", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>
+    /// Whether it is a server, which Litestream would take for a bucket, or for a bucket and its server: it has an address or a port,
+    /// and no bucket before it.
+    /// </summary>
+    public static bool IsServer(string host)
+    {
+        if (IsAccessPoint(host))
+        {
+            return false;
+        }
+
+        var name = Port().Replace(host, "");
+        return Address().IsMatch(name) || Amazon().IsMatch(name) || (name != host && Parse(host).Bucket == host);
+    }
+
+    [GeneratedRegex(":[0-9]*$")]
+    private static partial Regex Port();
+
+    [GeneratedRegex(@"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[.*\])$")]
+    private static partial Regex Address();
+
+    [GeneratedRegex(@"^s3(?:[.-].+)?\.amazonaws\.com$")]
+    private static partial Regex Amazon();
+
     [GeneratedRegex(
         @"^(?<bucket>.+)\.(?:s3(?:\.[^.]+)?\.amazonaws\.com|(?<endpoint>[^.]+\.digitaloceanspaces\.com|s3\.(?:[^.]+\.backblazeb2\.com|[^.]+\.scw\.cloud|filebase\.com)))$"
         + @"|^(?!.*\.com)(?<bucket>[^.:]+)\.(?<endpoint>.+:[0-9]+)$")]

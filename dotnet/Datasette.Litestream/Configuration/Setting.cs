@@ -8,6 +8,9 @@ namespace Datasette.Litestream.Configuration;
 /// <param name="Description">Its description in the documentation.</param>
 internal sealed record Setting(string Key, SettingKind Kind, ReleaseLine ReleaseLines, string Description)
 {
+    /// <summary>Other keys that are read as this one: names that the plugin of the same name gives it from 0.3 on.</summary>
+    public string[] OtherNames { get; init; } = [];
+
     /// <summary>
     /// The default, as a value of its kind; null if only a sentence can describe it. For a setting that Litestream gets, it is
     /// Litestream's default.

@@ -36,7 +36,7 @@ internal sealed class SettingsReader
 
         if (mapping.ValueKind != JsonValueKind.Object)
         {
-            context.Report(path, $"expected a mapping of settings, got {Describe(mapping)}");
+            context.Report(path, DescribeMissingSpace(mapping, scope) ?? $"expected a mapping of settings, got {Describe(mapping)}");
             return;
         }
 
@@ -48,9 +48,23 @@ internal sealed class SettingsReader
                 context.Report($"{path}.{property.Name}", $"unknown key{Suggestion.For(property.Name, scope.Keys)}");
             }
         }
+
+        foreach (var setting in scope.All)
+        {
+            foreach (var other in setting.OtherNames.Where(other => mapping.TryGetProperty(other, out _) && NameOf(setting.Key) != other))
+            {
+                context.Report($"{path}.{other}", $"is another name of {NameOf(setting.Key)}, which is given too; keep one of them");
+            }
+        }
     }
 
-    public string KeyPath(string key) => $"{_path}.{key}";
+    /// <summary>The path of a key, by the name that it has in the configuration.</summary>
+    public string KeyPath(string key) => $"{_path}.{NameOf(key)}";
+
+    /// <summary>The name that a setting has in the configuration: its key, or another name.</summary>
+    public string NameOf(string key) => _mapping.ValueKind == JsonValueKind.Object && !_mapping.TryGetProperty(key, out _)
+        ? Array.Find(_scope[key].OtherNames, other => _mapping.TryGetProperty(other, out _)) ?? key
+        : key;
 
     /// <summary>Whether the key exists, whatever its value is.</summary>
     public bool Has(string key) => Value(_scope[key]) is not null;
@@ -63,6 +77,16 @@ internal sealed class SettingsReader
     public TimeSpan? Duration(string key) => (TimeSpan?)Read(_scope[key]);
 
     public TimeSpan DurationOrDefault(string key) => Duration(key) ?? (TimeSpan)_scope[key].Default!;
+
+    /// <summary>A list of text; empty if there is none.</summary>
+    public IReadOnlyList<string> Texts(string key) => Read(_scope[key]) is JsonArray texts ? [.. texts.Select(text => text!.GetValue<string>())] : [];
+
+    /// <summary>The reader of a mapping; null if there is none. To be called once.</summary>
+    public SettingsReader? Mapping(string key) =>
+        Value(_scope[key]) is { } mapping ? new SettingsReader(mapping, KeyPath(key), _scope[key].Members!, _context, _variables) : null;
+
+    /// <summary>Whether a setting is <c>false</c>, whatever its kind is.</summary>
+    public bool IsTurnedOff(string key) => Value(_scope[key]) is { ValueKind: JsonValueKind.False };
 
     public bool FlagOrDefault(string key) => (bool)(Read(_scope[key]) ?? _scope[key].Default!);
 
@@ -112,8 +136,18 @@ internal sealed class SettingsReader
         _ => SecretText.DescribeType(value),
     };
 
+    /// <summary>
+    /// What to say of text that stands where a mapping belongs, and begins with a key and a colon: in YAML, <c>path:db</c> is text.
+    /// The text is not shown, since its key may be that of a secret. Null for anything else.
+    /// </summary>
+    public static string? DescribeMissingSpace(JsonElement value, SettingsScope scope) =>
+        value.ValueKind == JsonValueKind.String && value.GetString() is { } text && text.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon
+            && scope.Has(text[..colon])
+            ? $"is text that begins with \"{text[..colon]}:\"; write a space after the colon, so that {text[..colon]} is a setting"
+            : null;
+
     private JsonElement? Value(Setting setting) =>
-        _mapping.ValueKind == JsonValueKind.Object && _mapping.TryGetProperty(setting.Key, out var value) ? value : null;
+        _mapping.ValueKind == JsonValueKind.Object && _mapping.TryGetProperty(NameOf(setting.Key), out var value) ? value : null;
 
     private object? Read(Setting setting) =>
         _values.TryGetValue(setting.Key, out var known) || Value(setting) is not { } value

@@ -14,7 +14,10 @@ internal sealed class SettingsScope
             foreach (var setting in group.Settings)
             {
                 _all.Add(setting);
-                _byKey.Add(setting.Key, setting);
+                foreach (var key in setting.OtherNames.Prepend(setting.Key))
+                {
+                    _byKey.Add(key, setting);
+                }
             }
         }
     }
@@ -24,6 +27,7 @@ internal sealed class SettingsScope
     /// <summary>All settings, in the order of the table and of <c>litestream.yml</c>.</summary>
     public IReadOnlyList<Setting> All => _all;
 
+    /// <summary>The keys of all settings, with their other names.</summary>
     public IReadOnlyCollection<string> Keys => _byKey.Keys;
 
     /// <exception cref="KeyNotFoundException">There is no such setting.</exception>

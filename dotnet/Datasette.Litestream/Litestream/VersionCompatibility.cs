@@ -45,9 +45,10 @@ internal static class VersionCompatibility
     private static void FindUnsupported(
         ReplicationPlan plan, LitestreamVersion version, ReleaseLine releaseLine, ICollection<Problem> problems)
     {
+        FindUnknownSettings(key => $"{ReplicationPlanner.TopLevelKey}.{key}", plan.Settings, SettingsTable.Plugin, version, releaseLine, problems);
         foreach (var database in plan.Databases)
         {
-            FindUnknownSettings(database.Key, database.Settings, SettingsTable.Database, version, releaseLine, problems);
+            FindUnknownSettings(key => $"{database.Key}.{key}", database.Settings, SettingsTable.Database, version, releaseLine, problems);
         }
 
         // Report each key path once, however many databases it applies to.
@@ -70,19 +71,20 @@ internal static class VersionCompatibility
                     $"Litestream {version} would ignore the query after the ? of the URL; write its parts as keys beside url, or run Litestream 0.5"));
             }
 
-            FindUnknownSettings(replica.Key, replica.Settings, SettingsTable.Replica, version, releaseLine, problems);
+            var own = new JsonObject(replica.Settings.Where(setting => !replica.Inherited.ContainsKey(setting.Key)).Select(setting => KeyValuePair.Create(setting.Key, setting.Value?.DeepClone())));
+            FindUnknownSettings(replica.PathOf, own, SettingsTable.Replica, version, releaseLine, problems);
         }
     }
 
     private static void FindUnknownSettings(
-        string path, JsonObject settings, SettingsScope scope, LitestreamVersion version, ReleaseLine releaseLine, ICollection<Problem> problems)
+        Func<string, string> pathOf, JsonObject settings, SettingsScope scope, LitestreamVersion version, ReleaseLine releaseLine, ICollection<Problem> problems)
     {
         foreach (var (key, _) in settings)
         {
             if (!scope[key].ReleaseLines.HasFlag(releaseLine))
             {
                 problems.Add(new Problem(
-                    $"{path}.{key}",
+                    pathOf(key),
                     key == "age"
                         ? $"Litestream {version} cannot encrypt; remove age, or run Litestream 0.3.13"
                         : $"Litestream {version} has no such setting and would ignore it; remove it, or run "
@@ -93,7 +95,8 @@ internal static class VersionCompatibility
 
     private static void FindSharedNames(ReplicationPlan plan, ICollection<Problem> problems)
     {
-        foreach (var database in plan.Databases)
+        // The same replicas in all-replicate are one mistake, however many databases there are.
+        foreach (var database in plan.Databases.DistinctBy(database => string.Join('\n', database.Replicas.Select(replica => replica.Key))))
         {
             var shared = database.Replicas
                 .Select((replica, i) => (replica.Key, Name: LitestreamConfiguration.ReplicaName(replica, i)))

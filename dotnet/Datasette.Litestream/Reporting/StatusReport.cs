@@ -23,7 +23,7 @@ namespace Datasette.Litestream.Reporting;
 /// <param name="Sort">The order.</param>
 /// <param name="Descending">Whether the order is reversed.</param>
 /// <param name="Databases">The databases of this page.</param>
-/// <param name="Skipped">Every attached database that is not replicated, and why.</param>
+/// <param name="Skipped">Every database that is attached or has settings and is not replicated, and why.</param>
 /// <param name="Warnings">One sentence each.</param>
 /// <param name="Configuration">The content of litestream.yml as Litestream got it, for this page's databases, with secrets
 /// masked.</param>

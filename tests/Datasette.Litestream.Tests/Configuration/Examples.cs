@@ -20,7 +20,12 @@ internal static class Examples
         SettingKind.Flag => ("true", "false"),
         SettingKind.Size => ("\"7MiB\"", "8000000"),
         SettingKind.Address => ("\"127.0.0.1:9090\"", "\"[::1]:9090\""),
+        // Databases that may be attached.
+        SettingKind.TextList when setting.Key == "exclude" => ("[\"parks\"]", "[\"roads\"]"),
         SettingKind.TextList or SettingKind.SecretList => ("[\"one\"]", "[\"two\"]"),
+        // Everything at once would be several sources of credentials.
+        SettingKind.Mapping when setting.Key == "credentials" => (
+            """{"file": "one", "refresh-interval": 60}""", """{"file": "two", "refresh-interval": 60}"""),
         SettingKind.Mapping => (MappingOf(setting, values => values.First), MappingOf(setting, values => values.Second)),
         SettingKind.Replicas => ("\"file:///one\"", "[\"file:///two\"]"),
         _ => throw new ArgumentOutOfRangeException(nameof(setting)),

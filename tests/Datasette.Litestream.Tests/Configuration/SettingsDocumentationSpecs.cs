@@ -51,7 +51,7 @@ public sealed partial class SettingsDocumentationSpecs
             Row("---", "---", "---", "---", "---");
             foreach (var setting in group.Settings)
             {
-                Row($"`{setting.Key}`", Value(setting), Default(setting), ReleaseLines(setting), setting.Description);
+                Row(string.Join(" or ", setting.OtherNames.Prepend(setting.Key).Select(key => $"`{key}`")), Value(setting), Default(setting), ReleaseLines(setting), setting.Description);
             }
         }
 

@@ -140,7 +140,7 @@ public sealed class TopLevelSettingSpecs
               "access-key-id": 7, "credentials-refresh-interval": 60, "colour": "green"
             }
             """,
-            """{"parks": {"replica": "file:///x", "monitor-interval": "soon"}, "park": {}, "atlas": {}, "scratch": {}}""",
+            """{"parks": {"replicass": "file:///x", "monitor-interval": "soon"}, "road": {"replicas": "file:///x"}}""",
             Plans.Attached("parks"),
             Plans.Attached("roads"),
             Plans.Immutable("atlas"),
@@ -151,11 +151,9 @@ public sealed class TopLevelSettingSpecs
             $"{Key}.secret-access-key: is missing beside access-key-id; add it",
             $"{Key}.metrics-addr: expected HOST:PORT such as 127.0.0.1:9090, got \"here\"",
             $"{Key}.shutdown-timeout: expected a duration above zero such as 10s, 1m30s or a number of seconds, got 0",
-            $"databases.parks.{Key}.replica: unknown key; did you mean \"replicas\"?",
-            $"{Key}.all-replicate[1]: names no bucket; write s3://NAME/path",
+            $"databases.parks.{Key}.replicass: unknown key; did you mean \"replicas\"?",
             $"databases.parks.{Key}.monitor-interval: expected a duration above zero such as 10s, 1m30s or a number of seconds, got \"soon\"",
-            $"databases.atlas.{Key}: the database is immutable (-i), and Litestream would write to it; take these settings out or open it without -i",
-            $"databases.scratch.{Key}: the database is in memory, and Litestream replicates files; take these settings out",
-            $"databases.park.{Key}: no database \"park\" is attached; did you mean \"parks\"?",
+            $"{Key}.all-replicate[1]: names no bucket; write s3://NAME/path",
+            $"databases.road.{Key}: no database \"road\" is attached; did you mean \"roads\"?",
             $"{Key}.all-replicate[0]: parks and roads would all be written to /backup, which would destroy each other's backup; put $DB_NAME into the destination");
 }

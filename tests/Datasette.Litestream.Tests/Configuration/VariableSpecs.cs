@@ -35,7 +35,7 @@ public sealed class VariableSpecs
     [TestMethod]
     [DataRow("file:///x/$NOWHERE", "", "the environment variable NOWHERE is not set")]
     [DataRow("file:///x/$DB_NAMES", "", "the environment variable DB_NAMES is not set; did you mean \"DB_NAME\"?")]
-    [DataRow("file:///x/${DB_DIR}", "", "the environment variable DB_DIR is not set")]
+    [DataRow("file:///x/${DB_DIR}", "", "the environment variable DB_DIR is not set; did you mean \"DB_DIRECTORY\"?")]
     [DataRow("file:///x/$DB_DIRECTORIES", "", "the environment variable DB_DIRECTORIES is not set; did you mean \"DB_DIRECTORY\"?")]
     [DataRow("file:///x/$", "", "has a $ that starts no variable; write $$ for a dollar")]
     [DataRow("file:///x/$5", "", "has a $ that starts no variable; write $$ for a dollar")]

