@@ -25,8 +25,8 @@ internal static class KnownTexts
         return [path, Path.GetFileName(path), $"db={Path.GetFileName(path)}", folder, Path.GetFileName(folder)];
     }
 
-    // Litestream logs the parts of a place too.
+    // Litestream tells the parts of a place too. Source: s3/replica_client.go, v0.5.17.
     private static IEnumerable<string> OfReplica(ReplicaPlan replica) => replica.Place.Split('/', 2) is [{ Length: > 0 } bucket, var path]
-        ? [replica.Place, replica.Destination, $"bucket={bucket}", $"path={path}"]
+        ? [replica.Place, replica.Destination, $"bucket={bucket}", $"path={path}", $"object {path}"]
         : [replica.Place];
 }

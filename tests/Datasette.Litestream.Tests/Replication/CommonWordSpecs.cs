@@ -19,6 +19,7 @@ public sealed class CommonWordSpecs : IDisposable
     [TestMethod]
     [DataRow("put http://h:9000/maps/parks/0000/1.ltx: 403", "put http://h:9000/maps/parks/0000/1.ltx: 403")]
     [DataRow("open /srv/data/.parks.db-litestream/ltx/0/1.ltx: no such file", "open /srv/data/.parks.db-litestream/ltx/0/1.ltx: no such file")]
+    [DataRow("s3: put object parks/0000/1.ltx: 403", "s3: put object parks/0000/1.ltx: 403")]
     [DataRow("type=s3 bucket=maps path=parks db=parks.db", "type=s3 bucket=maps path=parks db=parks.db")]
     [DataRow("api error InvalidAccessKeyId: parks", "api error InvalidAccessKeyId: ***")]
     [DataRow("the key is parks, parks.db", "the key is ***, parks.db")]
