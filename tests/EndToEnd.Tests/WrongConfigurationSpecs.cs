@@ -55,7 +55,8 @@ public sealed class WrongConfigurationSpecs
     }
 
     [TestMethod]
-    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, retention: 24h}]", $"{TopLevel}.all-replicate[0].retention", "remove it, or run Litestream 0.3.13")]
+    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, retention-check-interval: 1h}]", $"{TopLevel}.all-replicate[0].retention-check-interval", "remove it, or run Litestream 0.3.13")]
+    [DataRow("all-replicate: s3://b/$DB_NAME, retention: 12h", $"{TopLevel}.retention", "lower snapshot-interval to it, or raise it")]
     [DataRow("all-replicate: [s3://b/$DB_NAME, file://backup/$DB_NAME]", $"{TopLevel}.all-replicate[0] and {TopLevel}.all-replicate[1]", "Keep one")]
     public async Task A_setting_that_Litestream_0_5_does_not_have_is_named(string settings, string key, string cure)
     {

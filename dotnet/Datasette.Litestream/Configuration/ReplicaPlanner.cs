@@ -166,10 +166,10 @@ internal sealed partial class ReplicaPlanner(
     private ReplicaPlan? FromPlace(
         string path, ReplicaType type, JsonObject settings, ReplicaUrl? url, string host, string place, string urlAccount = "", string? urlEndpoint = null)
     {
-        var paths = inherited.AddTo(type, settings, url, (text, from) => _variables.ExpandText(text, from, context.Problems));
-        if (KeySettings.FindFault(type, settings) is { } fault)
+        var paths = inherited.AddTo(type, settings, url, Expand);
+        if (HasFault(path, type, settings, paths))
         {
-            return Reject(paths.GetValueOrDefault(fault.Key) ?? $"{path}.{fault.Key}", fault.Message);
+            return null;
         }
 
         var account = settings["account-name"]?.GetValue<string>() ?? urlAccount;
@@ -196,7 +196,7 @@ internal sealed partial class ReplicaPlanner(
                 "sftp" => ServerAddress.Parse($"sftp://{host}"),
                 _ => null,
             },
-            Inherited = paths.ToImmutableDictionary(StringComparer.Ordinal),
+            Inherited = paths,
         };
     }
 
@@ -222,15 +222,30 @@ internal sealed partial class ReplicaPlanner(
             place = home + place[1..];
         }
 
-        if (KeySettings.FindFault(ReplicaType.ByName["file"], settings) is { } fault)
+        var type = ReplicaType.ByName["file"];
+        var paths = inherited.AddTo(type, settings, url: null, Expand);
+        if (HasFault(path, type, settings, paths))
         {
-            return Reject($"{path}.{fault.Key}", fault.Message);
+            return null;
         }
 
         var absolute = Path.TrimEndingDirectorySeparator(Path.GetFullPath(place, workingDirectory));
         settings["type"] = "file";
         settings["path"] = absolute;
-        return new ReplicaPlan(path, "file", settings, absolute, $"file|{absolute}") { Place = absolute };
+        return new ReplicaPlan(path, "file", settings, absolute, $"file|{absolute}") { Place = absolute, Inherited = paths };
+    }
+
+    private string? Expand(string text, string path) => _variables.ExpandText(text, path, context.Problems);
+
+    private bool HasFault(string path, ReplicaType type, JsonObject settings, ImmutableDictionary<string, string> inheritedPaths)
+    {
+        if ((KeySettings.FindFault(type, settings) ?? Retention.FindFault(settings)) is not { } fault)
+        {
+            return false;
+        }
+
+        context.Report(inheritedPaths.GetValueOrDefault(fault.Key) ?? $"{path}.{fault.Key}", fault.Message);
+        return true;
     }
 
     private void CollectSecrets(ReplicaUrl url)

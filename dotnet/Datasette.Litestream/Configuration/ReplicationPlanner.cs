@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
 using Datasette.Litestream.Secrets;
@@ -84,7 +85,13 @@ internal sealed class ReplicationPlanner
         var checkInterval = settings.DurationOrDefault("check-interval");
 
         var shared = settings.LitestreamSettings();
-        var inherited = new InheritedSettings(shared, TopLevelKey, EnvironmentEndpoint.Find(_context.Environment));
+        if (shared[Retention.LevelsKey] is JsonArray levels && Retention.FindFault(levels) is { } fault)
+        {
+            _context.Report(settings.KeyPath(Retention.LevelsKey), fault);
+        }
+
+        var inherited = new InheritedSettings(
+            [.. shared.Select(setting => (setting.Key, setting.Value!, settings.KeyPath(setting.Key)))], EnvironmentEndpoint.Find(_context.Environment));
         var databases = _configuration.Databases
             .Select(database => PlanDatabase(database, excluded.Contains(database.Name), templates, inherited))
             .OfType<DatabasePlan>()
@@ -144,7 +151,14 @@ internal sealed class ReplicationPlanner
                 settings.KeyPath("truncate-page-n"), "is given beside max-checkpoint-page-count, which becomes it with Litestream 0.5; keep one of them");
         }
 
-        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, inherited, _context);
+        // These are a replica's, or with 0.5 the top level's.
+        var ofReplicas = Retention.Keys.Where(litestreamSettings.ContainsKey).Select(one => (one, litestreamSettings[one]!.DeepClone(), settings.KeyPath(one))).ToList();
+        foreach (var (one, _, _) in ofReplicas)
+        {
+            litestreamSettings.Remove(one);
+        }
+
+        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, inherited.After(ofReplicas), _context);
         var items = settings.Items("replicas").Concat(isExcluded ? [] : templates).ToList();
         if (items.Count == 0 && isExcluded)
         {

@@ -32,7 +32,7 @@ internal sealed record Setting(string Key, SettingKind Kind, ReleaseLine Release
     /// <summary>The settings in a <see cref="SettingKind.Mapping"/>.</summary>
     public SettingsScope? Members { get; init; }
 
-    /// <summary>The key of its nearest equivalent in 0.5, if that differs.</summary>
+    /// <summary>The key of its nearest equivalent in 0.5, if that differs; after a dot if it is in a mapping there.</summary>
     public string? KeyIn05 { get; init; }
 
     /// <summary>Whether its value, or each item of it, must never be shown.</summary>

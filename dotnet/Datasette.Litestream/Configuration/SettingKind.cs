@@ -33,6 +33,9 @@ internal enum SettingKind
     /// <summary><c>HOST:PORT</c>; a <see cref="MetricsAddress"/>.</summary>
     Address,
 
+    /// <summary>A list of durations, each also as a mapping of <see cref="Setting.Members"/> as in Litestream.</summary>
+    DurationList,
+
     TextList,
 
     SecretList,

@@ -166,6 +166,7 @@ internal sealed class SettingsReader
         SettingKind.Flag => ReadFlag(value, path),
         SettingKind.Size => value.ValueKind == JsonValueKind.Number ? ReadCount(value, setting.Min, path) : ReadText(value, path),
         SettingKind.Address => ReadAddress(value, path),
+        SettingKind.DurationList => ReadDurationList(value, setting.Members!, path),
         SettingKind.TextList => ReadList(value, isSecret: false, path),
         SettingKind.SecretList => ReadList(value, isSecret: true, path),
         SettingKind.Mapping => new SettingsReader(value, path, setting.Members!, _context, _variables).LitestreamSettings(),
@@ -248,6 +249,28 @@ internal sealed class SettingsReader
         value.ValueKind == JsonValueKind.String && MetricsAddress.Parse(value.GetString()!) is { } address
             ? address
             : Reject(path, $"expected HOST:PORT such as 127.0.0.1:9090, got {Describe(value)}");
+
+    private object? ReadDurationList(JsonElement value, SettingsScope members, string path)
+    {
+        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
+        {
+            return Reject(path, $"expected a list of durations such as [30s, 5m], got {(value.ValueKind == JsonValueKind.Array ? "an empty one" : Describe(value))}");
+        }
+
+        var durations = new JsonArray();
+        foreach (var item in ListItem.Of(value, path))
+        {
+            var duration = item.Value.ValueKind == JsonValueKind.Object
+                ? new SettingsReader(item.Value, item.Path, members, _context).Duration(members.All[0].Key)
+                : (TimeSpan?)ReadDuration(item.Value, null, null, item.Path);
+            if (duration is { } step)
+            {
+                durations.Add((JsonNode)GoDuration.Format(step));
+            }
+        }
+
+        return durations;
+    }
 
     private object? ReadList(JsonElement value, bool isSecret, string path)
     {

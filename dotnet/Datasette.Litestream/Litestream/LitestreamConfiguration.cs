@@ -30,6 +30,7 @@ internal static class LitestreamConfiguration
             // Litestream must give up its final sync before it would be killed; the plugin uses up to a third of the time
             // before that sync.
             document["shutdown-sync-timeout"] = GoDuration.Format(plan.ShutdownTimeout * 0.6);
+            Retention.AddTo(document, plan);
         }
 
         document["dbs"] = new JsonArray([.. plan.Databases.Select(database => (JsonNode)Database(database, releaseLine))]);
@@ -57,7 +58,7 @@ internal static class LitestreamConfiguration
         var shown = new JsonObject();
         foreach (var (key, value) in document)
         {
-            shown[key] = value is JsonArray databases
+            shown[key] = key == "dbs" && value is JsonArray databases
                 ? new JsonArray([.. databases.Where(database => databasePaths.Contains(database!["path"]!.GetValue<string>())).Select(database => database!.DeepClone())])
                 : value?.DeepClone();
         }
@@ -92,7 +93,11 @@ internal static class LitestreamConfiguration
         else
         {
             var replica = database.Replicas[0].Settings.DeepClone().AsObject();
-            replica.Remove("name");
+            foreach (var key in Retention.Keys.Append("name"))
+            {
+                replica.Remove(key);
+            }
+
             mapping["replica"] = replica;
         }
 

@@ -22,6 +22,7 @@ internal static class VersionCompatibility
         }
 
         FindExtraReplicas(plan, version, problems);
+        FindConflicts(plan, version, problems);
         return FindTranslated(plan, version);
     }
 
@@ -89,6 +90,38 @@ internal static class VersionCompatibility
                         ? $"Litestream {version} cannot encrypt; remove age, or run Litestream 0.3.13"
                         : $"Litestream {version} has no such setting and would ignore it; remove it, or run "
                             + (releaseLine == ReleaseLine.V03 ? "Litestream 0.5" : "Litestream 0.3.13")));
+            }
+        }
+    }
+
+    // 0.5 has one snapshot-interval and one retention for all of its databases.
+    private static void FindConflicts(ReplicationPlan plan, LitestreamVersion version, ICollection<Problem> problems)
+    {
+        var replicas = plan.Databases.SelectMany(database => database.Replicas, (database, replica) => (Database: database, Replica: replica)).ToList();
+        foreach (var key in Retention.Keys)
+        {
+            var topLevelKey = $"{ReplicationPlanner.TopLevelKey}.{key}";
+            var own = replicas.Find(pair => pair.Replica.Settings.ContainsKey(key) && pair.Replica.PathOf(key) != topLevelKey);
+            if (own.Replica is null)
+            {
+                continue;
+            }
+
+            var value = own.Replica.Settings[key]!.GetValue<string>();
+            if (replicas.Find(pair => pair.Replica.Settings[key]?.GetValue<string>() != value) is { Replica: not null } other)
+            {
+                problems.Add(new Problem(
+                    own.Replica.PathOf(key),
+                    $"Litestream {version} has one {key} for all databases, and this is {value} for {own.Database.Name}, while {other.Database.Name} has "
+                    + $"{other.Replica.Settings[key]?.GetValue<string>() ?? "none"}; write it once, as {topLevelKey}, or run Litestream 0.3.13, which has one for each replica"));
+            }
+        }
+
+        foreach (var replica in replicas.Select(pair => pair.Replica).DistinctBy(replica => replica.PathOf(Retention.Key)))
+        {
+            if (Retention.FindFaultIn05(replica.Settings) is { } fault)
+            {
+                problems.Add(new Problem(replica.PathOf(Retention.Key), fault));
             }
         }
     }

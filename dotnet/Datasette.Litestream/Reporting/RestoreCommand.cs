@@ -8,6 +8,9 @@ namespace Datasette.Litestream.Reporting;
 /// <summary>The POSIX shell commands that restore a database, one command per replica.</summary>
 internal static class RestoreCommand
 {
+    /// <summary>The settings that matter only to who writes a replica.</summary>
+    private static readonly string[] WritersKeys = [.. Retention.Keys, "retention-check-interval"];
+
     /// <summary>The commands, without secrets: Litestream finds credentials in its environment.</summary>
     public static string For(DatabasePlan database, ReleaseLine releaseLine) =>
         string.Join('\n', database.Replicas.Select(replica => For(database, replica, releaseLine)));
@@ -21,7 +24,7 @@ internal static class RestoreCommand
         }
 
         var settings = new JsonObject();
-        foreach (var (key, value) in replica.Settings.Where(setting => !SettingsTable.Replica[setting.Key].HoldsSecret))
+        foreach (var (key, value) in replica.Settings.Where(setting => !WritersKeys.Contains(setting.Key) && !SettingsTable.Replica[setting.Key].HoldsSecret))
         {
             settings[key] = value?.DeepClone();
         }
@@ -43,7 +46,7 @@ internal static class RestoreCommand
             return path.All(IsPlain) ? $"file://{path}" : null;
         }
 
-        return settings["url"]?.GetValue<string>() is { } url && settings.All(setting => setting.Key is "url" or "type" or "name") ? url : null;
+        return settings["url"]?.GetValue<string>() is { } url && settings.All(setting => setting.Key is "url" or "type" or "name" || WritersKeys.Contains(setting.Key)) ? url : null;
     }
 
     private static bool IsPlain(char character) => char.IsAsciiLetterOrDigit(character) || character is '/' or '.' or '_' or '-';

@@ -15,6 +15,9 @@ internal static class Examples
         SettingKind.SecretUrl => ("\"https://chat.example/hook/one\"", "\"https://chat.example/hook/two\""),
         SettingKind.Url => ("\"s3://maps/one\"", "\"s3://maps/two\""),
         SettingKind.Choice => ($"\"{setting.Choices[0]}\"", $"\"{setting.Choices[1]}\""),
+        // No shorter than the interval of snapshots.
+        SettingKind.Duration when setting.Key == "retention" => ("\"72h\"", "\"96h\""),
+        SettingKind.DurationList => ("[\"17s\"]", "[18, {\"interval\": \"1h\"}]"),
         SettingKind.Duration => ("\"17s\"", "\"18s\""),
         SettingKind.Count => ("7", "8"),
         SettingKind.Flag => ("true", "false"),

@@ -221,6 +221,7 @@ public sealed class GeneratedConfigurationSpecs
             SettingKind.Flag => Of(true, false),
             SettingKind.Size => Of<object>(5, "5MiB"),
             SettingKind.Address => Of(":9090", "127.0.0.1:9090", "[::1]:80"),
+            SettingKind.DurationList => Items(Duration),
             SettingKind.TextList => Items(Of("age1fake", "$BUCKET")),
             SettingKind.SecretList => Items(SecretValue),
             SettingKind.Mapping => Members([.. setting.Members!.All.Select(member => (member.Key, Value(member)))]),

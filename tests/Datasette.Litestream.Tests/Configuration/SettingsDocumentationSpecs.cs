@@ -80,6 +80,7 @@ public sealed partial class SettingsDocumentationSpecs
         SettingKind.Flag => "`true` or `false`",
         SettingKind.Size => "bytes, or such as `5MiB`",
         SettingKind.Address => "`HOST:PORT`",
+        SettingKind.DurationList => "list of durations",
         SettingKind.TextList => "list of text",
         SettingKind.SecretList => "list of secrets",
         SettingKind.Mapping => "mapping",

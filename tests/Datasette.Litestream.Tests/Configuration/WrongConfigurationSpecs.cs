@@ -44,6 +44,14 @@ public sealed class WrongConfigurationSpecs
     [DataRow("""{"all-replicate": "s3://b/$DB_NAME", "exclude": "parks"}""", $"{Top}.exclude", "expected a list of text, got text")]
     [DataRow("""{"all-replicate": "s3://b/$DB_NAME", "endpoint": "$MINIO"}""", $"{Top}.endpoint", "the environment variable MINIO is not set")]
     [DataRow("""{"all-replicate": "s3://b/$DB_NAME", "force-path-style": "yes"}""", $"{Top}.force-path-style", "expected true or false, got \"yes\"")]
+    [DataRow("""{"all-replicate": "s3://b/$DB_NAME", "retention": "12h", "snapshot-interval": "24h"}""", $"{Top}.retention", "12h is shorter than the snapshot-interval, 24h; lower snapshot-interval to it, or raise it")]
+    [DataRow("""{"all-replicate": {"url": "s3://b/$DB_NAME", "snapshot-interval": "48h"}}""", $"{All}.snapshot-interval", "is longer than retention, which is 24h if nothing is set; set retention as well, or lower this")]
+    [DataRow("""{"levels": ["5m", "30s"]}""", $"{Top}.levels", "has 30s after 5m, and each time step must be longer than the one before")]
+    [DataRow("""{"levels": [1, 2, 3, 4, 5, 6, 7, 8, 9]}""", $"{Top}.levels", "has 9 time steps, and Litestream has at most 8")]
+    [DataRow("""{"levels": []}""", $"{Top}.levels", "expected a list of durations such as [30s, 5m], got an empty one")]
+    [DataRow("""{"levels": "30s"}""", $"{Top}.levels", "expected a list of durations such as [30s, 5m], got \"30s\"")]
+    [DataRow("""{"levels": [{"intervall": "30s"}]}""", $"{Top}.levels[0].intervall", "unknown key; did you mean \"interval\"?")]
+    [DataRow("""{"l0-retention": 0}""", $"{Top}.l0-retention", "expected a duration above zero such as 10s, 1m30s or a number of seconds, got 0")]
     public void A_mistake_has_one_message(string settings, string key, string message) =>
         Plans.From(settings, "{}", Plans.Attached("parks"), Plans.Attached("roads")).AssertProblems($"{key}: {message}");
 

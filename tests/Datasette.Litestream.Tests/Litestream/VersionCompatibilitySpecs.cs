@@ -64,22 +64,23 @@ public sealed class VersionCompatibilitySpecs
     [TestMethod]
     public void A_setting_of_one_generation_is_refused_by_the_other()
     {
-        string[] only03 = ["retention", "retention-check-interval", "snapshot-interval", "age"];
+        string[] only03 = ["retention-check-interval", "age"];
         string[] both =
         [
-            "sync-interval", "validation-interval", "name", "access-key-id", "secret-access-key", "region", "bucket", "endpoint", "force-path-style",
+            "sync-interval", "validation-interval", "retention", "snapshot-interval", "name", "access-key-id", "secret-access-key", "region", "bucket", "endpoint", "force-path-style",
             "skip-verify", "account-name", "account-key", "host", "user", "password", "key-path", "type", "url", "path",
         ];
-        string[] bothOfDatabases = ["monitor-interval", "checkpoint-interval", "min-checkpoint-page-count", "max-checkpoint-page-count"];
+        string[] bothOfDatabases = ["monitor-interval", "checkpoint-interval", "min-checkpoint-page-count", "max-checkpoint-page-count", "retention", "snapshot-interval"];
         CollectionAssert.IsSubsetOf(both.Concat(only03).ToArray(), SettingsTable.Replica.All.Select(setting => setting.Key).ToArray());
         CollectionAssert.IsSubsetOf(bothOfDatabases, SettingsTable.Database.All.Select(setting => setting.Key).ToArray());
-        foreach (var setting in SettingsTable.Replica.All.Where(setting => setting.Key is not ("type" or "url" or "path")))
+        foreach (var setting in SettingsTable.Replica.All.Where(setting => setting.Key is not ("type" or "url" or "path" or "sse-customer-algorithm")))
         {
+            var place = setting.Key.StartsWith("sse-", StringComparison.Ordinal) ? "\"url\": \"s3://maps/x\"" : "\"path\": \"/x\"";
             AssertRefused(
                 setting,
                 both.Contains(setting.Key) ? [Planned.V03, Planned.V05] : only03.Contains(setting.Key) ? [Planned.V03] : [Planned.V05],
                 Key,
-                member => Plans.FromReplica($$"""{"path": "/x", {{member}}}"""));
+                member => Plans.FromReplica($$"""{{{place}}, {{member}}}"""));
         }
 
         foreach (var setting in SettingsTable.Database.All.Where(setting => setting.Key != "replicas"))
@@ -119,7 +120,7 @@ public sealed class VersionCompatibilitySpecs
         var releaseLine = minor == 3 ? ReleaseLine.V03 : ReleaseLine.V05;
         var program = Encoding.Latin1.GetString(await File.ReadAllBytesAsync(litestream.Path));
         var keys = SettingsTable.Replica.All.Concat(SettingsTable.Database.All).Where(setting => setting.ReleaseLines.HasFlag(releaseLine))
-            .Select(setting => minor == 5 ? setting.KeyIn05 ?? setting.Key : setting.Key).ToList();
+            .Select(setting => setting.KeyIn(releaseLine).Split('.')[^1]).ToList();
         Assert.IsNotEmpty(keys);
         Assert.IsEmpty(keys.Where(key => !program.Contains($"yaml:\"{key}\"", StringComparison.Ordinal)));
     }
@@ -128,13 +129,13 @@ public sealed class VersionCompatibilitySpecs
     public void What_a_generation_lacks_is_told_once_however_many_databases_there_are()
     {
         var planned = Plans.From(
-            """{"all-replicate": {"path": "/a/$DB_NAME", "retention": "24h"}}""", "{}", Plans.Attached("a"), Plans.Attached("b"), Plans.Attached("c"));
+            """{"all-replicate": {"path": "/a/$DB_NAME", "retention-check-interval": "24h"}}""", "{}", Plans.Attached("a"), Plans.Attached("b"), Plans.Attached("c"));
         planned.Check(Planned.V05);
-        planned.AssertProblem($"{Key}.retention", "has no such setting");
+        planned.AssertProblem($"{Key}.retention-check-interval", "has no such setting");
     }
 
     [TestMethod]
-    [DataRow("""{"path": "/x", "retention": "24h"}""", 5, ".retention", "Litestream 0.5.17 has no such setting and would ignore it; remove it, or run Litestream 0.3.13")]
+    [DataRow("""{"path": "/x", "retention-check-interval": "24h"}""", 5, ".retention-check-interval", "Litestream 0.5.17 has no such setting and would ignore it; remove it, or run Litestream 0.3.13")]
     [DataRow("""{"path": "/x", "auto-recover": true}""", 3, ".auto-recover", "Litestream 0.3.13 has no such setting and would ignore it; remove it, or run Litestream 0.5")]
     [DataRow("""{"path": "/x", "age": {"recipients": ["age1fake"]}}""", 5, ".age", "Litestream 0.5.17 cannot encrypt; remove age, or run Litestream 0.3.13")]
     [DataRow("gcs://b/p", 5, "", "Litestream 0.5.17 has no replica type \"gcs\"; it has file, s3, gs, abs, sftp, nats, oss, webdav; did you mean \"gs\"?")]

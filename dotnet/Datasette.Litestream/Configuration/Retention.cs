@@ -1,0 +1,86 @@
+using System.Text.Json.Nodes;
+
+namespace Datasette.Litestream.Configuration;
+
+/// <summary>
+/// How far and how finely one can go back. Litestream 0.3 has that at each replica; 0.5 has one value for all databases, in
+/// <c>snapshot</c> and <c>levels</c> (source: <c>Config</c> in cmd/litestream/main.go, v0.5.17).
+/// </summary>
+internal static class Retention
+{
+    public const string Key = "retention", IntervalKey = "snapshot-interval", LevelsKey = "levels", L0Key = "l0-retention";
+
+    /// <summary>Litestream 0.5 has levels 1 to 8 for them.</summary>
+    private const int MaxLevels = 8;
+
+    /// <summary>Litestream's own, of both release lines.</summary>
+    private static readonly TimeSpan Default = TimeSpan.FromHours(24);
+
+    /// <summary>Litestream 0.5's own.</summary>
+    private static readonly TimeSpan DefaultInterval = TimeSpan.FromHours(24);
+
+    /// <summary>The settings that can be written for several replicas, and are each replica's.</summary>
+    public static IReadOnlyList<string> Keys { get; } = [Key, IntervalKey];
+
+    /// <summary>What is wrong with a replica's settings with every Litestream: the setting, and a message; null if nothing is.</summary>
+    public static (string Key, string Message)? FindFault(JsonObject settings)
+    {
+        if (Read(settings, IntervalKey) is not { } interval || (Read(settings, Key) ?? Default) is var retention && retention >= interval)
+        {
+            return null;
+        }
+
+        return settings.ContainsKey(Key)
+            ? (Key, TooShort(retention, interval, "the"))
+            : (IntervalKey, $"is longer than retention, which is {GoDuration.Format(Default)} if nothing is set; set retention as well, or lower this");
+    }
+
+    /// <summary>What is wrong with a replica's retention with Litestream 0.5 alone; null if nothing is.</summary>
+    public static string? FindFaultIn05(JsonObject settings) =>
+        !settings.ContainsKey(IntervalKey) && Read(settings, Key) is { } retention && retention < DefaultInterval
+            ? TooShort(retention, DefaultInterval, "Litestream 0.5's")
+            : null;
+
+    /// <summary>What is wrong with the time steps of <c>levels</c>; null if nothing is.</summary>
+    public static string? FindFault(JsonArray levels)
+    {
+        var steps = levels.Select(level => GoDuration.Parse(level!.GetValue<string>())!.Value).ToList();
+        return steps.Count > MaxLevels ? $"has {steps.Count} time steps, and Litestream has at most {MaxLevels}"
+            : steps.Zip(steps.Skip(1)).FirstOrDefault(pair => pair.First >= pair.Second) is { First.Ticks: > 0 } pair
+                ? $"has {GoDuration.Format(pair.Second)} after {GoDuration.Format(pair.First)}, and each time step must be longer than the one before"
+            : null;
+    }
+
+    /// <summary>Adds the settings to the configuration for 0.5.</summary>
+    /// <param name="document">The configuration, which is added to.</param>
+    /// <param name="plan">A plan whose replicas agree.</param>
+    public static void AddTo(JsonObject document, ReplicationPlan plan)
+    {
+        var settings = plan.Databases is [{ Replicas: [var replica, ..] }, ..] ? replica.Settings : plan.Settings;
+        var snapshot = new JsonObject();
+        foreach (var key in Keys.Where(settings.ContainsKey))
+        {
+            snapshot[SettingsTable.Plugin[key].KeyIn05!.Split('.')[1]] = settings[key]!.DeepClone();
+        }
+
+        if (snapshot.Count > 0)
+        {
+            document["snapshot"] = snapshot;
+        }
+
+        if (plan.Settings[L0Key] is { } l0)
+        {
+            document[L0Key] = l0.DeepClone();
+        }
+
+        if (plan.Settings[LevelsKey] is JsonArray levels)
+        {
+            document[LevelsKey] = new JsonArray([.. levels.Select(level => new JsonObject { ["interval"] = level!.DeepClone() })]);
+        }
+    }
+
+    private static TimeSpan? Read(JsonObject settings, string key) => settings[key] is { } value ? GoDuration.Parse(value.GetValue<string>()) : null;
+
+    private static string TooShort(TimeSpan retention, TimeSpan interval, string whose) =>
+        $"{GoDuration.Format(retention)} is shorter than {whose} snapshot-interval, {GoDuration.Format(interval)}; lower snapshot-interval to it, or raise it";
+}
