@@ -37,7 +37,7 @@ public sealed class SecrecySpecs
     [DataRow("""{"url": "sftp://ranger:$SECRET@h/p"}""", "fake-secret-from-the-environment")]
     [DataRow("""{"type": "abs", "bucket": "b", "account-key": "hunter2-fake", "sas-token": "$SECRET"}""", "hunter2-fake, fake-secret-from-the-environment")]
     [DataRow("""{"type": "webdav", "webdav-url": "http://h", "webdav-password": " hunter2-fake\n"}""", "hunter2-fake")]
-    [DataRow("""{"path": "/x", "age": {"identities": ["hunter2-fake"]}}""", "hunter2-fake")]
+    [DataRow("""{"path": "/x", "age": {"recipients": ["age1x"], "identities": ["hunter2-fake"]}}""", "hunter2-fake")]
     public void The_plan_knows_every_secret(string replica, string secrets) =>
         Assert.AreEqual(secrets, string.Join(", ", Plans.FromReplica(replica).Sound.Secrets));
 }
