@@ -12,9 +12,6 @@ internal sealed class CredentialRefresher : IDisposable
     /// <summary>How many failures in a row end the refreshes, where they are not lived with.</summary>
     private const int MaxFailures = 3;
 
-    /// <summary>Enough to reach the longest interval that can be set.</summary>
-    private const int MaxDoublings = 20;
-
     /// <summary>The delay after a first failure; each further one doubles it.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(5);
 
@@ -45,7 +42,7 @@ internal sealed class CredentialRefresher : IDisposable
     private IssuedCredentials _current;
     private DateTimeOffset _inUseSince;
     private long _lastRefresh;
-    private TimeSpan _refusalPause = MinRefusalPause;
+    private TimeSpan _refusalPause;
     private int _failures;
 
     /// <param name="source">Where they come from.</param>
@@ -93,17 +90,24 @@ internal sealed class CredentialRefresher : IDisposable
     {
         try
         {
+            var retryDelay = new Backoff(MinRetryDelay, interval);
+            var refusalPause = new Backoff(MinRefusalPause, Longer(MinRefusalPause, interval));
+            _refusalPause = refusalPause.Next();
             while (true)
             {
-                var isAfterRefusal = await WaitAsync(Delay(interval)).ConfigureAwait(false);
+                var isAfterRefusal = await WaitAsync(_failures > 0 ? retryDelay.Next() : Delay(interval)).ConfigureAwait(false);
                 try
                 {
                     var isChanged = await RefreshAsync(onChanged).ConfigureAwait(false);
 
+                    retryDelay.Reset();
+                    if (!isAfterRefusal)
+                    {
+                        refusalPause.Reset();
+                    }
+
                     // A source that issues others each time would have Litestream restarted every 10 s, in vain.
-                    _refusalPause = isAfterRefusal && isChanged ? Longer(MinRefusalPause, Shorter(interval, _refusalPause * 2))
-                        : isAfterRefusal ? _refusalPause
-                        : MinRefusalPause;
+                    _refusalPause = isAfterRefusal && !isChanged ? _refusalPause : refusalPause.Next();
                 }
                 catch (Exception ex) when (!_stopping.IsCancellationRequested)
                 {
@@ -136,10 +140,9 @@ internal sealed class CredentialRefresher : IDisposable
 
     private static TimeSpan Longer(TimeSpan a, TimeSpan b) => a > b ? a : b;
 
-    /// <summary>How long to wait for the next refresh.</summary>
+    /// <summary>How long to wait for the next refresh after one that succeeded.</summary>
     private TimeSpan Delay(TimeSpan interval) =>
-        _failures > 0 ? Shorter(interval, MinRetryDelay * (1 << Math.Min(_failures - 1, MaxDoublings)))
-        : _current.ExpiresAt - _time.GetUtcNow() is { } left ? Shorter(interval, Longer(MinExpiryDelay, Longer(left - ExpiryMargin, left / 2)))
+        _current.ExpiresAt - _time.GetUtcNow() is { } left ? Shorter(interval, Longer(MinExpiryDelay, Longer(left - ExpiryMargin, left / 2)))
         : interval;
 
     /// <summary>Waits until the next refresh is due.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 
 namespace Datasette.Litestream.Daemon;

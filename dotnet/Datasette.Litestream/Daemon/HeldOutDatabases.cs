@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Daemon;
 

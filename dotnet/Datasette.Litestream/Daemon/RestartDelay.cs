@@ -1,3 +1,5 @@
+using Datasette.Litestream.Errors;
+
 namespace Datasette.Litestream.Daemon;
 
 /// <summary>

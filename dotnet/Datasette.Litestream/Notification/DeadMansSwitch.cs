@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Notification;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Datasette.Litestream.Configuration;
-using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Replicas;

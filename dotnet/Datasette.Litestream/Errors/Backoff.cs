@@ -1,4 +1,4 @@
-namespace Datasette.Litestream.Daemon;
+namespace Datasette.Litestream.Errors;
 
 /// <summary>
 /// Delays between tries, each twice as long as the one before, up to a maximum. With a source of jitter, up to a fifth is added
