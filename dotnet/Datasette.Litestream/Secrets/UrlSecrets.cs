@@ -23,17 +23,20 @@ internal static partial class UrlSecrets
         var at = url.LastIndexOf('@', end - 1, end - start);
         var colon = at < 0 ? -1 : url.IndexOf(':', start, at - start);
         var place = colon < 0 ? url : $"{url[..(colon + 1)]}{Redactor.Mask}{url[at..]}";
-        return SecretQueryPart().Replace(place, $"$1{Redactor.Mask}");
+        return MaskQuery(place);
     }
 
     /// <summary>Masks the secrets of every URL in a text. The user name stays, since it distinguishes accounts.</summary>
     public static string MaskAll(string text) =>
-        text.Contains("://", StringComparison.Ordinal) ? SecretQueryPart().Replace(Password().Replace(text, $"$1{Redactor.Mask}@"), $"$1{Redactor.Mask}") : text;
+        text.Contains("://", StringComparison.Ordinal) ? MaskQuery(Password().Replace(text, $"$1{Redactor.Mask}@")) : text;
+
+    private static string MaskQuery(string text) =>
+        QueryPart().Replace(text, part => IsSecret(part.Groups["key"].Value) ? $"{part.Groups["start"]}{Redactor.Mask}" : part.Value);
 
     // The password ends at the last @ before the path.
     [GeneratedRegex(@"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:""]*:)[^\s/""]*@")]
     private static partial Regex Password();
 
-    [GeneratedRegex(@"([?&][^\s=&""]*(?:secret|password|token|sig|key)[^\s=&""]*=)[^\s&""']+", RegexOptions.IgnoreCase)]
-    private static partial Regex SecretQueryPart();
+    [GeneratedRegex(@"(?<start>[?&](?<key>[^\s=&""]*)=)[^\s&""']+")]
+    private static partial Regex QueryPart();
 }
