@@ -14,7 +14,7 @@ internal static class Retention
     private const int MaxLevels = 8;
 
     /// <summary>Litestream's own, of both release lines.</summary>
-    private static readonly TimeSpan Default = TimeSpan.FromHours(24);
+    private static readonly TimeSpan Default = (TimeSpan)SettingsTable.Plugin[Key].Default!;
 
     /// <summary>Litestream 0.5's own.</summary>
     private static readonly TimeSpan DefaultInterval = TimeSpan.FromHours(24);

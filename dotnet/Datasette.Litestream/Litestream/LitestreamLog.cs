@@ -5,8 +5,8 @@ using Datasette.Litestream.Secrets;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// The last lines of Litestream's log, across restarts, without secrets in what is shown of them. The threads that read Litestream's output write to it;
-/// any thread may read it.
+/// The last lines of Litestream's log, across restarts, without secrets in what is shown of them. The threads that read
+/// Litestream's output write to it; any thread may read it.
 /// </summary>
 internal sealed class LitestreamLog(TimeProvider time)
 {
