@@ -130,8 +130,7 @@ public sealed class ReplicaFolderSpecs
         var file = Chain(replication)[^1];
         Cut(file);
         var finding = replication.Look().Look(Now, txid);
-        Assert.AreEqual(ReplicaCondition.Damaged, finding.Condition);
-        StringAssert.Contains(finding.Problem, "is not complete");
+        AssertIsDamaged(finding, "is not complete");
     }
 
     [TestMethod]
@@ -142,8 +141,7 @@ public sealed class ReplicaFolderSpecs
         var (file, txid) = await NewFileAsync(replication, after: await WholeAsync(replication, look));
         ChangeInside(file);
         var finding = look.Look(Now, txid);
-        Assert.AreEqual(ReplicaCondition.Damaged, finding.Condition);
-        StringAssert.Contains(finding.Problem, "was changed");
+        AssertIsDamaged(finding, "was changed");
     }
 
     [TestMethod]
@@ -155,8 +153,7 @@ public sealed class ReplicaFolderSpecs
         ChangeInside(file);
         Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition, "Litestream may be about to set its time");
         var finding = look.Look(Now.AddSeconds(3), txid);
-        Assert.AreEqual(ReplicaCondition.Damaged, finding.Condition);
-        StringAssert.Contains(finding.Problem, "was changed");
+        AssertIsDamaged(finding, "was changed");
     }
 
     [TestMethod]
@@ -295,8 +292,8 @@ public sealed class ReplicaFolderSpecs
         await replication.WriteAsync();
         var txid = await replication.SyncAsync();
         replication.Stop();
-        Files(replication).Where(file => LevelOf(file) != "0" && LastTxid(file) > after).ToList().ForEach(File.Delete);
-        return (Files(replication).Single(file => LevelOf(file) == "0" && LastTxid(file) == txid), txid);
+        Files(replication).Where(file => NameOf(file) is { Level: > 0 } name && name.Max > after).ToList().ForEach(File.Delete);
+        return (Files(replication).Single(file => NameOf(file) is { Level: 0 } name && name.Max == txid), txid);
     }
 
     /// <summary>Writes until a restore needs a merged file with later transactions, and stops Litestream.</summary>
@@ -309,14 +306,12 @@ public sealed class ReplicaFolderSpecs
         {
             await replication.WriteAsync();
             txid = await replication.SyncAsync();
-            file = Chain(replication).Find(one => LevelOf(one) != "0" && LastTxid(one) > after);
+            file = Chain(replication).Find(one => NameOf(one) is { Level: > 0 } name && name.Max > after);
             return file is not null;
         });
         replication.Stop();
         return (file!, txid);
     }
-
-    private static string LevelOf(string file) => Path.GetFileName(Path.GetDirectoryName(file)!);
 
     private static List<string> Files(RealReplication replication) =>
         [.. Directory.EnumerateFiles(replication.Backup, "*.ltx", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
@@ -330,8 +325,18 @@ public sealed class ReplicaFolderSpecs
         return [.. LtxInventory.Parse(document.RootElement.GetProperty("files")).Files.Select(file => Path.Combine(replication.Backup, file.Name.ToString()))];
     }
 
-    private static ulong LastTxid(string file) =>
-        ulong.Parse(Path.GetFileNameWithoutExtension(file).Split('-')[1], System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture);
+    private static void AssertIsDamaged(ReplicaFinding finding, string words)
+    {
+        Assert.AreEqual(ReplicaCondition.Damaged, finding.Condition);
+        StringAssert.Contains(finding.Problem, words);
+    }
+
+    private static LtxName NameOf(string file)
+    {
+        var level = int.Parse(Path.GetFileName(Path.GetDirectoryName(file)!), System.Globalization.CultureInfo.InvariantCulture);
+        Assert.IsTrue(LtxName.TryParse(level, Path.GetFileName(file), out var name));
+        return name;
+    }
 
     private static void Cut(string file)
     {
