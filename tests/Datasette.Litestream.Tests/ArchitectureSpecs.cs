@@ -26,9 +26,10 @@ public sealed class ArchitectureSpecs
         ["Locking"] = ["Errors", "Processes", "Litestream"],
         ["Litestream"] = ["Errors", "Processes", "Secrets", "Configuration"],
         ["Replicas"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream"],
+        ["Mirrors"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream", "Replicas"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
         ["Notification"] = ["Errors", "Logging"],
-        ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon"],
+        ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
     };

@@ -1,51 +1,61 @@
 namespace Datasette.Litestream.Mirrors;
 
-/// <summary>What the plugin is doing with a mirror.</summary>
+/// <summary>What a mirror is doing.</summary>
 internal enum MirrorPhase
 {
-    /// <summary>It was not listed and compared yet.</summary>
+    /// <summary>It has not been listed and compared yet.</summary>
     Starting,
 
-    /// <summary>What a restore begins with is being copied, so that nothing can be restored yet.</summary>
+    /// <summary>It has nothing that can be restored, and its first copy is under way.</summary>
     Filling,
 
-    /// <summary>Each new file is copied.</summary>
+    /// <summary>It can be restored, and each new file is copied.</summary>
     Following,
+
+    /// <summary>It cannot go on, since neither this machine nor another destination has the file that is next; <see
+    /// cref="MirrorStatus.Error"/> says why.</summary>
+    HeldBack,
 }
 
-/// <summary>How a mirror stands: one destination of one database that the plugin itself keeps.</summary>
+/// <summary>The state of one mirror at one moment.</summary>
 internal sealed record MirrorStatus
 {
-    /// <summary>What is being done.</summary>
+    /// <summary>What it is doing.</summary>
     public MirrorPhase Phase { get; init; }
 
-    /// <summary>The last transaction up to which it can be restored without a gap; 0 if nothing can be.</summary>
+    /// <summary>The mirror can be restored up to this transaction, without a gap; 0 if nothing can be, or nothing is known yet.</summary>
     public ulong Txid { get; init; }
 
-    /// <summary>The size of everything there; null before it was listed.</summary>
+    /// <summary>
+    /// Since when the local Litestream has had a transaction that the mirror does not; null if the mirror has everything that was
+    /// there at the last look, which is about a second ago.
+    /// </summary>
+    public DateTimeOffset? BehindSince { get; init; }
+
+    /// <summary>The size of all its files in bytes; null before the first listing.</summary>
     public long? Bytes { get; init; }
 
-    /// <summary>The number of files there; null before it was listed.</summary>
+    /// <summary>The number of its files; null before the first listing.</summary>
     public int? Files { get; init; }
 
-    /// <summary>When it was last listed and compared; null if it never was.</summary>
+    /// <summary>When it was last listed and compared; null before the first time.</summary>
     public DateTimeOffset? ListedAt { get; init; }
 
-    /// <summary>When the last file arrived; null if none has since the start.</summary>
+    /// <summary>When the last file arrived there; null if none has since the start.</summary>
     public DateTimeOffset? CopiedAt { get; init; }
 
-    /// <summary>Why the last attempt failed, in a clause without secrets; null if it succeeded.</summary>
+    /// <summary>Why it fails, as a finished short cause without secrets; null while it works.</summary>
     public string? Error { get; init; }
 
-    /// <summary>Since when attempts have failed; null if the last one succeeded.</summary>
+    /// <summary>Since when it fails; null while it works.</summary>
     public DateTimeOffset? FailingSince { get; init; }
 
-    /// <summary>What was found there and mended, in a sentence; null if nothing was.</summary>
+    /// <summary>What was found wrong there and mended, in a sentence; null if nothing was since the start.</summary>
     public string? Notice { get; init; }
 
-    /// <summary>How many bytes of the first copy have arrived; null if none is under way.</summary>
+    /// <summary>During the first copy, the bytes that have arrived; null otherwise.</summary>
     public long? FilledBytes { get; init; }
 
-    /// <summary>How many bytes the first copy has; null if none is under way.</summary>
+    /// <summary>During the first copy, the bytes that are to arrive; null otherwise.</summary>
     public long? FillBytes { get; init; }
 }

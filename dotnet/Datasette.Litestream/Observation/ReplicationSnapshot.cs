@@ -42,9 +42,8 @@ internal sealed record ReplicationSnapshot(
     /// <summary>Other Litestreams that have the replicated databases open.</summary>
     public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];
 
-    /// <summary>How the mirrors stand, by the name of the database and <see cref="ReplicaPlan.Identity"/>.</summary>
-    public ImmutableDictionary<(string Database, string Replica), MirrorStatus> Mirrors { get; init; } =
-        ImmutableDictionary<(string Database, string Replica), MirrorStatus>.Empty;
+    /// <summary>How the mirrors stand.</summary>
+    public ImmutableDictionary<MirrorKey, MirrorStatus> Mirrors { get; init; } = ImmutableDictionary<MirrorKey, MirrorStatus>.Empty;
 
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);
