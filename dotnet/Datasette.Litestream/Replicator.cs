@@ -47,6 +47,8 @@ internal sealed class Replicator : IReplicationControl
     private readonly LitestreamCommand _command;
     private readonly Renewer? _renewer;
     private readonly Lock _planning = new();
+    private readonly Lock _restarting = new();
+    private readonly LeftOutDatabases _leftOut = new();
     private OtherLitestreamWatch? _others;
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
@@ -57,7 +59,6 @@ internal sealed class Replicator : IReplicationControl
     private volatile ReplicationPlan _plan;
     private volatile JsonObject _document;
     private volatile S3Credentials? _credentials;
-    private volatile IReadOnlySet<string> _leftAlone = new HashSet<string>();
 
     private Replicator(
         ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
@@ -195,10 +196,12 @@ internal sealed class Replicator : IReplicationControl
     }
 
     /// <inheritdoc/>
-    public Task RestartWithoutAsync(IReadOnlySet<string> names, string message)
+    public Task RestartWithoutAsync(LeaveOutReason reason, IReadOnlySet<string> names, string message)
     {
-        _leftAlone = names;
-        return _supervisor!.RestartAsync(Settings(), RestartReason.Renewal, message);
+        lock (_restarting)
+        {
+            return _leftOut.Set(reason, names) ? RestartAsync(RestartReason.Renewal, message) : Task.CompletedTask;
+        }
     }
 
     /// <inheritdoc/>
@@ -286,7 +289,7 @@ internal sealed class Replicator : IReplicationControl
                 changed =>
                 {
                     Remember(changed);
-                    return _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
+                    return RestartAsync(RestartReason.Credentials, "There were new credentials.");
                 },
                 error => OperatorLog.Write(LogLevel.Warning, $"{error.TrimEnd('.')}. The previous credentials stay in use."),
                 onFatal);
@@ -357,6 +360,15 @@ internal sealed class Replicator : IReplicationControl
         }
     }
 
+    /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
+    private Task<string?> RestartAsync(RestartReason reason, string message)
+    {
+        lock (_restarting)
+        {
+            return _supervisor!.RestartAsync(Settings(), reason, message);
+        }
+    }
+
     // An inherited log level could hide errors, and the lines that show that Litestream 0.3 is ready.
     private Dictionary<string, string> LitestreamVariables() => (_credentials?.ApplyTo(_host.Variables) ?? _host.Variables)
         .Where(variable => variable.Key != "LOG_LEVEL")
@@ -364,10 +376,10 @@ internal sealed class Replicator : IReplicationControl
 
     private DaemonSettings Settings()
     {
-        var (plan, leftAlone) = (_plan, _leftAlone);
+        var (plan, leftOut) = (_plan, _leftOut.Names);
         return new DaemonSettings(
             _binary,
-            plan with { Databases = [.. plan.Databases.Where(database => !leftAlone.Contains(database.Name))] },
+            plan with { Databases = [.. plan.Databases.Where(database => !leftOut.Contains(database.Name))] },
             _socketFolder.SocketPath,
             LitestreamVariables(),
             plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin);

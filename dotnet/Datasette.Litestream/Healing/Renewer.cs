@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Replicas;
@@ -206,7 +207,7 @@ internal sealed class Renewer
         if (!unprepared.SetEquals(_leftAlone))
         {
             _leftAlone = unprepared;
-            await _control.RestartWithoutAsync(unprepared, message).ConfigureAwait(false);
+            await _control.RestartWithoutAsync(LeaveOutReason.Renewal, unprepared, message).ConfigureAwait(false);
         }
     }
 
