@@ -4,6 +4,7 @@ using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Observation;
@@ -40,6 +41,10 @@ internal sealed record ReplicationSnapshot(
 
     /// <summary>Other Litestreams that have the replicated databases open.</summary>
     public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];
+
+    /// <summary>How the mirrors stand, by the name of the database and <see cref="ReplicaPlan.Identity"/>.</summary>
+    public ImmutableDictionary<(string Database, string Replica), MirrorStatus> Mirrors { get; init; } =
+        ImmutableDictionary<(string Database, string Replica), MirrorStatus>.Empty;
 
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);

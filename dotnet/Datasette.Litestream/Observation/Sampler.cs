@@ -32,6 +32,7 @@ internal sealed class Sampler : IDisposable
     private readonly TimeProvider _time;
     private readonly Action<ReplicationSnapshot, ObservedDatabases>? _onSample;
     private readonly DatabaseTracker[] _trackers;
+    private readonly MirrorTracker[][] _mirrors;
     private readonly Dictionary<string, DatabaseTracker> _trackersByName;
     private readonly DatabaseObservation[] _unreplicable;
     private readonly OverwritingWatch? _overwriting;
@@ -65,6 +66,7 @@ internal sealed class Sampler : IDisposable
         var now = time.GetUtcNow();
         var fileNames = replication.Plan.Databases.CountBy(plan => Path.GetFileName(plan.Path)).ToDictionary(StringComparer.Ordinal);
         _trackers = [.. replication.Plan.Databases.Select(plan => new DatabaseTracker(plan, now, fileNames[Path.GetFileName(plan.Path)] == 1))];
+        _mirrors = [.. _trackers.Select(tracker => tracker.Plan.Mirrors.Select(mirror => new MirrorTracker(mirror, now, tracker.MaxLag)).ToArray())];
         _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
         _syncs = new Task<SyncAnswer?>?[_trackers.Length];
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
@@ -190,7 +192,7 @@ internal sealed class Sampler : IDisposable
             }
 
             var answer = TakeAnswer(i, now);
-            var (finding, copied, check) = _destinations.Look(now, i, plan, _trackers[i].ExpectedTxid(answer), renewal);
+            var (finding, copied, check) = _destinations.Look(now, i, plan, plan.Primary, _trackers[i].ExpectedTxid(answer), renewal);
             var look = new DatabaseLook(
                 now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, files[i], statistics[i])
             {
@@ -219,6 +221,12 @@ internal sealed class Sampler : IDisposable
                 databases[i] = _trackers[i].Fail(now, replication.Redactor.Redact(ex.Message));
             }
 
+            if (_mirrors[i].Length > 0)
+            {
+                databases[i] = databases[i].With(
+                    Array.ConvertAll(_mirrors[i], mirror => ObserveMirror(replication, now, i, mirror, answer, files[i], renewal)), check?.Bytes);
+            }
+
             if (replication.OtherLitestreams.Any(other => other.Databases.Contains(plan.Name)))
             {
                 databases[i] = databases[i] with
@@ -229,7 +237,10 @@ internal sealed class Sampler : IDisposable
 
             if (_trackers[i].TakeCheckRequest(now))
             {
-                _destinations.Request(plan);
+                foreach (var replica in plan.Mirrors.Append(plan.Primary))
+                {
+                    _destinations.Request(plan, replica);
+                }
             }
         }
 
@@ -253,9 +264,21 @@ internal sealed class Sampler : IDisposable
         }
     }
 
+    private DestinationObservation ObserveMirror(
+        ReplicationSnapshot replication, DateTimeOffset now, int index, MirrorTracker mirror, SyncAnswer? answer, DatabaseFiles files, Renewal? renewal)
+    {
+        var plan = _trackers[index].Plan;
+        var status = replication.Mirrors.GetValueOrDefault((plan.Name, mirror.Replica.Identity));
+        var (finding, _, check) = _destinations.Look(now, index, plan, mirror.Replica, status?.Txid, renewal);
+        return mirror.Observe(new MirrorLook(now, files, answer, _trackers[index].WithdrawnAt, renewal is not null, status, finding, check));
+    }
+
     // Called on the task of the checks.
-    private ulong ReplicatedTxidOf(string databaseName) =>
-        _latest.Databases.FirstOrDefault(database => database.Plan.Name == databaseName)?.Evidence.ReplicatedTxid ?? 0;
+    private ulong ReplicatedTxidOf(DatabasePlan destination)
+    {
+        var observed = _latest.Databases.FirstOrDefault(database => database.Plan.Name == destination.Name);
+        return (observed?.Destinations.FirstOrDefault(one => one.Replica.Identity == destination.Primary.Identity)?.Evidence ?? observed?.Evidence)?.ReplicatedTxid ?? 0;
+    }
 
     private void Record(DateTimeOffset now)
     {
