@@ -10,12 +10,14 @@ using Datasette.Litestream.Healing;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Secrets;
 using Datasette.Litestream.SqliteFiles;
+using Datasette.Litestream.Stores;
 
 namespace Datasette.Litestream;
 
@@ -37,6 +39,11 @@ internal sealed class Replicator : IReplicationControl
     /// <summary>The databases that one child switches to write-ahead logs, so that a second one, which costs 20 ms, pays.</summary>
     private const int DatabasesPerSwitch = 100;
 
+    /// <summary>
+    /// How long databases whose first destination was filled wait for others, so that Litestream is not restarted for each.
+    /// </summary>
+    private static readonly TimeSpan FilledTogether = TimeSpan.FromSeconds(1);
+
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
 
@@ -46,6 +53,8 @@ internal sealed class Replicator : IReplicationControl
     private readonly DatabaseLocks _locks = new();
     private readonly LitestreamCommand _command;
     private readonly Renewer? _renewer;
+    private readonly Mirroring? _mirroring;
+    private readonly TaskCompletionSource _supervised = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
     private readonly LeftOutDatabases _leftOut = new();
@@ -76,7 +85,16 @@ internal sealed class Replicator : IReplicationControl
         _command = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time);
         var probe = binary.Version.ReleaseLine == ReleaseLine.V05 ? new ReplicaProbe(_command, host.Time) : null;
         Tools = new ObservationTools(new SqliteProgram(host.SqliteProgram, host.Variables, host.Time), probe);
-        _renewer = probe is null ? null : new Renewer(this, new DatabaseRenewal(_command, probe, host.Time), probe, host.Time, _log.Redact);
+        var stores = new StoreFactory(host.Time);
+        _mirroring = plan.Databases.All(database => database.Mirrors.IsEmpty) ? null
+            : new Mirroring(() => _plan, (replica, path) => stores.Open(replica, path), host.Time, Random.Shared, _log.Redact);
+        _renewer = probe is null ? null : new Renewer(
+            this,
+            new DatabaseRenewal(
+                _command, probe, (database, stop) => _mirroring?.FillIfBehindAsync(database, stop) ?? Task.CompletedTask, Retention.Of(plan), host.Time),
+            probe,
+            host.Time,
+            _log.Redact);
     }
 
     /// <summary>What is replicated where; the file of a database changes when a symbolic link is pointed elsewhere.</summary>
@@ -99,6 +117,8 @@ internal sealed class Replicator : IReplicationControl
     {
         OtherLitestreams = Others,
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
+        Mirrors = _mirroring?.Statuses ?? ImmutableDictionary<MirrorKey, MirrorStatus>.Empty,
+        Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,
     };
 
     /// <summary>Checks everything that can be checked before anything is started.</summary>
@@ -161,15 +181,22 @@ internal sealed class Replicator : IReplicationControl
 
     /// <summary>Stops replication: Litestream replicates the remaining changes and ends.</summary>
     /// <param name="order">How.</param>
-    public async Task<StopResult> StopAsync(StopOrder order)
+    public async Task<ReplicationEnd> StopAsync(StopOrder order)
     {
+        var started = _host.Time.GetTimestamp();
+        _mirroring?.StopFilling();
         _refresher?.Dispose();
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
+        var lacks = _mirroring is null ? [] : await _mirroring.FinishAsync(order.Timeout - _host.Time.GetElapsedTime(started), order.Hurry).ConfigureAwait(false);
+        var leftOut = _leftOut.Names;
         _locks.Release();
         _socketFolder.Dispose();
-        return result;
+        return new ReplicationEnd(
+            _supervisor is null ? result
+                : result with { NotReplicated = [.. result.NotReplicated, .. Plan.Databases.Where(database => leftOut.Contains(database.Name)).Select(database => database.Path)] },
+            lacks);
     }
 
     /// <summary>Takes an observation, and mends what can be mended; returns at once.</summary>
@@ -241,6 +268,7 @@ internal sealed class Replicator : IReplicationControl
         }
 
         _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, PrepareDatabasesAsync);
+        _supervised.SetResult();
         _others = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
         if (source is not null)
         {
@@ -254,7 +282,8 @@ internal sealed class Replicator : IReplicationControl
     /// Litestream starts. Datasette waits for neither.
     /// </summary>
     /// <param name="hurry">Ends the wait for Datasette.</param>
-    private async Task PrepareDatabasesAsync(CancellationToken hurry)
+    /// <returns>What Litestream is to start with.</returns>
+    private async Task<DaemonSettings> PrepareDatabasesAsync(CancellationToken hurry)
     {
         await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
 
@@ -262,6 +291,47 @@ internal sealed class Replicator : IReplicationControl
         string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
         var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
         await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
+        var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(hurry).ConfigureAwait(false);
+        _mirroring?.Start();
+        lock (_restarting)
+        {
+            _leftOut.Set(LeaveOutReason.Filling, toFill);
+        }
+
+        if (toFill.Count > 0)
+        {
+            _ = FillAsync(toFill);
+        }
+
+        return Settings();
+    }
+
+    /// <summary>Fills the first destinations of databases that Litestream is to leave out until then.</summary>
+    private async Task FillAsync(IReadOnlySet<string> names)
+    {
+        try
+        {
+            await _supervised.Task.ConfigureAwait(false);
+            var open = names.ToDictionary(name => name, name => _mirroring!.FillAsync(name), StringComparer.Ordinal);
+            while (open.Count > 0)
+            {
+                await Task.WhenAny(open.Values).ConfigureAwait(false);
+                await Task.WhenAny(Task.WhenAll(open.Values), Task.Delay(FilledTogether, _host.Time)).ConfigureAwait(false);
+                var filled = open.Where(one => one.Value.IsCompleted).ToList();
+                foreach (var (name, fill) in filled)
+                {
+                    await fill.ConfigureAwait(false);
+                    open.Remove(name);
+                }
+
+                await RestartWithoutAsync(LeaveOutReason.Filling, open.Keys.ToHashSet(StringComparer.Ordinal), "The first destination was filled from another one.").ConfigureAwait(false);
+                filled.ForEach(one => _mirroring!.Start(one.Key));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping: what was not filled is told at the end.
+        }
     }
 
     private ICredentialSource? CreateSource() => Plan.Credentials switch
@@ -306,6 +376,7 @@ internal sealed class Replicator : IReplicationControl
         }
 
         _credentials = credentials;
+        _mirroring?.UseNewCredentials();
     }
 
     private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(

@@ -27,11 +27,12 @@ public sealed class ArchitectureSpecs
         ["Litestream"] = ["Errors", "Processes", "Secrets", "Configuration"],
         ["Replicas"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream"],
         ["Stores"] = ["Errors", "Processes", "Secrets", "Configuration", "Locking", "Litestream", "Replicas"],
+        ["Mirrors"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream", "Replicas", "Stores"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
         ["Notification"] = ["Errors", "Logging"],
-        ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon"],
+        ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
-        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation"],
+        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation", "Mirrors"],
     };
 
     public static IEnumerable<object[]> Names => Layers.Keys.Select(layer => new object[] { layer });

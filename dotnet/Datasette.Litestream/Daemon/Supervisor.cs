@@ -22,7 +22,7 @@ internal sealed class Supervisor
     private readonly TimeProvider _time;
     private readonly Action<int> _onStarted;
     private readonly Action<DaemonStatus, DaemonStatus> _onChanged;
-    private readonly Func<CancellationToken, Task> _prepare;
+    private readonly Func<CancellationToken, Task<DaemonSettings>> _prepare;
     private readonly RestartDelay _delay;
     private readonly Channel<Request> _requests = Channel.CreateUnbounded<Request>();
     private readonly CancellationTokenSource _stopping = new();
@@ -55,7 +55,8 @@ internal sealed class Supervisor
     /// it is ready.</param>
     /// <param name="onChanged">Called on the supervising task with the old and the new <see cref="Status"/> at each
     /// change.</param>
-    /// <param name="prepare">What to do before the first start; its token is cancelled when a request waits for that.</param>
+    /// <param name="prepare">What to do before the first start, which gives the settings of that start; its token is cancelled when
+    /// a request waits for that.</param>
     public Supervisor(
         DaemonSettings settings,
         LitestreamLog log,
@@ -63,7 +64,7 @@ internal sealed class Supervisor
         Random random,
         Action<int> onStarted,
         Action<DaemonStatus, DaemonStatus> onChanged,
-        Func<CancellationToken, Task> prepare)
+        Func<CancellationToken, Task<DaemonSettings>> prepare)
     {
         _prepare = prepare;
         _settings = settings;
@@ -195,7 +196,7 @@ internal sealed class Supervisor
     {
         try
         {
-            await _prepare(_hurrying.Token).ConfigureAwait(false);
+            _settings = await _prepare(_hurrying.Token).ConfigureAwait(false);
         }
         catch (Exception ex)
         {

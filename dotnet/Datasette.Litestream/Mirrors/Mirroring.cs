@@ -26,6 +26,7 @@ internal sealed class Mirroring
     private readonly PrimaryFilling _filling;
     private readonly Dictionary<string, MirroredDatabase> _databases;
     private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _stoppingFills = new();
     private Task _looking = Task.CompletedTask;
     private int _credentials;
     private ImmutableDictionary<MirrorKey, MirrorStatus> _statuses = ImmutableDictionary<MirrorKey, MirrorStatus>.Empty;
@@ -58,12 +59,12 @@ internal sealed class Mirroring
     /// Destinations that do not answer hold up the start for a few seconds at most, and do not count.
     /// </summary>
     /// <param name="cancellationToken">Ends it.</param>
-    /// <returns>The names of the databases whose first destination is to be filled with <see cref="FillAsync"/> before Litestream
+    /// <returns>The names of the databases whose first destination is to be filled with <see cref="FillAsync(string)"/> before Litestream
     /// starts on it.</returns>
     public async Task<IReadOnlySet<string>> PrepareAsync(CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stopping.Token);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
         var plans = _plan().Databases.Where(database => _databases.ContainsKey(database.Name)).ToList();
         try
         {
@@ -92,7 +93,7 @@ internal sealed class Mirroring
     public async Task FillAsync(string name)
     {
         var database = _databases[name];
-        await FillAsync(name, database.FillFrom!, _stopping.Token).ConfigureAwait(false);
+        await FillAsync(name, database.FillFrom!, _stoppingFills.Token).ConfigureAwait(false);
         database.FillFrom = null;
     }
 
@@ -106,9 +107,8 @@ internal sealed class Mirroring
     {
         if (_databases.TryGetValue(plan.Name, out var database))
         {
-            database.Forget();
             using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stopping.Token);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
             if (await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, either.Token).ConfigureAwait(false) is { } fullest)
             {
                 await FillAsync(plan.Name, fullest, cancellationToken).ConfigureAwait(false);
@@ -141,6 +141,9 @@ internal sealed class Mirroring
 
     /// <summary>Has all stores opened anew with new credentials.</summary>
     public void UseNewCredentials() => Interlocked.Increment(ref _credentials);
+
+    /// <summary>Stops filling first destinations, since Litestream is about to end.</summary>
+    public void StopFilling() => _stoppingFills.Cancel();
 
     /// <summary>Copies the last files after Litestream has ended, and stops.</summary>
     /// <param name="timeout">How long it may take.</param>
@@ -176,7 +179,7 @@ internal sealed class Mirroring
     private async Task FillAsync(string name, Source from, CancellationToken cancellationToken)
     {
         var database = _databases[name];
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stoppingFills.Token);
         try
         {
             var path = _plan().Databases.Single(one => one.Name == name).Path;
@@ -237,12 +240,10 @@ internal sealed class Mirroring
     private sealed class MirroredDatabase : IDisposable
     {
         private readonly ImmutableArray<(ReplicaPlan Replica, StoreHolder Holder, Source Source)> _mirrors;
-        private readonly TimeProvider _time;
         private volatile IReadOnlyList<Mirror> _started = [];
 
         public MirroredDatabase(DatabasePlan plan, Func<ReplicaPlan, string, StoreHolder> open, TimeProvider time)
         {
-            _time = time;
             Local = new LocalHistory(time);
             PrimaryHolder = open(plan.Primary, plan.Path);
             Primary = new Source(plan.Primary, PrimaryHolder, time);
@@ -251,7 +252,7 @@ internal sealed class Mirroring
 
         public LocalHistory Local { get; }
 
-        public Source Primary { get; private set; }
+        public Source Primary { get; }
 
         public StoreHolder PrimaryHolder { get; }
 

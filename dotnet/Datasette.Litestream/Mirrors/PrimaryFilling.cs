@@ -25,7 +25,8 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     /// <returns>The one to fill the primary from; null if it need not, or cannot, be filled.</returns>
     public async Task<Source?> FindFullestAsync(string databasePath, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
     {
-        if (await TryListAsync(primary, cancellationToken).ConfigureAwait(false) is not { } there)
+        var now = tools.Time.GetUtcNow();
+        if (await TryListAsync(primary, now, cancellationToken).ConfigureAwait(false) is not { } there)
         {
             return null;
         }
@@ -37,7 +38,7 @@ internal sealed class PrimaryFilling(MirrorTools tools)
             return null;
         }
 
-        var listings = await Task.WhenAll(others.Select(other => TryListAsync(other, cancellationToken))).ConfigureAwait(false);
+        var listings = await Task.WhenAll(others.Select(other => TryListAsync(other, now, cancellationToken))).ConfigureAwait(false);
         Source? fullest = null;
         var highest = there.Highest;
         foreach (var (other, listing) in others.Zip(listings))
@@ -199,11 +200,11 @@ internal sealed class PrimaryFilling(MirrorTools tools)
         return false;
     }
 
-    private static async Task<SourceListing?> TryListAsync(Source source, CancellationToken cancellationToken)
+    private static async Task<SourceListing?> TryListAsync(Source source, DateTimeOffset since, CancellationToken cancellationToken)
     {
         try
         {
-            return await source.ListAsync(DateTimeOffset.MinValue, cancellationToken).ConfigureAwait(false);
+            return await source.ListAsync(since, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception ex) when (ex is StoreException or OperationCanceledException)
         {

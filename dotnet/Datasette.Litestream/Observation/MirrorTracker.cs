@@ -24,6 +24,7 @@ internal sealed class MirrorTracker(ReplicaPlan replica, DateTimeOffset start, T
     private SyncAnswer? _oldest;
     private SyncAnswer? _newest;
     private bool _hasBeenSafe;
+    private bool _isCheckWanted;
     private DateTimeOffset? _wholeAt;
     private DateTimeOffset? _checkSeenAt;
     private string? _checkFault;
@@ -67,6 +68,9 @@ internal sealed class MirrorTracker(ReplicaPlan replica, DateTimeOffset start, T
         var wait = isSafe ? TimeSpan.Zero : now - _replicatedUntil;
         var (reason, error) = look.IsRenewed ? (StateReason.ReplicatedAnew, null) : fault is not null ? (StateReason.MirrorDamaged, fault) : Conclude(look, isSafe, wait);
         var state = reason.State();
+
+        // At its first good state, and whenever something is over, what Litestream says of it is asked for.
+        _isCheckWanted |= state is DatabaseState.Replicating or DatabaseState.Unverified && _last?.State is not (DatabaseState.Replicating or DatabaseState.Unverified);
         return _last = new DestinationObservation(
             replica,
             IsMirror: true,
@@ -90,6 +94,14 @@ internal sealed class MirrorTracker(ReplicaPlan replica, DateTimeOffset start, T
             Bytes = look.Status?.Bytes,
             Notice = look.Status?.Notice,
         };
+    }
+
+    /// <summary>Whether Litestream should judge the mirror now; true once for each occasion.</summary>
+    public bool TakeCheckRequest()
+    {
+        var isWanted = _isCheckWanted;
+        _isCheckWanted = false;
+        return isWanted;
     }
 
     private string? FindFault(in MirrorLook look)
@@ -146,7 +158,7 @@ internal sealed class MirrorTracker(ReplicaPlan replica, DateTimeOffset start, T
 
     private (StateReason Reason, string? Error) Conclude(in MirrorLook look, bool isSafe, TimeSpan wait)
     {
-        if (look.At - look.Status?.FailingSince >= MinFailure)
+        if (look.Status is { Phase: MirrorPhase.HeldBack } || look.At - look.Status?.FailingSince >= MinFailure)
         {
             return (StateReason.MirrorFailed, look.Status!.Error);
         }

@@ -42,9 +42,11 @@ internal sealed record ReplicationSnapshot(
     /// <summary>Other Litestreams that have the replicated databases open.</summary>
     public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];
 
-    /// <summary>How the mirrors stand, by the name of the database and <see cref="ReplicaPlan.Identity"/>.</summary>
-    public ImmutableDictionary<(string Database, string Replica), MirrorStatus> Mirrors { get; init; } =
-        ImmutableDictionary<(string Database, string Replica), MirrorStatus>.Empty;
+    /// <summary>How the mirrors stand.</summary>
+    public ImmutableDictionary<MirrorKey, MirrorStatus> Mirrors { get; init; } = ImmutableDictionary<MirrorKey, MirrorStatus>.Empty;
+
+    /// <summary>The first destinations that are being filled from another one, before Litestream starts on them, by the names of their databases.</summary>
+    public ImmutableDictionary<string, PrimaryFill> Fills { get; init; } = ImmutableDictionary<string, PrimaryFill>.Empty;
 
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Observation;
@@ -237,9 +238,14 @@ internal sealed class Sampler : IDisposable
 
             if (_trackers[i].TakeCheckRequest(now))
             {
-                foreach (var replica in plan.Mirrors.Append(plan.Primary))
+                _destinations.Request(plan, plan.Primary);
+            }
+
+            foreach (var mirror in _mirrors[i])
+            {
+                if (mirror.TakeCheckRequest())
                 {
-                    _destinations.Request(plan, replica);
+                    _destinations.Request(plan, mirror.Replica);
                 }
             }
         }
@@ -268,7 +274,7 @@ internal sealed class Sampler : IDisposable
         ReplicationSnapshot replication, DateTimeOffset now, int index, MirrorTracker mirror, SyncAnswer? answer, DatabaseFiles files, Renewal? renewal)
     {
         var plan = _trackers[index].Plan;
-        var status = replication.Mirrors.GetValueOrDefault((plan.Name, mirror.Replica.Identity));
+        var status = replication.Mirrors.GetValueOrDefault(new MirrorKey(plan.Name, mirror.Replica.Key));
         var (finding, _, check) = _destinations.Look(now, index, plan, mirror.Replica, status?.Txid, renewal);
         return mirror.Observe(new MirrorLook(now, files, answer, _trackers[index].WithdrawnAt, renewal is not null, status, finding, check));
     }

@@ -72,7 +72,11 @@ internal sealed class DaemonFixture : IDisposable
     {
         var seed = Random.Shared.Next();
         Console.WriteLine($"Supervised with the seed {seed}.");
-        var supervisor = new Supervisor(settings, Log, time ?? Clock, new Random(seed), onStarted ?? (_ => { }), onChanged ?? ((_, _) => { }), prepare ?? (_ => Task.CompletedTask));
+        var supervisor = new Supervisor(settings, Log, time ?? Clock, new Random(seed), onStarted ?? (_ => { }), onChanged ?? ((_, _) => { }), async hurry =>
+        {
+            await (prepare?.Invoke(hurry) ?? Task.CompletedTask);
+            return settings;
+        });
         _supervisors.Add(supervisor);
         return supervisor;
     }
