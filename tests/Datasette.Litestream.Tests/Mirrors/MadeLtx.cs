@@ -26,7 +26,6 @@ internal static class MadeLtx
     }
 
     /// <summary>Writes a file as Litestream does.</summary>
-    /// <param name="folder">The destination, or Litestream's own folder.</param>
     public static void Write(string folder, LtxName name, DateTimeOffset madeAt, int history = 1, int size = 300)
     {
         var path = Path.Combine(folder, name.ToString());
