@@ -16,6 +16,9 @@ internal readonly record struct FileStatus(ulong Device, ulong Inode, uint Links
     /// <summary>Enough for nearly every path; a longer one costs an allocation.</summary>
     private const int ShortPath = 512;
 
+    /// <summary>Its group.</summary>
+    public uint GroupId { get; init; }
+
     /// <summary>Whether both are the same file, whatever was written into it since.</summary>
     public bool IsSameFile(FileStatus other) => Device == other.Device && Inode == other.Inode;
 

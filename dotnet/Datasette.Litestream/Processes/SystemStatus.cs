@@ -10,8 +10,8 @@ internal static partial class SystemStatus
 
     private const int CurrentFolder = -100, DoNotFollowLinks = 0x100;
 
-    /// <summary>STATX_NLINK, STATX_UID, STATX_MTIME, STATX_INO and STATX_SIZE.</summary>
-    private const int Wanted = 0x4 | 0x8 | 0x40 | 0x100 | 0x200;
+    /// <summary>STATX_NLINK, STATX_UID, STATX_GID, STATX_MTIME, STATX_INO and STATX_SIZE.</summary>
+    private const int Wanted = 0x4 | 0x8 | 0x10 | 0x40 | 0x100 | 0x200;
 
     private static readonly DateTimeOffset Earliest = DateTimeOffset.MinValue, Latest = DateTimeOffset.MaxValue;
 
@@ -44,7 +44,10 @@ internal static partial class SystemStatus
             seen.Links,
             (long)seen.Size,
             Time(seen.ModifiedSeconds, seen.ModifiedNanoseconds),
-            seen.UserId);
+            seen.UserId)
+        {
+            GroupId = seen.GroupId,
+        };
         return result == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
@@ -61,7 +64,10 @@ internal static partial class SystemStatus
             (false, false) => lstat(path, &seen),
         };
         status = new FileStatus(
-            seen.Device, seen.Inode, seen.Links, seen.Size, Time(seen.ModifiedSeconds, seen.ModifiedNanoseconds), seen.UserId);
+            seen.Device, seen.Inode, seen.Links, seen.Size, Time(seen.ModifiedSeconds, seen.ModifiedNanoseconds), seen.UserId)
+        {
+            GroupId = seen.GroupId,
+        };
         return result == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
@@ -95,6 +101,9 @@ internal static partial class SystemStatus
 
         [FieldOffset(20)]
         public uint UserId;
+
+        [FieldOffset(24)]
+        public uint GroupId;
 
         [FieldOffset(32)]
         public ulong Inode;
@@ -133,6 +142,9 @@ internal static partial class SystemStatus
 
         [FieldOffset(16)]
         public uint UserId;
+
+        [FieldOffset(20)]
+        public uint GroupId;
 
         [FieldOffset(48)]
         public long ModifiedSeconds;
