@@ -124,6 +124,7 @@ internal sealed class Replicator : IReplicationControl
         {
             binary = await finding.ConfigureAwait(false);
             warnings.AddRange(VersionCompatibility.Check(plan, binary.Version, problems));
+            plan = plan.For(binary.Version.ReleaseLine!.Value);
         }
         catch (ReplicationException ex)
         {

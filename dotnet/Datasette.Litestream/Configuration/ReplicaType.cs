@@ -26,6 +26,9 @@ internal sealed record ReplicaType(string Name, string[] Schemes, string PlaceKe
         .SelectMany(type => type.Schemes.Select(scheme => (scheme, type)))
         .ToDictionary(pair => pair.scheme, pair => pair.type, StringComparer.Ordinal);
 
+    /// <summary>Whether the plugin can read and write what lies there, so that a database can have other replicas beside it in 0.5.</summary>
+    public bool CanBeMirrored => Name is "file" or "s3";
+
     /// <summary>The query keys of an <c>s3:</c> URL in 0.5; no other URL has settings in its query.</summary>
     public static IReadOnlyList<string> S3QueryKeys { get; } =
     [

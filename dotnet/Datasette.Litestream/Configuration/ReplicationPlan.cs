@@ -40,6 +40,11 @@ internal sealed record ReplicationPlan(
 
     /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
     public required TimeSpan CheckInterval { get; init; }
+
+    /// <summary>The plan with what depends on the Litestream that runs.</summary>
+    public ReplicationPlan For(ReleaseLine releaseLine) => releaseLine == ReleaseLine.V03
+        ? this
+        : this with { Databases = [.. Databases.Select(database => database with { Mirrors = database.Replicas.Remove(database.Primary) })] };
 }
 
 /// <summary>One database and its replicas.</summary>
@@ -59,8 +64,17 @@ internal sealed record DatabasePlan(
     JsonObject Settings,
     TimeSpan? MonitorInterval)
 {
+    /// <summary>
+    /// The replica that Litestream 0.5 writes, which has one: the first in a folder, since that is near and seldom fails, or else
+    /// the first.
+    /// </summary>
+    public ReplicaPlan Primary => Replicas.FirstOrDefault(replica => replica.Type == "file") ?? Replicas[0];
+
+    /// <summary>The replicas that the plugin keeps equal to the primary; none with Litestream 0.3, which writes all of them.</summary>
+    public ImmutableArray<ReplicaPlan> Mirrors { get; init; } = [];
+
     /// <summary>Whether Litestream replicates it to a folder, which this process can look into itself.</summary>
-    public bool IsReplicatedToFolder => Replicas is [{ Type: "file" }, ..];
+    public bool IsReplicatedToFolder => Replicas.Any(replica => replica.Type == "file");
 }
 
 /// <summary>A database that is attached or has settings, and is not replicated.</summary>

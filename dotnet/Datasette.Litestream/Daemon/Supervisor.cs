@@ -341,7 +341,7 @@ internal sealed class Supervisor
                 if (settings.ReleaseLine == ReleaseLine.V05)
                 {
                     // One destination that does not answer at all keeps Litestream from starting, and it does not say which.
-                    _heldOut.Suspect(settings.Plan.Databases.Where(database => database.Replicas[0].Type != "file").Select(database => database.Path));
+                    _heldOut.Suspect(settings.Plan.Databases.Where(database => database.Primary.Type != "file").Select(database => database.Path));
                     StopAsking();
                 }
 

@@ -24,7 +24,7 @@ internal sealed class DatabaseRenewal(LitestreamCommand command, ReplicaProbe pr
     /// <returns>Why it failed; null if it succeeded.</returns>
     public async Task<string?> PrepareAsync(DatabasePlan database, StateReason cause, CancellationToken cancellationToken)
     {
-        var replica = database.Replicas[0];
+        var replica = database.Primary;
         var check = await probe.CheckAsync(database, 0, listsAll: true, cancellationToken).ConfigureAwait(false);
         if (check.Error is { } unreachable)
         {

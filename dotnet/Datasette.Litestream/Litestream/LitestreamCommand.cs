@@ -62,7 +62,7 @@ internal sealed class LitestreamCommand(
 
         try
         {
-            if (timeout is not null && database.Replicas[0].Server is { } server && !ProxyVariables.Any(variables.ContainsKey))
+            if (timeout is not null && database.Primary.Server is { } server && !ProxyVariables.Any(variables.ContainsKey))
             {
                 var exited = await Task.WhenAny(child.Exited, Task.Delay(SilenceTime, time, cancellationToken)).ConfigureAwait(false) == child.Exited;
                 if (!exited && await ServerReach.FindProblemAsync(server, time, cancellationToken).ConfigureAwait(false) is { } problem)

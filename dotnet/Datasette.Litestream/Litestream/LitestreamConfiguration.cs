@@ -92,7 +92,7 @@ internal static class LitestreamConfiguration
         }
         else
         {
-            var replica = database.Replicas[0].Settings.DeepClone().AsObject();
+            var replica = database.Primary.Settings.DeepClone().AsObject();
             foreach (var key in Retention.Keys.Append("name"))
             {
                 replica.Remove(key);

@@ -21,7 +21,7 @@ internal static class VersionCompatibility
             return [];
         }
 
-        FindExtraReplicas(plan, version, problems);
+        FindUnmirrored(plan, version, problems);
         FindConflicts(plan, version, problems);
         return FindTranslated(plan, version);
     }
@@ -143,21 +143,20 @@ internal static class VersionCompatibility
         }
     }
 
-    // Report each set of key paths once: a list in all-replicate is one mistake, however many databases there are.
-    private static void FindExtraReplicas(ReplicationPlan plan, LitestreamVersion version, ICollection<Problem> problems)
+    // Report each key path once: a list in all-replicate is one mistake, however many databases there are.
+    private static void FindUnmirrored(ReplicationPlan plan, LitestreamVersion version, ICollection<Problem> problems)
     {
-        var crowded = plan.Databases
+        var unmirrored = plan.Databases
             .Where(database => database.Replicas.Length > 1)
-            .GroupBy(database => string.Join(" and ", database.Replicas.Select(replica => replica.Key)), StringComparer.Ordinal);
-        foreach (var group in crowded)
+            .SelectMany(database => database.Replicas, (database, replica) => (Database: database, Replica: replica))
+            .Where(pair => !ReplicaType.ByName[pair.Replica.Type].CanBeMirrored)
+            .DistinctBy(pair => pair.Replica.Key);
+        foreach (var (database, replica) in unmirrored)
         {
-            var database = group.First();
             problems.Add(new Problem(
-                group.Key,
-                $"Litestream {version} replicates a database to one place, and {database.Name} has {database.Replicas.Length} "
-                + $"({string.Join(", ", database.Replicas.Select(replica => replica.Destination))}). Keep one and let the storage copy it "
-                + "on (S3 replication, rclone), or run Litestream 0.3.13, which supports several: "
-                + "DATASETTE_LITESTREAM_BINARY=/path/to/litestream"));
+                replica.Key,
+                $"Litestream {version} replicates a database to one place, the plugin copies that to other folders and to S3, and {database.Name} has "
+                + $"{replica.Destination} beside others; keep it alone, or replicate to a folder and have another program, such as rclone, copy that folder there"));
         }
     }
 }

@@ -53,7 +53,7 @@ internal sealed class DestinationWatch : IDisposable
         if (_folders[index] is not { } known || known.Path != plan.Path || (renewal is not null && renewal.RenewedAt != known.RenewedAt))
         {
             // A backup that begins anew has nothing to do with what was there before.
-            known = new Folder(new ReplicaFolder(plan.Replicas[0].Settings["path"]!.GetValue<string>(), plan.Path, _maxFilesPerFolder), plan.Path, renewal?.RenewedAt);
+            known = new Folder(new ReplicaFolder(plan.Primary.Settings["path"]!.GetValue<string>(), plan.Path, _maxFilesPerFolder), plan.Path, renewal?.RenewedAt);
             _folders[index] = known;
         }
 

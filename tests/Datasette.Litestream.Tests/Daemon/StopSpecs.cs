@@ -81,6 +81,7 @@ public sealed class StopSpecs
         var stopped = DaemonFixture.StopAsync(supervisor);
 
         // Litestream's own last sync is what counts then.
+        await Eventually.HoldsAsync(() => File.Exists(fixture.Folder["syncs"]));
         await fixture.Clock.PassAsync(DaemonFixture.ShutdownTimeout / 3);
         Assert.IsNull(await stopped.InTimeAsync());
         AssertSynced(fixture);

@@ -126,7 +126,7 @@ public sealed class ReplicaFaultSpecs
             async () =>
             {
                 _ = run.StartLitestream(other.Path, $"file://{run.Workspace.Backup("parks")}");
-                await Wait.UntilAsync(() => HasWritten(run, other.Path), "the other one has written to the destination");
+                await Wait.UntilAsync(() => HasWritten(run, other.Path, run.Workspace.Backup("parks")), "the other one has written to the destination");
             },
             destroysBackup: true);
 
@@ -142,7 +142,15 @@ public sealed class ReplicaFaultSpecs
         await run.AllGreenAsync();
         await using var other = StartOtherMachine(run);
         var key = await server.CreateKeyAsync();
-        await run.BreakAsync(() => run.StartLitestream(other.Path, server.Url("parks"), key.Environment));
+        await run.BreakAsync(
+            async () =>
+            {
+                _ = run.StartLitestream(other.Path, server.Url("parks"), key.Environment);
+                await Wait.UntilAsync(
+                    async () => HasWritten(run, other.Path, await server.CopyAsync("parks", run.Workspace.Path("seen"))),
+                    "the other one has written to the destination");
+            },
+            destroysBackup: true);
         await run.ExpectRedAsync("other_writer|backup_damaged|replicated_anew", within: 25);
     });
 
@@ -168,10 +176,10 @@ public sealed class ReplicaFaultSpecs
     }
 
     /// <summary>Whether a file of another machine's Litestream is at the destination, other than those that it found there.</summary>
-    private static bool HasWritten(FaultRun run, string otherDatabase)
+    private static bool HasWritten(FaultRun run, string otherDatabase, string destination)
     {
         var (there, ours, theirs) = (
-            Path.Combine(run.Workspace.Backup("parks"), "ltx/0"),
+            Path.Combine(destination, "ltx/0"),
             run.Workspace.Path(".parks.db-litestream/ltx/0"),
             Path.Combine(Path.GetDirectoryName(otherDatabase)!, $".{Path.GetFileName(otherDatabase)}-litestream/ltx/0"));
         return Directory.Exists(theirs) && Directory.EnumerateFiles(theirs, "*.ltx").Select(Path.GetFileName).Any(file =>
