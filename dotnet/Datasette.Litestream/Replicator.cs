@@ -16,12 +16,14 @@ using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Secrets;
 using Datasette.Litestream.SqliteFiles;
+using Datasette.Litestream.Stores;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream;
 
 /// <summary>The replication of one Datasette: its plan, its credentials, its Litestream and its locks.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync disposes of the refresher, and reports errors.")]
-internal sealed class Replicator : IReplicationControl
+internal sealed class Replicator : IReplicationControl, IWritingControl
 {
     private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
@@ -37,6 +39,9 @@ internal sealed class Replicator : IReplicationControl
     /// <summary>The databases that one child switches to write-ahead logs, so that a second one, which costs 20 ms, pays.</summary>
     private const int DatabasesPerSwitch = 100;
 
+    /// <summary>How long it may take to say that this Datasette does not write any more.</summary>
+    private static readonly TimeSpan LeaveTimeout = TimeSpan.FromSeconds(2);
+
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
 
@@ -46,6 +51,7 @@ internal sealed class Replicator : IReplicationControl
     private readonly DatabaseLocks _locks = new();
     private readonly LitestreamCommand _command;
     private readonly Renewer? _renewer;
+    private readonly DestinationClaims? _claims;
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
     private readonly LeftOutDatabases _leftOut = new();
@@ -59,6 +65,7 @@ internal sealed class Replicator : IReplicationControl
     private volatile ReplicationPlan _plan;
     private volatile JsonObject _document;
     private volatile S3Credentials? _credentials;
+    private volatile IReadOnlyList<string> _takeOvers = [];
 
     private Replicator(
         ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
@@ -76,6 +83,11 @@ internal sealed class Replicator : IReplicationControl
         _command = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time);
         var probe = binary.Version.ReleaseLine == ReleaseLine.V05 ? new ReplicaProbe(_command, host.Time) : null;
         Tools = new ObservationTools(new SqliteProgram(host.SqliteProgram, host.Variables, host.Time), probe);
+        var stores = new StoreFactory(host.Time);
+        _claims = plan.HasWritersFile
+            ? new DestinationClaims(plan, WriterIdentity.OfThisProcess(_self, host.Time), place => stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath), TellTakeOver, host.Time)
+            : null;
+        _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _renewer = probe is null ? null : new Renewer(this, new DatabaseRenewal(_command, probe, host.Time), probe, host.Time, _log.Redact);
     }
 
@@ -95,10 +107,11 @@ internal sealed class Replicator : IReplicationControl
 
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, [.. _warnings, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
+        Plan, _binary, _document, [.. _warnings, .. _takeOvers, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
     {
         OtherLitestreams = Others,
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
+        Forbidden = _claims?.Forbidden ?? ImmutableDictionary<string, ClaimStatus>.Empty,
     };
 
     /// <summary>Checks everything that can be checked before anything is started.</summary>
@@ -167,9 +180,12 @@ internal sealed class Replicator : IReplicationControl
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
+        await (_claims?.LeaveAsync(LeaveTimeout) ?? Task.CompletedTask).ConfigureAwait(false);
+        var leftOut = _leftOut.Names;
         _locks.Release();
         _socketFolder.Dispose();
-        return result;
+        return _supervisor is null ? result
+            : result with { NotReplicated = [.. result.NotReplicated, .. Plan.Databases.Where(database => leftOut.Contains(database.Name)).Select(database => database.Path)] };
     }
 
     /// <summary>Takes an observation, and mends what can be mended; returns at once.</summary>
@@ -203,6 +219,20 @@ internal sealed class Replicator : IReplicationControl
             return _leftOut.Set(reason, names) ? RestartAsync(RestartReason.Renewal, message) : Task.CompletedTask;
         }
     }
+
+    /// <inheritdoc/>
+    public Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
+    {
+        lock (_restarting)
+        {
+            return _leftOut.Set(LeaveOutReason.OtherWriter, names)
+                ? _supervisor!.RestartAsync(Settings(), RestartReason.Writer, message, hurry)
+                : Task.CompletedTask;
+        }
+    }
+
+    /// <inheritdoc/>
+    public CancellationToken WhileWriting(DatabasePlan database) => _claims?.WhileHeld(database.Primary.Identity) ?? CancellationToken.None;
 
     /// <inheritdoc/>
     public DatabasePlan TakeServedFile(string name)
@@ -254,14 +284,43 @@ internal sealed class Replicator : IReplicationControl
     /// Litestream starts. Datasette waits for neither.
     /// </summary>
     /// <param name="hurry">Ends the wait for Datasette.</param>
-    private async Task PrepareDatabasesAsync(CancellationToken hurry)
+    /// <returns>What Litestream is to start with.</returns>
+    private async Task<DaemonSettings> PrepareDatabasesAsync(CancellationToken hurry)
     {
+        var claiming = _claims?.StartAsync(this) ?? Task.FromResult(ImmutableHashSet<string>.Empty);
         await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
 
         // A database with a log beside it uses it.
         string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
         var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
         await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
+        var forbidden = await claiming.ConfigureAwait(false);
+        lock (_restarting)
+        {
+            _leftOut.Set(LeaveOutReason.OtherWriter, forbidden);
+            return Settings();
+        }
+    }
+
+    private void TellTakeOver(IReadOnlyList<Claim> taken)
+    {
+        foreach (var claims in taken.GroupBy(claim => (claim.TakenFrom, claim.IsForced)))
+        {
+            var (from, isForced) = claims.Key;
+            var what = claims.Count() == 1
+                ? $"{claims.First().Destination.Database} to {claims.First().Destination.Name}"
+                : $"{claims.Count()} databases, such as {claims.First().Destination.Database} to {claims.First().Destination.Name},";
+            if (isForced)
+            {
+                var sentence = $"This Datasette writes {what} in place of {from}, which has not answered for {ClaimRules.Patience.TotalSeconds} s.";
+                OperatorLog.Write(LogLevel.Warning, sentence);
+                _takeOvers = [.. _takeOvers, sentence];
+            }
+            else
+            {
+                OperatorLog.Write(LogLevel.Info, $"This Datasette writes {what} in place of {from}, which let go of it.");
+            }
+        }
     }
 
     private ICredentialSource? CreateSource() => Plan.Credentials switch
@@ -306,6 +365,7 @@ internal sealed class Replicator : IReplicationControl
         }
 
         _credentials = credentials;
+        _claims?.Reopen();
     }
 
     private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(

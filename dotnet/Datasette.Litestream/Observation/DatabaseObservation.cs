@@ -57,6 +57,9 @@ internal sealed record DatabaseObservation(
     /// <summary>When Litestream was asked for what is now confirmed to be at the replica; null if nothing is.</summary>
     public DateTimeOffset? ConfirmedAt { get; init; }
 
+    /// <summary>Whether this Datasette may not write to the destination, because another one does, or may.</summary>
+    public bool IsForbidden => Reason is StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.WriterUnknown;
+
     /// <inheritdoc cref="Evidence.Lag"/>
     public TimeSpan? Lag => Evidence.Lag;
 }

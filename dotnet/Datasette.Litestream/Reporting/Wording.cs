@@ -76,7 +76,11 @@ internal static class Wording
     public static string Describe(DatabaseObservation database, DateTimeOffset now) => Tell(database, now).ToString();
 
     /// <summary>What to do about a database's state, in sentences; null if there is nothing to do.</summary>
-    public static string? Remedy(DatabaseObservation database) => ErrorCauses.Find(database.Error)?.Remedy ?? ReasonWording.Remedy(database.Reason);
+    public static string? Remedy(DatabaseObservation database) => (ErrorCauses.Find(database.Error)?.Remedy, ReasonWording.Remedy(database.Reason)) switch
+    {
+        ({ } ofCause, { } ofReason) when database.Reason == StateReason.WriterUnknown => $"{ofCause} {ofReason}",
+        var (ofCause, ofReason) => ofCause ?? ofReason,
+    };
 
     /// <summary>Whether the error of a database in a state is Litestream's; otherwise the plugin, SQLite or the system found it.</summary>
     public static bool IsFromLitestream(StateReason reason) => reason is StateReason.WaitingTooLong or StateReason.SyncFailed or StateReason.UploadFailed
@@ -231,11 +235,13 @@ internal static class Wording
         return causes.Count == 1 ? $", because {causes[0]}" : "";
     }
 
-    private static string Cause(DatabaseObservation database) => database is { Reason: StateReason.FirstCopy, Evidence.IsMoving: false } ? "the first copy has stalled"
+    private static string Cause(DatabaseObservation database) =>
+        database is { Reason: StateReason.WaitingForWriter or StateReason.TakenOver, Error: { } other } ? other
+        : database is { Reason: StateReason.FirstCopy, Evidence.IsMoving: false } ? "the first copy has stalled"
         : (IsToldByError(database.Reason) ? ErrorCauses.Find(database.Error)?.Clause : null) ?? ReasonWording.Clause(database.Reason);
 
     /// <summary>Whether the error tells the cause; otherwise it is a consequence.</summary>
-    private static bool IsToldByError(StateReason reason) => IsFromLitestream(reason) || reason == StateReason.FileUnreadable;
+    private static bool IsToldByError(StateReason reason) => IsFromLitestream(reason) || reason is StateReason.FileUnreadable or StateReason.WriterUnknown;
 
     private static bool IsNotKnownToBeBehind(DatabaseObservation database) => database.Reason == StateReason.NotKnownToBeBehind;
 
