@@ -2,14 +2,13 @@ using System.Net;
 using System.Net.Sockets;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream;
 
 /// <summary>Checks for errors that Litestream would detect only later, and report only in its log.</summary>
 internal static class Preflight
 {
-    private static readonly string[] OpenSslLibraries = ["libssl.so.3", "libssl.so.1.1"];
-
     /// <summary>Finds file destinations that are not writable.</summary>
     public static IEnumerable<Problem> CheckDestinations(ReplicationPlan plan)
     {
@@ -65,11 +64,11 @@ internal static class Preflight
         var (notifyUrl, heartbeatUrl, _) = plan.Notifications;
         (string Key, Uri? Url)[] addresses = [("notify-url", notifyUrl), ("heartbeat-url", heartbeatUrl)];
         var secure = addresses.Where(address => address.Url?.Scheme == Uri.UriSchemeHttps).ToList();
-        return secure.Count == 0 || !OperatingSystem.IsLinux() || OpenSslLibraries.Any(canLoad)
+        return secure.Count == 0 || OpenSsl.IsThere(canLoad)
             ? []
             : secure.Select(address => new Problem(
                 $"{ReplicationPlanner.TopLevelKey}.{address.Key}",
-                $"is an address of https, which needs OpenSSL, and {OpenSslLibraries[0]} is not on this machine; install the package libssl3"));
+                $"is an address of https, which needs OpenSSL, and {OpenSsl.Missing}"));
     }
 
     /// <summary>Finds a metrics address that cannot be listened on.</summary>

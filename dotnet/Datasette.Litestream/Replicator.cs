@@ -18,12 +18,13 @@ using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Secrets;
 using Datasette.Litestream.SqliteFiles;
 using Datasette.Litestream.Stores;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream;
 
 /// <summary>The replication of one Datasette: its plan, its credentials, its Litestream and its locks.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync disposes of the refresher, and reports errors.")]
-internal sealed class Replicator : IReplicationControl
+internal sealed class Replicator : IReplicationControl, IWritingControl
 {
     private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
@@ -44,6 +45,9 @@ internal sealed class Replicator : IReplicationControl
     /// </summary>
     private static readonly TimeSpan FilledTogether = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long it may take to say that this Datasette does not write any more.</summary>
+    private static readonly TimeSpan LeaveTimeout = TimeSpan.FromSeconds(2);
+
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
 
@@ -52,9 +56,11 @@ internal sealed class Replicator : IReplicationControl
     private readonly LitestreamLog _log;
     private readonly DatabaseLocks _locks = new();
     private readonly LitestreamCommand _command;
+    private readonly StoreFactory _stores;
     private readonly Renewer? _renewer;
     private readonly Mirroring? _mirroring;
     private readonly TaskCompletionSource _supervised = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly DestinationClaims? _claims;
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
     private readonly LeftOutDatabases _leftOut = new();
@@ -68,6 +74,7 @@ internal sealed class Replicator : IReplicationControl
     private volatile ReplicationPlan _plan;
     private volatile JsonObject _document;
     private volatile S3Credentials? _credentials;
+    private volatile IReadOnlyList<string> _takeOvers = [];
 
     private Replicator(
         ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
@@ -85,9 +92,13 @@ internal sealed class Replicator : IReplicationControl
         _command = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time);
         var probe = binary.Version.ReleaseLine == ReleaseLine.V05 ? new ReplicaProbe(_command, host.Time) : null;
         Tools = new ObservationTools(new SqliteProgram(host.SqliteProgram, host.Variables, host.Time), probe);
-        var stores = new StoreFactory(host.Time);
+        _stores = new StoreFactory(LitestreamVariables, host.Time);
+        _claims = plan.HasWritersFile
+            ? new DestinationClaims(plan, WriterIdentity.OfThisProcess(_self, host.Time), place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath), TellTakeOver, host.Time)
+            : null;
+        _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _mirroring = plan.Databases.All(database => database.Mirrors.IsEmpty) ? null
-            : new Mirroring(() => _plan, (replica, path) => stores.Open(replica, path), host.Time, Random.Shared, _log.Redact);
+            : new Mirroring(() => _plan, (replica, path) => new GuardedStore(_stores.Open(replica, path), () => WhileWriting(replica)), host.Time, Random.Shared, _log.Redact);
         _renewer = probe is null ? null : new Renewer(
             this,
             new DatabaseRenewal(
@@ -113,12 +124,13 @@ internal sealed class Replicator : IReplicationControl
 
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, [.. _warnings, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
+        Plan, _binary, _document, [.. _warnings, .. _takeOvers, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
     {
         OtherLitestreams = Others,
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
         Mirrors = _mirroring?.Statuses ?? ImmutableDictionary<MirrorKey, MirrorStatus>.Empty,
         Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,
+        Forbidden = _claims?.Forbidden ?? ImmutableDictionary<string, ClaimStatus>.Empty,
     };
 
     /// <summary>Checks everything that can be checked before anything is started.</summary>
@@ -190,6 +202,8 @@ internal sealed class Replicator : IReplicationControl
         await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
         var lacks = _mirroring is null ? [] : await _mirroring.FinishAsync(order.Timeout - _host.Time.GetElapsedTime(started), order.Hurry).ConfigureAwait(false);
+        await (_claims?.LeaveAsync(LeaveTimeout) ?? Task.CompletedTask).ConfigureAwait(false);
+        _stores.Dispose();
         var leftOut = _leftOut.Names;
         _locks.Release();
         _socketFolder.Dispose();
@@ -230,6 +244,20 @@ internal sealed class Replicator : IReplicationControl
             return _leftOut.Set(reason, names) ? RestartAsync(RestartReason.Renewal, message) : Task.CompletedTask;
         }
     }
+
+    /// <inheritdoc/>
+    public Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
+    {
+        lock (_restarting)
+        {
+            return _leftOut.Set(LeaveOutReason.OtherWriter, names)
+                ? _supervisor!.RestartAsync(Settings(), RestartReason.Writer, message, hurry)
+                : Task.CompletedTask;
+        }
+    }
+
+    /// <inheritdoc/>
+    public CancellationToken WhileWriting(DatabasePlan database) => WhileWriting(database.Primary);
 
     /// <inheritdoc/>
     public DatabasePlan TakeServedFile(string name)
@@ -285,17 +313,22 @@ internal sealed class Replicator : IReplicationControl
     /// <returns>What Litestream is to start with.</returns>
     private async Task<DaemonSettings> PrepareDatabasesAsync(CancellationToken hurry)
     {
+        var claiming = _claims?.StartAsync(this) ?? Task.FromResult(ImmutableHashSet<string>.Empty);
         await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
 
         // A database with a log beside it uses it.
         string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
         var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
         await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
+        var forbidden = await claiming.ConfigureAwait(false);
         var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(hurry).ConfigureAwait(false);
         _mirroring?.Start();
+        DaemonSettings settings;
         lock (_restarting)
         {
+            _leftOut.Set(LeaveOutReason.OtherWriter, forbidden);
             _leftOut.Set(LeaveOutReason.Filling, toFill);
+            settings = Settings();
         }
 
         if (toFill.Count > 0)
@@ -303,7 +336,7 @@ internal sealed class Replicator : IReplicationControl
             _ = FillAsync(toFill);
         }
 
-        return Settings();
+        return settings;
     }
 
     /// <summary>Fills the first destinations of databases that Litestream is to leave out until then.</summary>
@@ -331,6 +364,29 @@ internal sealed class Replicator : IReplicationControl
         catch (OperationCanceledException)
         {
             // Stopping: what was not filled is told at the end.
+        }
+    }
+
+    private CancellationToken WhileWriting(ReplicaPlan replica) => _claims?.WhileHeld(replica.Identity) ?? CancellationToken.None;
+
+    private void TellTakeOver(IReadOnlyList<Claim> taken)
+    {
+        foreach (var claims in taken.GroupBy(claim => (claim.TakenFrom, claim.IsForced)))
+        {
+            var (from, isForced) = claims.Key;
+            var what = claims.Count() == 1
+                ? $"{claims.First().Destination.Database} to {claims.First().Destination.Name}"
+                : $"{claims.Count()} databases, such as {claims.First().Destination.Database} to {claims.First().Destination.Name},";
+            if (isForced)
+            {
+                var sentence = $"This Datasette writes {what} in place of {from}, which has not answered for {ClaimRules.Patience.TotalSeconds} s.";
+                OperatorLog.Write(LogLevel.Warning, sentence);
+                _takeOvers = [.. _takeOvers, sentence];
+            }
+            else
+            {
+                OperatorLog.Write(LogLevel.Info, $"This Datasette writes {what} in place of {from}, which let go of it.");
+            }
         }
     }
 
@@ -376,7 +432,7 @@ internal sealed class Replicator : IReplicationControl
         }
 
         _credentials = credentials;
-        _mirroring?.UseNewCredentials();
+        _claims?.Reopen();
     }
 
     private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(

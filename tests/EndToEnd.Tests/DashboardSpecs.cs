@@ -283,7 +283,7 @@ public sealed partial class DashboardSpecs
         await page.GetByLabel("Name contains").FillAsync("db03");
         await page.GetByRole(AriaRole.Button, new() { Name = "Search" }).ClickAsync();
         Assert.AreEqual(1, await Rows(page).CountAsync());
-        await page.GotoAsync($"{Overview}?size=5");
+        await page.GotoAsync($"{Overview}?size=5&sort=name");
         await page.GetByRole(AriaRole.Link, new() { Name = "Next" }).ClickAsync();
         StringAssert.StartsWith(await Rows(page).First.InnerTextAsync(), "db06");
 

@@ -16,6 +16,12 @@ internal static partial class S3Host
     /// <summary>Whether it is the ARN of an access point, which names its region itself.</summary>
     public static bool IsAccessPoint(string host) => host.StartsWith("arn:", StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>The region that the host names; null if it names none.</summary>
+    public static string? RegionOf(string host) =>
+        IsAccessPoint(host) ? host.Split(':').ElementAtOrDefault(3)
+        : Pattern().Match(host).Groups["region"] is { Success: true } region ? region.Value
+        : null;
+
     /// <summary>
     /// Whether it is a server, which Litestream would take for a bucket, or for a bucket and its server: it has an address or a port,
     /// and no bucket before it.
@@ -41,7 +47,7 @@ internal static partial class S3Host
     private static partial Regex Amazon();
 
     [GeneratedRegex(
-        @"^(?<bucket>.+)\.(?:s3(?:\.[^.]+)?\.amazonaws\.com|(?<endpoint>[^.]+\.digitaloceanspaces\.com|s3\.(?:[^.]+\.backblazeb2\.com|[^.]+\.scw\.cloud|filebase\.com)))$"
+        @"^(?<bucket>.+)\.(?:s3(?:\.(?<region>[^.]+))?\.amazonaws\.com|(?<endpoint>(?<region>[^.]+)\.digitaloceanspaces\.com|s3\.(?:(?<region>[^.]+)\.(?:backblazeb2\.com|scw\.cloud)|filebase\.com)))$"
         + @"|^(?!.*\.com)(?<bucket>[^.:]+)\.(?<endpoint>.+:[0-9]+)$")]
     private static partial Regex Pattern();
 }

@@ -22,4 +22,7 @@ internal interface IReplicationControl
     /// <param name="name">Datasette's name of the database.</param>
     /// <exception cref="Errors.ReplicationException">The lock cannot be taken.</exception>
     DatabasePlan TakeServedFile(string name);
+
+    /// <summary>A token that is cancelled when the destination that Litestream writes a database to may not be written to any more.</summary>
+    CancellationToken WhileWriting(DatabasePlan database);
 }

@@ -33,16 +33,21 @@ internal static class ServerReach
         }
         catch (SocketException ex)
         {
-            return ex.SocketErrorCode switch
-            {
-                SocketError.ConnectionRefused => $"{server.Host}:{server.Port}: connection refused",
-                SocketError.HostNotFound or SocketError.NoData => $"{server.Host}: no such host",
-                SocketError.TryAgain => $"{server.Host}: server misbehaving",
-                SocketError.TimedOut => $"{server.Host}:{server.Port}: connection timed out",
-                SocketError.NetworkUnreachable => $"{server.Host}:{server.Port}: network is unreachable",
-                SocketError.HostUnreachable => $"{server.Host}:{server.Port}: no route to host",
-                _ => $"{server.Host}:{server.Port}: {ex.Message}",
-            };
+            return Describe(server, ex);
         }
     }
+
+    /// <summary>What is wrong, in Go's words.</summary>
+    /// <param name="server">The server.</param>
+    /// <param name="exception">What a connection failed with.</param>
+    public static string Describe(DnsEndPoint server, SocketException exception) => exception.SocketErrorCode switch
+    {
+        SocketError.ConnectionRefused => $"{server.Host}:{server.Port}: connection refused",
+        SocketError.HostNotFound or SocketError.NoData => $"{server.Host}: no such host",
+        SocketError.TryAgain => $"{server.Host}: server misbehaving",
+        SocketError.TimedOut => $"{server.Host}:{server.Port}: connection timed out",
+        SocketError.NetworkUnreachable => $"{server.Host}:{server.Port}: network is unreachable",
+        SocketError.HostUnreachable => $"{server.Host}:{server.Port}: no route to host",
+        _ => $"{server.Host}:{server.Port}: {exception.Message}",
+    };
 }

@@ -28,12 +28,11 @@ internal sealed class Mirroring
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _stoppingFills = new();
     private Task _looking = Task.CompletedTask;
-    private int _credentials;
     private ImmutableDictionary<MirrorKey, MirrorStatus> _statuses = ImmutableDictionary<MirrorKey, MirrorStatus>.Empty;
     private ImmutableDictionary<string, PrimaryFill> _fills = ImmutableDictionary.Create<string, PrimaryFill>(StringComparer.Ordinal);
 
     /// <param name="plan">What is replicated where, now: the file of a database may change, its destinations do not.</param>
-    /// <param name="open">Opens the store of a replica with the credentials of now, for a database's file.</param>
+    /// <param name="open">Opens the store of a replica, for a database's file.</param>
     /// <param name="time">The clock.</param>
     /// <param name="random">The source of the delays' jitter.</param>
     /// <param name="redact">Takes secrets out of what others say.</param>
@@ -45,7 +44,7 @@ internal sealed class Mirroring
         _databases = plan().Databases.Where(database => !database.Mirrors.IsEmpty)
             .ToDictionary(database => database.Name, database => new MirroredDatabase(database, Open, time), StringComparer.Ordinal);
 
-        StoreHolder Open(ReplicaPlan replica, string path) => new(() => open(replica, path), () => Volatile.Read(ref _credentials), time);
+        StoreHolder Open(ReplicaPlan replica, string path) => new(() => open(replica, path), time);
     }
 
     /// <summary>The state of each mirror; one that is missing has not started yet.</summary>
@@ -138,9 +137,6 @@ internal sealed class Mirroring
             mirrored.Started.FirstOrDefault(mirror => mirror.Replica.Key == replica.Key)?.Recheck();
         }
     }
-
-    /// <summary>Has all stores opened anew with new credentials.</summary>
-    public void UseNewCredentials() => Interlocked.Increment(ref _credentials);
 
     /// <summary>Stops filling first destinations, since Litestream is about to end.</summary>
     public void StopFilling() => _stoppingFills.Cancel();

@@ -2,44 +2,22 @@ using Datasette.Litestream.Stores;
 
 namespace Datasette.Litestream.Mirrors;
 
-/// <summary>
-/// Keeps the store of one destination open, and opens it anew when its credentials may have changed. Any thread may use it. One that
-/// was replaced stays open until the next is, so that whoever still reads from it can go on.
-/// </summary>
-/// <param name="open">Opens it with the credentials of now.</param>
-/// <param name="credentials">Another number means other credentials.</param>
+/// <summary>Keeps the store of one destination open, from its first use on. Any thread may use it.</summary>
+/// <param name="open">Opens it.</param>
 /// <param name="time">The clock.</param>
-internal sealed class StoreHolder(Func<IStore> open, Func<int> credentials, TimeProvider time) : IDisposable
+internal sealed class StoreHolder(Func<IStore> open, TimeProvider time) : IDisposable
 {
-    private readonly Lock _lock = new();
-    private LtxStore? _store;
-    private LtxStore? _replaced;
-    private int _credentials;
+    private readonly Lazy<LtxStore> _store = new(() => new LtxStore(open(), time));
 
     /// <summary>The store.</summary>
-    public LtxStore Get()
-    {
-        lock (_lock)
-        {
-            var now = credentials();
-            if (_store is null || _credentials != now)
-            {
-                _replaced?.Dispose();
-                (_replaced, _store, _credentials) = (_store, new LtxStore(open(), time), now);
-            }
-
-            return _store;
-        }
-    }
+    public LtxStore Get() => _store.Value;
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        lock (_lock)
+        if (_store.IsValueCreated)
         {
-            _store?.Dispose();
-            _replaced?.Dispose();
-            (_store, _replaced) = (null, null);
+            _store.Value.Dispose();
         }
     }
 }

@@ -6,6 +6,7 @@ using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Secrets;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream.Observation;
 
@@ -38,6 +39,9 @@ internal sealed record ReplicationSnapshot(
 
     /// <summary>The databases that are being replicated anew after a fault, by name.</summary>
     public ImmutableDictionary<string, Renewal> Renewals { get; init; } = ImmutableDictionary<string, Renewal>.Empty;
+
+    /// <summary>The destinations that this Datasette may not write to, by the identities of their replicas.</summary>
+    public ImmutableDictionary<string, ClaimStatus> Forbidden { get; init; } = ImmutableDictionary<string, ClaimStatus>.Empty;
 
     /// <summary>Other Litestreams that have the replicated databases open.</summary>
     public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];

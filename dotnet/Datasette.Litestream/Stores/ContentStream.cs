@@ -11,6 +11,9 @@ namespace Datasette.Litestream.Stores;
 internal sealed class ContentStream(
     Stream content, Func<Exception?, StoreException?> explain, TimeSpan readTimeout, TimeProvider time, IDisposable? owner = null) : Stream
 {
+    /// <summary>How many bytes there are in all from where it was opened; null if that is not known.</summary>
+    public long? Size { get; init; }
+
     /// <inheritdoc/>
     public override bool CanRead => true;
 

@@ -55,9 +55,9 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
     public Task<Stream> OpenAsync(string name, long from, CancellationToken cancellationToken) => RunAsync<Stream>(
         () =>
         {
-            var file = new FileStream(PathOf(name), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            var file = Open(PathOf(name));
             file.Position = from >= 0 ? from : Math.Max(0, file.Length + from);
-            return new ContentStream(file, FolderFault.Explain, ReadTimeout, time);
+            return new ContentStream(file, FolderFault.Explain, ReadTimeout, time) { Size = Math.Max(0, file.Length - file.Position) };
         },
         cancellationToken);
 
@@ -97,12 +97,14 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
             {
                 try
                 {
-                    var content = File.ReadAllBytes(path);
+                    using var file = Open(path);
+                    using var content = new MemoryStream();
+                    file.CopyTo(content);
 
                     // It may have been replaced between the two.
                     if (VersionAt(path) == version)
                     {
-                        return new StoredContent(content, version);
+                        return new StoredContent(content.ToArray(), version);
                     }
                 }
                 catch (FileNotFoundException)
@@ -195,18 +197,18 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
 
     private List<(string Name, StoredFile? File)> List(string folder)
     {
-        var entries = new FileSystemEnumerable<(string Name, bool IsFolder)>(
-            PathOf(folder),
-            static (ref entry) => (entry.FileName.ToString(), entry.IsDirectory),
-            Everything)
-        {
-            // A link to a folder may lead back here.
-            ShouldIncludePredicate = static (ref entry) =>
-                entry.IsDirectory ? !entry.Attributes.HasFlag(FileAttributes.ReparsePoint) : !entry.FileName.EndsWith(Temporary, StringComparison.Ordinal),
-        };
         var found = new List<(string Name, StoredFile? File)>();
         try
         {
+            var entries = new FileSystemEnumerable<(string Name, bool IsFolder)>(
+                PathOf(folder),
+                static (ref entry) => (entry.FileName.ToString(), entry.IsDirectory),
+                Everything)
+            {
+                // A link to a folder may lead back here.
+                ShouldIncludePredicate = static (ref entry) =>
+                    entry.IsDirectory ? !entry.Attributes.HasFlag(FileAttributes.ReparsePoint) : !entry.FileName.EndsWith(Temporary, StringComparison.Ordinal),
+            };
             foreach (var (entry, isFolder) in entries)
             {
                 var name = folder.Length == 0 ? entry : $"{folder}/{entry}";
@@ -242,10 +244,11 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
             UnixCreateMode = rights.File,
         };
 
-        // While it is open, nobody else can open it for writing.
-        await using (var file = new FileStream(temporary, options))
+        // While it is open, no other process of .NET can open it, not even to read.
+        var file = new FileStream(temporary, options);
+        try
         {
-            try
+            await using (file.ConfigureAwait(false))
             {
                 await CopyAsync(content, file, cancellationToken).ConfigureAwait(false);
                 FileRights.Give(temporary, rights.FileOwner);
@@ -255,13 +258,14 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
                 }
 
                 file.Flush(flushToDisk: true);
-                File.Move(temporary, path, overwrite: true);
             }
-            catch
-            {
-                File.Delete(temporary);
-                throw;
-            }
+
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
         }
 
         Flush(Path.GetDirectoryName(path)!);
@@ -298,6 +302,8 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
             FileRights.Give(folder, rights.FolderOwner);
         }
     }
+
+    private static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
 
     private string PathOf(string name) => name.Length == 0 ? root : Path.Combine(root, name);
 
