@@ -14,6 +14,7 @@ namespace Datasette.Litestream.Tests.Mirrors;
 internal sealed class MirrorBench : IDisposable
 {
     private readonly ConcurrentDictionary<string, Faults> _faults = new(StringComparer.Ordinal);
+    private readonly StoreFactory _stores = new(() => new Dictionary<string, string>(), TimeProvider.System);
     private bool _isOver;
 
     /// <param name="destinations">The names of the folders; the first one is Litestream's.</param>
@@ -27,7 +28,7 @@ internal sealed class MirrorBench : IDisposable
             Folder.Path, JsonElement.Parse(settings.ToJson()), new Dictionary<string, JsonElement>(), [new AttachedDatabase("parks", Folder["parks.db"], IsMutable: true)])).Sound.For(ReleaseLine.V05);
         Mirroring = new Mirroring(
             () => Plan,
-            (replica, path) => new FaultyStore(new StoreFactory(TimeProvider.System).Open(replica, path), Faults(Path.GetFileName(replica.Place))),
+            (replica, path) => new FaultyStore(_stores.Open(replica, path), Faults(Path.GetFileName(replica.Place))),
             TimeProvider.System,
             new Random(1),
             text => text);
@@ -77,8 +78,17 @@ internal sealed class MirrorBench : IDisposable
     public LtxSet Files(string destination = "mirror") =>
         new LtxStore(new FolderStore(Folder[destination], FileRights.Private, TimeProvider.System), TimeProvider.System).ListAsync(CancellationToken.None).GetAwaiter().GetResult();
 
-    public Task ReachesAsync(ulong txid, string destination = "mirror") =>
-        Eventually.HoldsAsync(() => Status(destination)?.Txid == txid && Status(destination)!.BehindSince is null, $"{destination} reaches {txid}: {Status(destination)}");
+    public async Task ReachesAsync(ulong txid, string destination = "mirror")
+    {
+        try
+        {
+            await Eventually.HoldsAsync(() => Status(destination)?.Txid == txid && Status(destination)!.BehindSince is null);
+        }
+        catch (AssertFailedException)
+        {
+            Assert.Fail($"{destination} did not reach {txid}: {Status(destination)}");
+        }
+    }
 
     /// <summary>Asserts that a restore of a destination gives a transaction.</summary>
     public void AssertRestores(ulong txid, string destination = "mirror")
@@ -104,6 +114,7 @@ internal sealed class MirrorBench : IDisposable
             Mirroring.FinishAsync(TimeSpan.Zero, CancellationToken.None).GetAwaiter().GetResult();
         }
 
+        _stores.Dispose();
         Folder.Dispose();
     }
 
