@@ -10,18 +10,21 @@ using Datasette.Litestream.Healing;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Secrets;
 using Datasette.Litestream.SqliteFiles;
+using Datasette.Litestream.Stores;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream;
 
 /// <summary>The replication of one Datasette: its plan, its credentials, its Litestream and its locks.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync disposes of the refresher, and reports errors.")]
-internal sealed class Replicator : IReplicationControl
+internal sealed class Replicator : IReplicationControl, IWritingControl
 {
     private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
@@ -37,6 +40,14 @@ internal sealed class Replicator : IReplicationControl
     /// <summary>The databases that one child switches to write-ahead logs, so that a second one, which costs 20 ms, pays.</summary>
     private const int DatabasesPerSwitch = 100;
 
+    /// <summary>
+    /// How long databases whose first destination was filled wait for others, so that Litestream is not restarted for each.
+    /// </summary>
+    private static readonly TimeSpan FilledTogether = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long it may take to say that this Datasette does not write any more.</summary>
+    private static readonly TimeSpan LeaveTimeout = TimeSpan.FromSeconds(2);
+
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
 
@@ -45,8 +56,14 @@ internal sealed class Replicator : IReplicationControl
     private readonly LitestreamLog _log;
     private readonly DatabaseLocks _locks = new();
     private readonly LitestreamCommand _command;
+    private readonly StoreFactory _stores;
     private readonly Renewer? _renewer;
+    private readonly Mirroring? _mirroring;
+    private readonly TaskCompletionSource _supervised = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly DestinationClaims? _claims;
     private readonly Lock _planning = new();
+    private readonly Lock _restarting = new();
+    private readonly LeftOutDatabases _leftOut = new();
     private OtherLitestreamWatch? _others;
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
@@ -57,7 +74,7 @@ internal sealed class Replicator : IReplicationControl
     private volatile ReplicationPlan _plan;
     private volatile JsonObject _document;
     private volatile S3Credentials? _credentials;
-    private volatile IReadOnlySet<string> _leftAlone = new HashSet<string>();
+    private volatile IReadOnlyList<string> _takeOvers = [];
 
     private Replicator(
         ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
@@ -75,7 +92,20 @@ internal sealed class Replicator : IReplicationControl
         _command = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time);
         var probe = binary.Version.ReleaseLine == ReleaseLine.V05 ? new ReplicaProbe(_command, host.Time) : null;
         Tools = new ObservationTools(new SqliteProgram(host.SqliteProgram, host.Variables, host.Time), probe);
-        _renewer = probe is null ? null : new Renewer(this, new DatabaseRenewal(_command, probe, host.Time), probe, host.Time, _log.Redact);
+        _stores = new StoreFactory(LitestreamVariables, host.Time);
+        _claims = plan.HasWritersFile
+            ? new DestinationClaims(plan, WriterIdentity.OfThisProcess(_self, host.Time), place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath), TellTakeOver, host.Time)
+            : null;
+        _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
+        _mirroring = plan.Databases.All(database => database.Mirrors.IsEmpty) ? null
+            : new Mirroring(() => _plan, (replica, path) => new GuardedStore(_stores.Open(replica, path), () => WhileWriting(replica)), host.Time, Random.Shared, _log.Redact);
+        _renewer = probe is null ? null : new Renewer(
+            this,
+            new DatabaseRenewal(
+                _command, probe, (database, stop) => _mirroring?.FillIfBehindAsync(database, stop) ?? Task.CompletedTask, Retention.Of(plan), host.Time),
+            probe,
+            host.Time,
+            _log.Redact);
     }
 
     /// <summary>What is replicated where; the file of a database changes when a symbolic link is pointed elsewhere.</summary>
@@ -94,10 +124,13 @@ internal sealed class Replicator : IReplicationControl
 
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, [.. _warnings, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
+        Plan, _binary, _document, [.. _warnings, .. _takeOvers, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
     {
         OtherLitestreams = Others,
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
+        Mirrors = _mirroring?.Statuses ?? ImmutableDictionary<MirrorKey, MirrorStatus>.Empty,
+        Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,
+        Forbidden = _claims?.Forbidden ?? ImmutableDictionary<string, ClaimStatus>.Empty,
     };
 
     /// <summary>Checks everything that can be checked before anything is started.</summary>
@@ -160,15 +193,24 @@ internal sealed class Replicator : IReplicationControl
 
     /// <summary>Stops replication: Litestream replicates the remaining changes and ends.</summary>
     /// <param name="order">How.</param>
-    public async Task<StopResult> StopAsync(StopOrder order)
+    public async Task<ReplicationEnd> StopAsync(StopOrder order)
     {
+        var started = _host.Time.GetTimestamp();
+        _mirroring?.StopFilling();
         _refresher?.Dispose();
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
+        var lacks = _mirroring is null ? [] : await _mirroring.FinishAsync(order.Timeout - _host.Time.GetElapsedTime(started), order.Hurry).ConfigureAwait(false);
+        await (_claims?.LeaveAsync(LeaveTimeout) ?? Task.CompletedTask).ConfigureAwait(false);
+        _stores.Dispose();
+        var leftOut = _leftOut.Names;
         _locks.Release();
         _socketFolder.Dispose();
-        return result;
+        return new ReplicationEnd(
+            _supervisor is null ? result
+                : result with { NotReplicated = [.. result.NotReplicated, .. Plan.Databases.Where(database => leftOut.Contains(database.Name)).Select(database => database.Path)] },
+            lacks);
     }
 
     /// <summary>Takes an observation, and mends what can be mended; returns at once.</summary>
@@ -195,11 +237,27 @@ internal sealed class Replicator : IReplicationControl
     }
 
     /// <inheritdoc/>
-    public Task RestartWithoutAsync(IReadOnlySet<string> names, string message)
+    public Task RestartWithoutAsync(LeaveOutReason reason, IReadOnlySet<string> names, string message)
     {
-        _leftAlone = names;
-        return _supervisor!.RestartAsync(Settings(), RestartReason.Renewal, message);
+        lock (_restarting)
+        {
+            return _leftOut.Set(reason, names) ? RestartAsync(RestartReason.Renewal, message) : Task.CompletedTask;
+        }
     }
+
+    /// <inheritdoc/>
+    public Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
+    {
+        lock (_restarting)
+        {
+            return _leftOut.Set(LeaveOutReason.OtherWriter, names)
+                ? _supervisor!.RestartAsync(Settings(), RestartReason.Writer, message, hurry)
+                : Task.CompletedTask;
+        }
+    }
+
+    /// <inheritdoc/>
+    public CancellationToken WhileWriting(DatabasePlan database) => WhileWriting(database.Primary);
 
     /// <inheritdoc/>
     public DatabasePlan TakeServedFile(string name)
@@ -238,6 +296,7 @@ internal sealed class Replicator : IReplicationControl
         }
 
         _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, PrepareDatabasesAsync);
+        _supervised.SetResult();
         _others = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
         if (source is not null)
         {
@@ -251,14 +310,84 @@ internal sealed class Replicator : IReplicationControl
     /// Litestream starts. Datasette waits for neither.
     /// </summary>
     /// <param name="hurry">Ends the wait for Datasette.</param>
-    private async Task PrepareDatabasesAsync(CancellationToken hurry)
+    /// <returns>What Litestream is to start with.</returns>
+    private async Task<DaemonSettings> PrepareDatabasesAsync(CancellationToken hurry)
     {
+        var claiming = _claims?.StartAsync(this) ?? Task.FromResult(ImmutableHashSet<string>.Empty);
         await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
 
         // A database with a log beside it uses it.
         string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
         var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
         await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
+        var forbidden = await claiming.ConfigureAwait(false);
+        var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(hurry).ConfigureAwait(false);
+        _mirroring?.Start();
+        DaemonSettings settings;
+        lock (_restarting)
+        {
+            _leftOut.Set(LeaveOutReason.OtherWriter, forbidden);
+            _leftOut.Set(LeaveOutReason.Filling, toFill);
+            settings = Settings();
+        }
+
+        if (toFill.Count > 0)
+        {
+            _ = FillAsync(toFill);
+        }
+
+        return settings;
+    }
+
+    /// <summary>Fills the first destinations of databases that Litestream is to leave out until then.</summary>
+    private async Task FillAsync(IReadOnlySet<string> names)
+    {
+        try
+        {
+            await _supervised.Task.ConfigureAwait(false);
+            var open = names.ToDictionary(name => name, name => _mirroring!.FillAsync(name), StringComparer.Ordinal);
+            while (open.Count > 0)
+            {
+                await Task.WhenAny(open.Values).ConfigureAwait(false);
+                await Task.WhenAny(Task.WhenAll(open.Values), Task.Delay(FilledTogether, _host.Time)).ConfigureAwait(false);
+                var filled = open.Where(one => one.Value.IsCompleted).ToList();
+                foreach (var (name, fill) in filled)
+                {
+                    await fill.ConfigureAwait(false);
+                    open.Remove(name);
+                }
+
+                await RestartWithoutAsync(LeaveOutReason.Filling, open.Keys.ToHashSet(StringComparer.Ordinal), "The first destination was filled from another one.").ConfigureAwait(false);
+                filled.ForEach(one => _mirroring!.Start(one.Key));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping: what was not filled is told at the end.
+        }
+    }
+
+    private CancellationToken WhileWriting(ReplicaPlan replica) => _claims?.WhileHeld(replica.Identity) ?? CancellationToken.None;
+
+    private void TellTakeOver(IReadOnlyList<Claim> taken)
+    {
+        foreach (var claims in taken.GroupBy(claim => (claim.TakenFrom, claim.IsForced)))
+        {
+            var (from, isForced) = claims.Key;
+            var what = claims.Count() == 1
+                ? $"{claims.First().Destination.Database} to {claims.First().Destination.Name}"
+                : $"{claims.Count()} databases, such as {claims.First().Destination.Database} to {claims.First().Destination.Name},";
+            if (isForced)
+            {
+                var sentence = $"This Datasette writes {what} in place of {from}, which has not answered for {ClaimRules.Patience.TotalSeconds} s.";
+                OperatorLog.Write(LogLevel.Warning, sentence);
+                _takeOvers = [.. _takeOvers, sentence];
+            }
+            else
+            {
+                OperatorLog.Write(LogLevel.Info, $"This Datasette writes {what} in place of {from}, which let go of it.");
+            }
+        }
     }
 
     private ICredentialSource? CreateSource() => Plan.Credentials switch
@@ -286,7 +415,7 @@ internal sealed class Replicator : IReplicationControl
                 changed =>
                 {
                     Remember(changed);
-                    return _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
+                    return RestartAsync(RestartReason.Credentials, "There were new credentials.");
                 },
                 error => OperatorLog.Write(LogLevel.Warning, $"{error.TrimEnd('.')}. The previous credentials stay in use."),
                 onFatal);
@@ -303,6 +432,7 @@ internal sealed class Replicator : IReplicationControl
         }
 
         _credentials = credentials;
+        _claims?.Reopen();
     }
 
     private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(
@@ -357,6 +487,15 @@ internal sealed class Replicator : IReplicationControl
         }
     }
 
+    /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
+    private Task<string?> RestartAsync(RestartReason reason, string message)
+    {
+        lock (_restarting)
+        {
+            return _supervisor!.RestartAsync(Settings(), reason, message);
+        }
+    }
+
     // An inherited log level could hide errors, and the lines that show that Litestream 0.3 is ready.
     private Dictionary<string, string> LitestreamVariables() => (_credentials?.ApplyTo(_host.Variables) ?? _host.Variables)
         .Where(variable => variable.Key != "LOG_LEVEL")
@@ -364,10 +503,10 @@ internal sealed class Replicator : IReplicationControl
 
     private DaemonSettings Settings()
     {
-        var (plan, leftAlone) = (_plan, _leftAlone);
+        var (plan, leftOut) = (_plan, _leftOut.Names);
         return new DaemonSettings(
             _binary,
-            plan with { Databases = [.. plan.Databases.Where(database => !leftAlone.Contains(database.Name))] },
+            plan with { Databases = [.. plan.Databases.Where(database => !leftOut.Contains(database.Name))] },
             _socketFolder.SocketPath,
             LitestreamVariables(),
             plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin);

@@ -38,6 +38,9 @@ internal sealed record ReplicationPlan(
     /// <summary>The settings for Litestream that hold for all databases, by their keys in the <see cref="SettingsTable"/>.</summary>
     public JsonObject Settings { get; init; } = [];
 
+    /// <summary>Whether this Datasette says at its destinations that it writes there, so that no other one does at the same time.</summary>
+    public bool HasWritersFile { get; init; } = true;
+
     /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
     public required TimeSpan CheckInterval { get; init; }
 

@@ -84,6 +84,12 @@ internal sealed class ReplicationPlanner
         var notifications = ReadNotifications(settings);
         var checkInterval = settings.DurationOrDefault("check-interval");
 
+        var hasWritersFile = settings.FlagOrDefault("writer-file");
+        if (!hasWritersFile)
+        {
+            _warnings.Add("writer-file is false, so nothing keeps another Datasette from writing to the same destinations, which would destroy the backups.");
+        }
+
         var shared = settings.LitestreamSettings();
         if (shared[Retention.LevelsKey] is JsonArray levels && Retention.FindFault(levels) is { } fault)
         {
@@ -104,6 +110,7 @@ internal sealed class ReplicationPlanner
         {
             Notifications = notifications,
             CheckInterval = checkInterval,
+            HasWritersFile = hasWritersFile,
             Settings = shared,
         };
     }

@@ -55,6 +55,7 @@ internal static class SettingsTable
         new("notify-url", SecretUrl, None, "Where the warnings and errors that the plugin writes to standard error are also sent, as JSON by POST: [a chat's webhook, for example](monitoring.md#messages)."),
         new("heartbeat-url", SecretUrl, None, "What is fetched every `heartbeat-interval` as long as everything is safe, [for a dead man's switch](monitoring.md#a-dead-mans-switch)."),
         new("heartbeat-interval", Duration, None, "How often `heartbeat-url` is fetched.") { Default = TimeSpan.FromMinutes(1), Shortest = TimeSpan.FromSeconds(2) },
+        new("writer-file", Flag, None, "`false` leaves out the file at each destination that [keeps two Datasettes from writing to one](litestream.md#one-writer-for-each-destination), for keys that may not write it.") { Default = true },
         new("check-interval", Duration, None, "How often Litestream is asked, for each database, whether its backup can be restored. A folder is looked at every few seconds as well.") { Default = TimeSpan.FromHours(1), Shortest = TimeSpan.FromSeconds(10), Max = MaxTimerDelay });
 
     /// <summary><c>credentials:</c></summary>

@@ -20,6 +20,9 @@ internal enum RestartReason
 
     /// <summary>A database is replicated anew, or taken in again, after a fault.</summary>
     Renewal,
+
+    /// <summary>Another Datasette writes to a destination, or no longer does.</summary>
+    Writer,
 }
 
 /// <summary>One restart of Litestream.</summary>

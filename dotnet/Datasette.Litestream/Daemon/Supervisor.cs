@@ -18,15 +18,19 @@ internal sealed class Supervisor
     /// </summary>
     private static readonly TimeSpan SuspicionTime = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long Litestream may take to end where it must end soon.</summary>
+    private static readonly TimeSpan HurryTime = TimeSpan.FromSeconds(4);
+
     private readonly LitestreamLog _log;
     private readonly TimeProvider _time;
     private readonly Action<int> _onStarted;
     private readonly Action<DaemonStatus, DaemonStatus> _onChanged;
-    private readonly Func<CancellationToken, Task> _prepare;
+    private readonly Func<CancellationToken, Task<DaemonSettings>> _prepare;
     private readonly RestartDelay _delay;
     private readonly Channel<Request> _requests = Channel.CreateUnbounded<Request>();
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _hurrying = new();
+    private volatile CancellationTokenSource _starting = new();
     private volatile DaemonStatus _status;
     private volatile string? _failure;
     private ITimer? _startDeadline;
@@ -35,8 +39,8 @@ internal sealed class Supervisor
     private readonly HeldOutDatabases _heldOut;
     private DaemonSettings _settings;
 
-    /// <summary>The process that was started and has not been seen to end.</summary>
-    private LitestreamProcess? _process;
+    /// <summary>The process that was started and has not been seen to end; <see cref="RestartAsync(DaemonSettings, RestartReason, string, CancellationToken)"/> may kill it.</summary>
+    private volatile LitestreamProcess? _process;
 
     /// <summary>The question to the next destination, and what ends it; null if none is asked.</summary>
     private (Task<DestinationAnswer> Answer, CancellationTokenSource Ending)? _asking;
@@ -55,7 +59,8 @@ internal sealed class Supervisor
     /// it is ready.</param>
     /// <param name="onChanged">Called on the supervising task with the old and the new <see cref="Status"/> at each
     /// change.</param>
-    /// <param name="prepare">What to do before the first start; its token is cancelled when a request waits for that.</param>
+    /// <param name="prepare">What to do before the first start, which gives the settings of that start; its token is cancelled when
+    /// a request waits for that.</param>
     public Supervisor(
         DaemonSettings settings,
         LitestreamLog log,
@@ -63,7 +68,7 @@ internal sealed class Supervisor
         Random random,
         Action<int> onStarted,
         Action<DaemonStatus, DaemonStatus> onChanged,
-        Func<CancellationToken, Task> prepare)
+        Func<CancellationToken, Task<DaemonSettings>> prepare)
     {
         _prepare = prepare;
         _settings = settings;
@@ -108,6 +113,19 @@ internal sealed class Supervisor
     public async Task<string?> RestartAsync(DaemonSettings settings, RestartReason reason, string message) =>
         (await SendAsync(new Request(settings, OrderFor(reason, settings.ShutdownTimeout), reason, message)).ConfigureAwait(false)).Error;
 
+    /// <summary>The same where Litestream possibly must end soon, whatever is not replicated then.</summary>
+    /// <param name="settings">The settings of this and all later runs.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="message">Why, in a sentence.</param>
+    /// <param name="hurry">Cancelled when it must: then a start that is under way is broken off, and a stop gets a few seconds.</param>
+    public async Task<string?> RestartAsync(DaemonSettings settings, RestartReason reason, string message, CancellationToken hurry)
+    {
+        var request = new Request(settings, OrderFor(reason, settings.ShutdownTimeout) with { Hurry = hurry }, reason, message);
+        var sending = SendAsync(request);
+        using var hurrying = hurry.Register(() => _ = EndSoonAsync(request));
+        return (await sending.ConfigureAwait(false)).Error;
+    }
+
     /// <summary>Stops Litestream for good.</summary>
     /// <param name="order">How.</param>
     public Task<StopResult> StopAsync(StopOrder order)
@@ -116,6 +134,22 @@ internal sealed class Supervisor
         _startDeadline = _time.CreateTimer(_ => _stopping.Cancel(), null, order.Timeout / 2, Timeout.InfiniteTimeSpan);
         _ = order.Hurry.Register(_stopping.Cancel);
         return SendAsync(new Request(null, order));
+    }
+
+    /// <summary>Sees to it that no Litestream of before a request is left after <see cref="HurryTime"/>, whatever the supervising task does.</summary>
+    private async Task EndSoonAsync(Request request)
+    {
+        if (request.Stopped.Task.IsCompleted)
+        {
+            return;
+        }
+
+        await _starting.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAny(request.Stopped.Task, Task.Delay(HurryTime, _time)).ConfigureAwait(false);
+        if (!request.Stopped.Task.IsCompleted && _process is { } process)
+        {
+            await process.KillAsync().ConfigureAwait(false);
+        }
     }
 
     private async Task<StopResult> SendAsync(Request request)
@@ -195,7 +229,7 @@ internal sealed class Supervisor
     {
         try
         {
-            await _prepare(_hurrying.Token).ConfigureAwait(false);
+            _settings = await _prepare(_hurrying.Token).ConfigureAwait(false);
         }
         catch (Exception ex)
         {
@@ -217,7 +251,7 @@ internal sealed class Supervisor
             _heldOut.Keep(settings.DatabasePaths);
             _heldOut.AskSoon();
             StopAsking();
-            return await RestartAsync(request.Order, request.Reason, request.Message).ConfigureAwait(false);
+            return await RestartAsync(request.Order, request.Reason, request.Message, request.Stopped).ConfigureAwait(false);
         }
 
         if (change == _asking?.Answer)
@@ -242,9 +276,11 @@ internal sealed class Supervisor
     private static StopOrder OrderFor(RestartReason reason, TimeSpan timeout) =>
         new(timeout, _ => reason != RestartReason.Credentials, CancellationToken.None);
 
-    private async Task<StopResult> RestartAsync(StopOrder order, RestartReason reason, string message)
+    private async Task<StopResult> RestartAsync(StopOrder order, RestartReason reason, string message, TaskCompletionSource? stopped = null)
     {
         var result = await EndAsync(order).ConfigureAwait(false);
+        _starting = new CancellationTokenSource();
+        stopped?.TrySetResult();
         Status = _status.With(new Restart(_time.GetUtcNow(), reason, $"{message} {result.Error}".TrimEnd(), HasFailed: result.Error is not null));
         await TryStartAsync().ConfigureAwait(false);
         return result;
@@ -292,7 +328,8 @@ internal sealed class Supervisor
     {
         _stopping.Token.ThrowIfCancellationRequested();
         Status = _status with { State = DaemonState.Starting, NextStartAt = null };
-        _process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, _stopping.Token).ConfigureAwait(false);
+        using var breaking = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, _starting.Token);
+        _process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, breaking.Token).ConfigureAwait(false);
         Status = _status with
         {
             State = DaemonState.Running,
@@ -331,7 +368,8 @@ internal sealed class Supervisor
             }
             catch (OperationCanceledException)
             {
-                // The request to stop follows.
+                // The request to stop, or to start with other settings, follows.
+                _starting = new CancellationTokenSource();
                 return;
             }
             catch (Exception ex)
@@ -535,6 +573,9 @@ internal sealed class Supervisor
     {
         /// <summary>How the stop went.</summary>
         public TaskCompletionSource<StopResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>Completes when the Litestream that ran before it has ended.</summary>
+        public TaskCompletionSource Stopped { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     /// <summary>What a destination answered.</summary>

@@ -1,4 +1,5 @@
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Daemon;
 
 namespace Datasette.Litestream.Healing;
 
@@ -7,11 +8,12 @@ internal interface IReplicationControl
 {
     /// <summary>
     /// Restarts Litestream without some databases, so that nothing works on them. Completes when it runs again, or when the
-    /// start has failed and the next one is scheduled.
+    /// start has failed and the next one is scheduled; at once if it runs without exactly these already.
     /// </summary>
-    /// <param name="names">The names of the databases that Litestream is to leave alone.</param>
+    /// <param name="reason">Why it is to leave them out; those that it leaves out for other reasons stay so.</param>
+    /// <param name="names">The names of the databases that Litestream is to leave out for that reason.</param>
     /// <param name="message">Why, in a sentence.</param>
-    Task RestartWithoutAsync(IReadOnlySet<string> names, string message);
+    Task RestartWithoutAsync(LeaveOutReason reason, IReadOnlySet<string> names, string message);
 
     /// <summary>
     /// Finds the file that Datasette serves under a name now, takes its lock anew where Litestream's folder beside it was
@@ -20,4 +22,7 @@ internal interface IReplicationControl
     /// <param name="name">Datasette's name of the database.</param>
     /// <exception cref="Errors.ReplicationException">The lock cannot be taken.</exception>
     DatabasePlan TakeServedFile(string name);
+
+    /// <summary>A token that is cancelled when the destination that Litestream writes a database to may not be written to any more.</summary>
+    CancellationToken WhileWriting(DatabasePlan database);
 }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Replicas;
@@ -111,8 +112,8 @@ internal sealed class Renewer
             _cases.TryGetValue(name, out var known);
             if (known is { IsOver: false, IsPrepared: false })
             {
-                // A file that is gone or cannot be looked at is waited for.
-                AddIfDue(known, database.Reason is not (StateReason.FileMissing or StateReason.FileUnreadable));
+                // A file that is gone or cannot be looked at is waited for, and so is the right to write.
+                AddIfDue(known, database.Reason is not (StateReason.FileMissing or StateReason.FileUnreadable) && !database.IsForbidden);
             }
             else if (known is { IsOver: false } && database.ConfirmedAt > known.Renewal.RenewedAt && _time.GetUtcNow() >= known.NextTryAt)
             {
@@ -151,7 +152,12 @@ internal sealed class Renewer
             try
             {
                 var database = _control.TakeServedFile(one.Name);
-                error = await _renewal.PrepareAsync(database, one.Renewal.Cause, _stopping.Token).ConfigureAwait(false);
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, _control.WhileWriting(database));
+                error = await _renewal.PrepareAsync(database, one.Renewal.Cause, either.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!_stopping.IsCancellationRequested)
+            {
+                error = "another Datasette may write to the destination now";
             }
             catch (Exception ex) when (ex is not OperationCanceledException)
             {
@@ -206,7 +212,7 @@ internal sealed class Renewer
         if (!unprepared.SetEquals(_leftAlone))
         {
             _leftAlone = unprepared;
-            await _control.RestartWithoutAsync(unprepared, message).ConfigureAwait(false);
+            await _control.RestartWithoutAsync(LeaveOutReason.Renewal, unprepared, message).ConfigureAwait(false);
         }
     }
 

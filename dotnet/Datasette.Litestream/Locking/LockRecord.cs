@@ -27,9 +27,9 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
             var record = JsonElement.Parse(File.ReadAllBytes(path));
             var litestream = record.GetProperty("litestream");
             return new LockRecord(
-                ReadProcess(record.GetProperty("holder")),
-                litestream.ValueKind == JsonValueKind.Null ? null : ReadProcess(litestream),
-                ReadText(record, "socketFolder"));
+                ProcessIdentity.Read(record.GetProperty("holder")),
+                litestream.ValueKind == JsonValueKind.Null ? null : ProcessIdentity.Read(litestream),
+                record.GetProperty("socketFolder").GetString() ?? throw new FormatException("socketFolder is null"));
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException || IsInvalidRecord(ex))
         {
@@ -54,38 +54,21 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
         using (var writer = new Utf8JsonWriter(json))
         {
             writer.WriteStartObject();
-            WriteProcess(writer, "holder", Holder);
-            WriteProcess(writer, "litestream", Litestream);
+            Holder.Write(writer, "holder");
+            if (Litestream is null)
+            {
+                writer.WriteNull("litestream");
+            }
+            else
+            {
+                Litestream.Write(writer, "litestream");
+            }
+
             writer.WriteString("socketFolder", SocketFolder);
             writer.WriteEndObject();
         }
 
         return json.WrittenSpan.ToArray();
-    }
-
-    private static ProcessIdentity ReadProcess(JsonElement process) => new(
-        process.GetProperty("processId").GetInt32(),
-        process.GetProperty("startTime").GetInt64(),
-        ReadText(process, "boot"),
-        ReadText(process, "namespace"));
-
-    private static string ReadText(JsonElement json, string name) =>
-        json.GetProperty(name).GetString() ?? throw new FormatException($"{name} is null");
-
-    private static void WriteProcess(Utf8JsonWriter json, string name, ProcessIdentity? process)
-    {
-        if (process is null)
-        {
-            json.WriteNull(name);
-            return;
-        }
-
-        json.WriteStartObject(name);
-        json.WriteNumber("processId", process.ProcessId);
-        json.WriteNumber("startTime", process.StartTime);
-        json.WriteString("boot", process.Boot);
-        json.WriteString("namespace", process.Namespace);
-        json.WriteEndObject();
     }
 
     // The exceptions for text that is not JSON, or has missing or wrong values.

@@ -2,6 +2,7 @@ using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Replicas;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream.Observation;
 
@@ -56,6 +57,9 @@ internal readonly record struct DatabaseLook(
 
     /// <summary>How far the database is being replicated anew; null if it is not.</summary>
     public Renewal? Renewal { get; init; }
+
+    /// <summary>Why this Datasette may not write to the destination; null if it may.</summary>
+    public ClaimStatus? Forbidden { get; init; }
 
     /// <summary>Why Litestream runs without the database; null if it does not.</summary>
     public HeldOutDatabase? HeldOut { get; init; }

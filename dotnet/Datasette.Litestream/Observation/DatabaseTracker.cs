@@ -4,6 +4,7 @@ using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Replicas;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream.Observation;
 
@@ -174,7 +175,7 @@ internal sealed class DatabaseTracker
         BeginRun(look);
         _replicaSyncAt = look.Listed?.LastSyncAt ?? _replicaSyncAt;
         var fault = FindFault(look);
-        if (fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused) })
+        if (look.Forbidden is null && fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused) })
         {
             Withdraw(now);
         }
@@ -190,7 +191,8 @@ internal sealed class DatabaseTracker
             Confirm(progress);
         }
 
-        var isSafe = UpdateReplicatedUntil(now, files, statistics) && fault is null;
+        // What another one may write over is no longer known to be there.
+        var isSafe = look.Forbidden is null && UpdateReplicatedUntil(now, files, statistics) && fault is null;
 
         // No figure is made up: without a control socket and without metrics, no lag is known.
         var lag = !look.HasSocket && look.WalPosition is null ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
@@ -307,6 +309,11 @@ internal sealed class DatabaseTracker
     /// <summary>What is wrong with the file itself, whatever Litestream says; null if nothing is.</summary>
     private (StateReason Reason, string? Error)? FindFault(in DatabaseLook look)
     {
+        if (look.Forbidden is { } forbidden)
+        {
+            return (ReasonOf(forbidden), forbidden.Detail);
+        }
+
         if (look.HeldOut is { } heldOut)
         {
             return (StateReason.DestinationRefused, heldOut.Reason);
@@ -629,6 +636,13 @@ internal sealed class DatabaseTracker
     }
 
     private bool HasUnresolvedSyncError(DatabaseLogStatistics statistics) => statistics.SyncErrors > Math.Max(statistics.ResolvedSyncErrors, _answer?.SyncErrors ?? 0);
+
+    private static StateReason ReasonOf(ClaimStatus forbidden) => forbidden.State switch
+    {
+        ClaimState.Unproven => forbidden.Detail is null ? StateReason.Starting : StateReason.WriterUnknown,
+        ClaimState.Waiting => StateReason.WaitingForWriter,
+        _ => StateReason.TakenOver,
+    };
 
     /// <param name="Since">When it was first seen.</param>
     /// <param name="Error">Litestream's words.</param>

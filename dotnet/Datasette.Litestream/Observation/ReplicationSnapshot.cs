@@ -6,6 +6,7 @@ using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Secrets;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream.Observation;
 
@@ -39,11 +40,17 @@ internal sealed record ReplicationSnapshot(
     /// <summary>The databases that are being replicated anew after a fault, by name.</summary>
     public ImmutableDictionary<string, Renewal> Renewals { get; init; } = ImmutableDictionary<string, Renewal>.Empty;
 
+    /// <summary>The destinations that this Datasette may not write to, by the identities of their replicas.</summary>
+    public ImmutableDictionary<string, ClaimStatus> Forbidden { get; init; } = ImmutableDictionary<string, ClaimStatus>.Empty;
+
     /// <summary>Other Litestreams that have the replicated databases open.</summary>
     public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];
 
     /// <summary>How the mirrors stand.</summary>
     public ImmutableDictionary<MirrorKey, MirrorStatus> Mirrors { get; init; } = ImmutableDictionary<MirrorKey, MirrorStatus>.Empty;
+
+    /// <summary>The first destinations that are being filled from another one, before Litestream starts on them, by the names of their databases.</summary>
+    public ImmutableDictionary<string, PrimaryFill> Fills { get; init; } = ImmutableDictionary<string, PrimaryFill>.Empty;
 
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);

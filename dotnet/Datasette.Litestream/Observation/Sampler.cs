@@ -199,6 +199,8 @@ internal sealed class Sampler : IDisposable
             {
                 WalPosition = positions?.GetValueOrDefault(path),
                 Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
+                Forbidden = replication.Forbidden.IsEmpty ? null
+                    : plan.Replicas.Except(plan.Mirrors).Select(replica => replication.Forbidden.GetValueOrDefault(replica.Identity)).FirstOrDefault(status => status is not null),
                 HeldOut = replication.HeldOut.GetValueOrDefault(path),
                 Renewal = renewal,
                 Examination = _overwriting?[i],

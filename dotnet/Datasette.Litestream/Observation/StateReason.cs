@@ -75,6 +75,15 @@ internal enum StateReason
     /// <summary>Another Litestream writes to the same destination.</summary>
     OtherWriter,
 
+    /// <summary>Another Datasette writes to the destination, and was asked to let go of it.</summary>
+    WaitingForWriter,
+
+    /// <summary>Another Datasette has taken over the destination.</summary>
+    TakenOver,
+
+    /// <summary>It is not known whether another Datasette writes to the destination.</summary>
+    WriterUnknown,
+
     /// <summary>The database is being replicated anew after a fault, and that is not complete.</summary>
     ReplicatedAnew,
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 
 namespace Datasette.Litestream.Processes;
 
@@ -42,6 +43,26 @@ internal sealed record ProcessIdentity(int ProcessId, long StartTime, string Boo
                 ? null
                 : DateTimeOffset.FromUnixTimeSeconds(long.Parse(line.AsSpan(bootTime.Length), CultureInfo.InvariantCulture)).AddMilliseconds(StartTime * 10.0);
         }
+    }
+
+    /// <summary>Reads one that <see cref="Write"/> has written.</summary>
+    /// <exception cref="FormatException">A value is null; others throw what <see cref="JsonElement"/> throws.</exception>
+    public static ProcessIdentity Read(JsonElement process)
+    {
+        return new(process.GetProperty("processId").GetInt32(), process.GetProperty("startTime").GetInt64(), Text("boot"), Text("namespace"));
+
+        string Text(string name) => process.GetProperty(name).GetString() ?? throw new FormatException($"{name} is null");
+    }
+
+    /// <summary>Writes it as a property.</summary>
+    public void Write(Utf8JsonWriter writer, string name)
+    {
+        writer.WriteStartObject(name);
+        writer.WriteNumber("processId", ProcessId);
+        writer.WriteNumber("startTime", StartTime);
+        writer.WriteString("boot", Boot);
+        writer.WriteString("namespace", Namespace);
+        writer.WriteEndObject();
     }
 
     private static long? ReadStartTime(int processId) =>

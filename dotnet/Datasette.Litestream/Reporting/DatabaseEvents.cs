@@ -126,7 +126,7 @@ internal sealed class DatabaseEvents(TimeProvider time)
     private static string DescribeBad(ObservedDatabases observed)
     {
         var summary = Wording.Summarize(observed, observed.At);
-        return observed.Databases.FirstOrDefault(database => database.Error is not null) is { } database
+        return observed.Databases.FirstOrDefault(database => database.Error is { } error && !$"{summary}".Contains(error, StringComparison.Ordinal)) is { } database
             ? $"{summary} {(Wording.IsFromLitestream(database.Reason) ? "Litestream says" : "Details")}: {database.Error!.TrimEnd('.')}."
             : summary.ToString();
     }

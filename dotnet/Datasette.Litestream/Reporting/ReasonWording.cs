@@ -1,4 +1,5 @@
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -31,6 +32,9 @@ internal static class ReasonWording
         StateReason.FolderRemoved => "Litestream's folder beside the file was removed",
         StateReason.BackupDamaged => "the backup is damaged",
         StateReason.OtherWriter => "another Litestream writes to the same destination",
+        StateReason.WaitingForWriter => "another Datasette writes to the destination",
+        StateReason.TakenOver => "another Datasette took over",
+        StateReason.WriterUnknown => "it is not known whether another Datasette writes to the destination",
         StateReason.ReplicatedAnew => "the backup is being made anew",
         StateReason.MirrorFirstCopy => "the first copy to another destination is under way",
         StateReason.MirrorBehind => "changes wait for another destination for longer than usual",
@@ -71,6 +75,12 @@ internal static class ReasonWording
         StateReason.MirrorBehind => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at this destination, and have waited for longer than usual.",
         StateReason.MirrorFailed => $"This destination cannot be read or written, and lacks the changes after {Moment(evidence.ReplicatedUntil, now)}.",
         StateReason.MirrorDamaged => "The backup at this destination is damaged: it cannot be restored up to the last change.",
+        StateReason.WaitingForWriter =>
+            "Another Datasette writes to the destination, and was asked to let go of it. Litestream runs without this database until then.",
+        StateReason.TakenOver =>
+            "Another Datasette writes to the destination now. Litestream runs without this database, and does not take it up again before Datasette is restarted.",
+        StateReason.WriterUnknown =>
+            "Whether another Datasette writes to the destination cannot be found out, so Litestream runs without this database until the destination answers.",
         StateReason.ReplicatedAnew => $"The backup is being made anew after a fault, and is not complete yet. {Progress(evidence, now)}",
         _ => evidence.Activity is { IsActive: true, StartedAt: { } start }
             ? $"Litestream does not report the state of the database. It has been busy with it since {Wording.Clock(start, now)}."
@@ -90,6 +100,9 @@ internal static class ReasonWording
         StateReason.OtherWriter => "End the other one, or give each Datasette a destination of its own.",
         StateReason.MirrorFailed => "It is tried again by itself, and then gets what it lacks.",
         StateReason.MirrorDamaged => "It is mended by itself. Leave what is at the destination to the plugin.",
+        StateReason.WaitingForWriter => "The other one lets go by itself, and is taken to be gone after 30 s without an answer.",
+        StateReason.TakenOver => "If this Datasette is to write there, restart it; otherwise stop it, or give each a destination of its own.",
+        StateReason.WriterUnknown => $"Where the key may not write {WritersFile.Name}, set writer-file: false.",
         StateReason.DestinationRefused => "The destination is asked again by itself, at growing intervals.",
         StateReason.LitestreamDown => "It is started again by itself.",
         StateReason.ReplicationStopped => "Restart Datasette.",

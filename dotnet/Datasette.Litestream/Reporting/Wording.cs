@@ -78,7 +78,11 @@ internal static class Wording
     /// <summary>What to do about a state, in sentences; null if there is nothing to do.</summary>
     /// <param name="reason">Why it is so.</param>
     /// <param name="error">The error behind it; null if there is none.</param>
-    public static string? Remedy(StateReason reason, string? error) => ErrorCauses.Find(error)?.Remedy ?? ReasonWording.Remedy(reason);
+    public static string? Remedy(StateReason reason, string? error) => (ErrorCauses.Find(error)?.Remedy, ReasonWording.Remedy(reason)) switch
+    {
+        ({ } ofCause, { } ofReason) when reason == StateReason.WriterUnknown => $"{ofCause} {ofReason}",
+        var (ofCause, ofReason) => ofCause ?? ofReason,
+    };
 
     /// <summary>Whether the error of a database in a state is Litestream's; otherwise the plugin, SQLite or the system found it.</summary>
     public static bool IsFromLitestream(StateReason reason) => reason is StateReason.WaitingTooLong or StateReason.SyncFailed or StateReason.UploadFailed
@@ -233,11 +237,13 @@ internal static class Wording
         return causes.Count == 1 ? $", because {causes[0]}" : "";
     }
 
-    private static string Cause(DatabaseObservation database) => database is { Reason: StateReason.FirstCopy, Evidence.IsMoving: false } ? "the first copy has stalled"
+    private static string Cause(DatabaseObservation database) =>
+        database is { Reason: StateReason.WaitingForWriter or StateReason.TakenOver, Error: { } other } ? other
+        : database is { Reason: StateReason.FirstCopy, Evidence.IsMoving: false } ? "the first copy has stalled"
         : (IsToldByError(database.Reason) ? ErrorCauses.Find(database.Error)?.Clause : null) ?? ReasonWording.Clause(database.Reason);
 
     /// <summary>Whether the error tells the cause; otherwise it is a consequence.</summary>
-    private static bool IsToldByError(StateReason reason) => IsFromLitestream(reason) || reason == StateReason.FileUnreadable;
+    private static bool IsToldByError(StateReason reason) => IsFromLitestream(reason) || reason is StateReason.FileUnreadable or StateReason.WriterUnknown;
 
     private static bool IsNotKnownToBeBehind(DatabaseObservation database) => database.Reason == StateReason.NotKnownToBeBehind;
 

@@ -68,11 +68,11 @@ internal sealed class DaemonFixture : IDisposable
         new(FakeLitestream, LitestreamProcess.Arguments, Variables($"never-ready says=ready {words}"));
 
     /// <summary>Starts a supervisor with random delays; the seed is in the output of a failed test.</summary>
-    public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null, TimeProvider? time = null, Action<DaemonStatus, DaemonStatus>? onChanged = null, Func<CancellationToken, Task>? prepare = null)
+    public Supervisor Supervise(DaemonSettings settings, Action<int>? onStarted = null, TimeProvider? time = null, Action<DaemonStatus, DaemonStatus>? onChanged = null, Func<CancellationToken, Task<DaemonSettings>>? prepare = null)
     {
         var seed = Random.Shared.Next();
         Console.WriteLine($"Supervised with the seed {seed}.");
-        var supervisor = new Supervisor(settings, Log, time ?? Clock, new Random(seed), onStarted ?? (_ => { }), onChanged ?? ((_, _) => { }), prepare ?? (_ => Task.CompletedTask));
+        var supervisor = new Supervisor(settings, Log, time ?? Clock, new Random(seed), onStarted ?? (_ => { }), onChanged ?? ((_, _) => { }), prepare ?? (_ => Task.FromResult(settings)));
         _supervisors.Add(supervisor);
         return supervisor;
     }

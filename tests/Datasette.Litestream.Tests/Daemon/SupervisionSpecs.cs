@@ -38,8 +38,12 @@ public sealed class SupervisionSpecs
     public async Task A_stop_hurries_what_comes_before_the_first_start()
     {
         using var fixture = new DaemonFixture();
-        var supervisor = fixture.Supervise(fixture.Settings(), prepare: async hurry =>
-            await Task.Delay(Timeout.InfiniteTimeSpan, hurry).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing));
+        var settings = fixture.Settings();
+        var supervisor = fixture.Supervise(settings, prepare: async hurry =>
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, hurry).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return settings;
+        });
         Assert.AreEqual(DaemonState.Starting, supervisor.Status.State);
         var result = await supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout)).InTimeAsync();
         Assert.IsNull(result.Error, "Litestream is started after all, since something may have been written");

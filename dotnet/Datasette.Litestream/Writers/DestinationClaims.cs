@@ -1,0 +1,335 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Stores;
+
+namespace Datasette.Litestream.Writers;
+
+/// <summary>
+/// Sees to it that no two Datasettes write to one destination: claims each destination in a <see cref="WritersFile"/>, and has
+/// Litestream leave out the databases whose destinations are not, or no longer, this Datasette's. One task looks at the files when
+/// they are due, and another has Litestream do what follows; both end with <see cref="LeaveAsync"/>.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "LeaveAsync disposes of everything.")]
+internal sealed class DestinationClaims
+{
+    /// <summary>How many files are looked at at once.</summary>
+    private const int Parallelism = 8;
+
+    /// <summary>How long until Litestream is told again, where that failed.</summary>
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    private readonly ImmutableArray<PlaceClaims> _places;
+    private readonly ILookup<string, string> _databasesByIdentity;
+    private readonly Action<IReadOnlyList<Claim>> _onTaken;
+    private readonly TimeProvider _time;
+    private readonly SemaphoreSlim _looking = new(Parallelism);
+    private readonly SemaphoreSlim _due = new(0, 1), _changed = new(0, 1);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Lock _publishing = new();
+    private readonly ConcurrentDictionary<string, CancellationTokenSource> _held = new(StringComparer.Ordinal);
+    private IWritingControl? _control;
+    private Task _running = Task.CompletedTask;
+    private volatile CancellationTokenSource _hurrying = new();
+    private volatile ImmutableDictionary<string, ClaimStatus> _forbidden;
+
+    /// <param name="plan">What is to be written where.</param>
+    /// <param name="self">This Datasette.</param>
+    /// <param name="open">Opens the store of a place, with the credentials of the moment.</param>
+    /// <param name="onTaken">Called with the claims that were just taken from another Datasette.</param>
+    /// <param name="time">The clock.</param>
+    public DestinationClaims(
+        ReplicationPlan plan, WriterIdentity self, Func<WritersPlace, IStore> open, Action<IReadOnlyList<Claim>> onTaken, TimeProvider time)
+    {
+        (_onTaken, _time) = (onTaken, time);
+        _places = [.. WritersPlace.Of(plan).Select(place => new PlaceClaims(place, self, open, time))];
+        _databasesByIdentity = plan.Databases
+            .SelectMany(database => database.Replicas.Except(database.Mirrors), (database, replica) => (database.Name, replica.Identity))
+            .ToLookup(pair => pair.Identity, pair => pair.Name, StringComparer.Ordinal);
+        _forbidden = Find();
+    }
+
+    /// <summary>The destinations that may not be written to, by the identities of their replicas.</summary>
+    public ImmutableDictionary<string, ClaimStatus> Forbidden => _forbidden;
+
+    /// <summary>
+    /// A token that is cancelled when a destination may not be written to any more; it is already if that is so now. What writes
+    /// there besides Litestream has to end with it.
+    /// </summary>
+    /// <param name="identity">The identity of the replica.</param>
+    public CancellationToken WhileHeld(string identity)
+    {
+        var token = _held.GetOrAdd(identity, _ => new CancellationTokenSource()).Token;
+        return _forbidden.ContainsKey(identity) ? new CancellationToken(canceled: true) : token;
+    }
+
+    /// <summary>The names of all databases that are not written before it is known that they may be.</summary>
+    public ImmutableHashSet<string> ClaimedDatabases => NamesOf(_places.SelectMany(place => place.Claims));
+
+    /// <summary>Makes the first look, before Litestream starts, and goes on looking from then on.</summary>
+    /// <param name="control">The replication.</param>
+    /// <returns>
+    /// The names of the databases without which Litestream is to start. Completes after the first look, which takes 5 s at most.
+    /// </returns>
+    public async Task<ImmutableHashSet<string>> StartAsync(IWritingControl control)
+    {
+        _control = control;
+        await Task.WhenAll(_places.Select(LookAsync)).ConfigureAwait(false);
+        var names = NamesOf(_places.SelectMany(place => place.TakeForbidden()));
+        _running = Task.WhenAll(Task.Run(KeepLookingAsync), Task.Run(() => ObeyAsync(names)));
+        return names;
+    }
+
+    /// <summary>Has the stores opened anew, since there are other credentials, and looked at soon where that failed.</summary>
+    public void Reopen()
+    {
+        foreach (var place in _places)
+        {
+            place.Reopen();
+        }
+    }
+
+    /// <summary>
+    /// Takes this Datasette out of the files, after Litestream has ended. What cannot be reached in time is left, and found by
+    /// others not to be renewed.
+    /// </summary>
+    /// <param name="timeout">How long it may take.</param>
+    public async Task LeaveAsync(TimeSpan timeout)
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(false);
+        using var deadline = new CancellationTokenSource(timeout, _time);
+        try
+        {
+            await Parallel.ForEachAsync(
+                _places.Where(place => place.Claims.Any(claim => claim.State != ClaimState.Unproven || claim.IsInFile)),
+                new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = deadline.Token },
+                async (place, stop) =>
+                {
+                    try
+                    {
+                        await place.LeaveAsync(stop).ConfigureAwait(false);
+                    }
+                    catch (Exception ex) when (ex is StoreException or FormatException)
+                    {
+                        // The others are left all the same.
+                    }
+                }).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // The time is over.
+        }
+
+        foreach (var place in _places)
+        {
+            place.Dispose();
+        }
+    }
+
+    private async Task LookAsync(PlaceClaims place)
+    {
+        await _looking.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            var before = place.Claims;
+            if (!await place.LookAsync(_stopping.Token).ConfigureAwait(false))
+            {
+                return;
+            }
+
+            Claim[] taken = [.. place.Claims.Except(before).Where(claim => claim is { IsHeld: true, TakenFrom: not null })];
+            if (taken.Length > 0)
+            {
+                _onTaken(taken);
+            }
+        }
+        finally
+        {
+            _looking.Release();
+        }
+
+        Publish();
+    }
+
+    /// <summary>Publishes how the claims stand, and has Litestream obey.</summary>
+    private void Publish()
+    {
+        lock (_publishing)
+        {
+            PublishInTurn();
+        }
+
+        Signal(_changed);
+    }
+
+    private void PublishInTurn()
+    {
+        var before = _forbidden;
+        var after = _forbidden = Find();
+        foreach (var identity in after.Keys)
+        {
+            if (_held.TryRemove(identity, out var held))
+            {
+                held.Cancel();
+            }
+        }
+
+        if (after.Any(one => IsUrgent(one.Value.State) && !(before.GetValueOrDefault(one.Key) is { } known && IsUrgent(known.State))))
+        {
+            _hurrying.Cancel();
+        }
+    }
+
+    private async Task KeepLookingAsync()
+    {
+        var running = _places.ToDictionary(place => place, _ => Task.CompletedTask);
+        try
+        {
+            while (true)
+            {
+                var now = _time.GetTimestamp();
+                foreach (var place in _places.Where(place => running[place].IsCompleted && place.NextLookAt <= now))
+                {
+                    running[place] = LookAndSignalAsync(place);
+                }
+
+                if (_places.Where(place => place.TrustedUntil <= now).ToList() is { Count: > 0 } untrusted)
+                {
+                    untrusted.ForEach(place => place.StopTrusting());
+                    Publish();
+                }
+
+                var next = _places.Select(place => running[place].IsCompleted ? Math.Min(place.NextLookAt, place.TrustedUntil) : place.TrustedUntil);
+                await WaitAsync(next.DefaultIfEmpty(long.MaxValue).Min()).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopped.
+        }
+
+        await Task.WhenAll(running.Values).ConfigureAwait(false);
+
+        async Task LookAndSignalAsync(PlaceClaims place)
+        {
+            await Task.Yield();
+            await LookAsync(place).ConfigureAwait(false);
+            Signal(_due);
+        }
+    }
+
+    /// <summary>Waits until a time, or until something may be due earlier.</summary>
+    private async Task WaitAsync(long until)
+    {
+        var wait = until == long.MaxValue ? Timeout.InfiniteTimeSpan : _time.GetElapsedTime(_time.GetTimestamp(), until);
+        if (wait != Timeout.InfiniteTimeSpan && wait <= TimeSpan.Zero)
+        {
+            return;
+        }
+
+        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        await Task.WhenAny(_due.WaitAsync(waiting.Token), Task.Delay(wait, _time, waiting.Token)).ConfigureAwait(false);
+        _stopping.Token.ThrowIfCancellationRequested();
+        await waiting.CancelAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Has Litestream leave out what may not be written, and take in again what may.</summary>
+    private async Task ObeyAsync(ImmutableHashSet<string> last)
+    {
+        try
+        {
+            while (true)
+            {
+                await _changed.WaitAsync(_stopping.Token).ConfigureAwait(false);
+
+                // What becomes urgent from here on cancels this one.
+                var hurrying = new CancellationTokenSource();
+                _hurrying = hurrying;
+                var forbidden = _places.ToDictionary(place => place, place => place.TakeForbidden());
+                var names = NamesOf(forbidden.Values.SelectMany(claims => claims));
+                if (!names.SetEquals(last))
+                {
+                    var lost = names.Except(last);
+                    if (forbidden.Values.SelectMany(claims => claims).Any(claim => IsUrgent(claim.State) && NamesOf([claim]).Overlaps(lost)))
+                    {
+                        await hurrying.CancelAsync().ConfigureAwait(false);
+                    }
+
+                    if (!await TryObeyAsync(names, Describe(lost, last.Except(names)), hurrying.Token).ConfigureAwait(false))
+                    {
+                        continue;
+                    }
+
+                    last = names;
+                }
+
+                foreach (var (place, claims) in forbidden)
+                {
+                    place.Release(claims);
+                }
+
+                Signal(_due);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopped.
+        }
+    }
+
+    /// <returns>Whether Litestream does; otherwise it is told again soon.</returns>
+    private async Task<bool> TryObeyAsync(ImmutableHashSet<string> names, string message, CancellationToken hurry)
+    {
+        try
+        {
+            await _control!.WriteWithoutAsync(names, message, hurry).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception)
+        {
+            // Nothing is let go of as long as it is possibly written.
+            await Task.Delay(RetryDelay, _time, _stopping.Token).ConfigureAwait(false);
+            Signal(_changed);
+            return false;
+        }
+    }
+
+    /// <summary>Whether another one may begin to write soon, or has begun.</summary>
+    private static bool IsUrgent(ClaimState state) => state is ClaimState.Unproven or ClaimState.Lost;
+
+    private ImmutableHashSet<string> NamesOf(IEnumerable<Claim> claims) => [.. claims.SelectMany(claim => _databasesByIdentity[claim.Destination.Identity])];
+
+    private static string Describe(ImmutableHashSet<string> lost, ImmutableHashSet<string> won) => string.Join(
+        ' ',
+        new[]
+        {
+            lost.IsEmpty ? "" : $"Litestream leaves out {Names(lost)}, whose destination is not this Datasette's to write to.",
+            won.IsEmpty ? "" : $"Litestream takes in {Names(won)}, whose destination is this Datasette's to write to.",
+        }.Where(sentence => sentence.Length > 0));
+
+    private static string Names(ImmutableHashSet<string> names) => names.Count <= 3
+        ? string.Join(", ", names.Order(StringComparer.Ordinal))
+        : $"{names.Count} databases";
+
+    private ImmutableDictionary<string, ClaimStatus> Find() => _places
+        .SelectMany(place => place.Claims, (place, claim) => (place, claim))
+        .Where(pair => !pair.claim.IsHeld)
+        .ToImmutableDictionary(pair => pair.claim.Destination.Identity, pair => ClaimStatus.Of(pair.claim, pair.place.Error), StringComparer.Ordinal);
+
+    private static void Signal(SemaphoreSlim semaphore)
+    {
+        try
+        {
+            if (semaphore.CurrentCount == 0)
+            {
+                semaphore.Release();
+            }
+        }
+        catch (SemaphoreFullException)
+        {
+            // Another thread has just done so.
+        }
+    }
+}

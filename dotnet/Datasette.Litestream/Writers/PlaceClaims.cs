@@ -1,0 +1,237 @@
+using System.Collections.Immutable;
+using Datasette.Litestream.Errors;
+using Datasette.Litestream.Stores;
+
+namespace Datasette.Litestream.Writers;
+
+/// <summary>
+/// The claims of this Datasette to the destinations of one place. One task at a time calls <see cref="LookAsync"/>; any thread may
+/// read <see cref="Claims"/> and say what was released.
+/// </summary>
+/// <param name="place">The place.</param>
+/// <param name="self">This Datasette.</param>
+/// <param name="open">Opens the store there, with the credentials of the moment.</param>
+/// <param name="time">The clock.</param>
+internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<WritersPlace, IStore> open, TimeProvider time) : IDisposable
+{
+    /// <summary>How long one look may take.</summary>
+    public static readonly TimeSpan LookTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long after the begin of a look the next one begins.</summary>
+    public static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(10);
+
+    /// <summary>The same while somebody is waited for or waits.</summary>
+    public static readonly TimeSpan BriefInterval = TimeSpan.FromSeconds(2);
+
+    /// <summary>The delays before the next look after one that failed.</summary>
+    private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(1), MaxRetryDelay = TimeSpan.FromSeconds(10);
+
+    /// <summary>How often a look begins anew at once because another Datasette has written meanwhile.</summary>
+    private const int MaxConflicts = 20;
+
+    private readonly ClaimRules _rules = new(self, time);
+    private readonly Backoff _retryDelay = new(MinRetryDelay, MaxRetryDelay);
+    private readonly Lock _sync = new();
+    private ImmutableArray<Claim> _claims = [.. place.Destinations.Select(destination => new Claim(destination))];
+    private ImmutableHashSet<string> _released = [.. place.Destinations.Select(destination => destination.Prefix)];
+    private IStore? _store;
+    private volatile bool _isStoreOutdated;
+    private long _trustedUntil;
+
+    /// <summary>The place.</summary>
+    public WritersPlace Place => place;
+
+    /// <summary>How the claims stand.</summary>
+    public ImmutableArray<Claim> Claims
+    {
+        get
+        {
+            lock (_sync)
+            {
+                return _claims;
+            }
+        }
+    }
+
+    /// <summary>Why the last look failed, a finished and short cause; null if it did not.</summary>
+    public string? Error { get; private set; }
+
+    /// <summary>When the next look is due, as a timestamp of the clock.</summary>
+    public long NextLookAt { get; private set; } = long.MinValue;
+
+    /// <summary>Has the store opened anew at the next look, since there are other credentials.</summary>
+    public void Reopen() => _isStoreOutdated = true;
+
+    /// <summary>
+    /// The destinations that may not be written to now. What may be written to again counts as not released from now on, since
+    /// whoever asks for this is about to write there.
+    /// </summary>
+    public ImmutableArray<Claim> TakeForbidden()
+    {
+        lock (_sync)
+        {
+            ImmutableArray<Claim> forbidden = [.. _claims.Where(claim => !claim.IsHeld)];
+            _released = _released.Intersect(forbidden.Select(claim => claim.Destination.Prefix));
+            return forbidden;
+        }
+    }
+
+    /// <summary>Says what is not written to any more.</summary>
+    /// <param name="claims">What <see cref="TakeForbidden"/> has given.</param>
+    public void Release(IEnumerable<Claim> claims)
+    {
+        lock (_sync)
+        {
+            _released = _released.Union(claims.Select(claim => claim.Destination.Prefix));
+            if (_claims.Any(claim => claim.State == ClaimState.Yielding && _released.Contains(claim.Destination.Prefix)))
+            {
+                NextLookAt = time.GetTimestamp();
+            }
+        }
+    }
+
+    /// <summary>Looks at the file. What fails is no exception.</summary>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>Whether there is anything new.</returns>
+    public async Task<bool> LookAsync(CancellationToken cancellationToken)
+    {
+        var (before, errorBefore) = (Claims, Error);
+        var started = time.GetTimestamp();
+        var wait = MaxRetryDelay;
+        try
+        {
+            using var timeout = new CancellationTokenSource(LookTimeout, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+            await TryLookAsync(either.Token).ConfigureAwait(false);
+            lock (_sync)
+            {
+                _trustedUntil = started + ToTimestamp(ClaimRules.Trust);
+            }
+
+            Error = null;
+            _retryDelay.Reset();
+            var isBrief = Claims.Any(claim => claim.State is ClaimState.Waiting or ClaimState.Yielding);
+            wait = (isBrief ? BriefInterval : LookInterval) - time.GetElapsedTime(started);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
+        catch (Exception ex)
+        {
+            Error = ex switch
+            {
+                FormatException => $"{WritersFile.Name} cannot be read ({ex.Message.TrimEnd('.')}); delete it",
+
+                // In Go's words, by which its cause is known.
+                OperationCanceledException => "context deadline exceeded",
+                _ => ex.Message,
+            };
+            wait = _retryDelay.Next();
+        }
+
+        NextLookAt = time.GetTimestamp() + ToTimestamp(wait);
+        return Error != errorBefore || !Claims.SequenceEqual(before);
+    }
+
+    /// <summary>When writing is to stop unless a look succeeds, as a timestamp of the clock; the greatest one if nothing is written.</summary>
+    public long TrustedUntil
+    {
+        get
+        {
+            lock (_sync)
+            {
+                return _claims.Any(IsWritten) ? _trustedUntil : long.MaxValue;
+            }
+        }
+    }
+
+    /// <summary>Forbids to write, since no look has succeeded for too long.</summary>
+    public void StopTrusting()
+    {
+        lock (_sync)
+        {
+            _claims = [.. _claims.Select(claim => IsWritten(claim) ? claim with { State = ClaimState.Unproven } : claim)];
+        }
+    }
+
+    /// <summary>Takes this Datasette out of the file.</summary>
+    /// <exception cref="StoreException">It could not.</exception>
+    public async Task LeaveAsync(CancellationToken cancellationToken)
+    {
+        await ChangeAsync(
+            file =>
+            {
+                var left = file.Without(self);
+                return left.Writers.Length == file.Writers.Length ? file : left;
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _store?.Dispose();
+
+    private async Task TryLookAsync(CancellationToken cancellationToken)
+    {
+        var next = Claims;
+        await ChangeAsync(
+            file =>
+            {
+                lock (_sync)
+                {
+                    (file, next) = _rules.Look(file, _claims, _released);
+                    return file;
+                }
+            },
+            cancellationToken).ConfigureAwait(false);
+        var now = time.GetTimestamp();
+        lock (_sync)
+        {
+            _claims = [.. next.Select(claim => claim.Seen is { Since: long.MaxValue } seen ? claim with { Seen = seen with { Since = now } } : claim)];
+        }
+    }
+
+    /// <summary>Reads the file, and writes it if it is to be another one.</summary>
+    private async Task ChangeAsync(Func<WritersFile, WritersFile> change, CancellationToken cancellationToken)
+    {
+        if (_isStoreOutdated)
+        {
+            _isStoreOutdated = false;
+            _store?.Dispose();
+            _store = null;
+        }
+
+        _store ??= open(place);
+        for (var conflicts = 0; conflicts < MaxConflicts; conflicts++)
+        {
+            var read = await _store.ReadAsync(WritersFile.Name, cancellationToken).ConfigureAwait(false);
+            var before = read is null ? WritersFile.Empty : WritersFile.Parse(read.Content);
+            var after = change(before);
+            if (after == before || await WriteAsync(_store, after.ToJson(), read?.Version, cancellationToken).ConfigureAwait(false))
+            {
+                return;
+            }
+        }
+
+        throw new StoreException($"other Datasettes write {WritersFile.Name} all the time");
+    }
+
+    private async Task<bool> WriteAsync(IStore store, byte[] content, string? version, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.WriteIfAsync(WritersFile.Name, content, version, cancellationToken).ConfigureAwait(false) is not null;
+        }
+        catch (StoreException ex) when (ex.Fault == StoreFault.Unconditional)
+        {
+            // Two that write within a moment cannot be told apart there; whoever comes later wins, and the other one sees it.
+            using var bytes = new MemoryStream(content, writable: false);
+            await store.WriteAsync(WritersFile.Name, bytes, time.GetUtcNow(), cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+    }
+
+    private static bool IsWritten(Claim claim) => claim.State is ClaimState.Held or ClaimState.Yielding;
+
+    private long ToTimestamp(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
+}

@@ -1,0 +1,189 @@
+using System.Collections.Concurrent;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Tests.Configuration;
+using Datasette.Litestream.Tests.Processes;
+using Datasette.Litestream.Writers;
+
+namespace Datasette.Litestream.Tests.Writers;
+
+/// <summary>The claims of two Datasettes that replicate <c>parks</c> and <c>trees</c> to the same folders.</summary>
+[TestClass]
+public sealed class DestinationClaimsSpecs : IDisposable
+{
+    private static readonly string[] Both = ["parks", "trees"];
+
+    private readonly Dictionary<string, MemoryStore> _places = Both.ToDictionary(name => $"/backup/{name}", _ => new MemoryStore());
+    private readonly TestClock _clock = new();
+    private readonly List<Datasette> _started = [];
+    private bool _isCutOff;
+
+    public void Dispose()
+    {
+        _isCutOff = true;
+        Task.WhenAll(_started.Select(datasette => datasette.Claims.LeaveAsync(TimeSpan.Zero))).InTimeAsync().GetAwaiter().GetResult();
+        foreach (var store in _places.Values)
+        {
+            store.Dispose();
+        }
+    }
+
+    [TestMethod]
+    public async Task The_first_one_starts_with_everything()
+    {
+        var a = await StartAsync("a");
+        Assert.IsEmpty(a.AtStart);
+        Assert.IsEmpty(a.Claims.Forbidden);
+        Assert.IsFalse(a.Claims.WhileHeld(a.Identity("parks")).IsCancellationRequested);
+    }
+
+    [TestMethod]
+    public async Task A_second_one_starts_with_nothing_and_gets_it_when_the_first_has_stopped()
+    {
+        var a = await StartAsync("a");
+        var whileHeld = a.Claims.WhileHeld(a.Identity("parks"));
+        var stopping = a.Hold();
+        var b = await StartAsync("b");
+        CollectionAssert.AreEquivalent(Both, b.AtStart.ToList());
+        Assert.AreEqual("host a (process 7) writes to /backup/parks, and was asked to let go", b.Claims.Forbidden[b.Identity("parks")].Detail);
+
+        await PassUntilAsync(() => !a.Orders.IsEmpty);
+        StringAssert.EndsWith(a.Orders.Single().Message, "whose destination is not this Datasette's to write to.");
+        Assert.IsFalse(a.Orders.Single().Hurry.IsCancellationRequested, "there is time for a last sync");
+
+        await PassAsync(40);
+        Assert.IsTrue(whileHeld.IsCancellationRequested);
+        Assert.IsEmpty(b.Orders, "the first one makes its last sync");
+        stopping.SetResult();
+        await PassUntilAsync(() => b.Claims.Forbidden.IsEmpty && b.Orders.LastOrDefault().Names is { Count: 0 });
+        Assert.AreEqual("host b (process 7) took over", a.Claims.Forbidden[a.Identity("parks")].Detail);
+        Assert.IsTrue(a.Claims.WhileHeld(a.Identity("parks")).IsCancellationRequested);
+        Assert.IsNotEmpty(b.Taken);
+    }
+
+    [TestMethod]
+    public async Task Who_cannot_reach_its_destinations_stops_in_a_hurry_before_it_can_be_replaced()
+    {
+        var a = await StartAsync("a");
+        var start = _clock.Now;
+        _isCutOff = true;
+        await PassUntilAsync(() => a.Orders.LastOrDefault().Names is { Count: 2 });
+        Assert.AreEqual(20, (_clock.Now - start).TotalSeconds, 1.0);
+        Assert.IsTrue(a.Orders.Last().Hurry.IsCancellationRequested);
+        Assert.AreEqual("no route to host", a.Claims.Forbidden[a.Identity("parks")].Detail);
+        _isCutOff = false;
+        await PassUntilAsync(() => a.Orders.Last().Names.Count == 0);
+    }
+
+    [TestMethod]
+    public async Task A_last_sync_is_broken_off_where_the_destination_gets_out_of_reach()
+    {
+        var a = await StartAsync("a");
+        a.Hold();
+        await StartAsync("b");
+        await PassUntilAsync(() => !a.Orders.IsEmpty);
+        var first = a.Orders.First();
+        Assert.IsFalse(first.Hurry.IsCancellationRequested);
+        _isCutOff = true;
+        await PassUntilAsync(() => first.Hurry.IsCancellationRequested);
+    }
+
+    [TestMethod]
+    public async Task An_order_that_fails_is_given_again_and_nothing_is_let_go_of_before()
+    {
+        var a = await StartAsync("a");
+        a.Fails = true;
+        var b = await StartAsync("b");
+        await PassUntilAsync(() => a.Orders.Count >= 3);
+        Assert.IsNotEmpty(b.Claims.Forbidden);
+        a.Fails = false;
+        await PassUntilAsync(() => b.Claims.Forbidden.IsEmpty);
+    }
+
+    [TestMethod]
+    public async Task Who_left_is_in_no_file_any_more()
+    {
+        var a = await StartAsync("a");
+        await a.Claims.LeaveAsync(TimeSpan.FromSeconds(2));
+        foreach (var store in _places.Values)
+        {
+            var file = await store.ReadAsync(WritersFile.Name, CancellationToken.None);
+            Assert.IsEmpty(WritersFile.Parse(file!.Content).Writers);
+        }
+    }
+
+    private async Task<Datasette> StartAsync(string host)
+    {
+        var datasette = new Datasette(this, host);
+        _started.Add(datasette);
+        datasette.AtStart = await datasette.Claims.StartAsync(datasette);
+        return datasette;
+    }
+
+    private async Task PassAsync(int seconds)
+    {
+        var end = _clock.Now.AddSeconds(seconds);
+        await PassUntilAsync(() => _clock.Now >= end);
+    }
+
+    /// <summary>Lets the time pass until something has come about.</summary>
+    private Task PassUntilAsync(Func<bool> condition) => Eventually.HoldsAsync(() =>
+    {
+        if (condition())
+        {
+            return true;
+        }
+
+        _clock.Advance(TimeSpan.FromMilliseconds(100));
+        return false;
+    });
+
+    private sealed class Datasette : IWritingControl
+    {
+        private readonly ReplicationPlan _plan;
+        private Task _held = Task.CompletedTask;
+
+        public Datasette(DestinationClaimsSpecs specs, string host)
+        {
+            _plan = Plans.From(
+                """{"all-replicate": "file:///backup/$DB_NAME"}""",
+                databases: [.. Both.Select(name => new AttachedDatabase(name, $"/{host}/{name}.db", IsMutable: true))]).Plan;
+            Claims = new DestinationClaims(
+                _plan,
+                Machine.Identity(host, specs._clock),
+                place => new CutOffStore(specs._places[place.Path], () => specs._isCutOff),
+                taken => Taken.AddRange(taken),
+                specs._clock);
+        }
+
+        public DestinationClaims Claims { get; }
+
+        public IReadOnlySet<string> AtStart { get; set; } = new HashSet<string>();
+
+        public ConcurrentQueue<(IReadOnlySet<string> Names, string Message, CancellationToken Hurry)> Orders { get; } = [];
+
+        public List<Claim> Taken { get; } = [];
+
+        public bool Fails { get; set; }
+
+        public string Identity(string name) => _plan.Databases.Single(database => database.Name == name).Primary.Identity;
+
+        /// <summary>Has Litestream take its time with what it is told.</summary>
+        public TaskCompletionSource Hold()
+        {
+            var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _held = held.Task;
+            return held;
+        }
+
+        public async Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
+        {
+            Orders.Enqueue((names, message, hurry));
+            if (Fails)
+            {
+                throw new InvalidOperationException("Litestream cannot be ended");
+            }
+
+            await Task.WhenAny(_held, Task.Delay(Timeout.InfiniteTimeSpan, hurry));
+        }
+    }
+}

