@@ -66,8 +66,11 @@ public sealed class RuntimeSpecs
     {
         using var workspace = new Workspace();
         await using var datasette = await StartAsync(workspace, DatasetteInstallation.Main.HasPythonNet, []);
+        await datasette.Http.GetStringAsync("/-/litestream-status");
+        var mapped = datasette.MappedFiles.Select(Path.GetFileName).ToList();
+        CollectionAssert.Contains(mapped, "Datasette.Litestream.dll");
+        Assert.IsEmpty(mapped.Where(file => file!.StartsWith("AWSSDK", StringComparison.Ordinal)));
         await datasette.AssertReplicatesAsync("parks");
-        Assert.IsEmpty(datasette.MappedFiles.Where(file => Path.GetFileName(file).StartsWith("AWSSDK", StringComparison.Ordinal)));
     }
 
     [TestMethod]
