@@ -51,6 +51,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly DatabaseLocks _locks = new();
     private readonly LitestreamCommand _command;
     private readonly Renewer? _renewer;
+    private readonly StoreFactory _stores;
     private readonly DestinationClaims? _claims;
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
@@ -83,9 +84,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         _command = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time);
         var probe = binary.Version.ReleaseLine == ReleaseLine.V05 ? new ReplicaProbe(_command, host.Time) : null;
         Tools = new ObservationTools(new SqliteProgram(host.SqliteProgram, host.Variables, host.Time), probe);
-        var stores = new StoreFactory(host.Time);
+        _stores = new StoreFactory(LitestreamVariables, host.Time);
         _claims = plan.HasWritersFile
-            ? new DestinationClaims(plan, WriterIdentity.OfThisProcess(_self, host.Time), place => stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath), TellTakeOver, host.Time)
+            ? new DestinationClaims(plan, WriterIdentity.OfThisProcess(_self, host.Time), place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath), TellTakeOver, host.Time)
             : null;
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _renewer = probe is null ? null : new Renewer(this, new DatabaseRenewal(_command, probe, host.Time), probe, host.Time, _log.Redact);
@@ -181,6 +182,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
         await (_claims?.LeaveAsync(LeaveTimeout) ?? Task.CompletedTask).ConfigureAwait(false);
+        _stores.Dispose();
         var leftOut = _leftOut.Names;
         _locks.Release();
         _socketFolder.Dispose();
@@ -365,7 +367,6 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         }
 
         _credentials = credentials;
-        _claims?.Reopen();
     }
 
     private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(
