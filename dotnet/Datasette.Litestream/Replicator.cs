@@ -432,7 +432,6 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         }
 
         _credentials = credentials;
-        _claims?.Reopen();
     }
 
     private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(
