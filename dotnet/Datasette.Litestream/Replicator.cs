@@ -218,6 +218,17 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     {
         Announcer.Look(snapshot, observed);
         _renewer?.Consider(observed);
+        foreach (var database in observed.Databases)
+        {
+            foreach (var destination in database.Destinations)
+            {
+                if (destination is { IsMirror: true, Reason: StateReason.MirrorDamaged })
+                {
+                    _mirroring?.Recheck(database.Plan, destination.Replica);
+                }
+            }
+        }
+
         _refresher?.Look(RefusalWatch.LastRefusal(observed, snapshot.HeldOut, snapshot.LogStatistics));
     }
 
@@ -432,7 +443,6 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         }
 
         _credentials = credentials;
-        _claims?.Reopen();
     }
 
     private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(

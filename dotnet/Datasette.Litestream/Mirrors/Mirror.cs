@@ -25,6 +25,9 @@ internal sealed class Mirror
     /// <summary>How often it is looked whether a mirror's folder is still the same one.</summary>
     private static readonly TimeSpan FolderLookInterval = TimeSpan.FromSeconds(10);
 
+    /// <summary>The delay between the first two times that it is listed because it was found to be damaged.</summary>
+    private static readonly TimeSpan MinRecheckDelay = TimeSpan.FromSeconds(15);
+
     private static readonly TimeSpan PruneInterval = TimeSpan.FromMinutes(1), ProgressInterval = TimeSpan.FromSeconds(1);
 
     /// <summary>The delays after a failure.</summary>
@@ -45,6 +48,10 @@ internal sealed class Mirror
     private readonly Task _running;
     private volatile bool _isFinishing;
     private volatile bool _isInDoubt;
+
+    // Only whoever calls Recheck uses these.
+    private DateTimeOffset _recheckedAt;
+    private TimeSpan _recheckDelay;
 
     // Only the task uses the following.
     private readonly Backoff _retry;
@@ -97,9 +104,20 @@ internal sealed class Mirror
     /// <summary>Has it look at what changed here; returns at once.</summary>
     public void Wake() => _signal.Writer.TryWrite(true);
 
-    /// <summary>Has it list and compare what lies there, and mend it; returns at once.</summary>
+    /// <summary>
+    /// Has it list and compare what lies there, and mend it; returns at once. The more often it is asked to, the longer it waits until
+    /// it does so again. Not for several threads at once.
+    /// </summary>
     public void Recheck()
     {
+        var now = _time.GetUtcNow();
+        if (now < _recheckedAt + _recheckDelay)
+        {
+            return;
+        }
+
+        _recheckDelay = now - _recheckedAt > ListInterval ? MinRecheckDelay : (_recheckDelay * 2) is var twice && twice < ListInterval ? twice : ListInterval;
+        _recheckedAt = now;
         _isInDoubt = true;
         Wake();
     }
@@ -164,7 +182,8 @@ internal sealed class Mirror
         _retry.Reset();
         if (_status.FailingSince is { } since && _status.Phase != MirrorPhase.HeldBack && _time.GetUtcNow() - since > LongFailure)
         {
-            Recheck();
+            _isInDoubt = true;
+            Wake();
         }
 
         Publish(error: null);

@@ -101,7 +101,10 @@ internal sealed class PrimaryFilling(MirrorTools tools)
         }
 
         update(fill => fill with { FillBytes = listing.Files.Bytes, Error = null });
-        while (NextFile.Find(listing.Files, files.Reach) is { } next)
+
+        // Litestream takes up the position of the last file of level 0, and so that comes when all else is there.
+        var top = new LtxName(0, listing.Highest, listing.Highest);
+        while (NextFile.Find(listing.Files, files.Reach) is { } next && next != top)
         {
             await CopyAsync(next).ConfigureAwait(false);
         }
@@ -115,8 +118,6 @@ internal sealed class PrimaryFilling(MirrorTools tools)
             }
         }
 
-        // Litestream takes up the position of the last file of level 0, and so that comes last.
-        var top = new LtxName(0, listing.Highest, listing.Highest);
         if (!files.Files.ContainsKey(top))
         {
             await CopyAsync(top).ConfigureAwait(false);

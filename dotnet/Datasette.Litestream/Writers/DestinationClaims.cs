@@ -36,7 +36,7 @@ internal sealed class DestinationClaims
 
     /// <param name="plan">What is to be written where.</param>
     /// <param name="self">This Datasette.</param>
-    /// <param name="open">Opens the store of a place, with the credentials of the moment.</param>
+    /// <param name="open">Opens the store of a place.</param>
     /// <param name="onTaken">Called with the claims that were just taken from another Datasette.</param>
     /// <param name="time">The clock.</param>
     public DestinationClaims(
@@ -79,15 +79,6 @@ internal sealed class DestinationClaims
         var names = NamesOf(_places.SelectMany(place => place.TakeForbidden()));
         _running = Task.WhenAll(Task.Run(KeepLookingAsync), Task.Run(() => ObeyAsync(names)));
         return names;
-    }
-
-    /// <summary>Has the stores opened anew, since there are other credentials, and looked at soon where that failed.</summary>
-    public void Reopen()
-    {
-        foreach (var place in _places)
-        {
-            place.Reopen();
-        }
     }
 
     /// <summary>

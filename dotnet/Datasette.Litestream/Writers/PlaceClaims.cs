@@ -10,7 +10,7 @@ namespace Datasette.Litestream.Writers;
 /// </summary>
 /// <param name="place">The place.</param>
 /// <param name="self">This Datasette.</param>
-/// <param name="open">Opens the store there, with the credentials of the moment.</param>
+/// <param name="open">Opens the store there.</param>
 /// <param name="time">The clock.</param>
 internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<WritersPlace, IStore> open, TimeProvider time) : IDisposable
 {
@@ -35,7 +35,6 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
     private ImmutableArray<Claim> _claims = [.. place.Destinations.Select(destination => new Claim(destination))];
     private ImmutableHashSet<string> _released = [.. place.Destinations.Select(destination => destination.Prefix)];
     private IStore? _store;
-    private volatile bool _isStoreOutdated;
     private long _trustedUntil;
 
     /// <summary>The place.</summary>
@@ -58,9 +57,6 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
 
     /// <summary>When the next look is due, as a timestamp of the clock.</summary>
     public long NextLookAt { get; private set; } = long.MinValue;
-
-    /// <summary>Has the store opened anew at the next look, since there are other credentials.</summary>
-    public void Reopen() => _isStoreOutdated = true;
 
     /// <summary>
     /// The destinations that may not be written to now. What may be written to again counts as not released from now on, since
@@ -194,13 +190,6 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
     /// <summary>Reads the file, and writes it if it is to be another one.</summary>
     private async Task ChangeAsync(Func<WritersFile, WritersFile> change, CancellationToken cancellationToken)
     {
-        if (_isStoreOutdated)
-        {
-            _isStoreOutdated = false;
-            _store?.Dispose();
-            _store = null;
-        }
-
         _store ??= open(place);
         for (var conflicts = 0; conflicts < MaxConflicts; conflicts++)
         {

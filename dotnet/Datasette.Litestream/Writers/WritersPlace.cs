@@ -20,12 +20,11 @@ internal sealed record WritersPlace(ReplicaPlan Replica, string Path, ImmutableA
         .. from database in plan.Databases
            from replica in database.Replicas
            where StoreFactory.CanOpen(replica.Type)
-           let own = StoreFactory.PathOf(replica)
-           let path = replica.Type == "file" ? own : Above(own)
-           let prefix = own[path.Length..].TrimStart('/')
-
-           // The identity ends in the path: what is before it is the server and the bucket.
-           group (database, replica, path, prefix) by replica.Identity[..^(own.Length - path.Length)] into place
+           let bucket = replica.Type == "s3" ? S3Settings.Of(replica) : null
+           let own = StoreFactory.PathOf(replica).TrimEnd('/')
+           let path = bucket is null ? own : Above(own)
+           let prefix = path.Length == 0 ? own : own[path.Length..].TrimStart('/')
+           group (database, replica, path, prefix) by (bucket?.Endpoint, bucket?.Bucket, path) into place
            let first = place.First()
            select new WritersPlace(
                first.replica,

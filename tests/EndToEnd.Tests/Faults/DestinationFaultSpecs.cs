@@ -6,7 +6,7 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 [TestClass]
 public sealed class DestinationFaultSpecs
 {
-    private const string Unreachable = "upload_failed|waiting_too_long|no_answer|error_logged|sync_failed|destination_refused|backup_damaged";
+    private const string Unreachable = "upload_failed|waiting_too_long|no_answer|error_logged|sync_failed|destination_refused|backup_damaged|writer_unknown";
 
     [TestMethod]
     public Task S3_refuses_connections() => AtS3Async(s3 => s3.Refuse());

@@ -4,7 +4,7 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 [TestClass]
 public sealed class StartFaultSpecs
 {
-    private const string Refused = "destination_refused|upload_failed|no_answer|first_copy";
+    private const string Refused = "writer_unknown|destination_refused|upload_failed|no_answer|first_copy";
 
     [TestMethod]
     public Task S3_without_a_region_cannot_be_reached() => FaultRun.RunAsync(async run =>
