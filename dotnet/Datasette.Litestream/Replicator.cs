@@ -40,7 +40,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private const int DatabasesPerSwitch = 100;
 
     /// <summary>How long it may take to say that this Datasette does not write any more.</summary>
-    private static readonly TimeSpan LeaveTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MinLeaveTimeout = TimeSpan.FromSeconds(0.5), MaxLeaveTimeout = TimeSpan.FromSeconds(2);
 
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
@@ -56,6 +56,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
     private readonly LeftOutDatabases _leftOut = new();
+
+    /// <summary>Before, it is not known what Litestream is to start with.</summary>
+    private readonly TaskCompletionSource _isPrepared = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private OtherLitestreamWatch? _others;
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
@@ -180,8 +183,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         _refresher?.Dispose();
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+        var started = _host.Time.GetTimestamp();
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
-        await (_claims?.LeaveAsync(LeaveTimeout) ?? Task.CompletedTask).ConfigureAwait(false);
+        await (_claims?.LeaveAsync(LeaveTimeoutAfter(order.Timeout - _host.Time.GetElapsedTime(started))) ?? Task.CompletedTask).ConfigureAwait(false);
         _stores.Dispose();
         var leftOut = _leftOut.Names;
         _locks.Release();
@@ -214,23 +218,31 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     }
 
     /// <inheritdoc/>
-    public Task RestartWithoutAsync(LeaveOutReason reason, IReadOnlySet<string> names, string message)
+    public async Task RestartWithoutAsync(LeaveOutReason reason, IReadOnlySet<string> names, string message)
     {
+        await _isPrepared.Task.ConfigureAwait(false);
+        Task restarting;
         lock (_restarting)
         {
-            return _leftOut.Set(reason, names) ? RestartAsync(RestartReason.Renewal, message) : Task.CompletedTask;
+            restarting = _leftOut.Set(reason, names) ? _supervisor!.RestartAsync(Settings(), RestartReason.Renewal, message) : Task.CompletedTask;
         }
+
+        await restarting.ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
+    public async Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
     {
+        await _isPrepared.Task.ConfigureAwait(false);
+        Task restarting;
         lock (_restarting)
         {
-            return _leftOut.Set(LeaveOutReason.OtherWriter, names)
+            restarting = _leftOut.Set(LeaveOutReason.OtherWriter, names)
                 ? _supervisor!.RestartAsync(Settings(), RestartReason.Writer, message, hurry)
                 : Task.CompletedTask;
         }
+
+        await restarting.ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -290,18 +302,31 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private async Task<DaemonSettings> PrepareDatabasesAsync(CancellationToken hurry)
     {
         var claiming = _claims?.StartAsync(this) ?? Task.FromResult(ImmutableHashSet<string>.Empty);
+        var preparing = PrepareFilesAsync(hurry);
+        var forbidden = await claiming.ConfigureAwait(false);
+        await preparing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (preparing.Exception?.InnerException is { } ex)
+        {
+            // Litestream does the same, or says why it cannot.
+            _log.Add($"Error: the databases could not be prepared for Litestream: {ex.Message}");
+        }
+
+        lock (_restarting)
+        {
+            _leftOut.Set(LeaveOutReason.OtherWriter, forbidden);
+            _isPrepared.SetResult();
+            return Settings();
+        }
+    }
+
+    private async Task PrepareFilesAsync(CancellationToken hurry)
+    {
         await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
 
         // A database with a log beside it uses it.
         string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
         var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
         await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
-        var forbidden = await claiming.ConfigureAwait(false);
-        lock (_restarting)
-        {
-            _leftOut.Set(LeaveOutReason.OtherWriter, forbidden);
-            return Settings();
-        }
     }
 
     private void TellTakeOver(IReadOnlyList<Claim> taken)
@@ -350,7 +375,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
                 changed =>
                 {
                     Remember(changed);
-                    return RestartAsync(RestartReason.Credentials, "There were new credentials.");
+                    return RestartForCredentialsAsync();
                 },
                 error => OperatorLog.Write(LogLevel.Warning, $"{error.TrimEnd('.')}. The previous credentials stay in use."),
                 onFatal);
@@ -407,6 +432,8 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         SocketFolder.RemoveLeftover(record.SocketFolder);
     }
 
+    private static TimeSpan LeaveTimeoutAfter(TimeSpan left) => left < MinLeaveTimeout ? MinLeaveTimeout : left > MaxLeaveTimeout ? MaxLeaveTimeout : left;
+
     private void Warn(string sentence) => _warnings = [.. _warnings, sentence];
 
     private void Record(int litestreamProcessId) =>
@@ -422,12 +449,16 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     }
 
     /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
-    private Task<string?> RestartAsync(RestartReason reason, string message)
+    private async Task<string?> RestartForCredentialsAsync()
     {
+        await _isPrepared.Task.ConfigureAwait(false);
+        Task<string?> restarting;
         lock (_restarting)
         {
-            return _supervisor!.RestartAsync(Settings(), reason, message);
+            restarting = _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
         }
+
+        return await restarting.ConfigureAwait(false);
     }
 
     // An inherited log level could hide errors, and the lines that show that Litestream 0.3 is ready.
