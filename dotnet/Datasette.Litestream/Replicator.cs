@@ -46,7 +46,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private static readonly TimeSpan FilledTogether = TimeSpan.FromSeconds(1);
 
     /// <summary>How long it may take to say that this Datasette does not write any more.</summary>
-    private static readonly TimeSpan LeaveTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MinLeaveTimeout = TimeSpan.FromSeconds(0.5), MaxLeaveTimeout = TimeSpan.FromSeconds(2);
 
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
@@ -64,6 +64,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
     private readonly LeftOutDatabases _leftOut = new();
+
+    /// <summary>Before, it is not known what Litestream is to start with.</summary>
+    private readonly TaskCompletionSource _isPrepared = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private OtherLitestreamWatch? _others;
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
@@ -202,7 +205,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
         var lacks = _mirroring is null ? [] : await _mirroring.FinishAsync(order.Timeout - _host.Time.GetElapsedTime(started), order.Hurry).ConfigureAwait(false);
-        await (_claims?.LeaveAsync(LeaveTimeout) ?? Task.CompletedTask).ConfigureAwait(false);
+        await (_claims?.LeaveAsync(LeaveTimeoutAfter(order.Timeout - _host.Time.GetElapsedTime(started))) ?? Task.CompletedTask).ConfigureAwait(false);
         _stores.Dispose();
         var leftOut = _leftOut.Names;
         _locks.Release();
@@ -248,23 +251,31 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     }
 
     /// <inheritdoc/>
-    public Task RestartWithoutAsync(LeaveOutReason reason, IReadOnlySet<string> names, string message)
+    public async Task RestartWithoutAsync(LeaveOutReason reason, IReadOnlySet<string> names, string message)
     {
+        await _isPrepared.Task.ConfigureAwait(false);
+        Task restarting;
         lock (_restarting)
         {
-            return _leftOut.Set(reason, names) ? RestartAsync(RestartReason.Renewal, message) : Task.CompletedTask;
+            restarting = _leftOut.Set(reason, names) ? _supervisor!.RestartAsync(Settings(), RestartReason.Renewal, message) : Task.CompletedTask;
         }
+
+        await restarting.ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
+    public async Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
     {
+        await _isPrepared.Task.ConfigureAwait(false);
+        Task restarting;
         lock (_restarting)
         {
-            return _leftOut.Set(LeaveOutReason.OtherWriter, names)
+            restarting = _leftOut.Set(LeaveOutReason.OtherWriter, names)
                 ? _supervisor!.RestartAsync(Settings(), RestartReason.Writer, message, hurry)
                 : Task.CompletedTask;
         }
+
+        await restarting.ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -325,20 +336,24 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private async Task<DaemonSettings> PrepareDatabasesAsync(CancellationToken hurry)
     {
         var claiming = _claims?.StartAsync(this) ?? Task.FromResult(ImmutableHashSet<string>.Empty);
-        await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
-
-        // A database with a log beside it uses it.
-        string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
-        var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
-        await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
+        var preparing = PrepareFilesAsync(hurry);
         var forbidden = await claiming.ConfigureAwait(false);
+        await preparing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (preparing.Exception?.InnerException is { } ex)
+        {
+            // Litestream does the same, or says why it cannot.
+            _log.Add($"Error: the databases could not be prepared for Litestream: {ex.Message}");
+        }
+
         var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(hurry).ConfigureAwait(false);
         _mirroring?.Start();
+        await _supervised.Task.ConfigureAwait(false);
         DaemonSettings settings;
         lock (_restarting)
         {
             _leftOut.Set(LeaveOutReason.OtherWriter, forbidden);
             _leftOut.Set(LeaveOutReason.Filling, toFill);
+            _isPrepared.SetResult();
             settings = Settings();
         }
 
@@ -350,12 +365,21 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         return settings;
     }
 
+    private async Task PrepareFilesAsync(CancellationToken hurry)
+    {
+        await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
+
+        // A database with a log beside it uses it.
+        string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
+        var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
+        await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
+    }
+
     /// <summary>Fills the first destinations of databases that Litestream is to leave out until then.</summary>
     private async Task FillAsync(IReadOnlySet<string> names)
     {
         try
         {
-            await _supervised.Task.ConfigureAwait(false);
             var open = names.ToDictionary(name => name, name => _mirroring!.FillAsync(name), StringComparer.Ordinal);
             while (open.Count > 0)
             {
@@ -426,7 +450,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
                 changed =>
                 {
                     Remember(changed);
-                    return RestartAsync(RestartReason.Credentials, "There were new credentials.");
+                    return RestartForCredentialsAsync();
                 },
                 error => OperatorLog.Write(LogLevel.Warning, $"{error.TrimEnd('.')}. The previous credentials stay in use."),
                 onFatal);
@@ -483,6 +507,8 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         SocketFolder.RemoveLeftover(record.SocketFolder);
     }
 
+    private static TimeSpan LeaveTimeoutAfter(TimeSpan left) => left < MinLeaveTimeout ? MinLeaveTimeout : left > MaxLeaveTimeout ? MaxLeaveTimeout : left;
+
     private void Warn(string sentence) => _warnings = [.. _warnings, sentence];
 
     private void Record(int litestreamProcessId) =>
@@ -498,12 +524,16 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     }
 
     /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
-    private Task<string?> RestartAsync(RestartReason reason, string message)
+    private async Task<string?> RestartForCredentialsAsync()
     {
+        await _isPrepared.Task.ConfigureAwait(false);
+        Task<string?> restarting;
         lock (_restarting)
         {
-            return _supervisor!.RestartAsync(Settings(), reason, message);
+            restarting = _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
         }
+
+        return await restarting.ConfigureAwait(false);
     }
 
     // An inherited log level could hide errors, and the lines that show that Litestream 0.3 is ready.

@@ -10,11 +10,13 @@ internal sealed record ClaimStatus(ClaimState State, string? Detail)
     /// <summary>The status of a claim that is not held.</summary>
     /// <param name="claim">The claim.</param>
     /// <param name="error">Why the last look at the file failed; null if it did not.</param>
-    public static ClaimStatus Of(Claim claim, string? error) => new(claim.State, claim.State switch
+    public static ClaimStatus Of(Claim claim, string? error) => claim.State switch
     {
-        ClaimState.Unproven => error,
-        ClaimState.Yielding => $"{claim.Other} takes over",
-        ClaimState.Waiting => $"{claim.Other} writes to {claim.Destination.Name}, and was asked to let go",
-        _ => $"{claim.Other} took over",
-    });
+        // Who waits and cannot look does not know any more whom for.
+        ClaimState.Unproven or ClaimState.Waiting when error is not null => new(ClaimState.Unproven, error),
+        ClaimState.Unproven => new(claim.State, null),
+        ClaimState.Waiting => new(claim.State, $"{claim.Other} writes to {claim.Destination.Name}, and was asked to let go"),
+        ClaimState.Yielding => new(claim.State, $"{claim.Other} takes over"),
+        _ => new(claim.State, $"{claim.Other} took over"),
+    };
 }

@@ -94,7 +94,7 @@ internal sealed class DestinationClaims
         try
         {
             await Parallel.ForEachAsync(
-                _places.Where(place => place.Claims.Any(claim => claim.State != ClaimState.Unproven || claim.IsInFile)),
+                _places.Where(place => place.Error is null),
                 new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = deadline.Token },
                 async (place, stop) =>
                 {
@@ -175,15 +175,18 @@ internal sealed class DestinationClaims
 
     private async Task KeepLookingAsync()
     {
-        var running = _places.ToDictionary(place => place, _ => Task.CompletedTask);
+        var looks = new Dictionary<PlaceClaims, Task>();
+
+        // Whether a task has completed cannot be asked for from what the task itself signals.
+        var busy = new ConcurrentDictionary<PlaceClaims, bool>();
         try
         {
             while (true)
             {
                 var now = _time.GetTimestamp();
-                foreach (var place in _places.Where(place => running[place].IsCompleted && place.NextLookAt <= now))
+                foreach (var place in _places.Where(place => place.NextLookAt <= now && busy.TryAdd(place, true)))
                 {
-                    running[place] = LookAndSignalAsync(place);
+                    looks[place] = LookAndSignalAsync(place);
                 }
 
                 if (_places.Where(place => place.TrustedUntil <= now).ToList() is { Count: > 0 } untrusted)
@@ -192,7 +195,7 @@ internal sealed class DestinationClaims
                     Publish();
                 }
 
-                var next = _places.Select(place => running[place].IsCompleted ? Math.Min(place.NextLookAt, place.TrustedUntil) : place.TrustedUntil);
+                var next = _places.Select(place => busy.ContainsKey(place) ? place.TrustedUntil : Math.Min(place.NextLookAt, place.TrustedUntil));
                 await WaitAsync(next.DefaultIfEmpty(long.MaxValue).Min()).ConfigureAwait(false);
             }
         }
@@ -201,13 +204,20 @@ internal sealed class DestinationClaims
             // Stopped.
         }
 
-        await Task.WhenAll(running.Values).ConfigureAwait(false);
+        await Task.WhenAll(looks.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
         async Task LookAndSignalAsync(PlaceClaims place)
         {
             await Task.Yield();
-            await LookAsync(place).ConfigureAwait(false);
-            Signal(_due);
+            try
+            {
+                await LookAsync(place).ConfigureAwait(false);
+            }
+            finally
+            {
+                busy.TryRemove(place, out _);
+                Signal(_due);
+            }
         }
     }
 

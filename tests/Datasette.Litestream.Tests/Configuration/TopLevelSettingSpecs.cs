@@ -94,6 +94,15 @@ public sealed class TopLevelSettingSpecs
     }
 
     [TestMethod]
+    public void Without_the_file_of_the_writers_it_is_warned()
+    {
+        Assert.IsTrue(Plans.From("{}").Sound.HasWritersFile);
+        var plan = Plans.From("""{"writer-file": false}""").Sound;
+        Assert.IsFalse(plan.HasWritersFile);
+        StringAssert.StartsWith(plan.Warnings.Single(), "writer-file is false, so nothing keeps another Datasette from writing to the same destinations");
+    }
+
+    [TestMethod]
     [DataRow("5001")]
     [DataRow("localhost")]
     [DataRow("localhost:")]

@@ -48,6 +48,35 @@ public sealed class RestartSpecs
             $"There were new credentials. Litestream did not end within {DaemonFixture.ShutdownTimeout.TotalSeconds} s and was killed");
     }
 
+    /// <summary>Another Datasette may begin to write.</summary>
+    [TestMethod]
+    public async Task One_that_must_end_soon_is_killed_though_another_stop_still_waits_for_it()
+    {
+        using var fixture = new DaemonFixture();
+        var supervisor = await fixture.RunAsync(fixture.Settings("ignore-sigterm"));
+        var first = fixture.Started.Single();
+        var slow = supervisor.RestartAsync(fixture.Settings("ignore-sigterm"), RestartReason.Credentials, "There were new credentials.");
+        await fixture.Clock.IsAwaitedAsync(DaemonFixture.ShutdownTimeout);
+        var fast = supervisor.RestartAsync(fixture.Settings(), RestartReason.Writer, "It must end.", new CancellationToken(canceled: true));
+        await fixture.Clock.PassAsync(4);
+        await slow.InTimeAsync();
+        Assert.IsFalse(ProcessIdentity.Of(first) is { IsRunning: true });
+        await fixture.Clock.PassUntilAsync(fast);
+        Assert.AreEqual(1, supervisor.Status.RestartCounts[RestartReason.Writer]);
+    }
+
+    [TestMethod]
+    public async Task A_start_that_must_end_soon_is_broken_off()
+    {
+        using var fixture = new DaemonFixture();
+        var supervisor = fixture.Supervise(fixture.Settings("never-ready"));
+        await Eventually.HoldsAsync(() => fixture.Started.Count == 1);
+        await supervisor.RestartAsync(fixture.Settings(), RestartReason.Writer, "It must end.", new CancellationToken(canceled: true)).InTimeAsync();
+        Assert.IsFalse(ProcessIdentity.Of(fixture.Started[0]) is { IsRunning: true });
+        Assert.AreEqual(DaemonState.Running, supervisor.Status.State);
+        Assert.AreEqual(0, supervisor.Status.Failures);
+    }
+
     [TestMethod]
     public async Task A_failed_start_after_another_does_not_move_the_time_since_when_it_is_down()
     {

@@ -3,6 +3,7 @@ using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Configuration;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream.Tests.Observation;
 
@@ -26,6 +27,7 @@ public sealed class TrackerSpecs
     private bool _isRunning = true, _hasSocket = true, _answers = true;
     private string _listedAs = "replicating";
     private int _requested;
+    private ClaimStatus? _forbidden;
 
     public TrackerSpecs()
     {
@@ -588,6 +590,34 @@ public sealed class TrackerSpecs
     private void Log(string level, string message, int at, string database = "parks.db", string more = "") => _log = _log.With(LogEntry.Parse(
         $$"""{"time":"{{Start.AddSeconds(at):O}}","level":"{{level}}","msg":"{{message}}","db":"{{database}}"{{more}}}""", _now));
 
+    [TestMethod]
+    [DataRow(ClaimState.Waiting, StateReason.WaitingForWriter)]
+    [DataRow(ClaimState.Yielding, StateReason.TakenOver)]
+    [DataRow(ClaimState.Lost, StateReason.TakenOver)]
+    [DataRow(ClaimState.Unproven, StateReason.WriterUnknown)]
+    public void What_is_not_its_to_write_to_is_red_and_nothing_that_is_written_from_then_on_is_safe(object state, object reason)
+    {
+        Replicate(at: 2);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 4).Reason);
+        _forbidden = new ClaimStatus((ClaimState)state, "host b (process 7) took over");
+        _isRunning = false;
+        var seen = Look(at: 60);
+        Assert.AreEqual((DatabaseState.Failing, (StateReason)reason, "host b (process 7) took over"), (seen.State, seen.Reason, seen.Error));
+        Assert.AreEqual(Start.AddSeconds(4), seen.Evidence.ReplicatedUntil);
+        Assert.AreEqual(TimeSpan.FromSeconds(56), seen.Lag, "another one may have written over it, whether or not it has changed");
+        Assert.IsTrue(seen.IsForbidden);
+
+        (_forbidden, _isRunning) = (null, true);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 62).Reason);
+    }
+
+    [TestMethod]
+    public void A_claim_that_was_not_looked_at_yet_is_no_fault()
+    {
+        _forbidden = new ClaimStatus(ClaimState.Unproven, null);
+        Assert.AreEqual((DatabaseState.Starting, StateReason.Starting), (Look(at: 1).State, Look(at: 1).Reason));
+    }
+
     private DatabaseObservation Look(int at)
     {
         _now = Start.AddSeconds(at);
@@ -600,7 +630,7 @@ public sealed class TrackerSpecs
             _uploaded = 0;
         }
 
-        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics));
+        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden });
     }
 
     private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)

@@ -327,6 +327,18 @@ public sealed class WordingSpecs
         Assert.AreEqual("2026-05-01 12:00:00 INFO ready", Wording.Line(new LogReport(Observations.Now, "INFO", "ready", "")));
     }
 
+    [TestMethod]
+    public void Who_took_over_is_named()
+    {
+        var lost = Failing("a") with { Reason = StateReason.TakenOver, Error = "host b (process 7) took over" };
+        Assert.AreEqual(
+            "The database a has been failing since 11:59:00 UTC, because host b (process 7) took over. What was written since 11:58:00 UTC is not safe.",
+            Summarize(lost));
+        var denied = Failing("a") with { Reason = StateReason.WriterUnknown, Error = "AccessDenied: no" };
+        StringAssert.Contains(Summarize(denied), "because the destination denies access.");
+        StringAssert.EndsWith(Wording.Remedy(denied), "there. Where the key may not write .datasette-litestream-writers.json, set writer-file: false.");
+    }
+
     private static string Summarize(params DatabaseObservation[] databases) =>
         Wording.Summarize(Running, new ObservedDatabases(Observations.Now, databases), Observations.Now).ToString();
 

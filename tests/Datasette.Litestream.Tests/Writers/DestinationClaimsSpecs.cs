@@ -75,6 +75,19 @@ public sealed class DestinationClaimsSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task Who_does_not_answer_is_replaced()
+    {
+        var a = await StartAsync("a");
+        a.IsCutOff = true;
+        var b = await StartAsync("b");
+        await PassUntilAsync(() => b.Claims.Forbidden.IsEmpty && b.Orders.LastOrDefault().Names is { Count: 0 });
+        Assert.IsTrue(b.Taken.TrueForAll(claim => claim.IsForced));
+        Assert.HasCount(2, b.Taken);
+        a.IsCutOff = false;
+        await PassUntilAsync(() => a.Claims.Forbidden.Values.All(status => status.State == ClaimState.Lost));
+    }
+
+    [TestMethod]
     public async Task A_last_sync_is_broken_off_where_the_destination_gets_out_of_reach()
     {
         var a = await StartAsync("a");
@@ -150,7 +163,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
             Claims = new DestinationClaims(
                 _plan,
                 Machine.Identity(host, specs._clock),
-                place => new CutOffStore(specs._places[place.Path], () => specs._isCutOff),
+                place => new CutOffStore(specs._places[place.Path], () => specs._isCutOff || IsCutOff),
                 taken => Taken.AddRange(taken),
                 specs._clock);
         }
@@ -164,6 +177,9 @@ public sealed class DestinationClaimsSpecs : IDisposable
         public List<Claim> Taken { get; } = [];
 
         public bool Fails { get; set; }
+
+        /// <summary>Whether it alone cannot reach its destinations.</summary>
+        public bool IsCutOff { get; set; }
 
         public string Identity(string name) => _plan.Databases.Single(database => database.Name == name).Primary.Identity;
 

@@ -96,13 +96,24 @@ internal sealed class OtherMachine : IAsyncDisposable
         await Datasette.WaitForExitAsync();
     }
 
-    /// <summary>Waits until the page says why the database is in its state.</summary>
+    /// <summary>Waits until the database is in a state, or is in it for a reason.</summary>
     /// <returns>The database in the status.</returns>
-    public async Task<JsonNode> IsAsync(string reason)
+    public async Task<JsonNode> IsAsync(string stateOrReason)
     {
-        var status = await Datasette.WaitForStatusAsync(
-            status => (string?)status["databases"]?[0]?["reason"]?["code"] == reason, $"{Host} is {reason}", TimeSpan.FromSeconds(75));
-        return status["databases"]![0]!;
+        JsonNode? database = null;
+        try
+        {
+            await Datasette.WaitForStatusAsync(
+                status => (database = status["databases"]?[0]) is not null
+                    && ((string?)database["state"] == stateOrReason || (string?)database["reason"]?["code"] == stateOrReason),
+                $"{Host} is {stateOrReason}",
+                TimeSpan.FromSeconds(75));
+            return database!;
+        }
+        catch (AssertFailedException ex)
+        {
+            throw new AssertFailedException($"{ex.Message}\n{Host}: {database?["state"]}, {database?["reason"]?["sentence"]} {database?["error"]}\n{Datasette.Output}", ex);
+        }
     }
 
     /// <summary>The rows that a restore gives now.</summary>

@@ -9,10 +9,10 @@ public sealed class TwoMachineSpecs
     [TestMethod]
     public Task A_deploy_to_a_new_machine_takes_over_and_a_restart_takes_it_back() => RunAsync(async (a, startAsync) =>
     {
-        await a.IsAsync("all_replicated");
+        await a.IsAsync("replicating");
         var taking = Stopwatch.StartNew();
         var b = await startAsync("b");
-        await b.IsAsync("all_replicated");
+        await b.IsAsync("replicating");
         Console.WriteLine($"b took over after {taking.Elapsed.TotalSeconds:0.0} s.");
         Assert.IsLessThan(60, taking.Elapsed.TotalSeconds);
 
@@ -28,7 +28,7 @@ public sealed class TwoMachineSpecs
         Assert.IsFalse(a.IsWriting, "who was replaced does not take over again by itself");
 
         await a.RestartAsync();
-        await a.IsAsync("all_replicated");
+        await a.IsAsync("replicating");
         await b.IsAsync("taken_over");
         await AssertLastRowsAsync(a);
     });
@@ -36,13 +36,13 @@ public sealed class TwoMachineSpecs
     [TestMethod]
     public Task A_machine_that_lost_its_power_is_replaced_within_a_minute() => RunAsync(async (a, startAsync) =>
     {
-        await a.IsAsync("all_replicated");
+        await a.IsAsync("replicating");
         await a.LosePowerAsync();
         var taking = Stopwatch.StartNew();
         var b = await startAsync("b");
         var waiting = await b.IsAsync("waiting_for_writer");
         StringAssert.Contains((string)waiting["error"]!, "host a");
-        await b.IsAsync("all_replicated");
+        await b.IsAsync("replicating");
         Console.WriteLine($"b took over after {taking.Elapsed.TotalSeconds:0.0} s.");
         Assert.IsLessThan(60, taking.Elapsed.TotalSeconds);
         StringAssert.Contains(b.Datasette.Output, "in place of host a");
@@ -53,7 +53,7 @@ public sealed class TwoMachineSpecs
     [TestMethod]
     public Task A_machine_that_lost_its_network_stops_before_it_can_be_replaced() => RunAsync(async (a, startAsync) =>
     {
-        await a.IsAsync("all_replicated");
+        await a.IsAsync("replicating");
         a.Network.Freeze();
         var cutOff = Stopwatch.StartNew();
         var starting = startAsync("b");
@@ -62,7 +62,7 @@ public sealed class TwoMachineSpecs
         Assert.IsLessThan(30, cutOff.Elapsed.TotalSeconds);
         await a.IsAsync("writer_unknown");
         var b = await starting;
-        await b.IsAsync("all_replicated");
+        await b.IsAsync("replicating");
         Console.WriteLine($"b took over after {cutOff.Elapsed.TotalSeconds:0.0} s.");
 
         a.Network.Forward();
@@ -76,7 +76,7 @@ public sealed class TwoMachineSpecs
     {
         await machine.Database.StopAsync();
         var until = DateTimeOffset.UtcNow;
-        await machine.IsAsync("all_replicated");
+        await machine.IsAsync("replicating");
         await Wait.UntilAsync(
             async () => await machine.RestoreAsync() is { Damage: null } restored && machine.Database.MissingFrom(restored.Rows, until, until).Count == 0,
             $"every row of {machine.Host} is in the restore");
