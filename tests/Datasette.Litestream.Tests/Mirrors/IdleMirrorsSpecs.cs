@@ -11,12 +11,12 @@ namespace Datasette.Litestream.Tests.Mirrors;
 /// <summary>What mirrors cost where nothing happens.</summary>
 [TestClass]
 [DoNotParallelize]
-public sealed class ThousandMirrorsSpecs
+public sealed class IdleMirrorsSpecs
 {
     [TestMethod]
-    public async Task A_thousand_databases_with_a_mirror_cost_next_to_nothing_while_idle()
+    public async Task Hundreds_of_databases_with_a_mirror_cost_next_to_nothing_while_idle()
     {
-        const int count = 1000, seconds = 10;
+        const int count = 400, seconds = 5;
         using var folder = new TemporaryFolder();
         var databases = Enumerable.Range(0, count).Select(i => new AttachedDatabase($"db{i}", folder[$"db{i}.db"], IsMutable: true)).ToArray();
         var settings = new Dictionary<string, string[]> { ["all-replicate"] = [$"file://{folder["first"]}/$DB_NAME", $"file://{folder["mirror"]}/$DB_NAME"] };
@@ -38,6 +38,6 @@ public sealed class ThousandMirrorsSpecs
         var share = (Environment.CpuUsage.TotalTime - before).TotalSeconds / seconds;
         Console.WriteLine($"{share:P2} of a core for {count} idle mirrors.");
         await mirroring.FinishAsync(TimeSpan.FromSeconds(10), CancellationToken.None).InTimeAsync();
-        Assert.IsLessThan(0.05, share);
+        Assert.IsLessThan(0.04, share);
     }
 }
