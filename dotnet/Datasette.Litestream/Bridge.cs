@@ -196,7 +196,7 @@ public sealed class Bridge
         }
 
         var result = await ending.ConfigureAwait(false);
-        if (EndReport.Describe(result, replicator.Plan, observed, _startedAt) is { } told)
+        if (EndReport.Describe(result.Litestream, result.Lacks, replicator.Plan, observed, _startedAt) is { } told)
         {
             replicator.OperatorLog.Write(told.Level, told.Sentence);
         }

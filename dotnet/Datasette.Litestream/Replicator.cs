@@ -10,6 +10,7 @@ using Datasette.Litestream.Healing;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Replicas;
@@ -39,6 +40,11 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     /// <summary>The databases that one child switches to write-ahead logs, so that a second one, which costs 20 ms, pays.</summary>
     private const int DatabasesPerSwitch = 100;
 
+    /// <summary>
+    /// How long databases whose first destination was filled wait for others, so that Litestream is not restarted for each.
+    /// </summary>
+    private static readonly TimeSpan FilledTogether = TimeSpan.FromSeconds(1);
+
     /// <summary>How long it may take to say that this Datasette does not write any more.</summary>
     private static readonly TimeSpan MinLeaveTimeout = TimeSpan.FromSeconds(0.5), MaxLeaveTimeout = TimeSpan.FromSeconds(2);
 
@@ -50,12 +56,16 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly LitestreamLog _log;
     private readonly DatabaseLocks _locks = new();
     private readonly LitestreamCommand _command;
-    private readonly Renewer? _renewer;
     private readonly StoreFactory _stores;
+    private readonly Renewer? _renewer;
+    private readonly Mirroring? _mirroring;
     private readonly DestinationClaims? _claims;
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
     private readonly LeftOutDatabases _leftOut = new();
+
+    /// <summary>Before, there is no <see cref="_supervisor"/> yet.</summary>
+    private readonly TaskCompletionSource _supervised = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Before, it is not known what Litestream is to start with.</summary>
     private readonly TaskCompletionSource _isPrepared = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -92,7 +102,15 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             ? new DestinationClaims(plan, WriterIdentity.OfThisProcess(_self, host.Time), place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath), TellTakeOver, host.Time)
             : null;
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
-        _renewer = probe is null ? null : new Renewer(this, new DatabaseRenewal(_command, probe, host.Time), probe, host.Time, _log.Redact);
+        _mirroring = plan.Databases.All(database => database.Mirrors.IsEmpty) ? null
+            : new Mirroring(() => _plan, (replica, path) => new GuardedStore(_stores.Open(replica, path), () => WhileWriting(replica)), host.Time, Random.Shared, _log.Redact);
+        _renewer = probe is null ? null : new Renewer(
+            this,
+            new DatabaseRenewal(
+                _command, probe, (database, stop) => _mirroring?.FillIfBehindAsync(database, stop) ?? Task.CompletedTask, Retention.Of(plan), host.Time),
+            probe,
+            host.Time,
+            _log.Redact);
     }
 
     /// <summary>What is replicated where; the file of a database changes when a symbolic link is pointed elsewhere.</summary>
@@ -115,6 +133,8 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     {
         OtherLitestreams = Others,
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
+        Mirrors = _mirroring?.Statuses ?? ImmutableDictionary<MirrorKey, MirrorStatus>.Empty,
+        Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,
         Forbidden = _claims?.Forbidden ?? ImmutableDictionary<string, ClaimStatus>.Empty,
     };
 
@@ -178,20 +198,24 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
     /// <summary>Stops replication: Litestream replicates the remaining changes and ends.</summary>
     /// <param name="order">How.</param>
-    public async Task<StopResult> StopAsync(StopOrder order)
+    public async Task<ReplicationEnd> StopAsync(StopOrder order)
     {
+        var started = _host.Time.GetTimestamp();
+        _mirroring?.StopFilling();
         _refresher?.Dispose();
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
-        var started = _host.Time.GetTimestamp();
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
+        var lacks = _mirroring is null ? [] : await _mirroring.FinishAsync(order.Timeout - _host.Time.GetElapsedTime(started), order.Hurry).ConfigureAwait(false);
         await (_claims?.LeaveAsync(LeaveTimeoutAfter(order.Timeout - _host.Time.GetElapsedTime(started))) ?? Task.CompletedTask).ConfigureAwait(false);
         _stores.Dispose();
         var leftOut = _leftOut.Names;
         _locks.Release();
         _socketFolder.Dispose();
-        return _supervisor is null ? result
-            : result with { NotReplicated = [.. result.NotReplicated, .. Plan.Databases.Where(database => leftOut.Contains(database.Name)).Select(database => database.Path)] };
+        return new ReplicationEnd(
+            _supervisor is null ? result
+                : result with { NotReplicated = [.. result.NotReplicated, .. Plan.Databases.Where(database => leftOut.Contains(database.Name)).Select(database => database.Path)] },
+            lacks);
     }
 
     /// <summary>Takes an observation, and mends what can be mended; returns at once.</summary>
@@ -246,7 +270,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     }
 
     /// <inheritdoc/>
-    public CancellationToken WhileWriting(DatabasePlan database) => _claims?.WhileHeld(database.Primary.Identity) ?? CancellationToken.None;
+    public CancellationToken WhileWriting(DatabasePlan database) => WhileWriting(database.Primary);
 
     /// <inheritdoc/>
     public DatabasePlan TakeServedFile(string name)
@@ -285,6 +309,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         }
 
         _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, PrepareDatabasesAsync);
+        _supervised.SetResult();
         _others = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
         if (source is not null)
         {
@@ -301,6 +326,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     /// <returns>What Litestream is to start with.</returns>
     private async Task<DaemonSettings> PrepareDatabasesAsync(CancellationToken hurry)
     {
+        await _supervised.Task.ConfigureAwait(false);
         var claiming = _claims?.StartAsync(this) ?? Task.FromResult(ImmutableHashSet<string>.Empty);
         var preparing = PrepareFilesAsync(hurry);
         var forbidden = await claiming.ConfigureAwait(false);
@@ -311,12 +337,23 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             _log.Add($"Error: the databases could not be prepared for Litestream: {ex.Message}");
         }
 
+        var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(hurry).ConfigureAwait(false);
+        _mirroring?.Start();
+        DaemonSettings settings;
         lock (_restarting)
         {
             _leftOut.Set(LeaveOutReason.OtherWriter, forbidden);
+            _leftOut.Set(LeaveOutReason.Filling, toFill);
+            settings = Settings();
             _isPrepared.SetResult();
-            return Settings();
         }
+
+        if (toFill.Count > 0)
+        {
+            _ = FillAsync(toFill);
+        }
+
+        return settings;
     }
 
     private async Task PrepareFilesAsync(CancellationToken hurry)
@@ -328,6 +365,35 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
         await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
     }
+
+    /// <summary>Fills the first destinations of databases that Litestream is to leave out until then.</summary>
+    private async Task FillAsync(IReadOnlySet<string> names)
+    {
+        try
+        {
+            var open = names.ToDictionary(name => name, name => _mirroring!.FillAsync(name), StringComparer.Ordinal);
+            while (open.Count > 0)
+            {
+                await Task.WhenAny(open.Values).ConfigureAwait(false);
+                await Task.WhenAny(Task.WhenAll(open.Values), Task.Delay(FilledTogether, _host.Time)).ConfigureAwait(false);
+                var filled = open.Where(one => one.Value.IsCompleted).ToList();
+                foreach (var (name, fill) in filled)
+                {
+                    await fill.ConfigureAwait(false);
+                    open.Remove(name);
+                }
+
+                await RestartWithoutAsync(LeaveOutReason.Filling, open.Keys.ToHashSet(StringComparer.Ordinal), "The first destination was filled from another one.").ConfigureAwait(false);
+                filled.ForEach(one => _mirroring!.Start(one.Key));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping: what was not filled is told at the end.
+        }
+    }
+
+    private CancellationToken WhileWriting(ReplicaPlan replica) => _claims?.WhileHeld(replica.Identity) ?? CancellationToken.None;
 
     private void TellTakeOver(IReadOnlyList<Claim> taken)
     {

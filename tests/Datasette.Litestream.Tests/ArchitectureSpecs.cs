@@ -28,11 +28,12 @@ public sealed class ArchitectureSpecs
         ["Replicas"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream"],
         ["Writers"] = ["Errors", "Processes", "Configuration", "Stores"],
         ["Stores"] = ["Errors", "Processes", "Secrets", "Configuration", "Locking", "Litestream", "Replicas"],
+        ["Mirrors"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream", "Replicas", "Stores"],
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
         ["Notification"] = ["Errors", "Logging"],
-        ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon", "Writers"],
+        ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon", "Writers"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
-        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation", "Writers"],
+        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation", "Mirrors", "Writers"],
     };
 
     public static IEnumerable<object[]> Names => Layers.Keys.Select(layer => new object[] { layer });

@@ -1,3 +1,3 @@
-// Most tests run one at a time, since they measure times, and each runs several programs: [DoNotParallelize]. Those of the faults
-// mostly wait.
+// Most tests wait most of the time. Those that measure times, or change the machine for a while, run after the others, alone:
+// [DoNotParallelize].
 [assembly: Parallelize(Workers = 6, Scope = ExecutionScope.MethodLevel)]

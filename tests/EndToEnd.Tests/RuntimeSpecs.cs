@@ -62,6 +62,15 @@ public sealed class RuntimeSpecs
     }
 
     [TestMethod]
+    public async Task A_folder_loads_nothing_of_Amazons()
+    {
+        using var workspace = new Workspace();
+        await using var datasette = await StartAsync(workspace, DatasetteInstallation.Main.HasPythonNet, []);
+        await datasette.AssertReplicatesAsync("parks");
+        Assert.IsEmpty(datasette.MappedFiles.Where(file => Path.GetFileName(file).StartsWith("AWSSDK", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
     public async Task Who_imports_clr_later_gets_this_one(bool hasPythonNet)

@@ -4,7 +4,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Everything that the page reports as uploaded is at the replica, byte for byte, whatever Litestream logs.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class UploadSpecs
 {
     [TestMethod]

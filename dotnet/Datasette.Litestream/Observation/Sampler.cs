@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Observation;
@@ -32,6 +33,7 @@ internal sealed class Sampler : IDisposable
     private readonly TimeProvider _time;
     private readonly Action<ReplicationSnapshot, ObservedDatabases>? _onSample;
     private readonly DatabaseTracker[] _trackers;
+    private readonly MirrorTracker[][] _mirrors;
     private readonly Dictionary<string, DatabaseTracker> _trackersByName;
     private readonly DatabaseObservation[] _unreplicable;
     private readonly OverwritingWatch? _overwriting;
@@ -65,6 +67,7 @@ internal sealed class Sampler : IDisposable
         var now = time.GetUtcNow();
         var fileNames = replication.Plan.Databases.CountBy(plan => Path.GetFileName(plan.Path)).ToDictionary(StringComparer.Ordinal);
         _trackers = [.. replication.Plan.Databases.Select(plan => new DatabaseTracker(plan, now, fileNames[Path.GetFileName(plan.Path)] == 1))];
+        _mirrors = [.. _trackers.Select(tracker => tracker.Plan.Mirrors.Select(mirror => new MirrorTracker(mirror, now, tracker.MaxLag)).ToArray())];
         _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
         _syncs = new Task<SyncAnswer?>?[_trackers.Length];
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
@@ -190,7 +193,7 @@ internal sealed class Sampler : IDisposable
             }
 
             var answer = TakeAnswer(i, now);
-            var (finding, copied, check) = _destinations.Look(now, i, plan, _trackers[i].ExpectedTxid(answer), renewal);
+            var (finding, copied, check) = _destinations.Look(now, i, plan, plan.Primary, _trackers[i].ExpectedTxid(answer), renewal);
             var look = new DatabaseLook(
                 now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, files[i], statistics[i])
             {
@@ -221,6 +224,12 @@ internal sealed class Sampler : IDisposable
                 databases[i] = _trackers[i].Fail(now, replication.Redactor.Redact(ex.Message));
             }
 
+            if (_mirrors[i].Length > 0)
+            {
+                databases[i] = databases[i].With(
+                    Array.ConvertAll(_mirrors[i], mirror => ObserveMirror(replication, now, i, mirror, answer, files[i], renewal)), check?.Bytes);
+            }
+
             if (replication.OtherLitestreams.Any(other => other.Databases.Contains(plan.Name)))
             {
                 databases[i] = databases[i] with
@@ -231,7 +240,15 @@ internal sealed class Sampler : IDisposable
 
             if (_trackers[i].TakeCheckRequest(now))
             {
-                _destinations.Request(plan);
+                _destinations.Request(plan, plan.Primary);
+            }
+
+            foreach (var mirror in _mirrors[i])
+            {
+                if (mirror.TakeCheckRequest())
+                {
+                    _destinations.Request(plan, mirror.Replica);
+                }
             }
         }
 
@@ -255,9 +272,21 @@ internal sealed class Sampler : IDisposable
         }
     }
 
+    private DestinationObservation ObserveMirror(
+        ReplicationSnapshot replication, DateTimeOffset now, int index, MirrorTracker mirror, SyncAnswer? answer, DatabaseFiles files, Renewal? renewal)
+    {
+        var plan = _trackers[index].Plan;
+        var status = replication.Mirrors.GetValueOrDefault(new MirrorKey(plan.Name, mirror.Replica.Key));
+        var (finding, _, check) = _destinations.Look(now, index, plan, mirror.Replica, status?.Txid, renewal);
+        return mirror.Observe(new MirrorLook(now, files, answer, _trackers[index].WithdrawnAt, renewal is not null, status, finding, check));
+    }
+
     // Called on the task of the checks.
-    private ulong ReplicatedTxidOf(string databaseName) =>
-        _latest.Databases.FirstOrDefault(database => database.Plan.Name == databaseName)?.Evidence.ReplicatedTxid ?? 0;
+    private ulong ReplicatedTxidOf(DatabasePlan destination)
+    {
+        var observed = _latest.Databases.FirstOrDefault(database => database.Plan.Name == destination.Name);
+        return (observed?.Destinations.FirstOrDefault(one => one.Replica.Identity == destination.Primary.Identity)?.Evidence ?? observed?.Evidence)?.ReplicatedTxid ?? 0;
+    }
 
     private void Record(DateTimeOffset now)
     {

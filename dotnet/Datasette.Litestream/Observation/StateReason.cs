@@ -86,4 +86,36 @@ internal enum StateReason
 
     /// <summary>The database is being replicated anew after a fault, and that is not complete.</summary>
     ReplicatedAnew,
+
+    /// <summary>The first copy to a mirror is under way; Litestream's own destination has everything.</summary>
+    MirrorFirstCopy,
+
+    /// <summary>Changes have waited for a mirror for longer than usual.</summary>
+    MirrorBehind,
+
+    /// <summary>A mirror cannot be read or written.</summary>
+    MirrorFailed,
+
+    /// <summary>What lies at a mirror cannot be restored up to what was copied there.</summary>
+    MirrorDamaged,
+}
+
+/// <summary>What follows from a <see cref="StateReason"/>.</summary>
+internal static class StateReasons
+{
+    /// <summary>The state that a database is in for a reason.</summary>
+    public static DatabaseState State(this StateReason reason) => reason switch
+    {
+        StateReason.AllReplicated or StateReason.OnTheWay => DatabaseState.Replicating,
+        StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
+        StateReason.Starting or StateReason.FirstCopy or StateReason.MirrorFirstCopy => DatabaseState.Starting,
+        StateReason.WaitingTooLong or StateReason.MirrorBehind => DatabaseState.Behind,
+        StateReason.LitestreamDown or StateReason.ReplicationStopped => DatabaseState.Stopped,
+        StateReason.NoAnswer => DatabaseState.Unknown,
+        _ => DatabaseState.Failing,
+    };
+
+    /// <summary>Whether it is about a mirror, so that Litestream's own destination is as well as the database.</summary>
+    public static bool IsOfMirror(this StateReason reason) =>
+        reason is StateReason.MirrorFirstCopy or StateReason.MirrorBehind or StateReason.MirrorFailed or StateReason.MirrorDamaged;
 }

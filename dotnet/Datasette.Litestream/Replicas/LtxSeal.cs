@@ -14,8 +14,11 @@ namespace Datasette.Litestream.Replicas;
 /// <param name="Checksums">The checksums of the database and of the file.</param>
 internal readonly record struct LtxSeal(LtxName Name, DateTimeOffset MadeAt, long Size, UInt128 Checksums)
 {
-    private const int HeaderBytes = 100, TrailerBytes = 16, IndexSizeBytes = 8;
+    private const int TrailerBytes = 16, IndexSizeBytes = 8;
     private const uint Magic = 0x4c545831;
+
+    /// <summary>What is to be read of a file for its seal: its first bytes, and its last.</summary>
+    public const int HeaderBytes = 100, EndBytes = IndexSizeBytes + TrailerBytes;
 
     /// <summary>Every checksum has this bit.</summary>
     private const ulong ChecksumBit = 1UL << 63;
@@ -31,8 +34,19 @@ internal readonly record struct LtxSeal(LtxName Name, DateTimeOffset MadeAt, lon
         using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         var size = RandomAccess.GetLength(file);
         Span<byte> header = stackalloc byte[HeaderBytes];
-        Span<byte> end = stackalloc byte[IndexSizeBytes + TrailerBytes];
-        if (size < header.Length + end.Length || !Fill(file, header, 0) || !Fill(file, end, size - end.Length))
+        Span<byte> end = stackalloc byte[EndBytes];
+        return size >= header.Length + end.Length && Fill(file, header, 0) && Fill(file, end, size - end.Length) ? Parse(name, size, header, end) : null;
+    }
+
+    /// <summary>Reads the seal of a file from its first and its last bytes.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="size">Its size in bytes.</param>
+    /// <param name="header">Its first <see cref="HeaderBytes"/> bytes.</param>
+    /// <param name="end">Its last <see cref="EndBytes"/> bytes.</param>
+    /// <returns>Null if it is not a complete file of that name.</returns>
+    public static LtxSeal? Parse(LtxName name, long size, ReadOnlySpan<byte> header, ReadOnlySpan<byte> end)
+    {
+        if (header.Length < HeaderBytes || end.Length < EndBytes)
         {
             return null;
         }
@@ -47,7 +61,8 @@ internal readonly record struct LtxSeal(LtxName Name, DateTimeOffset MadeAt, lon
         // A file that was cut ends in the midst of compressed pages. They hardly look like this.
         return BinaryPrimitives.ReadUInt32BigEndian(header) == Magic
             && seal.Name == name
-            && indexSize <= (ulong)(size - header.Length - end.Length)
+            && size >= HeaderBytes + EndBytes
+            && indexSize <= (ulong)(size - HeaderBytes - EndBytes)
             && ((ulong)seal.Checksums & ChecksumBit) != 0
             ? seal
             : null;

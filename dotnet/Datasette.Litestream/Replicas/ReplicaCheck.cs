@@ -6,6 +6,9 @@ namespace Datasette.Litestream.Replicas;
 /// <param name="Inventory">What lies there; null if it was not listed.</param>
 internal sealed record ReplicaCheck(DateTimeOffset At, ReplicaFinding Finding, LtxInventory? Inventory = null)
 {
+    /// <summary>The size of everything there when it was last listed; null if it never was.</summary>
+    public long? Bytes { get; init; }
+
     /// <summary>Whether the destination answered.</summary>
     public bool IsAnswered => Finding.Condition != ReplicaCondition.Unreadable;
 

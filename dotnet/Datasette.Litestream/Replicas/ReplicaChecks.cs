@@ -21,35 +21,35 @@ internal sealed class ReplicaChecks : IDisposable
     private const int ChecksPerList = 4;
 
     private readonly ReplicaProbe _probe;
-    private readonly Func<string, ulong> _replicatedTxidOf;
+    private readonly Func<DatabasePlan, ulong> _replicatedTxidOf;
     private readonly TimeSpan _interval;
     private readonly TimeProvider _time;
     private readonly Random _random;
-    private readonly Dictionary<string, Turn> _turns = new(StringComparer.Ordinal);
+    private readonly Dictionary<Destination, Turn> _turns = [];
     private readonly PriorityQueue<Turn, DateTimeOffset> _queue = new();
     private readonly Channel<DatabasePlan> _requests = Channel.CreateUnbounded<DatabasePlan>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _running;
-    private volatile ImmutableDictionary<string, ReplicaCheck> _latest = ImmutableDictionary.Create<string, ReplicaCheck>(StringComparer.Ordinal);
+    private volatile ImmutableDictionary<Destination, ReplicaCheck> _latest = ImmutableDictionary<Destination, ReplicaCheck>.Empty;
 
     /// <param name="probe">Asks Litestream.</param>
-    /// <param name="replicatedTxidOf">Returns, by the name of a database, the last transaction that is known to have arrived; 0 if
-    /// none is. Called on the task.</param>
+    /// <param name="replicatedTxidOf">Returns the last transaction that is known to have arrived at the primary of a database; 0 if none is.
+    /// Called on the task.</param>
     /// <param name="interval">How often each database is checked.</param>
     /// <param name="time">The clock.</param>
     /// <param name="random">Spreads the checks.</param>
     public ReplicaChecks(
-        ReplicaProbe probe, Func<string, ulong> replicatedTxidOf, TimeSpan interval, TimeProvider time, Random random)
+        ReplicaProbe probe, Func<DatabasePlan, ulong> replicatedTxidOf, TimeSpan interval, TimeProvider time, Random random)
     {
         (_probe, _replicatedTxidOf, _interval, _time, _random) = (probe, replicatedTxidOf, interval, time, random);
         _running = Task.Run(RunAsync);
     }
 
-    /// <summary>The last check of a database, by its name; null before the first.</summary>
-    public ReplicaCheck? Latest(string name) => _latest.GetValueOrDefault(name);
+    /// <summary>The last check of a destination of a database; null before the first.</summary>
+    public ReplicaCheck? Latest(string database, ReplicaPlan replica) => _latest.GetValueOrDefault(new Destination(database, replica.Identity));
 
     /// <summary>
-    /// Has a database checked as soon as its turn comes, with everything listed: when it is replicated for the first time, when an
+    /// Has the primary of a database checked as soon as its turn comes, with everything listed: when it is replicated for the first time, when an
     /// error is over, when it was healed. Returns at once.
     /// </summary>
     public void Request(DatabasePlan database) => _requests.Writer.TryWrite(database);
@@ -91,9 +91,9 @@ internal sealed class ReplicaChecks : IDisposable
     {
         while (_requests.Reader.TryRead(out var database))
         {
-            if (!_turns.TryGetValue(database.Name, out var turn))
+            if (!_turns.TryGetValue(Destination.Of(database), out var turn))
             {
-                _turns[database.Name] = turn = new Turn(database);
+                _turns[Destination.Of(database)] = turn = new Turn(database);
             }
 
             // Its file may be another one by now.
@@ -115,11 +115,10 @@ internal sealed class ReplicaChecks : IDisposable
     private async Task CheckAsync(Turn turn)
     {
         var started = _time.GetTimestamp();
-        var name = turn.Database.Name;
         ReplicaCheck check;
         try
         {
-            check = await _probe.CheckAsync(turn.Database, _replicatedTxidOf(name), turn.ListsAll, _stopping.Token).ConfigureAwait(false);
+            check = await _probe.CheckAsync(turn.Database, _replicatedTxidOf(turn.Database), turn.ListsAll, _stopping.Token).ConfigureAwait(false);
         }
         catch (Exception ex) when (ex is not OperationCanceledException)
         {
@@ -128,7 +127,11 @@ internal sealed class ReplicaChecks : IDisposable
         }
 
         var took = _time.GetElapsedTime(started);
-        _latest = _latest.SetItem(name, check);
+        var destination = Destination.Of(turn.Database);
+
+        // What lies there is thousands of names, of which only the size is kept.
+        var bytes = check.Inventory?.Files.Sum(file => file.Size) ?? _latest.GetValueOrDefault(destination)?.Bytes;
+        _latest = _latest.SetItem(destination, check with { Inventory = null, Bytes = bytes });
 
         turn.Count++;
         turn.Retry = check.IsWhole ? null : (turn.Retry * 2 ?? FirstRetry) is var retry && retry < _interval ? retry : _interval;
@@ -150,7 +153,14 @@ internal sealed class ReplicaChecks : IDisposable
         _stopping.Token.ThrowIfCancellationRequested();
     }
 
-    /// <summary>The turns of one database.</summary>
+    /// <param name="Database">Datasette's name for the database.</param>
+    /// <param name="Identity">See <see cref="ReplicaPlan"/>.</param>
+    private readonly record struct Destination(string Database, string Identity)
+    {
+        public static Destination Of(DatabasePlan database) => new(database.Name, database.Primary.Identity);
+    }
+
+    /// <summary>The turns of one destination.</summary>
     private sealed class Turn(DatabasePlan database)
     {
         public DatabasePlan Database { get; set; } = database;

@@ -1,6 +1,7 @@
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 
 namespace Datasette.Litestream.Reporting;
@@ -27,21 +28,33 @@ internal static class EndReport
 
     /// <summary>What was not replicated, and since when, in a line; null if everything was, and nothing else went wrong.</summary>
     /// <param name="result">How Litestream has ended.</param>
+    /// <param name="lacks">The mirrors that lack the last changes.</param>
     /// <param name="plan">What is replicated.</param>
     /// <param name="observed">The last sample.</param>
     /// <param name="start">When replication started.</param>
-    public static (LogLevel Level, string Sentence)? Describe(StopResult result, ReplicationPlan plan, ObservedDatabases observed, DateTimeOffset start)
+    public static (LogLevel Level, string Sentence)? Describe(
+        StopResult result, IReadOnlyList<MirrorLack> lacks, ReplicationPlan plan, ObservedDatabases observed, DateTimeOffset start)
     {
         var open = result.NotReplicated.ToHashSet(StringComparer.Ordinal);
         if (open.Count == 0)
         {
-            return result.Error is { } error ? (LogLevel.Warning, error) : null;
+            return lacks.Count > 0 ? (LogLevel.Error, $"{Name(lacks)} {result.Error}".TrimEnd())
+                : result.Error is { } error ? (LogLevel.Warning, error)
+                : null;
         }
 
         var safeUntil = observed.Databases.ToDictionary(database => database.Plan.Path, database => database.Evidence.ReplicatedUntil, StringComparer.Ordinal);
         var names = plan.Databases.Where(database => open.Contains(database.Path))
             .Select(database => $"{database.Name} since {safeUntil.GetValueOrDefault(database.Path) ?? start:u}").ToList();
+        return (LogLevel.Error, $"What was written to {Join(names)} is not known to be replicated. {(lacks.Count > 0 ? Name(lacks) : "")} {result.Error}".Replace("  ", " ", StringComparison.Ordinal).TrimEnd());
+    }
+
+    private static string Name(IReadOnlyList<MirrorLack> lacks) =>
+        $"The last changes are not at {Join([.. lacks.Select(lack => $"{lack.Replica.Destination} ({lack.Database.Name}{(lack.Error is { } error ? $": {error}" : "")})")])}.";
+
+    private static string Join(List<string> names)
+    {
         var more = names.Count > MaxNamed ? $", and {names.Count - MaxNamed} more" : "";
-        return (LogLevel.Error, $"What was written to {string.Join(", ", names.Take(MaxNamed))}{more} is not known to be replicated. {result.Error}".TrimEnd());
+        return string.Join(", ", names.Take(MaxNamed)) + more;
     }
 }

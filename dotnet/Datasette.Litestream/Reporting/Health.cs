@@ -48,7 +48,7 @@ internal static class Health
 
         // Ended by whoever asks, a first copy would start from zero.
         StateReason.FirstCopy => !database.Evidence.IsMoving && now - (database.Evidence.MovedAt ?? database.Since) > maxLag,
-        StateReason.NotKnownToBeBehind => false,
+        StateReason.NotKnownToBeBehind or StateReason.MirrorFirstCopy => false,
 
         // If the lag is unknown, the state decides.
         _ => (database.Lag ?? now - (database.State is DatabaseState.Failing or DatabaseState.Stopped ? database.Since : start)) > maxLag,

@@ -51,6 +51,7 @@ internal sealed record OverviewText(
 /// <param name="Warnings">One line each.</param>
 /// <param name="Facts">Facts about its state.</param>
 /// <param name="Reason">Why it is in this state.</param>
+/// <param name="Destinations">Each destination, if there are several; otherwise empty.</param>
 /// <param name="Ranges">How far back the charts can go.</param>
 /// <param name="HistoryNote">How far back they go so far; null if they go back as far as they can.</param>
 /// <param name="Charts">Its history.</param>
@@ -68,11 +69,31 @@ internal sealed record DatabaseText(
     IReadOnlyList<string> Warnings,
     IReadOnlyList<FactText> Facts,
     ReasonText Reason,
+    IReadOnlyList<DestinationText> Destinations,
     IReadOnlyList<RangeText> Ranges,
     string? HistoryNote,
     IReadOnlyList<ChartText> Charts,
     string RestoreCommand,
     IReadOnlyList<LogText> Log);
+
+/// <summary>One of several destinations.</summary>
+/// <param name="Id">Its HTML id.</param>
+/// <param name="Destination">The destination.</param>
+/// <param name="State">The state, in one word.</param>
+/// <param name="Since">When it entered this state.</param>
+/// <param name="Problem">What is not known to be well; null if all is well.</param>
+/// <param name="Notice">What was found there and mended; null if nothing was.</param>
+/// <param name="Facts">Facts about its state.</param>
+/// <param name="RestoreCommand">The command that restores the database from it.</param>
+internal sealed record DestinationText(
+    string Id,
+    string Destination,
+    string State,
+    MomentText Since,
+    ProblemText? Problem,
+    string? Notice,
+    IReadOnlyList<FactText> Facts,
+    string RestoreCommand);
 
 /// <param name="Sentence">Why a database is in its state.</param>
 /// <param name="Facts">The figures from which the state was derived.</param>

@@ -19,7 +19,7 @@ internal static class PageWriter
     private static readonly int[] MinutesBetweenMarks = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360];
 
     private const string StateLabel = "State", DestinationsLabel = "Replicated to", LagLabel = "Lag", UploadedLabel = "Uploaded",
-        LastSyncLabel = "Last sync", SizeLabel = "Size";
+        LastSyncLabel = "Last sync", SizeLabel = "Size", CheckedLabel = "Backup checked";
 
     /// <summary>The overview.</summary>
     public static OverviewText Write(StatusReport report)
@@ -76,7 +76,7 @@ internal static class PageWriter
                 .Add("destinations", DestinationsLabel, string.Join('\n', database.Destinations), isCode: true)
                 .Add("lag", LagLabel, Wording.Duration(database.LagSeconds))
                 .Add("last_sync_at", LastSyncLabel, database.LastSyncAt)
-                .Add("checked_at", "Backup checked", database.Reason.CheckedAt)
+                .Add("checked_at", CheckedLabel, database.Reason.CheckedAt)
                 .Add("size", SizeLabel, Wording.Size(database.DatabaseBytes))
                 .Add("wal", "WAL", Wording.Size(database.WalBytes))
                 .Add("uploaded", UploadedLabel, Wording.Size(database.UploadedBytes))
@@ -94,6 +94,7 @@ internal static class PageWriter
                     .Add("activity", "Litestream's last activity", database.Reason.Activity)
                     .Add("activity_started_at", "Started", database.Reason.ActivityStartedAt)
                     .All),
+            database.Replicas.Count < 2 ? [] : [.. database.Replicas.Select((replica, i) => Write(replica, i, now))],
             [.. new[] { HistoryRange.Hour, HistoryRange.Day }.Select(range =>
                 new RangeText($"Last {range.Name}", (query with { History = range.Name }).Link, range == query.Range))],
             history == report.History ? null : $"The charts show the last {Period(history)}: nothing older is known yet.",
@@ -137,6 +138,26 @@ internal static class PageWriter
         database.Reason.Remedy,
         database.Error,
         database.Reason.IsErrorFromLitestream ? "Litestream's words" : "Details");
+
+    private static DestinationText Write(ReplicaReport replica, int index, DateTimeOffset now)
+    {
+        var key = string.Create(CultureInfo.InvariantCulture, $"destination-{index}");
+        return new DestinationText(
+            key,
+            replica.Destination,
+            replica.State,
+            For(replica.Since, now),
+            replica.State == Wording.Name(DatabaseState.Replicating) ? null : new ProblemText(replica.Sentence, replica.Remedy, replica.Error, "Details"),
+            replica.Notice,
+            new Facts(now)
+                .Add($"{key}-writer", "Written by", replica.Writer == "plugin" ? "the plugin, from Litestream's files" : "Litestream")
+                .Add($"{key}-lag", LagLabel, Wording.Duration(replica.LagSeconds))
+                .Add($"{key}-until", "Everything there that was written before", replica.ReplicatedUntil)
+                .Add($"{key}-checked-at", CheckedLabel, replica.CheckedAt)
+                .Add($"{key}-size", SizeLabel, replica.Bytes is null ? null : Wording.Size(replica.Bytes))
+                .All,
+            replica.RestoreCommand);
+    }
 
     /// <summary>As many points as there are minutes of which something is known, but enough for a line.</summary>
     private static int SparklinePoints(IReadOnlyList<DatabaseReport> databases)

@@ -50,6 +50,7 @@ internal static class PluginMetrics
         var errors = factory.CreateCounter($"{Prefix}sync_errors_total", "Errors that Litestream logged for a database.", DatabaseLabel);
         var until = factory.CreateGauge(
             $"{Prefix}database_replicated_until_timestamp_seconds", "Everything written before this time is at the replica, in Unix time.", DatabaseLabel);
+        var replicas = new ReplicaGauges(factory);
         foreach (var database in observation.IsOutdated(now) ? [] : observation.Databases)
         {
             var name = database.Plan.Name;
@@ -59,6 +60,10 @@ internal static class PluginMetrics
             Set(lag, name, database.Lag?.TotalSeconds);
             Set(txid, name, database.Evidence.TakenTxid);
             Set(lastSync, name, (database.LastSyncAt - DateTimeOffset.UnixEpoch)?.TotalSeconds);
+            foreach (var destination in database.Destinations)
+            {
+                replicas.Set(name, destination);
+            }
         }
 
         using var text = new MemoryStream();
@@ -66,11 +71,43 @@ internal static class PluginMetrics
         return Encoding.UTF8.GetString(text.ToArray());
     }
 
-    private static void Set(Gauge gauge, string database, double? value)
+    private static void Set(Gauge gauge, string database, double? value) => Set(gauge, [database], value);
+
+    private static void Set(Gauge gauge, string[] labels, double? value)
     {
         if (value is { } known)
         {
-            gauge.WithLabels(database).Set(known);
+            gauge.WithLabels(labels).Set(known);
+        }
+    }
+
+    /// <summary>The metrics of each destination of the databases that have mirrors.</summary>
+    private sealed class ReplicaGauges(MetricFactory factory)
+    {
+        private static readonly string[] Labels = [DatabaseLabel, "replica"];
+
+        private readonly Gauge _healthy = factory.CreateGauge(
+            $"{Prefix}replica_healthy", "Whether a destination is kept and nothing is known to be wrong with it; absent if that is not known.", Labels);
+
+        private readonly Gauge _lag = factory.CreateGauge(
+            $"{Prefix}replica_lag_seconds", "How long the oldest change that is not at a destination has waited.", Labels);
+
+        private readonly Gauge _until = factory.CreateGauge(
+            $"{Prefix}replica_replicated_until_timestamp_seconds", "Everything written before this time is at a destination, in Unix time.", Labels);
+
+        private readonly Gauge _txid = factory.CreateGauge($"{Prefix}replica_txid", "The last transaction at a destination.", Labels);
+
+        private readonly Gauge _bytes = factory.CreateGauge(
+            $"{Prefix}replica_size_bytes", "The size of everything at a destination when it was last listed.", Labels);
+
+        public void Set(string database, DestinationObservation destination)
+        {
+            string[] labels = [database, destination.Replica.Destination];
+            PluginMetrics.Set(_healthy, labels, Wording.IsHealthy(destination.State) switch { true => 1, false => 0, null => null });
+            PluginMetrics.Set(_lag, labels, destination.Evidence.Lag?.TotalSeconds);
+            PluginMetrics.Set(_until, labels, (destination.Evidence.ReplicatedUntil - DateTimeOffset.UnixEpoch)?.TotalSeconds);
+            PluginMetrics.Set(_txid, labels, destination.Evidence.ReplicatedTxid);
+            PluginMetrics.Set(_bytes, labels, destination.Bytes);
         }
     }
 }

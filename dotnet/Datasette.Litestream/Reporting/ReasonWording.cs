@@ -36,6 +36,10 @@ internal static class ReasonWording
         StateReason.TakenOver => "another Datasette took over",
         StateReason.WriterUnknown => "it is not known whether another Datasette writes to the destination",
         StateReason.ReplicatedAnew => "the backup is being made anew",
+        StateReason.MirrorFirstCopy => "the first copy to another destination is under way",
+        StateReason.MirrorBehind => "changes wait for another destination for longer than usual",
+        StateReason.MirrorFailed => "another destination cannot be read or written",
+        StateReason.MirrorDamaged => "the backup at another destination is damaged",
         _ => "Litestream does not answer",
     };
 
@@ -66,6 +70,11 @@ internal static class ReasonWording
         StateReason.FolderRemoved => "Litestream's folder beside the database was removed, and with it what Litestream had not uploaded.",
         StateReason.BackupDamaged => "The backup is damaged: it cannot be restored up to the last change.",
         StateReason.OtherWriter => "Another Litestream writes to the same destination, and the two destroy each other's backup.",
+        StateReason.MirrorFirstCopy =>
+            $"The backup is being copied to this destination for the first time, and nothing can be restored from it yet.{(evidence.CopiedBytes is > 0 and { } copied ? $" {Wording.Size(copied)} were copied so far." : "")}",
+        StateReason.MirrorBehind => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at this destination, and have waited for longer than usual.",
+        StateReason.MirrorFailed => $"This destination cannot be read or written, and lacks the changes after {Moment(evidence.ReplicatedUntil, now)}.",
+        StateReason.MirrorDamaged => "The backup at this destination is damaged: it cannot be restored up to the last change.",
         StateReason.WaitingForWriter =>
             "Another Datasette writes to the destination, and was asked to let go of it. Litestream runs without this database until then.",
         StateReason.TakenOver =>
@@ -89,6 +98,8 @@ internal static class ReasonWording
         StateReason.FolderRemoved => "Litestream is restarted by itself; leave the folder alone.",
         StateReason.BackupDamaged => "It is made anew by itself. Leave what is at the destination to Litestream.",
         StateReason.OtherWriter => "End the other one, or give each Datasette a destination of its own.",
+        StateReason.MirrorFailed => "It is tried again by itself, and then gets what it lacks.",
+        StateReason.MirrorDamaged => "It is mended by itself. Leave what is at the destination to the plugin.",
         StateReason.WaitingForWriter => "The other one lets go by itself, and is taken to be gone after 30 s without an answer.",
         StateReason.TakenOver => "If this Datasette is to write there, restart it; otherwise stop it, or give each a destination of its own.",
         StateReason.WriterUnknown => $"Where the key may not write {WritersFile.Name}, set writer-file: false.",

@@ -5,17 +5,14 @@ using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>The POSIX shell commands that restore a database, one command per replica.</summary>
+/// <summary>The POSIX shell command that restores a database from a replica.</summary>
 internal static class RestoreCommand
 {
     /// <summary>The settings that matter only to who writes a replica.</summary>
     private static readonly string[] WritersKeys = [.. Retention.Keys, "retention-check-interval"];
 
-    /// <summary>The commands, without secrets: Litestream finds credentials in its environment.</summary>
-    public static string For(DatabasePlan database, ReleaseLine releaseLine) =>
-        string.Join('\n', database.Replicas.Select(replica => For(database, replica, releaseLine)));
-
-    private static string For(DatabasePlan database, ReplicaPlan replica, ReleaseLine releaseLine)
+    /// <summary>The command, without secrets: Litestream finds credentials in its environment.</summary>
+    public static string For(DatabasePlan database, ReplicaPlan replica, ReleaseLine releaseLine)
     {
         var restore = $"litestream restore -o {Quote($"{Path.GetFileNameWithoutExtension(database.Path)}-restored.db")}";
         if (UrlOf(replica) is { } url)

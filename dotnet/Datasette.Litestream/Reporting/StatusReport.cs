@@ -104,6 +104,7 @@ internal sealed record CountReport(int Total, int Replicating, int Unverified, i
 /// <param name="Name">Datasette's name.</param>
 /// <param name="Path">Its file.</param>
 /// <param name="Destinations">Where it is replicated to.</param>
+/// <param name="Replicas">How each destination stands.</param>
 /// <param name="State"><c>replicating</c>, <c>unverified</c> (nothing is known to be wrong, but not everything is known), <c>starting</c> (Litestream was just started, or nothing is at the replica yet), <c>behind</c>, <c>failing</c>, <c>stopped</c> or <c>unknown</c>.</param>
 /// <param name="Since">When it entered this state.</param>
 /// <param name="Error">The error behind its state; null if there is none.</param>
@@ -123,6 +124,7 @@ internal sealed record DatabaseReport(
     string Name,
     string Path,
     IReadOnlyList<string> Destinations,
+    IReadOnlyList<ReplicaReport> Replicas,
     string State,
     DateTimeOffset Since,
     string? Error,
@@ -137,6 +139,37 @@ internal sealed record DatabaseReport(
     ReasonReport Reason,
     IReadOnlyList<string> Warnings,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SparklineReport? Sparklines);
+
+/// <summary>How one destination of a database stands.</summary>
+/// <param name="Destination">The destination, without secrets.</param>
+/// <param name="Writer"><c>litestream</c>, or <c>plugin</c> for one that is kept equal to Litestream's.</param>
+/// <param name="State">Its state; see <see cref="DatabaseReport.State"/>.</param>
+/// <param name="Since">When it entered this state.</param>
+/// <param name="Sentence">Why, in words.</param>
+/// <param name="Remedy">What to do, in sentences; null if there is nothing to do.</param>
+/// <param name="Error">The error behind its state; null if there is none.</param>
+/// <param name="Notice">What was found there and mended, in a sentence; null if nothing was.</param>
+/// <param name="Txid">The last transaction that can be restored from it; null if unknown.</param>
+/// <param name="LagSeconds">How long the oldest change that is not there has waited; 0 if there is none, null if unknown.</param>
+/// <param name="ReplicatedUntil">Everything written before this time is there; null if that was never confirmed.</param>
+/// <param name="CheckedAt">When it was last found to be restorable; null if it never was.</param>
+/// <param name="Bytes">The size of everything there when it was last listed; null if it was not.</param>
+/// <param name="RestoreCommand">The command that restores the database from it.</param>
+internal sealed record ReplicaReport(
+    string Destination,
+    string Writer,
+    string State,
+    DateTimeOffset Since,
+    string Sentence,
+    string? Remedy,
+    string? Error,
+    string? Notice,
+    ulong? Txid,
+    double? LagSeconds,
+    DateTimeOffset? ReplicatedUntil,
+    DateTimeOffset? CheckedAt,
+    long? Bytes,
+    string RestoreCommand);
 
 /// <summary>Why a database is in its state, and the figures from which that was derived.</summary>
 /// <param name="Code">A <see cref="Observation.StateReason"/>, such as <c>all_replicated</c>.</param>
@@ -184,7 +217,7 @@ internal sealed record SparklineReport(float?[] Lag, float?[] Bytes);
 /// <param name="Database">Its state.</param>
 /// <param name="Headline">The state in one sentence.</param>
 /// <param name="Healthy">Whether the state is good; null if that is not known yet.</param>
-/// <param name="RestoreCommand">The command that restores it.</param>
+/// <param name="RestoreCommand">The command that restores it, from the destination that Litestream writes.</param>
 /// <param name="History">Its history.</param>
 /// <param name="Log">The lines about it among the last 500 lines of Litestream's log, oldest first.</param>
 /// <param name="UpdatedAt">When the database was sampled.</param>

@@ -84,7 +84,7 @@ internal sealed class StatusReporter : IDisposable
             query.Search ?? "",
             query.Order,
             query.Descending,
-            [.. shown.Select(database => Report(database, Sparklines(database, observation.At), now))],
+            [.. shown.Select(database => Report(replication, database, Sparklines(database, observation.At), now))],
             [.. replication.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason))],
             replication.Warnings,
             LitestreamConfiguration.Show(
@@ -105,10 +105,10 @@ internal sealed class StatusReporter : IDisposable
         string[] logged = [database.Plan.Path, Path.GetFileName(database.Plan.Path)];
         var now = _time.GetUtcNow();
         return new DatabaseDetailReport(
-            Report(database, sparklines: null, now),
+            Report(replication, database, sparklines: null, now),
             Wording.SummarizeDatabase(database, observation, now),
             observation.IsOutdated(now) ? false : Wording.IsHealthy(database.State),
-            RestoreCommand.For(database.Plan, replication.Binary.Version.ReleaseLine!.Value),
+            database.Plan.Replicas.IsEmpty ? "" : RestoreCommand.For(database.Plan, database.Plan.Primary, replication.Binary.Version.ReleaseLine!.Value),
             Report(history.Read(range, observation.At), range, observation.At),
             [.. replication.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
             observation.At,
@@ -219,10 +219,11 @@ internal sealed class StatusReporter : IDisposable
             counts[(int)DatabaseState.Unknown]);
     }
 
-    private static DatabaseReport Report(DatabaseObservation database, SparklineReport? sparklines, DateTimeOffset now) => new(
+    private static DatabaseReport Report(ReplicationSnapshot replication, DatabaseObservation database, SparklineReport? sparklines, DateTimeOffset now) => new(
         database.Plan.Name,
         database.Plan.Path,
         [.. database.Plan.Replicas.Select(replica => replica.Destination)],
+        [.. Destinations(database).Select(destination => Report(replication, database, destination, now))],
         Wording.Name(database.State),
         database.Since,
         database.Error,
@@ -238,11 +239,33 @@ internal sealed class StatusReporter : IDisposable
         database.Warnings ?? [],
         sparklines);
 
+    // Without mirrors, what is known of the database is all that is known of its destinations.
+    private static IEnumerable<DestinationObservation> Destinations(DatabaseObservation database) => database.Destinations.Count > 0
+        ? database.Destinations
+        : database.Plan.Replicas.Select(replica => new DestinationObservation(
+            replica, IsMirror: false, database.State, database.Since, database.Reason, database.Error, database.Evidence));
+
+    private static ReplicaReport Report(ReplicationSnapshot replication, DatabaseObservation database, DestinationObservation destination, DateTimeOffset now) => new(
+        destination.Replica.Destination,
+        destination.IsMirror ? "plugin" : "litestream",
+        Wording.Name(destination.State),
+        destination.Since,
+        ReasonWording.Explain(destination.Reason, destination.Evidence, now),
+        Wording.Remedy(destination.Reason, destination.Error),
+        destination.Error,
+        destination.Notice,
+        destination.Evidence.ReplicatedTxid,
+        destination.Evidence.Lag?.TotalSeconds,
+        destination.Evidence.ReplicatedUntil,
+        destination.Evidence.CheckedAt,
+        destination.Bytes,
+        RestoreCommand.For(database.Plan, destination.Replica, replication.Binary.Version.ReleaseLine!.Value));
+
     private static ReasonReport Report(DatabaseObservation database, Evidence evidence, DateTimeOffset now) => new(
         Wording.Name(database.Reason),
         ReasonWording.Explain(database.Reason, evidence, now),
         ErrorCauses.Find(database.Error)?.Sentence,
-        Wording.Remedy(database),
+        Wording.Remedy(database.Reason, database.Error),
         evidence.ChangedAt,
         evidence.AskedAt,
         evidence.TakenTxid,

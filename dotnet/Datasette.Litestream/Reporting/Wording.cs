@@ -55,7 +55,7 @@ internal static class Wording
         var databases = observation.Databases;
         var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
         var unknown = databases.Where(database => database.State == DatabaseState.Unknown).ToList();
-        var copied = databases.Where(database => database.Reason == StateReason.FirstCopy).ToList();
+        var copied = FirstCopies(databases);
         var starting = databases.Where(database => database.Reason == StateReason.Starting).ToList();
         return observation.IsOutdated(now) || databases.Count == 0 ? Sentence.Of($"{Outdated(observation, now).Capitalized()}.")
             : wrong.Count > 0 ? Sentence.Of(
@@ -75,10 +75,12 @@ internal static class Wording
     /// <summary>One database in a line, which starts with its state.</summary>
     public static string Describe(DatabaseObservation database, DateTimeOffset now) => Tell(database, now).ToString();
 
-    /// <summary>What to do about a database's state, in sentences; null if there is nothing to do.</summary>
-    public static string? Remedy(DatabaseObservation database) => (ErrorCauses.Find(database.Error)?.Remedy, ReasonWording.Remedy(database.Reason)) switch
+    /// <summary>What to do about a state, in sentences; null if there is nothing to do.</summary>
+    /// <param name="reason">Why it is so.</param>
+    /// <param name="error">The error behind it; null if there is none.</param>
+    public static string? Remedy(StateReason reason, string? error) => (ErrorCauses.Find(error)?.Remedy, ReasonWording.Remedy(reason)) switch
     {
-        ({ } ofCause, { } ofReason) when database.Reason == StateReason.WriterUnknown => $"{ofCause} {ofReason}",
+        ({ } ofCause, { } ofReason) when reason == StateReason.WriterUnknown => $"{ofCause} {ofReason}",
         var (ofCause, ofReason) => ofCause ?? ofReason,
     };
 
@@ -96,7 +98,7 @@ internal static class Wording
     public static string DescribeHealth(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
     {
         var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
-        var copied = databases.Where(database => database.Reason == StateReason.FirstCopy).ToList();
+        var copied = FirstCopies(databases);
 
         // Nothing is ok of which nothing is safe.
         var starting = databases.Where(database => database.Evidence.ReplicatedUntil is null && database.Reason != StateReason.NotKnownToBeBehind).ToList();
@@ -255,11 +257,18 @@ internal static class Wording
 
     private static string Databases(int count) => count == 1 ? "1 database" : $"{Count(count)} databases";
 
+    /// <summary>The databases that are being copied for the first time; if there are none, those that are copied to a mirror.</summary>
+    private static List<DatabaseObservation> FirstCopies(IReadOnlyList<DatabaseObservation> databases)
+    {
+        var copied = databases.Where(database => database.Reason == StateReason.FirstCopy).ToList();
+        return copied.Count > 0 ? copied : [.. databases.Where(database => database.Reason == StateReason.MirrorFirstCopy)];
+    }
+
     private static Sentence FirstCopy(IReadOnlyList<DatabaseObservation> some, DateTimeOffset now)
     {
         var since = some.Min(database => database.Since);
         var bytes = some.Sum(database => database.Evidence.CopiedBytes ?? 0);
-        return $"being copied for the first time, since {Duration(now > since ? now - since : TimeSpan.Zero)}{(bytes > 0 ? $" ({Size(bytes)} so far)" : "")}"
+        return $"being copied {(some[0].Reason == StateReason.MirrorFirstCopy ? "to another destination " : "")}for the first time, since {Duration(now > since ? now - since : TimeSpan.Zero)}{(bytes > 0 ? $" ({Size(bytes)} so far)" : "")}"
             + $"; {Risk(some, now)}";
     }
 
@@ -295,7 +304,7 @@ internal static class Wording
     private static Sentence Risk(IReadOnlyList<DatabaseObservation> databases, DateTimeOffset now)
     {
         var (total, unreliable, nothing) = (databases.Count, 0, 0);
-        DateTimeOffset? unsafeSince = null, unknownSince = null;
+        DateTimeOffset? unsafeSince = null, unknownSince = null, partlySince = null;
         var isFine = true;
         foreach (var database in databases)
         {
@@ -311,12 +320,16 @@ internal static class Wording
                 case StateReason.NoAnswer or StateReason.Starting:
                     unknownSince = unknownSince < database.Since ? unknownSince : database.Since;
                     break;
+                case var reason when reason.IsOfMirror():
+                    var until = database.Destinations.Min(destination => destination.Evidence.ReplicatedUntil ?? DateTimeOffset.MinValue);
+                    partlySince = partlySince < until ? partlySince : until;
+                    break;
                 case not StateReason.ReplicatedAnew when database.Lag == TimeSpan.Zero:
                     break;
                 default:
-                    if (database.Evidence.ReplicatedUntil is { } until)
+                    if (database.Evidence.ReplicatedUntil is { } confirmed)
                     {
-                        unsafeSince = unsafeSince < until ? unsafeSince : until;
+                        unsafeSince = unsafeSince < confirmed ? unsafeSince : confirmed;
                     }
                     else if (database.Lag is not null)
                     {
@@ -353,6 +366,13 @@ internal static class Wording
         if (unknownSince is { } unknown)
         {
             clauses.Add($"what was written since {At(unknown, now)} may not be safe");
+        }
+
+        if (partlySince is { } partly)
+        {
+            clauses.Add(partly == DateTimeOffset.MinValue
+                ? Sentence.Of($"one of {(total == 1 ? "its" : "their")} destinations has nothing that can be restored{yet}")
+                : Sentence.Of($"what was written since {At(partly, now)} is not at each of {(total == 1 ? "its" : "their")} destinations{yet}"));
         }
 
         return clauses.Count == 0 ? $"everything written is safe" : Sentence.Join(" and ", clauses);

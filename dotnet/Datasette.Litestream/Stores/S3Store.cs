@@ -167,7 +167,7 @@ internal sealed class S3Store(S3Connection connection, string path, bool hasSlas
         // The connection is not this store's own.
     }
 
-    private static string VersionOf(string tag) => tag.Trim('"');
+    private static string VersionOf(string? tag) => tag?.Trim('"') ?? "";
 
     private static HttpStatusCode? StatusOf(StoreException exception) => (exception.InnerException as AmazonS3Exception)?.StatusCode;
 

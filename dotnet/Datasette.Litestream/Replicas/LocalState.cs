@@ -1,6 +1,6 @@
 using Datasette.Litestream.Litestream;
 
-namespace Datasette.Litestream.Healing;
+namespace Datasette.Litestream.Replicas;
 
 /// <summary>
 /// What Litestream remembers of a database beside it. Without it, Litestream takes up the position of the destination, or starts

@@ -1,0 +1,282 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Stores;
+
+namespace Datasette.Litestream.Mirrors;
+
+/// <summary>
+/// All mirrors of one Datasette. Each has a task of its own, so that one that fails holds up no other; one more task looks every
+/// second what Litestream has made. Any thread may read <see cref="Statuses"/> and <see cref="Fills"/>, which are immutable.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "FinishAsync disposes of the stores; a CancellationTokenSource without a timer or a link holds nothing.")]
+internal sealed class Mirroring
+{
+    /// <summary>How often it is looked whether Litestream has made files.</summary>
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long the start of Litestream waits for destinations that do not answer.</summary>
+    private static readonly TimeSpan CompareTimeout = TimeSpan.FromSeconds(3);
+
+    /// <summary>How many databases are compared at once at the start.</summary>
+    private const int Parallelism = 16;
+
+    private readonly Func<ReplicationPlan> _plan;
+    private readonly MirrorTools _tools;
+    private readonly PrimaryFilling _filling;
+    private readonly Dictionary<string, MirroredDatabase> _databases;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _stoppingFills = new();
+    private Task _looking = Task.CompletedTask;
+    private ImmutableDictionary<MirrorKey, MirrorStatus> _statuses = ImmutableDictionary<MirrorKey, MirrorStatus>.Empty;
+    private ImmutableDictionary<string, PrimaryFill> _fills = ImmutableDictionary.Create<string, PrimaryFill>(StringComparer.Ordinal);
+
+    /// <param name="plan">What is replicated where, now: the file of a database may change, its destinations do not.</param>
+    /// <param name="open">Opens the store of a replica, for a database's file.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="random">The source of the delays' jitter.</param>
+    /// <param name="redact">Takes secrets out of what others say.</param>
+    public Mirroring(Func<ReplicationPlan> plan, Func<ReplicaPlan, string, IStore> open, TimeProvider time, Random random, Func<string, string> redact)
+    {
+        _plan = plan;
+        _tools = new MirrorTools(new Traffic(time), new Pruning(Retention.Of(plan()), Retention.L0Of(plan())), time, random, redact);
+        _filling = new PrimaryFilling(_tools);
+        _databases = plan().Databases.Where(database => !database.Mirrors.IsEmpty)
+            .ToDictionary(database => database.Name, database => new MirroredDatabase(database, Open, time), StringComparer.Ordinal);
+
+        StoreHolder Open(ReplicaPlan replica, string path) => new(() => open(replica, path), time);
+    }
+
+    /// <summary>The state of each mirror; one that is missing has not started yet.</summary>
+    public ImmutableDictionary<MirrorKey, MirrorStatus> Statuses => _statuses;
+
+    /// <summary>The first destinations that are being filled, before Litestream starts on them, by the names of their databases.</summary>
+    public ImmutableDictionary<string, PrimaryFill> Fills => _fills;
+
+    /// <summary>
+    /// Compares, before Litestream starts, what this machine, the first destination and the mirrors have of each database.
+    /// Destinations that do not answer hold up the start for a few seconds at most, and do not count.
+    /// </summary>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>The names of the databases whose first destination is to be filled with <see cref="FillAsync(string)"/> before Litestream
+    /// starts on it.</returns>
+    public async Task<IReadOnlySet<string>> PrepareAsync(CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
+        var plans = _plan().Databases.Where(database => _databases.ContainsKey(database.Name)).ToList();
+        try
+        {
+            await Parallel.ForEachAsync(plans, new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = either.Token }, async (plan, stop) =>
+            {
+                var database = _databases[plan.Name];
+                try
+                {
+                    database.FillFrom = await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, stop).ConfigureAwait(false);
+                }
+                catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+                {
+                    // Litestream will say the same.
+                }
+            }).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Those that were not compared in time start as they are.
+        }
+
+        return _databases.Where(database => database.Value.FillFrom is not null).Select(database => database.Key).ToHashSet(StringComparer.Ordinal);
+    }
+
+    /// <summary>Fills the first destination of a database that <see cref="PrepareAsync"/> has named.</summary>
+    public async Task FillAsync(string name)
+    {
+        var database = _databases[name];
+        await FillAsync(name, database.FillFrom!, _stoppingFills.Token).ConfigureAwait(false);
+        database.FillFrom = null;
+    }
+
+    /// <summary>
+    /// Fills the first destination of a database from the fullest of the others if it has less, while Litestream leaves the database
+    /// alone.
+    /// </summary>
+    /// <param name="plan">The database.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public async Task FillIfBehindAsync(DatabasePlan plan, CancellationToken cancellationToken)
+    {
+        if (_databases.TryGetValue(plan.Name, out var database))
+        {
+            using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
+            if (await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, either.Token).ConfigureAwait(false) is { } fullest)
+            {
+                await FillAsync(plan.Name, fullest, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Starts the mirrors of all databases but those that are still to be filled; those follow when they are.</summary>
+    public void Start()
+    {
+        foreach (var (name, database) in _databases.Where(database => database.Value.FillFrom is null))
+        {
+            Start(name, database);
+        }
+
+        _looking = Task.Run(LookAsync);
+    }
+
+    /// <summary>Starts the mirrors of a database whose first destination was filled.</summary>
+    public void Start(string name) => Start(name, _databases[name]);
+
+    /// <summary>Has a mirror listed, compared and mended, since what lies there was found to be damaged; returns at once.</summary>
+    public void Recheck(DatabasePlan database, ReplicaPlan replica)
+    {
+        if (_databases.TryGetValue(database.Name, out var mirrored))
+        {
+            mirrored.Started.FirstOrDefault(mirror => mirror.Replica.Key == replica.Key)?.Recheck();
+        }
+    }
+
+    /// <summary>Stops filling first destinations, since Litestream is about to end.</summary>
+    public void StopFilling() => _stoppingFills.Cancel();
+
+    /// <summary>Copies the last files after Litestream has ended, and stops.</summary>
+    /// <param name="timeout">How long it may take.</param>
+    /// <param name="hurry">Ends it at once.</param>
+    /// <returns>The mirrors that lack something.</returns>
+    public async Task<IReadOnlyList<MirrorLack>> FinishAsync(TimeSpan timeout, CancellationToken hurry)
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _looking.ConfigureAwait(false);
+        var plans = _plan().Databases.ToDictionary(database => database.Name, StringComparer.Ordinal);
+        foreach (var (name, database) in _databases)
+        {
+            Look(database, plans[name].Path);
+        }
+
+        using var deadline = new CancellationTokenSource(timeout > TimeSpan.Zero ? timeout : TimeSpan.Zero, _tools.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, hurry);
+        var lacks = await Task.WhenAll(_databases.SelectMany(database => database.Value.Started.Select(mirror => FinishAsync(plans[database.Key], mirror)))).ConfigureAwait(false);
+        foreach (var database in _databases.Values)
+        {
+            database.Dispose();
+        }
+
+        return [.. lacks.OfType<MirrorLack>(), .. _databases.SelectMany(database => database.Value.NotStarted(plans[database.Key]))];
+
+        async Task<MirrorLack?> FinishAsync(DatabasePlan database, Mirror mirror)
+        {
+            var (isComplete, error) = await mirror.FinishAsync(either.Token).ConfigureAwait(false);
+            return isComplete ? null : new MirrorLack(database, mirror.Replica, error);
+        }
+    }
+
+    private async Task FillAsync(string name, Source from, CancellationToken cancellationToken)
+    {
+        var database = _databases[name];
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stoppingFills.Token);
+        try
+        {
+            var path = _plan().Databases.Single(one => one.Name == name).Path;
+            await _filling.FillAsync(
+                path, database.Primary, database.PrimaryHolder, from, fill => ImmutableInterlocked.AddOrUpdate(ref _fills, name, fill, (_, _) => fill), either.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            ImmutableInterlocked.TryRemove(ref _fills, name, out _);
+        }
+    }
+
+    private void Start(string name, MirroredDatabase database) => database.Start(
+        name, _tools, (key, status) => ImmutableInterlocked.AddOrUpdate(ref _statuses, key, status, (_, _) => status));
+
+    private async Task LookAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                foreach (var plan in _plan().Databases)
+                {
+                    if (_databases.TryGetValue(plan.Name, out var database))
+                    {
+                        Look(database, plan.Path);
+                    }
+                }
+
+                await Task.Delay(LookInterval, _tools.Time, _stopping.Token).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Finishing.
+        }
+    }
+
+    private static void Look(MirroredDatabase database, string path)
+    {
+        try
+        {
+            if (database.Local.Look(path))
+            {
+                foreach (var mirror in database.Started)
+                {
+                    mirror.Wake();
+                }
+            }
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            // The next look is in a second, and what keeps Litestream from its files is shown.
+        }
+    }
+
+    /// <summary>One database, its destinations and its mirrors.</summary>
+    private sealed class MirroredDatabase : IDisposable
+    {
+        private readonly ImmutableArray<(ReplicaPlan Replica, StoreHolder Holder, Source Source)> _mirrors;
+        private volatile IReadOnlyList<Mirror> _started = [];
+
+        public MirroredDatabase(DatabasePlan plan, Func<ReplicaPlan, string, StoreHolder> open, TimeProvider time)
+        {
+            Local = new LocalHistory(time);
+            PrimaryHolder = open(plan.Primary, plan.Path);
+            Primary = new Source(plan.Primary, PrimaryHolder, time);
+            _mirrors = [.. plan.Mirrors.Select(replica => open(replica, plan.Path) is var holder ? (replica, holder, new Source(replica, holder, time)) : default)];
+        }
+
+        public LocalHistory Local { get; }
+
+        public Source Primary { get; }
+
+        public StoreHolder PrimaryHolder { get; }
+
+        public IReadOnlyList<Source> Others => [.. _mirrors.Select(mirror => mirror.Source)];
+
+        /// <summary>What to fill the primary from; null if it need not be.</summary>
+        public Source? FillFrom { get; set; }
+
+        public IReadOnlyList<Mirror> Started => _started;
+
+        public void Start(string name, MirrorTools tools, Action<MirrorKey, MirrorStatus> publish) =>
+            _started = [.. _mirrors.Select(mirror =>
+            {
+                var key = new MirrorKey(name, mirror.Replica.Key);
+                var place = new MirrorPlace(key, mirror.Replica, mirror.Holder, Local, Primary, [.. Others.Where(other => other != mirror.Source)]);
+                return new Mirror(place, tools, status => publish(key, status));
+            })];
+
+        public IEnumerable<MirrorLack> NotStarted(DatabasePlan plan) =>
+            _started.Count > 0 ? [] : plan.Mirrors.Select(replica => new MirrorLack(plan, replica, null));
+
+        public void Dispose()
+        {
+            PrimaryHolder.Dispose();
+            foreach (var (_, holder, _) in _mirrors)
+            {
+                holder.Dispose();
+            }
+        }
+    }
+}

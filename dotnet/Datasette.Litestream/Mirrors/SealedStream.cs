@@ -1,0 +1,114 @@
+using Datasette.Litestream.Replicas;
+
+namespace Datasette.Litestream.Mirrors;
+
+/// <summary>
+/// The content of an LTX file whose beginning was read already. Its end is only reached if the file is the one that its seal
+/// describes, so that a file that was cut or replaced meanwhile is never written whole. Other threads may read how far it is.
+/// </summary>
+/// <param name="header">The bytes that were read.</param>
+/// <param name="rest">The bytes after these; it is disposed with this.</param>
+/// <param name="seal">The seal of the file.</param>
+/// <param name="end">The last bytes of the file.</param>
+internal sealed class SealedStream(ReadOnlyMemory<byte> header, Stream rest, LtxSeal seal, ReadOnlyMemory<byte> end) : Stream
+{
+    private readonly byte[] _last = new byte[LtxSeal.EndBytes];
+    private long _count;
+
+    /// <summary>How many bytes were read.</summary>
+    public long ReadBytes => Interlocked.Read(ref _count);
+
+    /// <inheritdoc/>
+    public override bool CanRead => true;
+
+    /// <inheritdoc/>
+    public override bool CanSeek => false;
+
+    /// <inheritdoc/>
+    public override bool CanWrite => false;
+
+    /// <summary>Its size in bytes, so that it need not be found out by whoever sends it.</summary>
+    public override long Length => seal.Size;
+
+    /// <inheritdoc/>
+    public override long Position
+    {
+        get => ReadBytes;
+        set => throw new NotSupportedException();
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (buffer.IsEmpty)
+        {
+            return 0;
+        }
+
+        var count = 0;
+        if (_count < header.Length)
+        {
+            count = Math.Min(buffer.Length, header.Length - (int)_count);
+            header.Slice((int)_count, count).CopyTo(buffer);
+        }
+        else
+        {
+            count = await rest.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+        }
+
+        Remember(buffer.Span[..count]);
+        Interlocked.Add(ref _count, count);
+        var isOver = count == 0;
+        if (_count > seal.Size || (isOver && _count != seal.Size) || (_count == seal.Size && !_last.AsSpan().SequenceEqual(end.Span)))
+        {
+            throw new IOException($"{seal.Name} was changed while it was read");
+        }
+
+        return count;
+    }
+
+    /// <inheritdoc/>
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    /// <inheritdoc/>
+    public override int Read(byte[] buffer, int offset, int count) => ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
+
+    /// <inheritdoc/>
+    public override void Flush()
+    {
+    }
+
+    /// <inheritdoc/>
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            rest.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private void Remember(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length >= _last.Length)
+        {
+            bytes[^_last.Length..].CopyTo(_last);
+        }
+        else
+        {
+            _last.AsSpan(bytes.Length).CopyTo(_last);
+            bytes.CopyTo(_last.AsSpan(_last.Length - bytes.Length));
+        }
+    }
+}

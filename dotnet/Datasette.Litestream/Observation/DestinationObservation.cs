@@ -1,0 +1,21 @@
+using Datasette.Litestream.Configuration;
+
+namespace Datasette.Litestream.Observation;
+
+/// <summary>How one of several destinations of a database stands.</summary>
+/// <param name="Replica">The destination.</param>
+/// <param name="IsMirror">Whether the plugin writes it; otherwise Litestream does.</param>
+/// <param name="State">Its state.</param>
+/// <param name="Since">When it entered this state.</param>
+/// <param name="Reason">Why it is in this state.</param>
+/// <param name="Error">What is wrong, in the words of who found it; null if nothing is known to be.</param>
+/// <param name="Evidence">The figures from which the state was derived.</param>
+internal sealed record DestinationObservation(
+    ReplicaPlan Replica, bool IsMirror, DatabaseState State, DateTimeOffset Since, StateReason Reason, string? Error, Evidence Evidence)
+{
+    /// <summary>The size of everything there, when it was last listed; null if it was not listed yet.</summary>
+    public long? Bytes { get; init; }
+
+    /// <summary>What was found there and mended, in a sentence; null if nothing was.</summary>
+    public string? Notice { get; init; }
+}

