@@ -65,6 +65,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly Lock _restarting = new();
     private readonly LeftOutDatabases _leftOut = new();
 
+    /// <summary>Before, there is no <see cref="_supervisor"/> yet.</summary>
+    private readonly TaskCompletionSource _supervised = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>Before, it is not known what Litestream is to start with.</summary>
     private readonly TaskCompletionSource _isPrepared = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private OtherLitestreamWatch? _others;
@@ -335,6 +338,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     /// <returns>What Litestream is to start with.</returns>
     private async Task<DaemonSettings> PrepareDatabasesAsync(CancellationToken hurry)
     {
+        await _supervised.Task.ConfigureAwait(false);
         var claiming = _claims?.StartAsync(this) ?? Task.FromResult(ImmutableHashSet<string>.Empty);
         var preparing = PrepareFilesAsync(hurry);
         var forbidden = await claiming.ConfigureAwait(false);
@@ -353,8 +357,8 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         {
             _leftOut.Set(LeaveOutReason.OtherWriter, forbidden);
             _leftOut.Set(LeaveOutReason.Filling, toFill);
-            _isPrepared.SetResult();
             settings = Settings();
+            _isPrepared.SetResult();
         }
 
         if (toFill.Count > 0)

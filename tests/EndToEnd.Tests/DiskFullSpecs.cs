@@ -2,7 +2,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>A full disk is shown on the page, does not end Datasette, and replication recovers when there is room.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class DiskFullSpecs
 {
     [TestMethod]

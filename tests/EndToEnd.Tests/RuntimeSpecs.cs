@@ -4,7 +4,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The choice of .NET, and the loading of Python.NET: a process can have only one of each.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class RuntimeSpecs
 {
     private const string RootVariable = "DATASETTE_LITESTREAM_DOTNET_ROOT";

@@ -4,7 +4,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Replication to an S3 server that checks signatures, with credentials that change and servers that go away.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class S3Specs
 {
     [TestMethod]
