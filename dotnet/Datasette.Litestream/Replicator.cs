@@ -59,7 +59,6 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly StoreFactory _stores;
     private readonly Renewer? _renewer;
     private readonly Mirroring? _mirroring;
-    private readonly TaskCompletionSource _supervised = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly DestinationClaims? _claims;
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
@@ -351,7 +350,6 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
         var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(hurry).ConfigureAwait(false);
         _mirroring?.Start();
-        await _supervised.Task.ConfigureAwait(false);
         DaemonSettings settings;
         lock (_restarting)
         {

