@@ -84,7 +84,6 @@ public sealed class S3Specs
     {
         await using var s3 = await S3Replication.StartAsync();
         await s3.Datasette.WaitForDatabaseAsync("replicating");
-        var litestream = await s3.Workspace.WaitForLitestreamAsync();
         await using (var load = new WriteLoad(s3.Workspace, "parks.db"))
         {
             await s3.Server.TakeDownAsync();
@@ -93,7 +92,7 @@ public sealed class S3Specs
             await s3.Datasette.WaitForDatabaseAsync("replicating");
         }
 
-        Assert.AreEqual(litestream, s3.Workspace.Litestreams.Single());
+        // Whoever cannot see for 20 s that the destination is still its own stops Litestream, which is no failure.
         Assert.AreEqual(0, (int)(await s3.Datasette.StatusAsync())["litestream"]!["failures"]!);
         await s3.Datasette.StopAsync();
         await s3.AssertRestoredAsync();

@@ -86,13 +86,17 @@ internal sealed record DatabaseObservation(
             Evidence = Evidence with
             {
                 Lag = mirrors.Select(mirror => mirror.Evidence.Lag).Append(Evidence.Lag).Max(),
-                ReplicatedUntil = mirrors.Select(mirror => mirror.Evidence.ReplicatedUntil).Append(Evidence.ReplicatedUntil).Min(),
+                ReplicatedUntil = Oldest(destinations, evidence => evidence.ReplicatedUntil),
                 CopiedBytes = worst.Evidence.CopiedBytes,
-                CheckedAt = destinations.Exists(destination => destination.Evidence.CheckedAt is null) ? null : destinations.Min(destination => destination.Evidence.CheckedAt),
+                CheckedAt = Oldest(destinations, evidence => evidence.CheckedAt),
             },
             Destinations = destinations,
         };
     }
+
+    /// <summary>The oldest of some times; null if one is not known.</summary>
+    private static DateTimeOffset? Oldest(List<DestinationObservation> destinations, Func<Evidence, DateTimeOffset?> timeOf) =>
+        destinations.Exists(destination => timeOf(destination.Evidence) is null) ? null : destinations.Min(destination => timeOf(destination.Evidence));
 
     // Of equals the first counts, which is Litestream's own.
     private static int Severity(DestinationObservation destination) => destination.State switch

@@ -14,7 +14,7 @@ internal sealed record ErrorCause(string Clause, string Remedy, params string[] 
 /// <summary>Finds the causes of the errors that Litestream repeats from the storage, the network, the disk and SQLite.</summary>
 internal static class ErrorCauses
 {
-    private const string TriesAgain = "Litestream tries again by itself.";
+    private const string TriesAgain = "It is tried again by itself.";
 
     /// <summary>The first that matches counts, so what is more specific comes first.</summary>
     private static readonly ErrorCause[] All =

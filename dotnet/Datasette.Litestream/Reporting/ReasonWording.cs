@@ -44,7 +44,11 @@ internal static class ReasonWording
     };
 
     /// <summary>Explains why a database is in its state, from the figures from which the state was derived.</summary>
-    public static string Explain(StateReason reason, Evidence evidence, DateTimeOffset now) => reason switch
+    /// <param name="reason">The reason.</param>
+    /// <param name="evidence">The figures.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="destination">What to call the mirror that it is about.</param>
+    public static string Explain(StateReason reason, Evidence evidence, DateTimeOffset now, string destination = "one of its destinations") => reason switch
     {
         StateReason.AllReplicated => "Litestream synced the database after its last change, and everything that it synced is at the replica.",
         StateReason.OnTheWay => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at the replica yet, which is normal for a few seconds.",
@@ -71,10 +75,10 @@ internal static class ReasonWording
         StateReason.BackupDamaged => "The backup is damaged: it cannot be restored up to the last change.",
         StateReason.OtherWriter => "Another Litestream writes to the same destination, and the two destroy each other's backup.",
         StateReason.MirrorFirstCopy =>
-            $"The backup is being copied to this destination for the first time, and nothing can be restored from it yet.{(evidence.CopiedBytes is > 0 and { } copied ? $" {Wording.Size(copied)} were copied so far." : "")}",
-        StateReason.MirrorBehind => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at this destination, and have waited for longer than usual.",
-        StateReason.MirrorFailed => $"This destination cannot be read or written, and lacks the changes after {Moment(evidence.ReplicatedUntil, now)}.",
-        StateReason.MirrorDamaged => "The backup at this destination is damaged: it cannot be restored up to the last change.",
+            $"The backup is being copied to {destination} for the first time, and nothing can be restored from it yet.{(evidence.CopiedBytes is > 0 and { } copied ? $" {Wording.Size(copied)} were copied so far." : "")}",
+        StateReason.MirrorBehind => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at {destination}, and have waited for longer than usual.",
+        StateReason.MirrorFailed => $"{Capitalized(destination)} cannot be read or written, and lacks the changes after {Moment(evidence.ReplicatedUntil, now)}.",
+        StateReason.MirrorDamaged => $"The backup at {destination} is damaged: it cannot be restored up to the last change.",
         StateReason.WaitingForWriter =>
             "Another Datasette writes to the destination, and was asked to let go of it. Litestream runs without this database until then.",
         StateReason.TakenOver =>
@@ -118,6 +122,8 @@ internal static class ReasonWording
         { MovedAt: { } moved } => $"Litestream has sent nothing since {Wording.Clock(moved, now)}.",
         _ => "Whether Litestream sends anything is not known.",
     };
+
+    private static string Capitalized(string words) => char.ToUpperInvariant(words[0]) + words[1..];
 
     private static string Moment(DateTimeOffset? time, DateTimeOffset now) => time is { } known ? Wording.Clock(known, now) : "the start";
 }

@@ -250,7 +250,7 @@ internal sealed class StatusReporter : IDisposable
         destination.IsMirror ? "plugin" : "litestream",
         Wording.Name(destination.State),
         destination.Since,
-        ReasonWording.Explain(destination.Reason, destination.Evidence, now),
+        ReasonWording.Explain(destination.Reason, destination.Evidence, now, "this destination"),
         Wording.Remedy(destination.Reason, destination.Error),
         destination.Error,
         destination.Notice,
