@@ -7,8 +7,8 @@ using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Reporting;
-using Datasette.Litestream.Tests.Litestream;
 using Datasette.Litestream.Tests.Configuration;
+using Datasette.Litestream.Tests.Litestream;
 using Datasette.Litestream.Tests.Observation;
 using Datasette.Litestream.Tests.Processes;
 
@@ -78,7 +78,8 @@ public sealed class PluginMetricsSpecs
         var primary = Observations.Database("parks") with { Plan = plan };
         var mirror = new DestinationObservation(
             plan.Mirrors.Single(), IsMirror: true, DatabaseState.Failing, Observations.Now, StateReason.MirrorFailed, "access denied",
-            primary.Evidence with { Lag = TimeSpan.FromSeconds(90), ReplicatedTxid = 5 }) { Bytes = 4096 };
+            primary.Evidence with { Lag = TimeSpan.FromSeconds(90), ReplicatedTxid = 5 })
+        { Bytes = 4096 };
         var text = await PluginMetrics.WriteAsync(null, null, new ObservedDatabases(Observations.Now, [primary.With([mirror], primaryBytes: null)]), Observations.Now);
         foreach (var line in new[]
         {
