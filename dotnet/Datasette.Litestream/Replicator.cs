@@ -408,6 +408,11 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
     private void TellTakeOver(IReadOnlyList<Claim> taken)
     {
+        foreach (var claim in taken)
+        {
+            _renewer?.TakeOver(claim.Destination.Database);
+        }
+
         foreach (var claims in taken.GroupBy(claim => (claim.TakenFrom, claim.IsForced)))
         {
             var (from, isForced) = claims.Key;

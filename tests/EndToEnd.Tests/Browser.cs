@@ -9,6 +9,9 @@ internal sealed class Browser : IAsyncDisposable
     /// <summary>The status page.</summary>
     public const string Overview = "/-/litestream-status";
 
+    /// <summary>A browser keeps a core busy, so that many at once would hold up what else runs.</summary>
+    private static readonly SemaphoreSlim Turns = new(2);
+
     private readonly IPlaywright _playwright;
     private readonly IBrowser _browser;
     private readonly List<string> _complaints = [];
@@ -44,6 +47,20 @@ internal sealed class Browser : IAsyncDisposable
         var host = datasette.Http.BaseAddress!.ToString();
         options ??= new();
         options.BaseURL = host;
+        await Turns.WaitAsync();
+        try
+        {
+            return await OpenAsync(datasette, options, chromium, host);
+        }
+        catch
+        {
+            Turns.Release();
+            throw;
+        }
+    }
+
+    private static async Task<Browser> OpenAsync(DatasetteProcess datasette, BrowserNewContextOptions options, string chromium, string host)
+    {
         var playwright = await Playwright.CreateAsync();
         var process = await playwright.Chromium.LaunchAsync(new()
         {
@@ -93,5 +110,6 @@ internal sealed class Browser : IAsyncDisposable
     {
         await _browser.CloseAsync();
         _playwright.Dispose();
+        Turns.Release();
     }
 }

@@ -7,7 +7,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The status page updates itself in a real browser, is accessible, and works with any name.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed partial class DashboardSpecs
 {
     private const string Overview = Browser.Overview;
@@ -50,6 +49,9 @@ public sealed partial class DashboardSpecs
     {
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, [.. Enumerable.Range(1, 12).Select(i => $"db{i:00}")]);
+
+        // The rows are in the order of their states.
+        await datasette.WaitForStatusAsync(status => (int)status["counts"]!["replicating"]! == 12, "all are replicated");
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
 

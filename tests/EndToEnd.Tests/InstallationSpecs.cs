@@ -2,7 +2,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The installation of the package.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class InstallationSpecs
 {
     [TestMethod]

@@ -93,6 +93,9 @@ internal sealed class S3Server : IDisposable
     /// <returns>The folder; the last one again if nothing has changed.</returns>
     public async Task<string> CopyAsync(string prefix, string folder) => (string)(await CommandAsync($"copy {prefix} {folder}"))["folder"]!;
 
+    /// <summary>Puts a file's content there.</summary>
+    public Task PutAsync(string name, string file) => CommandAsync($"put {name} {file}");
+
     /// <summary>Deletes what is under a prefix.</summary>
     public Task DeleteAsync(string prefix) => CommandAsync($"delete {prefix}");
 

@@ -5,7 +5,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The status page in a real browser, and its JSON.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class StatusPageSpecs
 {
     [TestMethod]

@@ -2,7 +2,7 @@
 
 Prints {"endpoint": …} when it listens, then takes one command a line and answers each with a line of JSON:
 `create-key`, `create-key ID SECRET`, `delete-key ID`, `stop` (connections are refused from then on), `start`, `copy PREFIX FOLDER` (what is there
-now, in a folder of its own, laid out as Litestream lays out a folder), `delete PREFIX`.
+now, in a folder of its own, laid out as Litestream lays out a folder), `put NAME FILE`, `delete PREFIX`.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ def main() -> None:
                 answer({})
             case ["copy", prefix, folder]:
                 answer({"folder": str(copy(prefix, Path(folder)))})
+            case ["put", name, file]:
+                s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(BUCKET, name, Path(file).read_bytes())
+                answer({})
             case ["delete", prefix]:
                 for key in objects(prefix):
                     s3_backends[DEFAULT_ACCOUNT_ID]["aws"].delete_object(BUCKET, key)

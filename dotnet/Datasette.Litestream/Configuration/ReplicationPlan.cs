@@ -47,7 +47,7 @@ internal sealed record ReplicationPlan(
     /// <summary>The plan with what depends on the Litestream that runs.</summary>
     public ReplicationPlan For(ReleaseLine releaseLine) => releaseLine == ReleaseLine.V03
         ? this
-        : this with { Databases = [.. Databases.Select(database => database with { Mirrors = database.Replicas.Remove(database.Primary) })] };
+        : this with { Databases = [.. Databases.Select(database => database.Replicas.Length < 2 ? database : database with { Mirrors = database.Replicas.Remove(database.Primary) })] };
 }
 
 /// <summary>One database and its replicas.</summary>

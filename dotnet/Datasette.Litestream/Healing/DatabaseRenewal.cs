@@ -44,8 +44,9 @@ internal sealed class DatabaseRenewal(
         var canContinue = check.Inventory.HighestOf(0) == highest;
         if (!database.IsReplicatedToFolder)
         {
+            // What another one has left there would differ from the local files of the same names for as long as both are kept.
             return canContinue
-                ? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)
+                ? (cause == StateReason.OtherWriter ? LocalState.Delete(database.Path) : null) ?? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)
                 : $"what is at {replica.Destination} cannot be continued. Move it to another place, or set another one";
         }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
@@ -37,10 +38,12 @@ internal sealed class Renewer
     private HashSet<string> _leftAlone = [];
 
     /// <summary>
-    /// The databases that another Litestream on this machine had open: it shares the local files, so what it did to them can be
-    /// mended once it has ended. Whoever writes to the destination from elsewhere may go on, so that is not mended.
+    /// The databases that another Litestream on this machine had open, or whose destination was taken over from another machine: what
+    /// it has left there can be mended once it has ended. Whoever else writes there may go on, so that is not mended.
     /// </summary>
     private readonly HashSet<string> _shared = new(StringComparer.Ordinal);
+
+    private readonly ConcurrentQueue<string> _takenOver = new();
     private DateTimeOffset _cleanedAt = DateTimeOffset.MinValue;
 
     // Only the latest observation matters.
@@ -65,6 +68,12 @@ internal sealed class Renewer
 
     /// <summary>Takes an observation; returns at once.</summary>
     public void Consider(ObservedDatabases observed) => _observations.Writer.TryWrite(observed);
+
+    /// <summary>
+    /// Tells that the destination of a database was taken over from another machine, whose last file may still arrive there. Any thread
+    /// may call it.
+    /// </summary>
+    public void TakeOver(string name) => _takenOver.Enqueue(name);
 
     /// <summary>Stops renewing, kills a child that runs, and completes when nothing is under way any more.</summary>
     public async Task StopAsync()
@@ -97,6 +106,11 @@ internal sealed class Renewer
             {
                 _renewal.DeleteExpired(database.Plan);
             }
+        }
+
+        while (_takenOver.TryDequeue(out var taken))
+        {
+            _shared.Add(taken);
         }
 
         var due = new List<Case>();

@@ -20,6 +20,10 @@ public sealed class PrimarySpecs
     }
 
     [TestMethod]
+    public void A_database_whose_replica_is_wrong_has_neither() =>
+        Assert.IsEmpty(Plans.From("""{"all-replicate": 5}""", "{}", Plans.Attached("parks")).Plan.For(ReleaseLine.V05).Databases.Single().Mirrors);
+
+    [TestMethod]
     public void Litestream_0_3_writes_all_of_them() =>
         Assert.IsEmpty(Plan("file:///a/$DB_NAME", "s3://b/$DB_NAME").For(ReleaseLine.V03).Databases.Single().Mirrors);
 

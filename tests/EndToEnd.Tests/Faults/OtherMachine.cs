@@ -70,6 +70,7 @@ internal sealed class OtherMachine : IAsyncDisposable
             [
                 "parks.db",
                 .. Settings.Set("all-replicate", S3Server.Url("$DB_NAME", Network.Endpoint)),
+                .. Settings.Set("check-interval", "10s"),
                 .. Settings.SetFromEnvironment("access-key-id", "TEST_KEY_ID"),
                 .. Settings.SetFromEnvironment("secret-access-key", "TEST_SECRET"),
             ],
@@ -114,6 +115,14 @@ internal sealed class OtherMachine : IAsyncDisposable
         {
             throw new AssertFailedException($"{ex.Message}\n{Host}: {database?["state"]}, {database?["reason"]?["sentence"]} {database?["error"]}\n{Datasette.Output}", ex);
         }
+    }
+
+    /// <summary>Has a file arrive at the destination that somebody else had sent before, in place of the last one from here.</summary>
+    public async Task ReceiveLateFileAsync()
+    {
+        var last = Directory.GetFiles(Workspace.Path(".parks.db-litestream/ltx/0"), "*.ltx").Max(StringComparer.Ordinal)!;
+        Workspace.Write("late.ltx", "not from here");
+        await _server.PutAsync($"parks/0000/{Path.GetFileName(last)}", Workspace.Path("late.ltx"));
     }
 
     /// <summary>The rows that a restore gives now.</summary>
