@@ -48,6 +48,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     /// <summary>How long it may take to say that this Datasette does not write any more.</summary>
     private static readonly TimeSpan MinLeaveTimeout = TimeSpan.FromSeconds(0.5), MaxLeaveTimeout = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long a start of Litestream may be held up for the logs that have begun again.</summary>
+    private static readonly TimeSpan CloseGapsTimeout = TimeSpan.FromSeconds(15);
+
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
 
@@ -556,7 +559,23 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             plan with { Databases = [.. plan.Databases.Where(database => !leftOut.Contains(database.Name))] },
             _socketFolder.SocketPath,
             LitestreamVariables(),
-            plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin);
+            plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin)
+        {
+            BeforeStart = _binary.Version.ReleaseLine == ReleaseLine.V05 ? CloseGapsAsync : _ => Task.CompletedTask,
+        };
+    }
+
+    // While no Litestream holds its read lock, SQLite may let a log begin again that Litestream has not read to its end.
+    private async Task CloseGapsAsync(IEnumerable<string> paths)
+    {
+        string[] all = [.. paths];
+        foreach (var (path, error) in all.Zip(await Tools.SqliteProgram.CloseGapsAsync(all, CloseGapsTimeout).ConfigureAwait(false)))
+        {
+            if (error is not null && File.Exists(path))
+            {
+                _log.Add($"Error: {Path.GetFileName(path)}: {error}");
+            }
+        }
     }
 
     private static string Join(List<string> errors) => errors.Count == 1

@@ -56,7 +56,7 @@ public sealed class WrongConfigurationSpecs
     [TestMethod]
     [DataRow("all-replicate: [{url: s3://b/$DB_NAME, retention-check-interval: 1h}]", $"{TopLevel}.all-replicate[0].retention-check-interval", "remove it, or run Litestream 0.3.13")]
     [DataRow("all-replicate: s3://b/$DB_NAME, retention: 12h", $"{TopLevel}.retention", "lower snapshot-interval to it, or raise it")]
-    [DataRow("all-replicate: [s3://b/$DB_NAME, file://backup/$DB_NAME]", $"{TopLevel}.all-replicate[0] and {TopLevel}.all-replicate[1]", "Keep one")]
+    [DataRow("all-replicate: [gs://b/$DB_NAME, file://backup/$DB_NAME]", $"{TopLevel}.all-replicate[0]", "keep it alone, or replicate to a folder")]
     public async Task A_setting_that_Litestream_0_5_does_not_have_is_named(string settings, string key, string cure)
     {
         _ = RealParts.Litestream05;

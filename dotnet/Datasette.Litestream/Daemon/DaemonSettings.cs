@@ -16,6 +16,9 @@ internal sealed record DaemonSettings(
     IReadOnlyDictionary<string, string> Environment,
     TimeSpan OpeningTime)
 {
+    /// <summary>What is done with the files of databases right before each start; nothing by default.</summary>
+    public Func<IEnumerable<string>, Task> BeforeStart { get; init; } = _ => Task.CompletedTask;
+
     /// <summary>The content of litestream.yml, for its standard input.</summary>
     public string Configuration => Yaml.Write(LitestreamConfiguration.Create(Plan, ReleaseLine, SocketPath));
 

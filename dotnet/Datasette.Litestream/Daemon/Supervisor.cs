@@ -329,6 +329,8 @@ internal sealed class Supervisor
         _stopping.Token.ThrowIfCancellationRequested();
         Status = _status with { State = DaemonState.Starting, NextStartAt = null };
         using var breaking = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, _starting.Token);
+        await settings.BeforeStart(settings.DatabasePaths).ConfigureAwait(false);
+        breaking.Token.ThrowIfCancellationRequested();
         _process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, breaking.Token).ConfigureAwait(false);
         Status = _status with
         {

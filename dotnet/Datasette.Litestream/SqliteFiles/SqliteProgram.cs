@@ -37,6 +37,14 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     public Task<IReadOnlyList<string?>> UseLogAsync(IReadOnlyList<string> paths, TimeSpan timeout) =>
         RunAsync<string?>("use-log", paths, timeout, (_, _) => null, (_, error) => error, CancellationToken.None);
 
+    /// <summary>
+    /// Empties the write-ahead logs that have begun again since Litestream read them, so that Litestream writes a snapshot: otherwise what
+    /// was written before they began again could be in no backup. No Litestream may run on the databases.
+    /// </summary>
+    /// <inheritdoc cref="UseLogAsync"/>
+    public Task<IReadOnlyList<string?>> CloseGapsAsync(IReadOnlyList<string> paths, TimeSpan timeout) =>
+        RunAsync<string?>("close-gap", paths, timeout, (_, _) => null, (_, error) => error, CancellationToken.None);
+
     private static HeaderLook ReadLook(string path, JsonElement json)
     {
         var file = json.GetProperty("file");

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # The byte of a -shm file that a checkpoint locks (https://sqlite.org/walformat.html, 2.3.3).
 CHECKPOINT_LOCK = 121
 
+CHECKPOINT_TRIES = 3
+
 
 def look(path: str) -> dict[str, Any]:
     """Returns the headers of a database's files: what is on disk, which is not what SQLite makes of it."""
@@ -95,6 +97,47 @@ def use_log(path: str) -> dict[str, Any]:
     return {}
 
 
+def close_gap(path: str) -> dict[str, Any]:
+    """Empties a write-ahead log that has begun again since Litestream read it, which has Litestream write a snapshot.
+
+    Litestream 0.5 goes on at the log's beginning if what it read last is still in the file, behind the new frames; what was written after
+    that, and before the log began again, would be in no backup (``verifyWithExecutor`` in db.go, v0.5.17).
+    """
+    read = read_last_salt(os.path.join(os.path.dirname(path), f".{os.path.basename(path)}-litestream", "ltx", "0"))
+    if read is None or read_salt(path) in (None, read):
+        return {}
+    connection = connect(path, "mode=rw")
+    try:
+        for _ in range(CHECKPOINT_TRIES):
+            # Each waits for a second for readers of the log.
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
+                return {}
+    finally:
+        connection.close()
+    return {"error": "the write-ahead log has begun again since Litestream read it, and could not be emptied: somebody reads it all the time"}
+
+
+def read_last_salt(folder: str) -> bytes | None:
+    """Reads of which log Litestream's last file was made; None if there is no file (the header in github.com/superfly/ltx, v0.5.2)."""
+    try:
+        last = max(name for name in os.listdir(folder) if name.endswith(".ltx"))
+    except (FileNotFoundError, ValueError):
+        return None
+    with open(os.path.join(folder, last), "rb", buffering=0) as file:
+        salt = os.pread(file.fileno(), 8, 64)
+    return salt if len(salt) == 8 else None
+
+
+def read_salt(path: str) -> bytes | None:
+    """Reads what identifies a write-ahead log since it has begun; None if it is empty (https://sqlite.org/fileformat.html, 4.1)."""
+    try:
+        with open(path + "-wal", "rb", buffering=0) as file:
+            salt = os.pread(file.fileno(), 8, 16)
+    except FileNotFoundError:
+        return None
+    return salt if len(salt) == 8 else None
+
+
 def connect(path: str, options: str) -> sqlite3.Connection:
     import sqlite3
 
@@ -104,7 +147,7 @@ def connect(path: str, options: str) -> sqlite3.Connection:
 
 def answer(request: dict[str, str]) -> dict[str, Any]:
     try:
-        return {"look": look, "use-log": use_log}[request["do"]](request["path"])
+        return {"look": look, "use-log": use_log, "close-gap": close_gap}[request["do"]](request["path"])
     except OSError as error:
         return {"error": error.strerror or str(error)}
     except Exception as error:
