@@ -59,7 +59,7 @@ internal sealed class LtxStore(IStore store, TimeProvider time) : IDisposable
         {
             var header = await ReadAsync(content, LtxSeal.HeaderBytes, cancellationToken).ConfigureAwait(false);
             return LtxSeal.Parse(name, size, header, end) is { } seal
-                ? (new SealedStream(header, content, seal, end), seal)
+                ? (new SealedStream(header, content, seal, end) { Size = seal.Size }, seal)
                 : throw new StoreException($"{name} is not complete");
         }
         catch

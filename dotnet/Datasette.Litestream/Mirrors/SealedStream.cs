@@ -1,4 +1,5 @@
 using Datasette.Litestream.Replicas;
+using Datasette.Litestream.Stores;
 
 namespace Datasette.Litestream.Mirrors;
 
@@ -10,32 +11,13 @@ namespace Datasette.Litestream.Mirrors;
 /// <param name="rest">The bytes after these; it is disposed with this.</param>
 /// <param name="seal">The seal of the file.</param>
 /// <param name="end">The last bytes of the file.</param>
-internal sealed class SealedStream(ReadOnlyMemory<byte> header, Stream rest, LtxSeal seal, ReadOnlyMemory<byte> end) : Stream
+internal sealed class SealedStream(ReadOnlyMemory<byte> header, Stream rest, LtxSeal seal, ReadOnlyMemory<byte> end) : ForwardStream
 {
     private readonly byte[] _last = new byte[LtxSeal.EndBytes];
     private long _count;
 
     /// <summary>How many bytes were read.</summary>
     public long ReadBytes => Interlocked.Read(ref _count);
-
-    /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => false;
-
-    /// <summary>Its size in bytes, so that it need not be found out by whoever sends it.</summary>
-    public override long Length => seal.Size;
-
-    /// <inheritdoc/>
-    public override long Position
-    {
-        get => ReadBytes;
-        set => throw new NotSupportedException();
-    }
 
     /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -66,27 +48,6 @@ internal sealed class SealedStream(ReadOnlyMemory<byte> header, Stream rest, Ltx
 
         return count;
     }
-
-    /// <inheritdoc/>
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

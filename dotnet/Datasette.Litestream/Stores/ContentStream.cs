@@ -9,30 +9,8 @@ namespace Datasette.Litestream.Stores;
 /// <param name="time">The clock.</param>
 /// <param name="owner">What to dispose with it; null for nothing.</param>
 internal sealed class ContentStream(
-    Stream content, Func<Exception?, StoreException?> explain, TimeSpan readTimeout, TimeProvider time, IDisposable? owner = null) : Stream
+    Stream content, Func<Exception?, StoreException?> explain, TimeSpan readTimeout, TimeProvider time, IDisposable? owner = null) : ForwardStream
 {
-    /// <summary>How many bytes there are in all from where it was opened; null if that is not known.</summary>
-    public long? Size { get; init; }
-
-    /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => false;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -47,27 +25,6 @@ internal sealed class ContentStream(
             throw fault;
         }
     }
-
-    /// <inheritdoc/>
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

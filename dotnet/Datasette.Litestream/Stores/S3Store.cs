@@ -70,7 +70,7 @@ internal sealed class S3Store(S3Connection connection, string path, bool hasSlas
     /// <inheritdoc/>
     public async Task<StoredFile> WriteAsync(string name, Stream content, DateTimeOffset time, CancellationToken cancellationToken)
     {
-        var size = content is ContentStream { Size: { } left } ? left : content.CanSeek ? content.Length - content.Position : (long?)null;
+        var size = content is ForwardStream { Size: { } left } ? left : content.CanSeek ? content.Length - content.Position : (long?)null;
         var buffer = new byte[size is { } known ? Math.Clamp((known / MaxParts) + 1, Math.Min(known + 1, PartBytes), Array.MaxLength) : PartBytes];
         var count = await FillAsync(buffer, content, cancellationToken).ConfigureAwait(false);
         return count < buffer.Length
