@@ -273,15 +273,13 @@ internal sealed class Mirror
 
         _lookedAt = _time.GetUtcNow();
         var isOther = false;
-        var layout = LtxLayout.Folder;
         for (var level = 0; level < LtxName.LevelCount; level++)
         {
             if (_files!.Level(level).Count == 0)
             {
                 _folders.Remove(level);
             }
-            else if (FileStatus.Look(Path.Combine(StoreFactory.PathOf(Replica), layout.FolderOf(level))).Status is not { } status
-                || (_folders.TryGetValue(level, out var known) && !known.IsSameFile(status)))
+            else if (LookAtFolder(level) is not { } status || (_folders.TryGetValue(level, out var known) && !known.IsSameFile(status)))
             {
                 isOther = true;
             }
@@ -293,6 +291,8 @@ internal sealed class Mirror
 
         return isOther;
     }
+
+    private FileStatus? LookAtFolder(int level) => FileStatus.Look(Path.Combine(StoreFactory.PathOf(Replica), LtxLayout.Folder.FolderOf(level))).Status;
 
     private async Task ListAsync()
     {
@@ -546,6 +546,12 @@ internal sealed class Mirror
     private void Add(LtxName name, (LtxFile File, LtxSeal Seal) copied)
     {
         _files!.Set(name, copied.File);
+        if (Replica.Type == "file" && !_folders.ContainsKey(name.Level) && LookAtFolder(name.Level) is { } folder)
+        {
+            // Before the next look it may be deleted, and made again by a copy.
+            _folders[name.Level] = folder;
+        }
+
         if (name.Level == LtxName.SnapshotLevel)
         {
             _snapshots[name] = copied.Seal;
