@@ -1,5 +1,6 @@
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Writers;
@@ -60,6 +61,9 @@ internal readonly record struct DatabaseLook(
 
     /// <summary>Why this Datasette may not write to the destination; null if it may.</summary>
     public ClaimStatus? Forbidden { get; init; }
+
+    /// <summary>How far its first destination is filled, before Litestream starts on it; null if it is not.</summary>
+    public PrimaryFill? Fill { get; init; }
 
     /// <summary>Why Litestream runs without the database; null if it does not.</summary>
     public HeldOutDatabase? HeldOut { get; init; }

@@ -220,7 +220,7 @@ internal sealed class DatabaseTracker
                 lag,
                 look.Activity,
                 _wholeAt,
-                look.CopiedBytes,
+                look.Fill?.FilledBytes ?? look.CopiedBytes,
                 look.MovedAt is { } moved && now - moved < MovingTime,
                 look.MovedAt),
             replicatedUntil,
@@ -317,6 +317,11 @@ internal sealed class DatabaseTracker
         if (look.HeldOut is { } heldOut)
         {
             return (StateReason.DestinationRefused, heldOut.Reason);
+        }
+
+        if (look is { Renewal: null, Fill: { } fill })
+        {
+            return (StateReason.Filling, fill.Error);
         }
 
         if (look.Files.Error is { } error)

@@ -201,6 +201,7 @@ internal sealed class Sampler : IDisposable
                 Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
                 Forbidden = replication.Forbidden.IsEmpty ? null
                     : plan.Replicas.Except(plan.Mirrors).Select(replica => replication.Forbidden.GetValueOrDefault(replica.Identity)).FirstOrDefault(status => status is not null),
+                Fill = replication.Fills.GetValueOrDefault(plan.Name),
                 HeldOut = replication.HeldOut.GetValueOrDefault(path),
                 Renewal = renewal,
                 Examination = _overwriting?[i],

@@ -87,6 +87,9 @@ internal enum StateReason
     /// <summary>The database is being replicated anew after a fault, and that is not complete.</summary>
     ReplicatedAnew,
 
+    /// <summary>The destination that Litestream is to write is being filled from another one; Litestream leaves the database alone.</summary>
+    Filling,
+
     /// <summary>The first copy to a mirror is under way; Litestream's own destination has everything.</summary>
     MirrorFirstCopy,
 
@@ -108,7 +111,7 @@ internal static class StateReasons
     {
         StateReason.AllReplicated or StateReason.OnTheWay => DatabaseState.Replicating,
         StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
-        StateReason.Starting or StateReason.FirstCopy or StateReason.MirrorFirstCopy => DatabaseState.Starting,
+        StateReason.Starting or StateReason.FirstCopy or StateReason.Filling or StateReason.MirrorFirstCopy => DatabaseState.Starting,
         StateReason.WaitingTooLong or StateReason.MirrorBehind => DatabaseState.Behind,
         StateReason.LitestreamDown or StateReason.ReplicationStopped => DatabaseState.Stopped,
         StateReason.NoAnswer => DatabaseState.Unknown,

@@ -36,6 +36,7 @@ internal static class ReasonWording
         StateReason.TakenOver => "another Datasette took over",
         StateReason.WriterUnknown => "it is not known whether another Datasette writes to the destination",
         StateReason.ReplicatedAnew => "the backup is being made anew",
+        StateReason.Filling => "its first destination is being filled from another one",
         StateReason.MirrorFirstCopy => "the first copy to another destination is under way",
         StateReason.MirrorBehind => "changes wait for another destination for longer than usual",
         StateReason.MirrorFailed => "another destination cannot be read or written",
@@ -74,6 +75,9 @@ internal static class ReasonWording
         StateReason.FolderRemoved => "Litestream's folder beside the database was removed, and with it what Litestream had not uploaded.",
         StateReason.BackupDamaged => "The backup is damaged: it cannot be restored up to the last change.",
         StateReason.OtherWriter => "Another Litestream writes to the same destination, and the two destroy each other's backup.",
+        StateReason.Filling =>
+            "The destination that Litestream writes has less than another one, and is being filled from it. Until then Litestream leaves the database alone."
+            + (evidence.CopiedBytes is > 0 and { } filled ? $" {Wording.Size(filled)} were copied so far." : ""),
         StateReason.MirrorFirstCopy =>
             $"The backup is being copied to {destination} for the first time, and nothing can be restored from it yet.{(evidence.CopiedBytes is > 0 and { } copied ? $" {Wording.Size(copied)} were copied so far." : "")}",
         StateReason.MirrorBehind => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at {destination}, and have waited for longer than usual.",

@@ -56,7 +56,7 @@ internal static class Wording
         var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
         var unknown = databases.Where(database => database.State == DatabaseState.Unknown).ToList();
         var copied = FirstCopies(databases);
-        var starting = databases.Where(database => database.Reason == StateReason.Starting).ToList();
+        var starting = databases.Where(database => database.Reason is StateReason.Starting or StateReason.Filling).ToList();
         return observation.IsOutdated(now) || databases.Count == 0 ? Sentence.Of($"{Outdated(observation, now).Capitalized()}.")
             : wrong.Count > 0 ? Sentence.Of(
                 $"{Subject(wrong, databases.Count, "has", "have")} been {States(wrong)} since {At(wrong.Min(database => database.Since), now)}"
@@ -204,7 +204,7 @@ internal static class Wording
         return database.State switch
         {
             DatabaseState.Replicating or DatabaseState.Unverified => Promise(one, now),
-            DatabaseState.Starting when database.Reason == StateReason.Starting => $"not known yet{CommonCause(one)}",
+            DatabaseState.Starting when database.Reason is StateReason.Starting or StateReason.Filling => $"not known yet{CommonCause(one)}",
             DatabaseState.Starting => FirstCopy(one, now),
             DatabaseState.Unknown => $"not known since {At(database.Since, now)}{CommonCause(one)}",
             _ => $"{Name(database.State)} since {At(database.Since, now)}{CommonCause(one)}; {Risk(one, now)}",
@@ -317,7 +317,7 @@ internal static class Wording
                 case StateReason.FirstCopy or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile or StateReason.NameNotSupported:
                     nothing++;
                     break;
-                case StateReason.NoAnswer or StateReason.Starting:
+                case StateReason.NoAnswer or StateReason.Starting or StateReason.Filling:
                     unknownSince = unknownSince < database.Since ? unknownSince : database.Since;
                     break;
                 case var reason when reason.IsOfMirror():

@@ -1,7 +1,9 @@
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Configuration;
 using Datasette.Litestream.Writers;
 
@@ -28,6 +30,7 @@ public sealed class TrackerSpecs
     private string _listedAs = "replicating";
     private int _requested;
     private ClaimStatus? _forbidden;
+    private PrimaryFill? _fill;
 
     public TrackerSpecs()
     {
@@ -618,6 +621,17 @@ public sealed class TrackerSpecs
         Assert.AreEqual((DatabaseState.Starting, StateReason.Starting), (Look(at: 1).State, Look(at: 1).Reason));
     }
 
+    [TestMethod]
+    public void While_its_destination_is_filled_it_is_not_green_and_says_why()
+    {
+        Replicate(at: 2);
+        _fill = new PrimaryFill(Start, "s3://maps/parks", 10, 20, "access denied");
+        var seen = Look(at: 4);
+        Assert.AreEqual((DatabaseState.Starting, StateReason.Filling, "access denied", 10L), (seen.State, seen.Reason, seen.Error, seen.Evidence.CopiedBytes));
+        Assert.IsNull(seen.Evidence.ReplicatedUntil);
+        StringAssert.StartsWith(Wording.Describe(seen, _now), "not known yet, because its first destination is being filled from another one");
+    }
+
     private DatabaseObservation Look(int at)
     {
         _now = Start.AddSeconds(at);
@@ -630,7 +644,7 @@ public sealed class TrackerSpecs
             _uploaded = 0;
         }
 
-        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden });
+        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden, Fill = _fill });
     }
 
     private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)
