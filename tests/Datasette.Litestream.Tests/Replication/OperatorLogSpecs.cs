@@ -51,19 +51,17 @@ public sealed class OperatorLogSpecs : IDisposable
     }
 
     [TestMethod]
-    public async Task A_refresh_that_fails_is_told_once_where_it_is_lived_with()
+    public async Task A_refresh_that_fails_is_told_where_it_is_lived_with()
     {
         var keys = _datasette.Folder.Write("keys.json", """{"access-key-id": "AKIAFAKE", "secret-access-key": "first-secret"}""");
         _datasette.Settings["credentials-command"] = $"cat {keys}";
-        _datasette.Settings["credentials-refresh-interval"] = 60;
+        // Nothing else waits that long.
+        _datasette.Settings["credentials-refresh-interval"] = 61;
         _datasette.Settings["on-refresh-failure"] = "keep";
         var replicator = await _datasette.StartReplicatorAsync(_clock).InTimeAsync();
         File.WriteAllText(keys, "{");
-        for (var failures = 1; failures <= 4; failures++)
-        {
-            await _clock.PassAsync(seconds: failures == 1 ? 60 : 5 << (failures - 2));
-            await Eventually.HoldsAsync(() => replicator.Snapshot.Credentials!.Failed == failures);
-        }
+        await _clock.PassAsync(seconds: 61);
+        await Eventually.HoldsAsync(() => !_datasette.OperatorLines.IsEmpty);
 
         var told = string.Concat(_datasette.OperatorLines);
         await _clock.PassUntilAsync(replicator.StopAsync(new StopOrder(TimeSpan.FromSeconds(10))));
