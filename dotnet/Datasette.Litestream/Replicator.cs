@@ -49,7 +49,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private static readonly TimeSpan MinLeaveTimeout = TimeSpan.FromSeconds(0.5), MaxLeaveTimeout = TimeSpan.FromSeconds(2);
 
     /// <summary>How long a start of Litestream may be held up for the logs that have begun again.</summary>
-    private static readonly TimeSpan CloseGapsTimeout = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan HoldLogsTimeout = TimeSpan.FromSeconds(15);
 
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
@@ -561,21 +561,22 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             LitestreamVariables(),
             plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin)
         {
-            BeforeStart = _binary.Version.ReleaseLine == ReleaseLine.V05 ? CloseGapsAsync : _ => Task.CompletedTask,
+            HoldLogs = _binary.Version.ReleaseLine == ReleaseLine.V05 ? HoldLogsAsync : null,
         };
     }
 
-    // While no Litestream holds its read lock, SQLite may let a log begin again that Litestream has not read to its end.
-    private async Task CloseGapsAsync(IEnumerable<string> paths)
+    private async Task<IDisposable> HoldLogsAsync(IReadOnlyList<string> paths)
     {
-        string[] all = [.. paths];
-        foreach (var (path, error) in all.Zip(await Tools.SqliteProgram.CloseGapsAsync(all, CloseGapsTimeout).ConfigureAwait(false)))
+        var hold = await Tools.SqliteProgram.HoldLogsAsync(paths, HoldLogsTimeout).ConfigureAwait(false);
+        foreach (var (path, error) in paths.Zip(hold.Errors))
         {
             if (error is not null && File.Exists(path))
             {
                 _log.Add($"Error: {Path.GetFileName(path)}: {error}");
             }
         }
+
+        return hold;
     }
 
     private static string Join(List<string> errors) => errors.Count == 1

@@ -6,15 +6,29 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROGRAM = Path(__file__).parents[2] / "python/datasette_litestream/child/sqlite_files.py"
 
 
-def close_gap(path: Path) -> str:
-    request = json.dumps({"do": "close-gap", "path": str(path)})
-    return subprocess.run([sys.executable, PROGRAM], input=request, check=True, capture_output=True, text=True).stdout
+class Program:
+    """The program, as long as its standard input is open."""
+
+    def __init__(self, path: Path) -> None:
+        self.process = subprocess.Popen([sys.executable, PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"do": "hold-log", "path": str(path)}) + "\n")
+        self.process.stdin.flush()
+        self.answer = json.loads(self.process.stdout.readline())
+
+    def end(self) -> None:
+        self.process.communicate()
 
 
 def write(path: Path, rows: range) -> None:
@@ -27,9 +41,44 @@ def run(litestream: str, *arguments: str) -> None:
     subprocess.run([litestream, *arguments], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("is_closed", [True, False])
-def test_what_was_written_before_the_log_began_again_is_in_the_backup(tmp_path: Path, is_closed: bool) -> None:
-    """Without the program, Litestream 0.5.17 misses it, and says nothing."""
+def change(path: Path, serving: sqlite3.Connection, row: int) -> None:
+    """Changes rows, copies the log into the database as far as readers let it, and writes, so that the log begins again if it can."""
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE t SET x = -x WHERE abs(x) <= 5")
+    other.close()
+    serving.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    write(path, range(row, row + 1))
+
+
+def begin_again(path: Path, serving: sqlite3.Connection) -> None:
+    change(path, serving, 100)
+
+
+def write_more(path: Path, serving: sqlite3.Connection) -> None:
+    write(path, range(101, 102))
+
+
+def copy_all(path: Path, serving: sqlite3.Connection) -> None:
+    serving.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def write_and_copy_all(path: Path, serving: sqlite3.Connection) -> None:
+    write_more(path, serving)
+    copy_all(path, serving)
+
+
+def do_nothing(path: Path, serving: sqlite3.Connection) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("before", "is_held"),
+    [(begin_again, True), (write_more, True), (copy_all, True), (write_and_copy_all, True), (do_nothing, True), (do_nothing, False)],
+)
+def test_what_is_written_while_no_litestream_reads_is_in_the_backup(
+    tmp_path: Path, before: Callable[[Path, sqlite3.Connection], None], is_held: bool
+) -> None:
+    """Without the program, Litestream 0.5.17 misses changes, and says nothing."""
     litestream = shutil.which("litestream")
     if litestream is None or "0.5" not in subprocess.run([litestream, "version"], capture_output=True, text=True).stdout:
         pytest.skip("there is no Litestream 0.5 on PATH")
@@ -43,18 +92,22 @@ def test_what_was_written_before_the_log_began_again_is_in_the_backup(tmp_path: 
         write(path, range(row, row + 1))
     run(litestream, "replicate", "-once", str(path), destination)
 
-    # The log begins again while no Litestream looks. What was added to the file is found, what was changed in it is not.
-    with sqlite3.connect(path) as other:
-        other.execute("UPDATE t SET x = -x WHERE x BETWEEN 1 AND 5")
-    other.close()
-    serving.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
-    write(path, range(40, 41))
-    if is_closed:
-        assert json.loads(close_gap(path)) == {}
+    before(path, serving)
+    program = Program(path) if is_held else None
+    assert program is None or program.answer == {}
+    change(path, serving, 40)
     run(litestream, "replicate", "-once", str(path), destination)
+    if program is not None:
+        program.end()
     run(litestream, "restore", "-o", str(tmp_path / "restored.db"), destination)
-    restored = sqlite3.connect(tmp_path / "restored.db")
-    changed = {row for (row,) in restored.execute("SELECT x FROM t WHERE x < 0")}
-    restored.close()
+    expected = read(path)
     serving.close()
-    assert changed == ({-1, -2, -3, -4, -5} if is_closed else set())
+    assert (read(tmp_path / "restored.db") == expected) == is_held
+
+
+def read(path: Path) -> list[tuple[int]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("SELECT x FROM t").fetchall()
+    finally:
+        connection.close()

@@ -16,14 +16,16 @@ internal sealed record DaemonSettings(
     IReadOnlyDictionary<string, string> Environment,
     TimeSpan OpeningTime)
 {
-    /// <summary>What is done with the files of databases right before each start; nothing by default.</summary>
-    public Func<IEnumerable<string>, Task> BeforeStart { get; init; } = _ => Task.CompletedTask;
+    /// <summary>
+    /// Keeps the write-ahead logs of databases as they are, from before Litestream is started until it has read them; null if nothing does.
+    /// </summary>
+    public Func<IReadOnlyList<string>, Task<IDisposable>>? HoldLogs { get; init; }
 
     /// <summary>The content of litestream.yml, for its standard input.</summary>
     public string Configuration => Yaml.Write(LitestreamConfiguration.Create(Plan, ReleaseLine, SocketPath));
 
     /// <summary>The files that it replicates, absolute.</summary>
-    public IEnumerable<string> DatabasePaths => Plan.Databases.Select(database => database.Path);
+    public IReadOnlyList<string> DatabasePaths => [.. Plan.Databases.Select(database => database.Path)];
 
     public ReleaseLine ReleaseLine => Binary.Version.ReleaseLine!.Value;
 

@@ -23,6 +23,9 @@ internal sealed class LitestreamProcess : IDisposable
     /// <summary>The maximum delay between tries of a database's first sync; Litestream also retries by itself.</summary>
     private static readonly TimeSpan MaxFirstSyncDelay = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long logs are held at most: meanwhile they grow.</summary>
+    private static readonly TimeSpan MaxHold = TimeSpan.FromSeconds(30);
+
     /// <summary>The maximum delay between tries of the last sync, for which there is little time.</summary>
     private static readonly TimeSpan MaxLastSyncDelay = TimeSpan.FromMilliseconds(250);
 
@@ -50,7 +53,7 @@ internal sealed class LitestreamProcess : IDisposable
     private LitestreamProcess(DaemonSettings settings, LitestreamLog log, TimeProvider time)
     {
         _settings = settings;
-        _databasePaths = [.. settings.DatabasePaths];
+        _databasePaths = settings.DatabasePaths;
         _time = time;
 
         // Everything that can fail comes before the process is started: a later failure would leave it unsupervised.
@@ -93,28 +96,33 @@ internal sealed class LitestreamProcess : IDisposable
     public static async Task<LitestreamProcess> StartAsync(
         DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, CancellationToken cancellationToken)
     {
-        LitestreamProcess process;
+        // While no Litestream reads them, SQLite may let logs begin again that it has not read to their end.
+        var hold = settings.HoldLogs is { } holdLogs ? await holdLogs(settings.DatabasePaths).ConfigureAwait(false) : null;
+        LitestreamProcess? process = null;
         try
         {
+            cancellationToken.ThrowIfCancellationRequested();
             process = new LitestreamProcess(settings, log, time);
-        }
-        catch (Win32Exception ex)
-        {
-            throw new ReplicationException($"Litestream could not be started: {ex.Message}.", ex);
-        }
-
-        try
-        {
             onStarted(process.Id);
             await process.WaitUntilReadyAsync(cancellationToken).ConfigureAwait(false);
             process._readyAt = time.GetUtcNow();
-            process.StartFirstSync();
+            process.StartFirstSync(hold);
             return process;
         }
-        catch
+        catch (Exception ex)
         {
-            await process.KillAsync().ConfigureAwait(false);
-            process.Dispose();
+            if (process is not null)
+            {
+                await process.KillAsync().ConfigureAwait(false);
+                process.Dispose();
+            }
+
+            hold?.Dispose();
+            if (process is null && ex is Win32Exception)
+            {
+                throw new ReplicationException($"Litestream could not be started: {ex.Message}.", ex);
+            }
+
             throw;
         }
     }
@@ -281,12 +289,23 @@ internal sealed class LitestreamProcess : IDisposable
     }
 
     // Otherwise Litestream would wait for its own first tick, and then for the replica's.
-    private void StartFirstSync()
+    private void StartFirstSync(IDisposable? hold)
     {
         if (Socket is not null)
         {
             _firstSync = Task.Run(() => DatabaseSync.RunAsync(Socket, _databasePaths, MaxFirstSyncDelay, _time, _stoppingFirstSync.Token));
         }
+
+        if (hold is not null)
+        {
+            _ = ReleaseAsync(hold);
+        }
+    }
+
+    private async Task ReleaseAsync(IDisposable hold)
+    {
+        await Task.WhenAny(_firstSync, Task.Delay(MaxHold, _time, _stoppingFirstSync.Token)).ConfigureAwait(false);
+        hold.Dispose();
     }
 
     private bool IsReady()

@@ -158,7 +158,7 @@ internal sealed class Supervisor
         await _hurrying.CancelAsync().ConfigureAwait(false);
         return isSent
             ? await request.Done.Task.ConfigureAwait(false)
-            : new StopResult(_failure, _failure is null ? [] : [.. _settings.DatabasePaths]);
+            : new StopResult(_failure, _failure is null ? [] : _settings.DatabasePaths);
     }
 
     private async Task RunAsync()
@@ -223,7 +223,7 @@ internal sealed class Supervisor
         }
     }
 
-    private StopResult Failed(string error) => new(error, [.. _settings.DatabasePaths]);
+    private StopResult Failed(string error) => new(error, _settings.DatabasePaths);
 
     private async Task PrepareAsync()
     {
@@ -329,8 +329,6 @@ internal sealed class Supervisor
         _stopping.Token.ThrowIfCancellationRequested();
         Status = _status with { State = DaemonState.Starting, NextStartAt = null };
         using var breaking = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, _starting.Token);
-        await settings.BeforeStart(settings.DatabasePaths).ConfigureAwait(false);
-        breaking.Token.ThrowIfCancellationRequested();
         _process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, breaking.Token).ConfigureAwait(false);
         Status = _status with
         {

@@ -68,6 +68,7 @@ internal sealed class ChildProcess
     /// <param name="onError">Receives its standard error in the same way.</param>
     /// <param name="endsWithOutput">Whether it counts as ended only when its outputs have ended too. Until then its process id
     /// is not reused, so that <see cref="SendToGroup"/> reaches descendants that outlive it.</param>
+    /// <param name="inputEnds">When its standard input ends after <paramref name="input"/>; at once by default.</param>
     /// <exception cref="Win32Exception">It could not be started.</exception>
     public static ChildProcess Start(
         string path,
@@ -76,7 +77,8 @@ internal sealed class ChildProcess
         ReadOnlyMemory<byte> input,
         Action<ReadOnlyMemory<byte>> onOutput,
         Action<ReadOnlyMemory<byte>> onError,
-        bool endsWithOutput = false)
+        bool endsWithOutput = false,
+        Task? inputEnds = null)
     {
         AnonymousPipeServerStream? stdin = null, stdout = null, stderr = null;
         ChildProcess child;
@@ -123,7 +125,7 @@ internal sealed class ChildProcess
             throw new Win32Exception(ex.HResult, $"{path}: {ex.Message}");
         }
 
-        _ = Task.Run(() => Write(stdin, input));
+        _ = Task.Run(() => WriteAsync(stdin, input, inputEnds ?? Task.CompletedTask));
         return child;
     }
 
@@ -223,13 +225,14 @@ internal sealed class ChildProcess
         }
     }
 
-    private static void Write(Stream stream, ReadOnlyMemory<byte> input)
+    private static async Task WriteAsync(Stream stream, ReadOnlyMemory<byte> input, Task ends)
     {
         try
         {
             using (stream)
             {
                 stream.Write(input.Span);
+                await ends.ConfigureAwait(false);
             }
         }
         catch (IOException)

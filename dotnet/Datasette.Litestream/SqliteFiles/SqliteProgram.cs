@@ -38,12 +38,18 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         RunAsync<string?>("use-log", paths, timeout, (_, _) => null, (_, error) => error, CancellationToken.None);
 
     /// <summary>
-    /// Empties the write-ahead logs that have begun again since Litestream read them, so that Litestream writes a snapshot: otherwise what
-    /// was written before they began again could be in no backup. No Litestream may run on the databases.
+    /// Keeps write-ahead logs from beginning again until Litestream has read them, and empties those of which it would miss a part, so that
+    /// it writes a snapshot: otherwise what was written before a log began again could be in no backup. No Litestream may run on the
+    /// databases.
     /// </summary>
     /// <inheritdoc cref="UseLogAsync"/>
-    public Task<IReadOnlyList<string?>> CloseGapsAsync(IReadOnlyList<string> paths, TimeSpan timeout) =>
-        RunAsync<string?>("close-gap", paths, timeout, (_, _) => null, (_, error) => error, CancellationToken.None);
+    public async Task<LogHold> HoldLogsAsync(IReadOnlyList<string> paths, TimeSpan timeout)
+    {
+        var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (errors, child) = await AskAsync<string?>("hold-log", paths, timeout, (_, _) => null, (_, error) => error, released.Task, CancellationToken.None)
+            .ConfigureAwait(false);
+        return new LogHold(errors, child, released);
+    }
 
     private static HeaderLook ReadLook(string path, JsonElement json)
     {
@@ -69,24 +75,36 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
             null);
     }
 
-    /// <summary>Runs the program once.</summary>
-    /// <param name="command">What it is to do with each path.</param>
-    /// <param name="paths">The database files.</param>
-    /// <param name="timeout">How long it may take.</param>
-    /// <param name="read">Reads the answer for a path.</param>
-    /// <param name="fail">Makes the result for a path that has no answer, with the reason.</param>
-    /// <param name="cancellationToken">Kills the program.</param>
     private async Task<IReadOnlyList<T>> RunAsync<T>(
         string command,
         IReadOnlyList<string> paths,
         TimeSpan timeout,
         Func<string, JsonElement, T> read,
         Func<string, string, T> fail,
+        CancellationToken cancellationToken) =>
+        (await AskAsync(command, paths, timeout, read, fail, null, cancellationToken).ConfigureAwait(false)).Answers;
+
+    /// <summary>Runs the program once.</summary>
+    /// <param name="command">What it is to do with each path.</param>
+    /// <param name="paths">The database files.</param>
+    /// <param name="timeout">How long it may take.</param>
+    /// <param name="read">Reads the answer for a path.</param>
+    /// <param name="fail">Makes the result for a path that has no answer, with the reason.</param>
+    /// <param name="inputEnds">When it is to end, once it has answered; null if at once.</param>
+    /// <param name="cancellationToken">Kills the program.</param>
+    /// <returns>The answers, and the program; null if it could not be started.</returns>
+    private async Task<(IReadOnlyList<T> Answers, ChildProcess? Child)> AskAsync<T>(
+        string command,
+        IReadOnlyList<string> paths,
+        TimeSpan timeout,
+        Func<string, JsonElement, T> read,
+        Func<string, string, T> fail,
+        Task? inputEnds,
         CancellationToken cancellationToken)
     {
         if (commandLine.Count == 0)
         {
-            return [.. paths.Select(path => fail(path, "there is no program that can read SQLite files"))];
+            return ([.. paths.Select(path => fail(path, "there is no program that can read SQLite files"))], null);
         }
 
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -94,23 +112,30 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         var maxBytes = (int)Math.Min((long)MaxAnswerBytes * paths.Count, Array.MaxLength);
         var output = new BoundedOutput(maxBytes);
         var errors = new BoundedOutput(maxBytes);
+        var answered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var unanswered = paths.Count;
+        ChildProcess child;
         try
         {
-            var child = ChildProcess.Start(
+            child = ChildProcess.Start(
                 commandLine[0],
                 [.. commandLine.Skip(1)],
                 environment,
                 Requests(command, paths),
-                output.Keep,
+                KeepOutput,
                 errors.Keep,
-                endsWithOutput: true);
+                endsWithOutput: true,
+                inputEnds);
             using var killing = deadline.Token.Register(() => child.SendToGroup(LibC.SIGKILL));
-            await child.Exited.ConfigureAwait(false);
-            await child.OutputEnded.ConfigureAwait(false);
+            await Task.WhenAny(inputEnds is null ? child.Exited : answered.Task, child.Exited).ConfigureAwait(false);
+            if (child.Exited.IsCompleted)
+            {
+                await child.OutputEnded.ConfigureAwait(false);
+            }
         }
         catch (Win32Exception ex)
         {
-            return [.. paths.Select(path => fail(path, ex.Message))];
+            return ([.. paths.Select(path => fail(path, ex.Message))], null);
         }
 
         cancellationToken.ThrowIfCancellationRequested();
@@ -118,7 +143,18 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         var failure = deadline.IsCancellationRequested
             ? string.Create(CultureInfo.InvariantCulture, $"it was not answered within {timeout.TotalSeconds:0.#} s")
             : errors.Text.Trim().Split('\n')[^1] is { Length: > 0 } said ? said : "the program that reads SQLite files ended early";
-        return [.. paths.Select((path, i) => i < lines.Length ? Read(path, lines[i]) : fail(path, failure))];
+        return ([.. paths.Select((path, i) => i < lines.Length ? Read(path, lines[i]) : fail(path, failure))], child);
+
+        // Runs on the thread that reads the output.
+        void KeepOutput(ReadOnlyMemory<byte> piece)
+        {
+            output.Keep(piece);
+            unanswered -= piece.Span.Count((byte)'\n');
+            if (unanswered <= 0)
+            {
+                answered.TrySetResult();
+            }
+        }
 
         T Read(string path, string line)
         {

@@ -23,6 +23,12 @@ CHECKPOINT_LOCK = 121
 
 CHECKPOINT_TRIES = 3
 
+# The bytes before the first frame of a write-ahead log, and before each page (https://sqlite.org/fileformat.html, 4.1).
+LOG_HEADER, FRAME_HEADER = 32, 24
+
+# The connections that hold logs, until standard input ends.
+held: list[sqlite3.Connection] = []
+
 
 def look(path: str) -> dict[str, Any]:
     """Returns the headers of a database's files: what is on disk, which is not what SQLite makes of it."""
@@ -56,9 +62,13 @@ def read_index(path: str) -> dict[str, Any] | None:
     """Reads the index of the write-ahead log; None if there is none (https://sqlite.org/walformat.html, 2.1 and 2.2)."""
     try:
         with open(path + "-shm", "rb", buffering=0) as file:
-            header, is_checkpointing = os.pread(file.fileno(), 136, 0), is_locked(file.fileno(), CHECKPOINT_LOCK)
+            return read_open_index(file.fileno())
     except FileNotFoundError:
         return None
+
+
+def read_open_index(file: int) -> dict[str, Any] | None:
+    header, is_checkpointing = os.pread(file, 136, 0), is_locked(file, CHECKPOINT_LOCK)
     if len(header) < 136 or not header[12]:
         return None
     return {
@@ -97,15 +107,34 @@ def use_log(path: str) -> dict[str, Any]:
     return {}
 
 
-def close_gap(path: str) -> dict[str, Any]:
-    """Empties a write-ahead log that has begun again since Litestream read it, which has Litestream write a snapshot.
+def hold_log(path: str) -> dict[str, Any]:
+    """Keeps a write-ahead log from beginning again until this process ends; empties one of which Litestream would miss a part.
 
-    Litestream 0.5 goes on at the log's beginning if what it read last is still in the file, behind the new frames; what was written after
-    that, and before the log began again, would be in no backup (``verifyWithExecutor`` in db.go, v0.5.17).
+    Litestream 0.5 goes on at the beginning of a log that has begun again if what it read last is still in the file, behind the new frames;
+    what was written after that, and before the log began again, would be in no backup (``verifyWithExecutor`` in db.go, v0.5.17). An empty
+    log has it write a snapshot.
     """
-    read = read_last_salt(os.path.join(os.path.dirname(path), f".{os.path.basename(path)}-litestream", "ltx", "0"))
-    if read is None or read_salt(path) in (None, read):
+    read = read_last_log(os.path.join(os.path.dirname(path), f".{os.path.basename(path)}-litestream", "ltx", "0"))
+    if read is None or not is_file_with_content(path + "-wal"):
         return {}
+    # One that can only read does not copy the log into the database when it is closed.
+    reader = connect(path, "mode=ro")
+    reader.execute("BEGIN")
+    reader.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    # It stays open, since this process would lose its locks if it closed it.
+    file = os.open(path + "-shm", os.O_RDONLY | os.O_CLOEXEC)
+    index = read_open_index(file)
+    # A reader of a log of which a part is not in the database yet keeps it as it is. Where all of it is, the log may begin again once,
+    # and then no more, since the reader keeps its frames out of the database (https://sqlite.org/walformat.html, 2.3.3).
+    if index is not None and index["salt"] == read["salt"] and (index["backfilled"] < index["frames"] or index["frames"] == read["frames"]):
+        held.append(reader)
+        return {}
+    reader.close()
+    os.close(file)
+    return empty_log(path)
+
+
+def empty_log(path: str) -> dict[str, Any]:
     connection = connect(path, "mode=rw")
     try:
         for _ in range(CHECKPOINT_TRIES):
@@ -114,28 +143,32 @@ def close_gap(path: str) -> dict[str, Any]:
                 return {}
     finally:
         connection.close()
-    return {"error": "the write-ahead log has begun again since Litestream read it, and could not be emptied: somebody reads it all the time"}
+    return {"error": "Litestream would miss a part of the write-ahead log, which could not be emptied: somebody reads it all the time"}
 
 
-def read_last_salt(folder: str) -> bytes | None:
-    """Reads of which log Litestream's last file was made; None if there is no file (the header in github.com/superfly/ltx, v0.5.2)."""
+def read_last_log(folder: str) -> dict[str, Any] | None:
+    """Reads up to which frame of which log Litestream's last file reaches; None if there is no file.
+
+    The header is that of github.com/superfly/ltx, v0.5.2.
+    """
     try:
         last = max(name for name in os.listdir(folder) if name.endswith(".ltx"))
     except (FileNotFoundError, ValueError):
         return None
     with open(os.path.join(folder, last), "rb", buffering=0) as file:
-        salt = os.pread(file.fileno(), 8, 64)
-    return salt if len(salt) == 8 else None
-
-
-def read_salt(path: str) -> bytes | None:
-    """Reads what identifies a write-ahead log since it has begun; None if it is empty (https://sqlite.org/fileformat.html, 4.1)."""
-    try:
-        with open(path + "-wal", "rb", buffering=0) as file:
-            salt = os.pread(file.fileno(), 8, 16)
-    except FileNotFoundError:
+        header = os.pread(file.fileno(), 100, 0)
+    if len(header) < 100:
         return None
-    return salt if len(salt) == 8 else None
+    page_size = struct.unpack_from(">I", header, 8)[0]
+    offset, size = struct.unpack_from(">qq", header, 48)
+    return {"salt": header[64:72].hex(), "frames": (offset + size - LOG_HEADER) // (page_size + FRAME_HEADER)}
+
+
+def is_file_with_content(path: str) -> bool:
+    try:
+        return os.stat(path).st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def connect(path: str, options: str) -> sqlite3.Connection:
@@ -147,7 +180,7 @@ def connect(path: str, options: str) -> sqlite3.Connection:
 
 def answer(request: dict[str, str]) -> dict[str, Any]:
     try:
-        return {"look": look, "use-log": use_log, "close-gap": close_gap}[request["do"]](request["path"])
+        return {"look": look, "use-log": use_log, "hold-log": hold_log}[request["do"]](request["path"])
     except OSError as error:
         return {"error": error.strerror or str(error)}
     except Exception as error:

@@ -37,6 +37,35 @@ public sealed class StartSpecs
     }
 
     [TestMethod]
+    [DataRow("", true, DisplayName = "Litestream has read them")]
+    [DataRow("log=no-such-bucket fail", false, DisplayName = "Litestream does not start")]
+    [DataRow("sync-fails={failing}", true, DisplayName = "Litestream does not read them in time")]
+    public async Task Logs_are_held_from_before_the_start_until(string words, bool starts)
+    {
+        using var fixture = new DaemonFixture();
+        var hold = new Hold();
+        var settings = fixture.Settings(words.Replace("{failing}", fixture.Folder.Write("failing", ""), StringComparison.Ordinal)) with
+        {
+            HoldLogs = paths =>
+            {
+                Assert.IsEmpty(fixture.Started);
+                CollectionAssert.AreEqual(new[] { fixture.Database }, paths.ToArray());
+                return Task.FromResult<IDisposable>(hold);
+            },
+        };
+        var supervisor = fixture.Supervise(settings);
+        await (starts ? DaemonFixture.IsRunningAsync(supervisor) : fixture.FailsToStartAsync(supervisor));
+        if (words.Contains("sync-fails", StringComparison.Ordinal))
+        {
+            await fixture.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(30));
+            Assert.IsFalse(hold.HasEnded);
+            fixture.Clock.Advance(TimeSpan.FromSeconds(30));
+        }
+
+        await Eventually.HoldsAsync(() => hold.HasEnded);
+    }
+
+    [TestMethod]
     public async Task One_with_a_control_socket_need_not_say_that_it_is_ready()
     {
         using var fixture = new DaemonFixture();
@@ -159,5 +188,14 @@ public sealed class StartSpecs
         await fixture.Clock.PassAsync(seconds: 20);
         var error = await fixture.FailsToStartAsync(other);
         StringAssert.StartsWith(error, "Litestream was not ready within 20 s of its start.");
+    }
+
+    private sealed class Hold : IDisposable
+    {
+        private volatile bool _hasEnded;
+
+        public bool HasEnded => _hasEnded;
+
+        public void Dispose() => _hasEnded = true;
     }
 }

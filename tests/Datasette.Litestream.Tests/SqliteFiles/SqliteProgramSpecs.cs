@@ -1,3 +1,4 @@
+using System.Globalization;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.SqliteFiles;
 using Datasette.Litestream.Tests.Processes;
@@ -36,6 +37,21 @@ public sealed class SqliteProgramSpecs : IDisposable
         CollectionAssert.AreEqual(
             new[] { "file is not a database", null, "No such file or directory" }, (await OpenDatabase.Program.UseLogAsync(paths, TimeSpan.FromSeconds(10))).ToList());
         Assert.IsTrue((await OpenDatabase.Program.LookAsync([paths[1]], CancellationToken.None))[0].Header!.IsWal);
+    }
+
+    [TestMethod]
+    public async Task Logs_are_held_until_they_are_let_go_of()
+    {
+        var program = new SqliteProgram(
+            ["/bin/sh", "-c", $"read first; read second; echo $$ > {_folder["id"]}; echo '{{}}'; echo '{{\"error\": \"locked\"}}'; sleep 1000"],
+            new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin" },
+            TimeProvider.System);
+        using var hold = await program.HoldLogsAsync(["/a", "/b"], TimeSpan.FromSeconds(10));
+        CollectionAssert.AreEqual(new[] { null, "locked" }, hold.Errors.ToList());
+        var id = int.Parse(File.ReadAllText(_folder["id"]), CultureInfo.InvariantCulture);
+        Assert.AreEqual(0, LibC.kill(id, 0));
+        hold.Dispose();
+        await Eventually.HoldsAsync(() => LibC.kill(id, 0) != 0);
     }
 
     [TestMethod]
