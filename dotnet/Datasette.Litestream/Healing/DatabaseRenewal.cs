@@ -42,11 +42,17 @@ internal sealed class DatabaseRenewal(
 
         // Litestream takes up the position of level 0 alone.
         var canContinue = check.Inventory.HighestOf(0) == highest;
+
+        // What another one has left there would differ from the local files of the same names for as long as both are kept.
+        if (canContinue && cause == StateReason.OtherWriter && LocalState.Delete(database.Path) is { } error)
+        {
+            return error;
+        }
+
         if (!database.IsReplicatedToFolder)
         {
-            // What another one has left there would differ from the local files of the same names for as long as both are kept.
             return canContinue
-                ? (cause == StateReason.OtherWriter ? LocalState.Delete(database.Path) : null) ?? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)
+                ? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)
                 : $"what is at {replica.Destination} cannot be continued. Move it to another place, or set another one";
         }
 

@@ -65,7 +65,9 @@ public sealed class ReplicaFaultSpecs
     {
         await run.StartGreenAsync();
         var file = await OnlyCopyAsync(run);
-        await DamageAsync(run, $"cp '{file}' changed && printf X | dd of=changed bs=1 seek=150 conv=notrunc 2>/dev/null && mv changed '{file}'");
+        await DamageAsync(
+            run,
+            $"cp '{file}' changed && byte=$(od -An -tu1 -j150 -N1 changed) && printf \"\\\\$(printf %o $((byte ^ 255)))\" | dd of=changed bs=1 seek=150 conv=notrunc 2>/dev/null && mv changed '{file}'");
     });
 
     [TestMethod]
