@@ -9,7 +9,10 @@ internal sealed class Browser : IAsyncDisposable
     /// <summary>The status page.</summary>
     public const string Overview = "/-/litestream-status";
 
-    /// <summary>A browser keeps a core busy, so that many at once would hold up what else runs.</summary>
+    /// <summary>
+    /// A browser keeps a core busy, so that many at once would hold up what else runs. A test opens one only: two tests that each wait for
+    /// a second one would wait for ever.
+    /// </summary>
     private static readonly SemaphoreSlim Turns = new(2);
 
     private readonly IPlaywright _playwright;

@@ -120,7 +120,7 @@ def hold_log(path: str) -> dict[str, Any]:
     # One that can only read does not copy the log into the database when it is closed.
     reader = connect(path, "mode=ro")
     reader.execute("BEGIN")
-    reader.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    reader.execute("PRAGMA schema_version").fetchone()
     # It stays open, since this process would lose its locks if it closed it.
     file = os.open(path + "-shm", os.O_RDONLY | os.O_CLOEXEC)
     index = read_open_index(file)

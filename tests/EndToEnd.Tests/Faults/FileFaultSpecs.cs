@@ -67,7 +67,7 @@ public sealed class FileFaultSpecs
         await run.StartGreenAsync(new() { Databases = [("parks", "data/parks.db")] });
         Directory.CreateDirectory(run.Workspace.Path("new"));
         var rows = run.Parks.Create(run.Workspace.Path("new/parks.db"));
-        await run.ReplaceAsync(() => run.ShellAsync("mv data old && mv new data"), rows);
+        await run.ReplaceAsync(() => run.ShellAsync("mv data old && until mv -T new data; do rm -r data; done"), rows);
         await run.ExpectRedAsync($"{Replaced}|folder_removed");
         await run.ExpectGreenAsync();
         await run.ExpectRestoredAsync();

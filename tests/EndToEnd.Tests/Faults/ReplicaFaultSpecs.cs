@@ -94,7 +94,9 @@ public sealed class ReplicaFaultSpecs
     public Task A_file_is_in_the_place_of_the_backup() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        await run.BreakAsync(() => run.ShellAsync("mv backup/parks away && touch backup/parks"), destroysBackup: true);
+
+        // Litestream may make the folder again in between.
+        await run.BreakAsync(() => run.ShellAsync("touch empty && mv backup/parks away && until mv -T empty backup/parks; do rm -r backup/parks; done"), destroysBackup: true);
         await run.ExpectRedAsync(Damaged);
         await run.LastAsync(5);
         await run.MendAsync(() => run.ShellAsync("rm backup/parks && mv away backup/parks"));
