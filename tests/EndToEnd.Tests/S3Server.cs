@@ -127,6 +127,9 @@ internal sealed class S3Server : IDisposable
     /// <summary>Deletes what is under a prefix.</summary>
     public Task DeleteAsync(string prefix) => CommandAsync($"delete {prefix}");
 
+    /// <summary>What names of objects begin with, up to the first slash.</summary>
+    public async Task<IReadOnlyList<string>> PrefixesAsync() => [.. (await CommandAsync("prefixes"))["prefixes"]!.AsArray().Select(prefix => (string)prefix!)];
+
     /// <summary>The requests since the last time that they were asked for.</summary>
     public async Task<IReadOnlyList<S3Request>> RequestsAsync() =>
         [.. (await CommandAsync("requests"))["requests"]!.AsArray().Select(request => new S3Request((string)request!["method"]!, (string)request["address"]!, (string)request["program"]!))];

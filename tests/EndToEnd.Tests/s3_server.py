@@ -2,7 +2,7 @@
 
 Prints {"endpoint": …} when it listens, then takes one command a line and answers each with a line of JSON:
 `create-key`, `create-key ID SECRET`, `delete-key ID`, `stop` (connections are refused from then on), `start`, `copy PREFIX FOLDER` (what is there
-now, in a folder of its own, laid out as Litestream lays out a folder), `put NAME FILE`, `delete PREFIX`, `requests` (those since the last time:
+now, in a folder of its own, laid out as Litestream lays out a folder), `put NAME FILE`, `delete PREFIX`, `prefixes`, `requests` (those since the last time:
 method, address and program of each).
 """
 
@@ -73,6 +73,9 @@ def main() -> None:
             case ["put", name, file]:
                 s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(BUCKET, name, Path(file).read_bytes())
                 answer({})
+            case ["prefixes"]:
+                bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_bucket(BUCKET)
+                answer({"prefixes": sorted({name.split("/")[0] for name in bucket.keys})})
             case ["requests"]:
                 answer({"requests": requests.copy()})
                 requests.clear()
