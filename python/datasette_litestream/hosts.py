@@ -13,7 +13,7 @@ from weakref import WeakSet
 from datasette import hookimpl
 
 from . import bridge
-from .datasette_versions import Datasette, StartupError, configuration, is_made
+from .datasette_versions import Datasette, StartupError, configuration, is_made, run_beside
 
 # Signals that end a process by default, and may reach a host without a lifespan.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -34,16 +34,16 @@ def startup(datasette: Datasette) -> Any:
         except bridge.Refused as error:
             if datasette not in _applications:
                 raise StartupError(str(error)) from None
-            # With an exception, a server without a lifespan would answer 500 to every request, and start all plugins again each time.
+            # A server without a lifespan would answer an exception with 500, and start all plugins again, at every request.
             with suppress(OSError, ValueError):
                 print(error, file=sys.stderr)
             # Datasette continues, and must not show a configuration that may be refused because it contains a secret.
             for block in bridge.plugin_blocks(configuration(datasette)[0]).values():
                 block[bridge.PLUGIN] = "***"
-        if datasette not in bridge.bridges:
-            return
-        atexit.register(finish, datasette)
-        _handlers.update(handle(SIGNALS, on_signal))
+        if datasette in bridge.bridges:
+            run_beside(datasette, bridge.watch)
+            atexit.register(finish, datasette)
+            _handlers.update(handle(SIGNALS, on_signal))
 
     return start
 

@@ -32,6 +32,7 @@ public sealed class ArchitectureSpecs
         ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
         ["Notification"] = ["Errors", "Logging"],
         ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon", "Writers"],
+        ["Attaching"] = ["Errors", "Configuration", "Daemon", "Observation"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation", "Mirrors", "Writers"],
     };

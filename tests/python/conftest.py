@@ -31,13 +31,13 @@ class StandInBridge:
     def __init__(self) -> None:
         self.broken = False
         self.asked: list[tuple[str, ...]] = []
-        self.served: dict[str, str | None] = {}
+        self.served: list[list[dict[str, Any]]] = []
         self.stopped = 0
         self.hurried = 0
         self.on_stop: Callable[[], None] = lambda: None
 
     def Serve(self, served: str) -> None:
-        self.served = json.loads(served)
+        self.served.append(json.loads(served))
 
     def Page(self, query: str) -> str:
         return self._answer("Page", query, reply={"error": "no such database"})

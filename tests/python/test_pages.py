@@ -45,13 +45,6 @@ def test_a_query_reaches_the_assembly_as_it_came(replicated: Any, get: Any) -> N
     assert get(datasette, f"{JSON}?database=a%26b&x=%C3%A4").text == "json database=a%26b&x=%C3%A4"
 
 
-def test_the_assembly_is_told_which_file_is_served_under_each_name(replicated: Any, get: Any) -> None:
-    datasette, stand_in = replicated
-    get(datasette, HEALTH)
-    assert stand_in.served == {name: database.path and str(database.path) for name, database in datasette.databases.items()}
-    assert "parks" in stand_in.served
-
-
 def test_a_database_that_is_not_replicated_is_not_found(replicated: Any, get: Any) -> None:
     datasette, _ = replicated
     response = get(datasette, f"{STATUS}?database=nothing")

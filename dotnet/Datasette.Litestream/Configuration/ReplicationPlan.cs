@@ -76,6 +76,9 @@ internal sealed record DatabasePlan(
     /// <summary>The replicas that the plugin keeps equal to the primary; none with Litestream 0.3, which writes all of them.</summary>
     public ImmutableArray<ReplicaPlan> Mirrors { get; init; } = [];
 
+    /// <summary>How many databases were attached before it: 0 for those of the start. It tells a database from another one that had its name.</summary>
+    public int Attachment { get; init; }
+
     /// <summary>The same database with one of its replicas alone, for a Litestream that is to look at that one.</summary>
     public DatabasePlan At(ReplicaPlan replica) => this with { Replicas = [replica], Mirrors = [] };
 

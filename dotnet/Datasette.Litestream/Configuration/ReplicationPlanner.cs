@@ -28,12 +28,16 @@ internal sealed class ReplicationPlanner
     private readonly List<SkippedDatabase> _skipped = [];
     private readonly List<UnreplicableDatabase> _unreplicable = [];
 
+    /// <summary>What is wrong with single databases, where that is no reason to plan none; null where it is.</summary>
+    private readonly List<(AttachedDatabase Database, Problem Problem)>? _faults;
+
     /// <summary>Problems that name databases and destinations, which are no secrets.</summary>
     private readonly List<Problem> _plainProblems = [];
 
-    private ReplicationPlanner(DatasetteConfiguration configuration, Func<string, string?> environment)
+    private ReplicationPlanner(DatasetteConfiguration configuration, Func<string, string?> environment, bool isServing = false)
     {
         _configuration = configuration;
+        _faults = isServing ? [] : null;
         _context = new PlanningContext(environment);
     }
 
@@ -59,6 +63,30 @@ internal sealed class ReplicationPlanner
 
         return plan;
     }
+
+    /// <summary>
+    /// Creates the plan while Datasette serves. What is wrong with one database then concerns that one alone, which cannot be replicated;
+    /// of two with one destination, the one that comes first is.
+    /// </summary>
+    /// <inheritdoc cref="Plan(DatasetteConfiguration, Func{string, string?}, ICollection{Problem})"/>
+    public static ReplicationPlan PlanServed(DatasetteConfiguration configuration, Func<string, string?> environment)
+    {
+        var planner = new ReplicationPlanner(configuration, environment, isServing: true);
+        var plan = planner.Plan();
+        var redactor = new Redactor(plan.Secrets, plan.AccessKeyIds);
+        return plan with
+        {
+            Unreplicable =
+            [
+                .. plan.Unreplicable,
+                .. planner._faults!.DistinctBy(fault => fault.Database.Name).Select(fault => Refuse(
+                    fault.Database.Name, fault.Database.Path!, (fault.Problem with { Message = RedactQuoted(fault.Problem.Message, redactor) }).ToString())),
+            ],
+        };
+    }
+
+    /// <summary>A database that cannot be replicated because of what is configured for it.</summary>
+    public static UnreplicableDatabase Refuse(string name, string path, string sentence) => new(name, path, UnreplicableReason.SettingsRefused, sentence);
 
     // A problem quotes what was written; the rest of it is the plugin's own, and may have a word that is a secret somewhere.
     private static string RedactQuoted(string message, Redactor redactor)
@@ -99,11 +127,19 @@ internal sealed class ReplicationPlanner
         var inherited = new InheritedSettings(
             [.. shared.Select(setting => (setting.Key, setting.Value!, settings.KeyPath(setting.Key)))], EnvironmentEndpoint.Find(_context.Environment));
         var databases = _configuration.Databases
-            .Select(database => PlanDatabase(database, excluded.Contains(database.Name), templates, inherited))
+            .Select(database => PlanAlone(database, excluded.Contains(database.Name), templates, inherited))
             .OfType<DatabasePlan>()
             .ToImmutableArray();
         FindUnattached();
-        FindSharedDestinations(databases);
+        if (_faults is null)
+        {
+            FindSharedDestinations(databases);
+        }
+        else
+        {
+            databases = LeaveOutSharedDestinations(databases);
+        }
+
         FindMixedIdentities(databases, credentials);
         return new ReplicationPlan(
             databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _context.AccessKeyIds], [.. _warnings])
@@ -113,6 +149,20 @@ internal sealed class ReplicationPlanner
             HasWritersFile = hasWritersFile,
             Settings = shared,
         };
+    }
+
+    /// <summary>Plans one database; what is wrong with it is its own fault if databases have one.</summary>
+    private DatabasePlan? PlanAlone(AttachedDatabase database, bool isExcluded, IReadOnlyList<ListItem> templates, InheritedSettings inherited)
+    {
+        var known = _context.Problems.Count;
+        var plan = PlanDatabase(database, isExcluded, templates, inherited);
+        if (_faults is null || _context.Problems.Count == known)
+        {
+            return plan;
+        }
+
+        _faults.AddRange(_context.Problems.Skip(known).Select(problem => (database, problem)));
+        return null;
     }
 
     private DatabasePlan? PlanDatabase(
@@ -389,6 +439,31 @@ internal sealed class ReplicationPlanner
                     ? $"{owners[0].Name} would be replicated to {replica.Destination} twice; keep one of the two"
                     : $"{Names(owners)} would all be written to {replica.Destination}, which would destroy each other's backup; "
                         + "put $DB_NAME into the destination"));
+        }
+    }
+
+    private ImmutableArray<DatabasePlan> LeaveOutSharedDestinations(ImmutableArray<DatabasePlan> databases)
+    {
+        var owners = new Dictionary<string, string>(StringComparer.Ordinal);
+        return [.. databases.Where(IsAlone)];
+
+        bool IsAlone(DatabasePlan database)
+        {
+            if (database.Replicas.FirstOrDefault(replica => owners.ContainsKey(replica.Identity)) is { } shared)
+            {
+                _unreplicable.Add(Refuse(
+                    database.Name,
+                    database.Path,
+                    $"{shared.Key}: {owners[shared.Identity]} is replicated to {shared.Destination} already, and two would destroy each other's backup; put $DB_NAME into the destination"));
+                return false;
+            }
+
+            foreach (var replica in database.Replicas)
+            {
+                owners[replica.Identity] = database.Name;
+            }
+
+            return true;
         }
     }
 

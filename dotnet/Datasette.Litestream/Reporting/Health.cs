@@ -43,7 +43,7 @@ internal static class Health
     {
         // The file as it is now is in no backup, or its backup cannot be restored: the age of the last change does not matter.
         StateReason.FileMissing or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile
-            or StateReason.NameNotSupported or StateReason.BackupDamaged or StateReason.OtherWriter or StateReason.ReplicatedAnew
+            or StateReason.NameNotSupported or StateReason.SettingsRefused or StateReason.BackupDamaged or StateReason.OtherWriter or StateReason.ReplicatedAnew
             or StateReason.WaitingForWriter or StateReason.TakenOver => true,
 
         // Ended by whoever asks, a first copy would start from zero.

@@ -32,7 +32,7 @@ internal sealed class StatusReporter : IDisposable
         _time = time;
         _start = time.GetUtcNow();
         _sampler = new Sampler(read, time, onSample, tools);
-        _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
+        _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, () => read().Plan.Databases, time) : null;
     }
 
     /// <summary>The last sample; empty before the first.</summary>
@@ -284,7 +284,7 @@ internal sealed class StatusReporter : IDisposable
     private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)
     {
         const int samplesPerPoint = 6;
-        var samples = _sampler.HistoryOf(database.Plan.Name)!.Read(HistoryRange.Hour, now);
+        var samples = (_sampler.HistoryOf(database.Plan.Name) ?? new History()).Read(HistoryRange.Hour, now);
         var sparklines = new SparklineReport(new float?[samples.Length / samplesPerPoint], new float?[samples.Length / samplesPerPoint]);
         for (var i = 0; i < sparklines.Lag.Length; i++)
         {

@@ -73,7 +73,7 @@ public sealed class PrimaryFillingSpecs
         bench.MakeAt("first", 1, 9, history: 2);
         bench.MakeLocal(1, 9, history: 2);
         MakeFull(bench, "mirror");
-        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync());
+        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync());
     }
 
     [TestMethod]
@@ -82,7 +82,7 @@ public sealed class PrimaryFillingSpecs
         using var bench = new MirrorBench();
         MakeFull(bench, "first");
         MakeFull(bench, "mirror");
-        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync());
+        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync());
     }
 
     [TestMethod]
@@ -92,7 +92,7 @@ public sealed class PrimaryFillingSpecs
         MakeFull(bench, "mirror");
         bench.Faults("mirror").Freeze();
         var started = System.Diagnostics.Stopwatch.GetTimestamp();
-        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync()).Single());
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
         Assert.IsLessThan(10, System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds);
         var filling = bench.Mirroring.FillAsync("parks");
         bench.Faults("mirror").Thaw();
@@ -107,7 +107,7 @@ public sealed class PrimaryFillingSpecs
         using var bench = new MirrorBench();
         MakeFull(bench, "mirror");
         bench.Faults("mirror").Error = "connection refused";
-        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync()).Single());
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
         var filling = bench.Mirroring.FillAsync("parks");
         bench.Faults("mirror").Error = null;
         await filling.InTimeAsync();
@@ -119,7 +119,7 @@ public sealed class PrimaryFillingSpecs
     {
         using var bench = new MirrorBench();
         bench.Faults("mirror").Freeze();
-        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync()).Single());
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
         await bench.Mirroring.FillAsync("parks").WaitAsync(TimeSpan.FromMinutes(1));
         Assert.IsEmpty(bench.Files("first").Files);
         bench.Faults("mirror").Thaw();
@@ -137,7 +137,7 @@ public sealed class PrimaryFillingSpecs
                 bench.Faults("mirror").Error = "connection refused";
             }
         };
-        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync()).Single());
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
         var filling = bench.Mirroring.FillAsync("parks");
         await Eventually.HoldsAsync(() => bench.Mirroring.Fills.GetValueOrDefault("parks")?.Error == "connection refused");
         bench.Faults("first").BeforeWrite = null;
@@ -160,7 +160,7 @@ public sealed class PrimaryFillingSpecs
 
     private static async Task FillsAsync(MirrorBench bench)
     {
-        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync()).Single());
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
         await bench.Mirroring.FillAsync("parks").InTimeAsync();
     }
 
