@@ -10,6 +10,7 @@ using Datasette.Litestream.Healing;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Manual;
 using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
@@ -24,7 +25,7 @@ namespace Datasette.Litestream;
 
 /// <summary>The replication of one Datasette: its plan, its credentials, its Litestream and its locks.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync disposes of the refresher, and reports errors.")]
-internal sealed class Replicator : IReplicationControl, IWritingControl
+internal sealed class Replicator : IReplicationControl, IWritingControl, ISteeredReplication
 {
     private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
@@ -63,6 +64,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly Renewer? _renewer;
     private readonly Mirroring? _mirroring;
     private readonly DestinationClaims? _claims;
+    private readonly Steering _steering;
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
     private readonly LeftOutDatabases _leftOut = new();
@@ -107,6 +109,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _mirroring = plan.Databases.All(database => database.Mirrors.IsEmpty) ? null
             : new Mirroring(() => _plan, (replica, path) => new GuardedStore(_stores.Open(replica, path), () => WhileWriting(replica)), host.Time, Random.Shared, _log.Redact);
+        _steering = new Steering(this, host.Time, deed => OperatorLog.Write(DeedWording.LevelOf(deed), DeedWording.Tell(deed)));
         _renewer = probe is null ? null : new Renewer(
             this,
             new DatabaseRenewal(
@@ -138,6 +141,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
         Mirrors = _mirroring?.Statuses ?? ImmutableDictionary<MirrorKey, MirrorStatus>.Empty,
         Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,
+        Manual = _steering.State,
         Forbidden = _claims?.Forbidden ?? ImmutableDictionary<string, ClaimStatus>.Empty,
     };
 
@@ -204,6 +208,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     public async Task<ReplicationEnd> StopAsync(StopOrder order)
     {
         var started = _host.Time.GetTimestamp();
+        _steering.Stop();
         _mirroring?.StopFilling();
         _refresher?.Dispose();
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
@@ -225,6 +230,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     public void Observe(ReplicationSnapshot snapshot, ObservedDatabases observed)
     {
         Announcer.Look(snapshot, observed);
+        _steering.Look(observed);
         _renewer?.Consider(observed);
         foreach (var database in observed.Databases)
         {
@@ -248,7 +254,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         {
             _plan = _plan with
             {
-                Databases = [.. _plan.Databases.Select(database => served.GetValueOrDefault(database.Name) is { } path
+                Databases = [.. _plan.Databases.Select(database => !database.IsInternal && served.GetValueOrDefault(database.Name) is { } path
                     ? database with { ServedPath = Path.GetFullPath(path) }
                     : database)],
             };
@@ -460,7 +466,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
                 changed =>
                 {
                     Remember(changed);
-                    return RestartForCredentialsAsync();
+                    return RestartAsync(RestartReason.Credentials, "There were new credentials.");
                 },
                 error => OperatorLog.Write(LogLevel.Warning, $"{error.TrimEnd('.')}. The previous credentials stay in use."),
                 onFatal);
@@ -533,14 +539,33 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         }
     }
 
-    /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
-    private async Task<string?> RestartForCredentialsAsync()
+    /// <summary>Does what somebody asks for by hand.</summary>
+    public Task<ManualResult> DoAsync(ManualRequest request) => _steering.DoAsync(request);
+
+    /// <inheritdoc/>
+    Task<string?> ISteeredReplication.RestartAsync(string message) => RestartAsync(RestartReason.Manual, message);
+
+    /// <inheritdoc/>
+    async Task<string?> ISteeredReplication.PauseAsync(IReadOnlySet<string> names, string message)
     {
         await _isPrepared.Task.ConfigureAwait(false);
         Task<string?> restarting;
         lock (_restarting)
         {
-            restarting = _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
+            restarting = _leftOut.Set(LeaveOutReason.Paused, names) ? _supervisor!.RestartAsync(Settings(), RestartReason.Manual, message) : Task.FromResult<string?>(null);
+        }
+
+        return await restarting.ConfigureAwait(false);
+    }
+
+    /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
+    private async Task<string?> RestartAsync(RestartReason reason, string message)
+    {
+        await _isPrepared.Task.ConfigureAwait(false);
+        Task<string?> restarting;
+        lock (_restarting)
+        {
+            restarting = _supervisor!.RestartAsync(Settings(), reason, message);
         }
 
         return await restarting.ConfigureAwait(false);

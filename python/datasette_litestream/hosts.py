@@ -13,7 +13,7 @@ from weakref import WeakSet
 from datasette import hookimpl
 
 from . import bridge
-from .datasette_versions import Datasette, StartupError, configuration, is_made
+from .datasette_versions import Datasette, StartupError, configuration, databases, is_made
 
 # Signals that end a process by default, and may reach a host without a lifespan.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -76,7 +76,7 @@ def asgi_wrapper(datasette: Datasette) -> Any:
 
 async def write_what_waits(datasette: Datasette) -> None:
     """Returns when Datasette has done the writes that plugins queued without waiting for them."""
-    for database in datasette.databases.values():
+    for _, database in databases(datasette):
         if getattr(database, "_write_queue", None) is not None:
             # The queue is served in order. A closed database has written everything; a locked one may stay locked forever.
             with suppress(Exception):

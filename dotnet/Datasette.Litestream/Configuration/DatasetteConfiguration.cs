@@ -15,6 +15,9 @@ internal sealed record DatasetteConfiguration(
     IReadOnlyDictionary<string, JsonElement> DatabaseSettings,
     IReadOnlyList<AttachedDatabase> Databases)
 {
+    /// <summary>Datasette's internal database; null if it is not a file that outlives Datasette.</summary>
+    public AttachedDatabase? Internal { get; init; }
+
     /// <summary>The settings as Datasette itself shows them; null if it does not.</summary>
     public PublishedSettings? Published { get; init; }
 }
@@ -40,4 +43,7 @@ internal sealed record AttachedDatabase(string Name, string? Path, bool IsMutabl
 {
     /// <summary>Where Datasette opens it, absolute with links kept, so that a link that is pointed elsewhere is noticed.</summary>
     public string? ServedPath { get => field ?? Path; init; }
+
+    /// <summary>Whether it is Datasette's internal database, and not one that is called like it.</summary>
+    public bool IsInternal { get; init; }
 }

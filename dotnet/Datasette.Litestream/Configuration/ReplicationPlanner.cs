@@ -18,6 +18,8 @@ internal sealed class ReplicationPlanner
 
     private const string Excluded = "it is excluded from all-replicate";
 
+    private const string Internal = "it is Datasette's internal database, which may hold API tokens; internal-replica: URL in the plugin's settings replicates it";
+
     private static readonly string[] LogFileKeys = ["type", "path"];
 
     private static readonly string[] RequiredKeys = ["access-key-id", "secret-access-key"];
@@ -99,7 +101,8 @@ internal sealed class ReplicationPlanner
         var inherited = new InheritedSettings(
             [.. shared.Select(setting => (setting.Key, setting.Value!, settings.KeyPath(setting.Key)))], EnvironmentEndpoint.Find(_context.Environment));
         var databases = _configuration.Databases
-            .Select(database => PlanDatabase(database, excluded.Contains(database.Name), templates, inherited))
+            .Select(database => PlanDatabase(database, WhyExcluded(database, excluded), templates, inherited))
+            .Append(PlanInternal(settings, inherited))
             .OfType<DatabasePlan>()
             .ToImmutableArray();
         FindUnattached();
@@ -111,18 +114,49 @@ internal sealed class ReplicationPlanner
             Notifications = notifications,
             CheckInterval = checkInterval,
             HasWritersFile = hasWritersFile,
+            HealthIgnoresPaused = settings.FlagOrDefault("health-ignore-paused"),
+            HasRuntimeReplicas = settings.FlagOrDefault("runtime-replicas"),
             Settings = shared,
         };
     }
 
-    private DatabasePlan? PlanDatabase(
-        AttachedDatabase database, bool isExcluded, IReadOnlyList<ListItem> templates, InheritedSettings inherited)
+    // A plugin may serve the internal database under a name, which is no wish to send it somewhere.
+    private string? WhyExcluded(AttachedDatabase database, IReadOnlyCollection<string> excluded) =>
+        database.Path is { } path && path == _configuration.Internal?.Path ? Internal : excluded.Contains(database.Name) ? Excluded : null;
+
+    private DatabasePlan? PlanInternal(SettingsReader settings, InheritedSettings inherited)
     {
+        var key = settings.KeyPath("internal-replica");
+        var items = settings.IsTurnedOff("internal-replica") ? [] : settings.Items("internal-replica");
+        if (_configuration.Internal is not { } database)
+        {
+            if (items.Count > 0)
+            {
+                _warnings.Add($"{settings.NameOf("internal-replica")} has no effect: Datasette's internal database is not a file. Start Datasette 1.0 with --internal FILE.");
+            }
+
+            return null;
+        }
+
+        if (items.Count == 0)
+        {
+            _skipped.Add(new SkippedDatabase(database.Name, Internal));
+            return null;
+        }
+
+        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, inherited, _context);
+        return PlanFile(database, key, [.. items.Select(planner.Plan)], [], monitorInterval: null);
+    }
+
+    private DatabasePlan? PlanDatabase(
+        AttachedDatabase database, string? excluded, IReadOnlyList<ListItem> templates, InheritedSettings inherited)
+    {
+        var isExcluded = excluded is not null;
         var key = DatabaseKey(database.Name);
         var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value) && !IsEmpty(value);
         if (!isConfigured && (isExcluded || templates.Count == 0))
         {
-            _skipped.Add(new SkippedDatabase(database.Name, isExcluded ? Excluded : "it has no replicas"));
+            _skipped.Add(new SkippedDatabase(database.Name, excluded ?? "it has no replicas"));
             return null;
         }
 
@@ -169,7 +203,7 @@ internal sealed class ReplicationPlanner
         var items = settings.Items("replicas").Concat(isExcluded ? [] : templates).ToList();
         if (items.Count == 0 && isExcluded)
         {
-            _skipped.Add(new SkippedDatabase(database.Name, Excluded));
+            _skipped.Add(new SkippedDatabase(database.Name, excluded!));
             return null;
         }
 
@@ -178,22 +212,32 @@ internal sealed class ReplicationPlanner
             _context.Report(key, $"the database has settings but no replicas; add replicas here, or all-replicate to {TopLevelKey}");
         }
 
-        // Plan every item before nulls are removed, so that every problem is found.
-        var replicas = items.Select(planner.Plan).ToList();
-        if ((UnsupportedName.Find(database.Path) ?? UnsupportedName.Find(database.ServedPath!)) is { } sentence)
+        if (database.Name == DatabasePlan.InternalName)
         {
-            _unreplicable.Add(new UnreplicableDatabase(database.Name, database.Path, UnreplicableReason.NameNotSupported, sentence));
+            _plainProblems.Add(new Problem(key, "no database of this name can be replicated: it is Datasette's own for its internal database; attach the file under another name"));
+        }
+
+        // Plan every item before nulls are removed, so that every problem is found.
+        return PlanFile(database, key, [.. items.Select(planner.Plan)], litestreamSettings, settings.Duration("monitor-interval"));
+    }
+
+    private DatabasePlan? PlanFile(
+        AttachedDatabase database, string key, IReadOnlyList<ReplicaPlan?> replicas, JsonObject litestreamSettings, TimeSpan? monitorInterval)
+    {
+        if ((UnsupportedName.Find(database.Path!) ?? UnsupportedName.Find(database.ServedPath!)) is { } sentence)
+        {
+            _unreplicable.Add(new UnreplicableDatabase(database.Name, database.Path!, UnreplicableReason.NameNotSupported, sentence));
             return null;
         }
 
         return new DatabasePlan(
             database.Name,
-            database.Path,
+            database.Path!,
             database.ServedPath!,
             key,
             [.. replicas.OfType<ReplicaPlan>()],
             litestreamSettings,
-            settings.Duration("monitor-interval"));
+            monitorInterval);
     }
 
     private MetricsAddress? ReadMetricsAddress(SettingsReader settings)

@@ -13,6 +13,9 @@ internal enum LeaveOutReason
 
     /// <summary>Another Datasette writes to its destination, or may do so.</summary>
     OtherWriter,
+
+    /// <summary>Somebody has paused it.</summary>
+    Paused,
 }
 
 /// <summary>The databases that Litestream is to run without, each for one or more reasons. Any thread may use it.</summary>

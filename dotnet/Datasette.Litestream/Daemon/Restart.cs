@@ -23,6 +23,9 @@ internal enum RestartReason
 
     /// <summary>Another Datasette writes to a destination, or no longer does.</summary>
     Writer,
+
+    /// <summary>Somebody restarted it by hand, or paused or resumed a database.</summary>
+    Manual,
 }
 
 /// <summary>One restart of Litestream.</summary>

@@ -43,6 +43,9 @@ internal sealed class Sampler : IDisposable
     private readonly TaskCompletionSource _requested = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _firstSample = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task<SyncAnswer?>?[] _syncs;
+
+    /// <summary>Since when somebody wanted the last check of each database that was requested by hand.</summary>
+    private readonly DateTimeOffset[] _checksRequested;
     private readonly DateTimeOffset _litestreamStartedAt;
     private volatile ObservedDatabases _latest;
     private int _firstSync;
@@ -70,6 +73,7 @@ internal sealed class Sampler : IDisposable
         _mirrors = [.. _trackers.Select(tracker => tracker.Plan.Mirrors.Select(mirror => new MirrorTracker(mirror, now, tracker.MaxLag)).ToArray())];
         _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
         _syncs = new Task<SyncAnswer?>?[_trackers.Length];
+        _checksRequested = new DateTimeOffset[_trackers.Length];
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
         _metrics = replication is { Plan.Metrics: { } address, Binary.Version.ReleaseLine: ReleaseLine.V03 } ? new MetricsReader(address.Url) : null;
         _unreplicable = [.. replication.Plan.Unreplicable.Select(database => DatabaseTracker.Unreplicable(database, now))];
@@ -151,6 +155,7 @@ internal sealed class Sampler : IDisposable
         for (var i = 0; i < _trackers.Length; i++)
         {
             _trackers[i].Plan = replication.Plan.Databases[i];
+            _trackers[i].Want(replication.Manual.SyncsWanted.GetValueOrDefault(_trackers[i].Plan.Name));
         }
 
         var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.ServedPath, tracker.Plan.Path));
@@ -172,7 +177,7 @@ internal sealed class Sampler : IDisposable
 
         if (socket is not null)
         {
-            await SyncAsync(socket, now, files, statistics, deadline.Token).ConfigureAwait(false);
+            await SyncAsync(socket, replication.Manual.Pauses, now, files, statistics, deadline.Token).ConfigureAwait(false);
         }
 
         // After the syncs, which must not wait for a database that holds the list up.
@@ -203,6 +208,7 @@ internal sealed class Sampler : IDisposable
                     : plan.Replicas.Except(plan.Mirrors).Select(replica => replication.Forbidden.GetValueOrDefault(replica.Identity)).FirstOrDefault(status => status is not null),
                 Fill = replication.Fills.GetValueOrDefault(plan.Name),
                 HeldOut = replication.HeldOut.GetValueOrDefault(path),
+                Pause = replication.Manual.Pauses.GetValueOrDefault(plan.Name),
                 Renewal = renewal,
                 Examination = _overwriting?[i],
                 Finding = finding,
@@ -242,6 +248,19 @@ internal sealed class Sampler : IDisposable
             if (_trackers[i].TakeCheckRequest(now))
             {
                 _destinations.Request(plan, plan.Primary);
+            }
+
+            if (replication.Manual.ChecksWanted.TryGetValue(plan.Name, out var wanted))
+            {
+                databases[i] = databases[i] with { Judgements = _destinations.Judgements(plan) };
+                if (wanted != _checksRequested[i])
+                {
+                    _checksRequested[i] = wanted;
+                    foreach (var replica in plan.Mirrors.Prepend(plan.Primary))
+                    {
+                        _destinations.Request(plan, replica);
+                    }
+                }
             }
 
             foreach (var mirror in _mirrors[i])
@@ -299,7 +318,12 @@ internal sealed class Sampler : IDisposable
 
     /// <summary>Asks Litestream to sync the databases that need it; returns when it has answered, or at the deadline.</summary>
     private async Task SyncAsync(
-        ControlSocket socket, DateTimeOffset now, DatabaseFiles[] files, DatabaseLogStatistics[] statistics, CancellationToken cancellationToken)
+        ControlSocket socket,
+        ImmutableDictionary<string, Pause> paused,
+        DateTimeOffset now,
+        DatabaseFiles[] files,
+        DatabaseLogStatistics[] statistics,
+        CancellationToken cancellationToken)
     {
         var asked = new List<Task>();
         var capacity = MaxConcurrentSyncs - _syncs.Count(sync => sync is not null);
@@ -307,7 +331,7 @@ internal sealed class Sampler : IDisposable
         for (var n = 0; n < _syncs.Length && asked.Count < capacity; n++)
         {
             var i = (first + n) % _syncs.Length;
-            if (_syncs[i] is null && _trackers[i].NeedsSync(now, files[i], statistics[i]))
+            if (_syncs[i] is null && !paused.ContainsKey(_trackers[i].Plan.Name) && _trackers[i].NeedsSync(now, files[i], statistics[i]))
             {
                 var sync = AskAsync(socket, _trackers[i], now, files[i], statistics[i]);
                 (_syncs[i], _firstSync) = (sync, i + 1);

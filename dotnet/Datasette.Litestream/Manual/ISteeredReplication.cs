@@ -1,0 +1,21 @@
+using Datasette.Litestream.Observation;
+
+namespace Datasette.Litestream.Manual;
+
+/// <summary>What can be done by hand needs of the replication that is steered.</summary>
+internal interface ISteeredReplication
+{
+    /// <summary>The current state.</summary>
+    ReplicationSnapshot Snapshot { get; }
+
+    /// <summary>Restarts Litestream, or starts it now where it waits for its next start.</summary>
+    /// <param name="message">Why, in a sentence.</param>
+    /// <returns>What went wrong during the stop, in a sentence; null if nothing did. It completes when Litestream runs again, or when the
+    /// start has failed and the next one is scheduled.</returns>
+    Task<string?> RestartAsync(string message);
+
+    /// <summary>Restarts Litestream without the databases that are paused; the same otherwise.</summary>
+    /// <param name="names">The names of all of them.</param>
+    /// <param name="message">Why, in a sentence.</param>
+    Task<string?> PauseAsync(IReadOnlySet<string> names, string message);
+}
