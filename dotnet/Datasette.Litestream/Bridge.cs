@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
@@ -35,7 +34,6 @@ public sealed class Bridge
     private DateTimeOffset _startedAt;
     private Task? _stopped;
     private volatile bool _isFatal;
-    private volatile string? _served;
     private volatile bool _isAnnounced;
 
     public Bridge()
@@ -79,25 +77,11 @@ public sealed class Bridge
         }
     }
 
-    /// <summary>Tells where Datasette serves its databases now, since another plugin may put another file behind a name.</summary>
-    /// <param name="served">The path of each database by name, as JSON; null for one that is not a file.</param>
-    public void Serve(string served)
-    {
-        if (served == _served || _replicator is not { } replicator)
-        {
-            return;
-        }
-
-        _served = served;
-        try
-        {
-            replicator.Serve(JsonNode.Parse(served)!.AsObject().ToDictionary(database => database.Key, database => (string?)database.Value));
-        }
-        catch (Exception ex) when (ex is JsonException or InvalidOperationException)
-        {
-            // A name that is no text, which cannot be replicated either.
-        }
-    }
+    /// <summary>
+    /// Tells which databases Datasette serves now, and where: they come and go. Returns before they are replicated, or no longer are.
+    /// </summary>
+    /// <param name="served">As <c>databases</c> in the request of <see cref="Start"/>.</param>
+    public void Serve(string served) => _ = _replicator?.ServeAsync(StartRequest.ParseDatabases(JsonElement.Parse(served)));
 
     /// <summary>The state of replication: a page of the databases, or one database in full.</summary>
     /// <param name="query">The query string of the request, unchanged; see <see cref="StatusQuery"/>.</param>

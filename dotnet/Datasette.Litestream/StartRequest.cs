@@ -14,22 +14,13 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
     public static StartRequest Parse(string json, TimeProvider? time = null)
     {
         var request = JsonElement.Parse(json);
-        var databases = request.GetProperty("databases").EnumerateArray().Select(database => new AttachedDatabase(
-            database.GetProperty("name").GetString() ?? DatabasePlan.InternalName,
-            database.GetProperty("path").GetString(),
-            database.GetProperty("isMutable").GetBoolean())
-        {
-            ServedPath = database.GetProperty("servedPath").GetString(),
-            IsInternal = database.GetProperty("name").ValueKind == JsonValueKind.Null,
-        }).ToList();
         return new StartRequest(
             new DatasetteConfiguration(
                 request.GetProperty("workingDirectory").GetString()!,
                 Settings(request),
                 DatabaseSettings(request),
-                [.. databases.Where(database => !database.IsInternal)])
+                ParseDatabases(request.GetProperty("databases")))
             {
-                Internal = databases.FirstOrDefault(database => database.IsInternal),
                 Published = request.TryGetProperty("published", out var published) && published.ValueKind != JsonValueKind.Null
                     ? new PublishedSettings(published.GetProperty("at").GetString()!, Settings(published), DatabaseSettings(published))
                     : null,
@@ -42,6 +33,19 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
                     : [],
                 time ?? TimeProvider.System));
     }
+
+    /// <summary>Reads the databases that Datasette serves, and its internal one, which has no name there.</summary>
+    public static IReadOnlyList<AttachedDatabase> ParseDatabases(JsonElement databases) =>
+    [
+        .. databases.EnumerateArray().Select(database => new AttachedDatabase(
+            database.GetProperty("name").GetString() ?? DatabasePlan.InternalName,
+            database.GetProperty("path").GetString(),
+            database.GetProperty("isMutable").GetBoolean())
+        {
+            ServedPath = database.GetProperty("servedPath").GetString(),
+            IsInternal = database.GetProperty("name").ValueKind == JsonValueKind.Null,
+        }),
+    ];
 
     private static JsonElement? Settings(JsonElement mapping) =>
         mapping.GetProperty("settings") is { ValueKind: not JsonValueKind.Null } settings ? settings : null;

@@ -25,7 +25,7 @@ class Refused(Exception):
         report = json.dumps({"view": "failed", "state": state, "sentence": state, "error": message})
         is_down = {"status": 503, "content_type": "text/plain", "body": f"{state}: replication has not started\n"}
         as_json = {"status": 200, "content_type": "application/json", "body": report}
-        self.Page = self.DatabaseState = self.Serve = lambda *_: report
+        self.Page = self.DatabaseState = lambda *_: report
         self.Answer = lambda what, *_: json.dumps(as_json if what == "json" else is_down)
         self.Act = lambda *_: json.dumps(is_down | {"message": message, "page": ""})
 
@@ -62,15 +62,31 @@ def stop(datasette: Datasette) -> bool:
 
 async def ask(datasette: Datasette, method: str, *arguments: Any) -> Any:
     """The answer of a method of the bridge of ``datasette``, or None if replication is not configured."""
-    if bridge := bridges.get(datasette) or refusals.get(datasette):
-        bridge.Serve(json.dumps({name: it.path for name, it in datasette.databases.items()}, default=str))
+    bridge = bridges.get(datasette) or refusals.get(datasette)
     return bridge and json.loads(await asyncio.to_thread(getattr(bridge, method), *arguments))
+
+
+async def watch(datasette: Datasette) -> None:
+    """Tells which databases Datasette serves: at every change, it has another dictionary of them."""
+    told = None
+    while bridge := bridges.get(datasette):
+        if told is not datasette.databases:
+            told = datasette.databases
+            bridge.Serve(as_json(served(datasette)))
+        await asyncio.sleep(1)
 
 
 def plugin_blocks(config: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
     """The ``plugins`` blocks that configure this plugin: under None for all databases, and under each database's name."""
     scopes = {None: config, **(config.get("databases") or {})}
     return {name: block for name, it in scopes.items() if isinstance(it, dict) and (block := it.get("plugins")) and block.get(PLUGIN)}
+
+
+def served(datasette: Datasette) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "isMutable": it.is_mutable, "path": path and os.path.realpath(path), "servedPath": path and os.path.join(os.getcwd(), path)}
+        for name, it in databases(datasette) for path in [None if it.is_memory else it.path]
+    ]
 
 
 def start_request(datasette: Datasette) -> str:
@@ -85,14 +101,15 @@ def start_request(datasette: Datasette) -> str:
         "workingDirectory": os.getcwd(),
         "settings": settings.pop(None, None), "databaseSettings": settings,
         "published": {"at": address, "settings": published.pop(None, None), "databaseSettings": published},
-        "databases": [
-            {"name": name, "isMutable": it.is_mutable, "path": path and os.path.realpath(path), "servedPath": path and os.path.join(os.getcwd(), path)}
-            for name, it in databases(datasette) for path in [None if it.is_memory else it.path]
-        ],
+        "databases": served(datasette),
         "bundledBinary": os.path.join(FOLDER, "bin", "litestream"),
         "sqliteProgram": sys.executable and [sys.executable, "-I", "-S", os.path.join(FOLDER, "child", "sqlite_files.py")],
         "environment": dict(os.environ),
     }
-    # .NET can read this whatever the YAML contained: dates and NaN become text, a lone surrogate becomes "?".
-    plain = json.loads(json.dumps(request, default=str), parse_constant=str)
+    return as_json(request)
+
+
+def as_json(value: Any) -> str:
+    """JSON that .NET can read, whatever a YAML contained: dates and NaN become text, a lone surrogate becomes "?"."""
+    plain = json.loads(json.dumps(value, default=str), parse_constant=str)
     return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace").decode()

@@ -1,5 +1,7 @@
 """The differences between the supported versions of Datasette, from 0.65 to the alphas of 1.0. No other module handles them."""
 
+import asyncio
+import threading
 from typing import Any
 
 import click
@@ -48,12 +50,15 @@ def databases(datasette: Datasette) -> list[tuple[str | None, Any]]:
     return [it for it in datasette.databases.items() if it[0] != CATALOG] + ([(None, internal)] if is_file else [])
 
 
-def is_made(datasette: Datasette) -> bool:
-    """Whether a Datasette is complete: older versions create an application for their own client in the constructor."""
-    return hasattr(datasette, "client")
-
-
 def configuration(datasette: Datasette) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Datasette's configuration, the address at which Datasette itself shows it, and what it shows there."""
     metadata = None if Action else datasette.metadata()
     return (metadata, "/-/metadata.json", metadata) if metadata is not None else (datasette.config or {}, "/-/config.json", datasette._config() or {})
+
+
+def run_beside(datasette: Datasette, task: Any) -> None:
+    """Runs a coroutine function beside Datasette: as one of its background tasks from 1.0a38 on, otherwise on a thread."""
+    if hasattr(datasette, "add_background_task"):
+        datasette.add_background_task(task, name="datasette-litestream")
+    else:
+        threading.Thread(target=asyncio.run, args=[task(datasette)], daemon=True).start()

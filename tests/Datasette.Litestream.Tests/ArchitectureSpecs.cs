@@ -33,6 +33,7 @@ public sealed class ArchitectureSpecs
         ["Notification"] = ["Errors", "Logging"],
         ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon", "Writers"],
         ["Manual"] = ["Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
+        ["Attaching"] = ["Errors", "Configuration", "Daemon", "Observation"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
     };

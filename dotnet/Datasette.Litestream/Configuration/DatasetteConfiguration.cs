@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 
 namespace Datasette.Litestream.Configuration;
@@ -8,15 +9,15 @@ namespace Datasette.Litestream.Configuration;
 /// <param name="DatabaseSettings">
 /// The values of <c>databases.NAME.plugins.datasette-litestream</c> by NAME, whether attached or not.
 /// </param>
-/// <param name="Databases">The attached databases.</param>
+/// <param name="Databases">The attached databases, and Datasette's internal one if it is a file that outlives Datasette.</param>
 internal sealed record DatasetteConfiguration(
     string WorkingDirectory,
     JsonElement? Settings,
     IReadOnlyDictionary<string, JsonElement> DatabaseSettings,
     IReadOnlyList<AttachedDatabase> Databases)
 {
-    /// <summary>Datasette's internal database; null if it is not a file that outlives Datasette.</summary>
-    public AttachedDatabase? Internal { get; init; }
+    /// <summary>What is to be replicated by hand, and what is not, by Datasette's name of the database.</summary>
+    public ImmutableDictionary<string, ReplicationByHand> ByHand { get; init; } = ImmutableDictionary.Create<string, ReplicationByHand>(StringComparer.Ordinal);
 
     /// <summary>The settings as Datasette itself shows them; null if it does not.</summary>
     public PublishedSettings? Published { get; init; }

@@ -44,9 +44,6 @@ internal sealed record ReplicationPlan(
     /// <summary>Whether a database that is paused by hand leaves health as it is.</summary>
     public bool HealthIgnoresPaused { get; init; }
 
-    /// <summary>Whether a database may be replicated by hand to a destination that the configuration does not name.</summary>
-    public bool HasRuntimeReplicas { get; init; }
-
     /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
     public required TimeSpan CheckInterval { get; init; }
 
@@ -91,6 +88,9 @@ internal sealed record DatabasePlan(
     /// <summary>The replicas that the plugin keeps equal to the primary; none with Litestream 0.3, which writes all of them.</summary>
     public ImmutableArray<ReplicaPlan> Mirrors { get; init; } = [];
 
+    /// <summary>How many databases were attached before it: 0 for those of the start. It tells a database from another one that had its name.</summary>
+    public int Attachment { get; init; }
+
     /// <summary>The same database with one of its replicas alone, for a Litestream that is to look at that one.</summary>
     public DatabasePlan At(ReplicaPlan replica) => this with { Replicas = [replica], Mirrors = [] };
 
@@ -103,6 +103,18 @@ internal sealed record DatabasePlan(
 /// <param name="Reason">Why it is not replicated, in a few words.</param>
 internal sealed record SkippedDatabase(string Name, string Reason)
 {
-    /// <inheritdoc cref="DatabasePlan.IsInternal"/>
-    public bool IsInternal => Name == DatabasePlan.InternalName;
+    /// <summary>Whether it can be replicated by hand, and where.</summary>
+    public Registration Registration { get; init; }
+}
+
+/// <summary>Whether a database that is not replicated can be replicated by hand.</summary>
+internal enum Registration
+{
+    Impossible,
+
+    /// <summary>To what the configuration names for it.</summary>
+    ToConfigured,
+
+    /// <summary>To what is named then.</summary>
+    ToNamed,
 }

@@ -113,6 +113,12 @@ internal sealed class Renewer
             _shared.Add(taken);
         }
 
+        if (_cases.Keys.Except(observed.Databases.Select(database => database.Plan.Name)).ToList() is { Count: > 0 } detached)
+        {
+            detached.ForEach(name => _cases.Remove(name));
+            Publish();
+        }
+
         var due = new List<Case>();
         foreach (var database in observed.Databases)
         {

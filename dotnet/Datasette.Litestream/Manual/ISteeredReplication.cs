@@ -1,3 +1,4 @@
+using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Observation;
 
 namespace Datasette.Litestream.Manual;
@@ -18,4 +19,11 @@ internal interface ISteeredReplication
     /// <param name="names">The names of all of them.</param>
     /// <param name="message">Why, in a sentence.</param>
     Task<string?> PauseAsync(IReadOnlySet<string> names, string message);
+
+    /// <summary>Has a database replicated from now on, or not any more, whatever the configuration says.</summary>
+    /// <param name="name">Datasette's name for it.</param>
+    /// <param name="choice">Whether it is to be, and where.</param>
+    /// <returns>Why that cannot be, in a sentence; null if it can. It completes when Litestream was told; a database that is not to be
+    /// replicated any more is in the plan until its last changes are safe.</returns>
+    Task<string?> ReplicateAsync(string name, ReplicationByHand choice);
 }

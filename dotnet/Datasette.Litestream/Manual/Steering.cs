@@ -34,6 +34,9 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
     /// <summary>Takes a sample. Only the sampling task calls it.</summary>
     public void Look(ObservedDatabases observed) => Interlocked.Exchange(ref _nextSample, NewSample()).SetResult(observed);
 
+    /// <summary>Forgets the pauses of databases that are not replicated any more.</summary>
+    public void Forget(IEnumerable<string> names) => Change(state => state with { Pauses = state.Pauses.RemoveRange(names) });
+
     /// <summary>Ends all waits, for good.</summary>
     public void Stop() => _stopping.Cancel();
 
@@ -70,8 +73,15 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
                 ManualAction.Sync => SyncAsync(database, now),
                 ManualAction.Check => CheckAsync(database, now),
                 ManualAction.Pause => InTurnAsync(() => PauseAsync(name, request, now)),
+                ManualAction.Register => Task.FromResult(new ManualResult(ManualOutcome.Refused, $"{name} is replicated already, to {Destinations(database)}.")),
+                ManualAction.Unregister => InTurnAsync(() => UnregisterAsync(name)),
                 _ => InTurnAsync(() => ResumeAsync(name, request)),
             };
+        }
+
+        if (request.Action == ManualAction.Register)
+        {
+            return InTurnAsync(() => RegisterAsync(name, request));
         }
 
         return Task.FromResult(
@@ -119,6 +129,37 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
         Change(state => state with { Pauses = state.Pauses.Remove(name) });
         return AfterRestart($"{name} is resumed.", error);
     }
+
+    private async Task<ManualResult> RegisterAsync(string name, ManualRequest request)
+    {
+        if (await replication.ReplicateAsync(name, new ReplicationByHand(isReplicated: true, request.Replica)).ConfigureAwait(false) is { } problem)
+        {
+            return new ManualResult(ManualOutcome.Wrong, problem);
+        }
+
+        var plan = replication.Snapshot.Plan;
+        if (plan.Databases.FirstOrDefault(database => database.Name == name) is { } database)
+        {
+            return new ManualResult(ManualOutcome.Done, $"{name} is replicated to {Destinations(database)} from now on. It is safe when its first copy is there.");
+        }
+
+        var reason = plan.Unreplicable.FirstOrDefault(one => one.Name == name)?.Sentence ?? "something else is at its file or its destination.";
+        await replication.ReplicateAsync(name, new ReplicationByHand(isReplicated: false)).ConfigureAwait(false);
+        return new ManualResult(ManualOutcome.Failed, $"{name} cannot be replicated: {reason}");
+    }
+
+    private async Task<ManualResult> UnregisterAsync(string name)
+    {
+        await replication.ReplicateAsync(name, new ReplicationByHand(isReplicated: false)).ConfigureAwait(false);
+
+        // Its last changes come first.
+        var seen = await WaitAsync(name, (_, _) => false).ConfigureAwait(false);
+        return replication.Snapshot.Plan.Databases.All(database => database.Name != name)
+            ? new ManualResult(ManualOutcome.Done, $"{name} is not replicated any more. What is at its destination stays there.")
+            : new ManualResult(ManualOutcome.TimedOut, $"The last changes of {name} are not replicated yet, so its replication has not ended. That is tried again by itself.", seen);
+    }
+
+    private static string Destinations(DatabasePlan database) => string.Join(" and ", database.Replicas.Select(replica => replica.Destination));
 
     private HashSet<string> Paused() => _state.Pauses.Keys.ToHashSet(StringComparer.Ordinal);
 

@@ -41,7 +41,6 @@ internal sealed class DatabaseTracker
     private readonly Backoff _retryDelay = new(MinRetryDelay, MaxRetryDelay);
     private readonly TimeSpan _maxLag;
     private readonly TimeSpan _askInterval;
-    private readonly bool _hasUniqueFileName;
     private DatabaseObservation? _last;
     private DatabaseObservation? _lastRecorded;
     private TimeSpan? _maxLagSinceSample;
@@ -82,12 +81,9 @@ internal sealed class DatabaseTracker
 
     /// <param name="plan">The database.</param>
     /// <param name="start">When replication started.</param>
-    /// <param name="hasUniqueFileName">Whether no other replicated file has the same name: Litestream 0.5 logs only that
-    /// name, so otherwise its errors cannot be attributed.</param>
-    public DatabaseTracker(DatabasePlan plan, DateTimeOffset start, bool hasUniqueFileName = true)
+    public DatabaseTracker(DatabasePlan plan, DateTimeOffset start)
     {
         Plan = plan;
-        _hasUniqueFileName = hasUniqueFileName;
         _replicatedUntil = start;
         _askInterval = plan.MonitorInterval ?? TimeSpan.Zero;
         _maxLag = plan.Replicas.Select(replica => replica.SyncInterval * 3 ?? MinBehind).Append(MinBehind).Max() + _askInterval;
@@ -98,7 +94,12 @@ internal sealed class DatabaseTracker
     /// <param name="start">When replication started.</param>
     public static DatabaseObservation Unreplicable(UnreplicableDatabase database, DateTimeOffset start)
     {
-        var reason = database.Reason == UnreplicableReason.SameFile ? StateReason.SameFile : StateReason.NameNotSupported;
+        var reason = database.Reason switch
+        {
+            UnreplicableReason.SameFile => StateReason.SameFile,
+            UnreplicableReason.SettingsRefused => StateReason.SettingsRefused,
+            _ => StateReason.NameNotSupported,
+        };
         return new DatabaseObservation(
             new DatabasePlan(database.Name, database.Path, database.Path, ReplicationPlanner.DatabaseKey(database.Name), [], [], null),
             reason.State(),
@@ -115,6 +116,12 @@ internal sealed class DatabaseTracker
 
     /// <summary>The database; its path changes when a symbolic link is pointed elsewhere.</summary>
     public DatabasePlan Plan { get; set; }
+
+    /// <summary>
+    /// Whether no other replicated file has the same name: Litestream 0.5 logs only that name, so otherwise its errors cannot be
+    /// attributed.
+    /// </summary>
+    public bool HasUniqueFileName { get; set; } = true;
 
     public History History { get; } = new();
 
@@ -208,7 +215,7 @@ internal sealed class DatabaseTracker
         // No figure is made up: without a control socket and without metrics, no lag is known.
         var lag = !look.HasSocket && look.WalPosition is null ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
         _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
-        var (reason, error) = fault is { } known ? (known.Reason, known.Error) : Conclude(look, isSafe, lag);
+        var (reason, error) = fault ?? (look.Detaching is { Error: { } detaching } ? (StateReason.NotDetached, detaching) : Conclude(look, isSafe, lag));
         WantCheck(look, reason);
 
         // What a renewal brought to the replica is promised only after it was seen to be whole.
@@ -328,6 +335,11 @@ internal sealed class DatabaseTracker
         if (look.Forbidden is { } forbidden)
         {
             return (ReasonOf(forbidden), forbidden.Detail);
+        }
+
+        if (look.Unusable is { } unusable)
+        {
+            return (StateReason.FolderUnusable, unusable);
         }
 
         if (look.HeldOut is { } heldOut)
@@ -451,7 +463,7 @@ internal sealed class DatabaseTracker
             return (StateReason.SyncFailed, activity.Error);
         }
 
-        var logged = _hasUniqueFileName && look.Statistics.LastError is { IsSyncError: false } last
+        var logged = HasUniqueFileName && look.Statistics.LastError is { IsSyncError: false } last
             && !(_replicaSyncAt > last.Time || look.Statistics.LastUploadAt > last.Time) ? last : null;
 
         // What comes later is often a consequence, so the first error is told until all are over.
@@ -499,7 +511,7 @@ internal sealed class DatabaseTracker
             return (StateReason.ReplicationStopped, null);
         }
 
-        if (_hasUniqueFileName && look.Statistics.FailedCompactions is { IsEmpty: false } failed)
+        if (HasUniqueFileName && look.Statistics.FailedCompactions is { IsEmpty: false } failed)
         {
             return (StateReason.CompactionFailed, failed.First().Value.ToString());
         }
@@ -639,7 +651,7 @@ internal sealed class DatabaseTracker
         var unresolved = HasUnresolvedSyncError(statistics) ? _syncError ?? statistics.LastSyncError : null;
 
         // An error of another database of that file name is a reason to ask again, but none to call this one failing.
-        _syncError = _hasUniqueFileName ? unresolved : null;
+        _syncError = HasUniqueFileName ? unresolved : null;
         if (unresolved is { } error)
         {
             // Litestream still reports that the replica has everything it has synced, but it has not synced everything.

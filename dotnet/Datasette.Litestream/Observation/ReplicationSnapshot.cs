@@ -43,6 +43,15 @@ internal sealed record ReplicationSnapshot(
     /// <summary>The destinations that this Datasette may not write to, by the identities of their replicas.</summary>
     public ImmutableDictionary<string, ClaimStatus> Forbidden { get; init; } = ImmutableDictionary<string, ClaimStatus>.Empty;
 
+    /// <summary>The databases that Datasette does not serve any more, and that are still replicated, by name.</summary>
+    public ImmutableDictionary<string, Detaching> Detaching { get; init; } = ImmutableDictionary<string, Detaching>.Empty;
+
+    /// <summary>The names of the databases that were just attached, of which Litestream has not been told yet.</summary>
+    public ImmutableHashSet<string> Attaching { get; init; } = [];
+
+    /// <summary>Why Litestream cannot work beside some databases, a sentence each, by name.</summary>
+    public ImmutableDictionary<string, string> Unusable { get; init; } = ImmutableDictionary<string, string>.Empty;
+
     /// <summary>Other Litestreams that have the replicated databases open.</summary>
     public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];
 

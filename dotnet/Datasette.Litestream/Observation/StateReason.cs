@@ -69,6 +69,15 @@ internal enum StateReason
     /// <summary>Litestream cannot open a file of this name.</summary>
     NameNotSupported,
 
+    /// <summary>It was attached while Datasette serves, and what is configured for it is wrong.</summary>
+    SettingsRefused,
+
+    /// <summary>Litestream cannot work beside the database.</summary>
+    FolderUnusable,
+
+    /// <summary>Datasette does not serve it any more, and its last changes could not be replicated.</summary>
+    NotDetached,
+
     /// <summary>Litestream's folder beside the database was removed.</summary>
     FolderRemoved,
 

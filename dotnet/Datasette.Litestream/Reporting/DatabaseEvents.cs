@@ -42,6 +42,14 @@ internal sealed class DatabaseEvents(TimeProvider time)
     public IEnumerable<(LogLevel Level, string Sentence)> Look(ObservedDatabases observed)
     {
         List<(DatabaseObservation Database, Told Told)> bad = [], again = [], first = [];
+        if (_told.Count > observed.Databases.Count)
+        {
+            foreach (var detached in _told.Keys.Except(observed.Databases.Select(database => database.Plan.Name)).ToList())
+            {
+                _told.Remove(detached);
+            }
+        }
+
         foreach (var database in observed.Databases)
         {
             if (ConditionOf(database, observed.At) is not { } condition)

@@ -1,3 +1,4 @@
+using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Observation;
 
 namespace Datasette.Litestream.Reporting;
@@ -20,10 +21,19 @@ internal static class ManualButtons
         }
 
         var check = Button(ManualAction.Check, "Check the backup now", database.Name);
+        var end = Button(ManualAction.Unregister, "End replication", database.Name);
         return database.Paused is null
-            ? [Button(ManualAction.Sync, "Sync now", database.Name), check, Button(ManualAction.Pause, "Pause", database.Name)]
-            : [Button(ManualAction.Resume, "Resume", database.Name), check];
+            ? [Button(ManualAction.Sync, "Sync now", database.Name), check, Button(ManualAction.Pause, "Pause", database.Name), end]
+            : [Button(ManualAction.Resume, "Resume", database.Name), check, end];
     }
+
+    /// <summary>What can be done with a database that is not replicated; null if nothing can.</summary>
+    public static ButtonText? Of(SkippedReport database) => database.Registration switch
+    {
+        Registration.Impossible => null,
+        Registration.ToConfigured => Button(ManualAction.Register, "Replicate", database.Name),
+        _ => Button(ManualAction.Register, "Replicate", database.Name) with { Field = "Destination" },
+    };
 
     private static ButtonText Button(ManualAction action, string label, string? database) => new(DeedWording.Name(action), label, database);
 }

@@ -33,7 +33,7 @@ internal sealed record OverviewText(
     PagesText? Pages,
     IReadOnlyList<FactText> Facts,
     IReadOnlyList<string> Restarts,
-    IReadOnlyList<string> Skipped,
+    IReadOnlyList<SkippedText> Skipped,
     IReadOnlyList<string> Warnings,
     MetricsText? Metrics,
     IReadOnlyList<LogText> Log,
@@ -97,7 +97,13 @@ internal sealed record DatabaseText(
 /// <param name="Action">The last part of the address that does it.</param>
 /// <param name="Label">What it does, in a few words.</param>
 /// <param name="Database">The database with which it is done; null if it is Litestream.</param>
-internal sealed record ButtonText(string Action, string Label, string? Database);
+/// <param name="Field">What has to be named for it, in a word; null if nothing has.</param>
+internal sealed record ButtonText(string Action, string Label, string? Database, string? Field = null);
+
+/// <summary>A database that is not replicated.</summary>
+/// <param name="Text">Its name, and why.</param>
+/// <param name="Button">What has it replicated by hand; null if that cannot be, and for those who may not.</param>
+internal sealed record SkippedText(string Text, ButtonText? Button);
 
 /// <summary>One of several destinations.</summary>
 /// <param name="Id">Its HTML id.</param>

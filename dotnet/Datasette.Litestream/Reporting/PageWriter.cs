@@ -49,7 +49,7 @@ internal static class PageWriter
             report.Pages > 1 ? WritePages(query, report) : null,
             WriteFacts(report),
             [.. report.Litestream.Restarts.Select(Wording.Line)],
-            [.. report.Skipped.Select(database => $"{database.Name}: {database.Reason}")],
+            [.. report.Skipped.Select(database => new SkippedText($"{database.Name}: {database.Reason}", report.MayManage ? ManualButtons.Of(database) : null))],
             report.Warnings,
             report.Metrics is { } metrics ? Write(metrics) : null,
             WriteLog(report.Log),

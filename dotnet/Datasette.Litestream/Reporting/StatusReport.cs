@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Observation;
 
 namespace Datasette.Litestream.Reporting;
@@ -325,7 +326,12 @@ internal sealed record HealthReport(bool Enabled, bool Healthy, string Line);
 
 /// <param name="Name">Datasette's name.</param>
 /// <param name="Reason">Why it is not replicated.</param>
-internal sealed record SkippedReport(string Name, string Reason);
+internal sealed record SkippedReport(string Name, string Reason)
+{
+    /// <summary>Whether it can be replicated by hand, and where.</summary>
+    [JsonIgnore]
+    public Registration Registration { get; init; }
+}
 
 /// <param name="Time">The time of the entry.</param>
 /// <param name="Level">INFO, WARN, ERROR or DEBUG.</param>

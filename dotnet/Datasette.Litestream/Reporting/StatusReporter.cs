@@ -32,7 +32,7 @@ internal sealed class StatusReporter : IDisposable
         _time = time;
         _start = time.GetUtcNow();
         _sampler = new Sampler(read, time, onSample, tools);
-        _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
+        _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, () => read().Plan.Databases, time) : null;
     }
 
     /// <summary>The last sample; empty before the first.</summary>
@@ -87,7 +87,7 @@ internal sealed class StatusReporter : IDisposable
             query.Order,
             query.Descending,
             [.. shown.Select(database => Report(replication, database, Sparklines(database, observation.At), now))],
-            [.. replication.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason))],
+            [.. replication.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason) { Registration = database.Registration })],
             [.. replication.Warnings.Where(discretion.Allows)],
             LitestreamConfiguration.Show(
                 replication.Document, shown.Select(database => database.Plan.Path).ToHashSet(StringComparer.Ordinal), replication.Redactor),
@@ -316,7 +316,7 @@ internal sealed class StatusReporter : IDisposable
     private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)
     {
         const int samplesPerPoint = 6;
-        var samples = _sampler.HistoryOf(database.Plan.Name)!.Read(HistoryRange.Hour, now);
+        var samples = (_sampler.HistoryOf(database.Plan.Name) ?? new History()).Read(HistoryRange.Hour, now);
         var sparklines = new SparklineReport(new float?[samples.Length / samplesPerPoint], new float?[samples.Length / samplesPerPoint]);
         for (var i = 0; i < sparklines.Lag.Length; i++)
         {

@@ -73,7 +73,7 @@ public sealed class PrimaryFillingSpecs
         bench.MakeAt("first", 1, 9, history: 2);
         bench.MakeLocal(1, 9, history: 2);
         MakeFull(bench, "mirror");
-        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync());
+        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync());
     }
 
     [TestMethod]
@@ -82,7 +82,7 @@ public sealed class PrimaryFillingSpecs
         using var bench = new MirrorBench();
         MakeFull(bench, "first");
         MakeFull(bench, "mirror");
-        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync());
+        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync());
     }
 
     [TestMethod]
@@ -91,7 +91,7 @@ public sealed class PrimaryFillingSpecs
         using var bench = new MirrorBench();
         bench.Faults("mirror").Freeze();
         var started = System.Diagnostics.Stopwatch.GetTimestamp();
-        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync());
+        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync());
         Assert.IsLessThan(10, System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds);
         bench.Faults("mirror").Thaw();
     }
@@ -108,7 +108,7 @@ public sealed class PrimaryFillingSpecs
                 bench.Faults("mirror").Error = "connection refused";
             }
         };
-        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync()).Single());
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
         var filling = bench.Mirroring.FillAsync("parks");
         await Eventually.HoldsAsync(() => bench.Mirroring.Fills.GetValueOrDefault("parks")?.Error == "connection refused");
         bench.Faults("first").BeforeWrite = null;
@@ -131,7 +131,7 @@ public sealed class PrimaryFillingSpecs
 
     private static async Task FillsAsync(MirrorBench bench)
     {
-        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync()).Single());
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
         await bench.Mirroring.FillAsync("parks").InTimeAsync();
     }
 

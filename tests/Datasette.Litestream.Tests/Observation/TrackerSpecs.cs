@@ -459,7 +459,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void An_error_of_a_file_of_the_same_name_is_asked_about_and_not_believed()
     {
-        _tracker = new DatabaseTracker(_plan, Start, hasUniqueFileName: false);
+        _tracker = new DatabaseTracker(_plan, Start) { HasUniqueFileName = false };
         Replicate(at: 1);
         Look(at: 2);
         Log("ERROR", "sync error", at: 3);
