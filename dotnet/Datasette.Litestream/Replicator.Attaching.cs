@@ -106,7 +106,7 @@ internal sealed partial class Replicator : IAttachmentControl
         }
 
         await UseLogsAsync(usable).ConfigureAwait(false);
-        await (_claims?.AddAsync(usable) ?? Task.CompletedTask).ConfigureAwait(false);
+        await (_claims?.AddAsync(usable) ?? Task.CompletedTask).WaitAsync(cancellationToken).ConfigureAwait(false);
         if (_mirroring is null)
         {
             return;

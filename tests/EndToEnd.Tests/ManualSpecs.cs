@@ -177,11 +177,15 @@ public sealed class ManualSpecs
         Assert.IsTrue(Directory.Exists(workspace.Path("elsewhere/secret/ltx")));
         await ActAsync(datasette, "ops", "pause", "parks");
         await datasette.WaitForDatabaseAsync("stopped", "parks");
-        await AssertHealthAsync(datasette, HttpStatusCode.OK, "ok: 1 database; ");
+        await AssertHealthAsync(datasette, HttpStatusCode.OK, "ok: 2 databases; ");
         Assert.IsFalse((bool)(await datasette.StatusAsync())["healthy"]!);
-        await ActAsync(datasette, "ops", "pause", "secret");
-        await datasette.WaitForDatabaseAsync("stopped", "secret");
-        await AssertHealthAsync(datasette, HttpStatusCode.OK, "ok: nothing is replicated; not counted: 2 paused by hand");
+        foreach (var other in new[] { "secret", "roads" })
+        {
+            await ActAsync(datasette, "ops", "pause", other);
+            await datasette.WaitForDatabaseAsync("stopped", other);
+        }
+
+        await AssertHealthAsync(datasette, HttpStatusCode.OK, "ok: nothing is replicated; not counted: 3 paused by hand");
     }
 
     [TestMethod]
@@ -200,15 +204,17 @@ public sealed class ManualSpecs
         await ActAsync(datasette, "ops", "unregister", "parks");
         await workspace.AssertRestoredAsync("parks", litestream: RealParts.Litestream03);
         await ActAsync(datasette, "ops", "register", "parks");
+        await datasette.WaitForDatabaseAsync("unverified", "parks");
         await datasette.AssertReplicatesAsync("parks", RealParts.Litestream03);
     }
 
-    /// <summary>Starts Datasette with <c>parks</c>, which is replicated, and <c>secret</c>, which is not; ops may manage, viewer may look.</summary>
+    /// <summary>Starts Datasette with <c>parks</c> and <c>roads</c>, which are replicated, and <c>secret</c>, which is not; ops may manage, viewer may look.</summary>
     private static async Task<DatasetteProcess> StartAsync(
         Workspace workspace, string version, string settings = "health: true", Dictionary<string, string?>? environment = null)
     {
         var python = await PluginEnvironment.PythonAsync(DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet));
         workspace.Create("parks");
+        workspace.Create("roads");
         workspace.Create("secret");
         Directory.CreateDirectory(workspace.Path("plugins"));
         workspace.Write("plugins/tokens.py", TokenPlugin);
@@ -221,7 +227,7 @@ public sealed class ManualSpecs
               litestream-view-status: {id: [ops, viewer, root]}
               litestream-manage: {id: [ops, root]}
             """);
-        return await DatasetteProcess.StartAsync(workspace, ["parks.db", "secret.db", "-c", "datasette.yaml", "--plugins-dir", "plugins"], environment, python);
+        return await DatasetteProcess.StartAsync(workspace, ["parks.db", "roads.db", "secret.db", "-c", "datasette.yaml", "--plugins-dir", "plugins"], environment, python);
     }
 
     private static async Task<JsonNode> ActAsync(

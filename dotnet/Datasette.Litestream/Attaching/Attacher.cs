@@ -175,15 +175,20 @@ internal sealed class Attacher
         _attaching = [.. prepared.Select(database => database.Name)];
         _control.LeaveOut(LeaveOutReason.Attaching, _attaching);
         Publish();
-        _control.Replan(plan with
+        ImmutableArray<SkippedDatabase> skipped = [.. target.Skipped, .. _departures.Select(departure => departure.Listed)];
+        if (added.Length > 0 || !skipped.SequenceEqual(plan.Skipped) || !target.Unreplicable.SequenceEqual(plan.Unreplicable) || !target.Warnings.SequenceEqual(plan.Warnings))
         {
-            Databases = plan.Databases.AddRange(added),
-            Skipped = [.. target.Skipped, .. _departures.Select(departure => departure.Listed)],
-            Unreplicable = target.Unreplicable,
-            Warnings = target.Warnings,
-            Secrets = target.Secrets,
-            AccessKeyIds = target.AccessKeyIds,
-        });
+            _control.Replan(plan with
+            {
+                Databases = plan.Databases.AddRange(added),
+                Skipped = skipped,
+                Unreplicable = target.Unreplicable,
+                Warnings = target.Warnings,
+                Secrets = target.Secrets,
+                AccessKeyIds = target.AccessKeyIds,
+            });
+        }
+
         if (prepared.Length > 0)
         {
             await PrepareAsync(prepared).ConfigureAwait(false);

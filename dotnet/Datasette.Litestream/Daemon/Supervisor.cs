@@ -306,7 +306,7 @@ internal sealed class Supervisor
                 await TryStartAsync().ConfigureAwait(false);
             }
 
-            return StopResult.Complete;
+            return removed.Count == 0 ? StopResult.Complete : new StopResult("Litestream is not running.", removed);
         }
 
         if (_process.Socket is not null && !isMoved && after.Count > 0 && added.TrueForAll(database => database.Url is not null))

@@ -253,7 +253,7 @@ internal sealed class Mirroring
         {
             while (true)
             {
-                foreach (var plan in _plan().Databases)
+                foreach (var plan in _databases.IsEmpty ? [] : _plan().Databases)
                 {
                     if (_databases.TryGetValue(plan.Name, out var database))
                     {
