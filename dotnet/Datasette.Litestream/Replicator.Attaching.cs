@@ -6,6 +6,7 @@ using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Manual;
 using Datasette.Litestream.Observation;
 
 namespace Datasette.Litestream;
@@ -34,6 +35,19 @@ internal sealed partial class Replicator : IAttachmentControl
     /// <param name="change">Makes the wanted configuration of the last one; called at once.</param>
     /// <returns>Completes when Litestream was told; what was detached may still be replicated until it is safe.</returns>
     public Task ReconfigureAsync(Func<DatasetteConfiguration, DatasetteConfiguration> change) => _attacher!.ChangeAsync(change);
+
+    /// <inheritdoc/>
+    async Task<string?> ISteeredReplication.ReplicateAsync(string name, ReplicationByHand choice)
+    {
+        string? problem = null;
+        await ReconfigureAsync(configuration =>
+        {
+            var changed = configuration with { ByHand = configuration.ByHand.SetItem(name, choice) };
+            problem = choice.IsReplicated ? ReplicationPlanner.FindProblem(changed, name, variable => _host.Variables.GetValueOrDefault(variable)) : null;
+            return problem is null ? changed : configuration;
+        }).ConfigureAwait(false);
+        return problem;
+    }
 
     /// <inheritdoc/>
     ImmutableArray<DatabasePlan> IAttachmentControl.Unusable => [.. Plan.Databases.Where(database => _unusable.ContainsKey(database.Name))];
@@ -157,7 +171,7 @@ internal sealed partial class Replicator : IAttachmentControl
 
     /// <inheritdoc/>
     bool IAttachmentControl.IsNotOurs(DatabasePlan database) =>
-        _unusable.ContainsKey(database.Name) || _leftOut.Of(LeaveOutReason.OtherWriter).Contains(database.Name);
+        _unusable.ContainsKey(database.Name) || _leftOut.Of(LeaveOutReason.OtherWriter).Contains(database.Name) || _leftOut.Of(LeaveOutReason.Paused).Contains(database.Name);
 
     /// <inheritdoc/>
     DateTimeOffset? IAttachmentControl.SafeUntil(string name) =>
@@ -188,6 +202,7 @@ internal sealed partial class Replicator : IAttachmentControl
         }
 
         _unusable = _unusable.RemoveRange(names);
+        _steering.Forget(names);
         var fileNames = Plan.Databases.Select(database => Path.GetFileName(database.Path)).ToHashSet(StringComparer.Ordinal);
         _log.Forget(databases.SelectMany(database => new[] { database.Path, Path.GetFileName(database.Path) }).Where(name => !fileNames.Contains(name)));
     }

@@ -11,6 +11,7 @@ using Datasette.Litestream.Healing;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Manual;
 using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
@@ -25,7 +26,7 @@ namespace Datasette.Litestream;
 
 /// <summary>The replication of one Datasette: its plan, its credentials, its Litestream and its locks.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync disposes of the refresher, and reports errors.")]
-internal sealed partial class Replicator : IReplicationControl, IWritingControl
+internal sealed partial class Replicator : IReplicationControl, IWritingControl, ISteeredReplication
 {
     private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
@@ -64,6 +65,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl
     private readonly Renewer? _renewer;
     private readonly Mirroring? _mirroring;
     private readonly DestinationClaims? _claims;
+    private readonly Steering _steering;
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
     private readonly Lock _redacting = new();
@@ -112,6 +114,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _mirroring = binary.Version.ReleaseLine == ReleaseLine.V03 ? null
             : new Mirroring(() => _plan, (replica, path) => new GuardedStore(_stores.Open(replica, path), () => WhileWriting(replica)), host.Time, Random.Shared, _log.Redact);
+        _steering = new Steering(this, host.Time, deed => OperatorLog.Write(DeedWording.LevelOf(deed), DeedWording.Tell(deed)));
         _renewer = probe is null ? null : new Renewer(
             this,
             new DatabaseRenewal(
@@ -143,6 +146,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
         Mirrors = _mirroring?.Statuses ?? ImmutableDictionary<MirrorKey, MirrorStatus>.Empty,
         Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,
+        Manual = _steering.State,
         Forbidden = _claims?.Forbidden ?? ImmutableDictionary<string, ClaimStatus>.Empty,
         Detaching = _attacher?.Detaching ?? ImmutableDictionary<string, Detaching>.Empty,
         Attaching = _attacher?.Attaching ?? [],
@@ -229,6 +233,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl
     public async Task<ReplicationEnd> StopAsync(StopOrder order)
     {
         var started = _host.Time.GetTimestamp();
+        _steering.Stop();
         _mirroring?.StopFilling();
         _refresher?.Dispose();
         await (_attacher?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
@@ -252,6 +257,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl
     {
         _observed = observed;
         Announcer.Look(snapshot, observed);
+        _steering.Look(observed);
         _renewer?.Consider(observed);
         foreach (var database in observed.Databases)
         {
@@ -469,7 +475,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl
                 changed =>
                 {
                     Remember(changed);
-                    return RestartForCredentialsAsync();
+                    return RestartAsync(RestartReason.Credentials, "There were new credentials.");
                 },
                 error => OperatorLog.Write(LogLevel.Warning, $"{error.TrimEnd('.')}. The previous credentials stay in use."),
                 onFatal);
@@ -544,14 +550,33 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl
         }
     }
 
-    /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
-    private async Task<string?> RestartForCredentialsAsync()
+    /// <summary>Does what somebody asks for by hand.</summary>
+    public Task<ManualResult> DoAsync(ManualRequest request) => _steering.DoAsync(request);
+
+    /// <inheritdoc/>
+    Task<string?> ISteeredReplication.RestartAsync(string message) => RestartAsync(RestartReason.Manual, message);
+
+    /// <inheritdoc/>
+    async Task<string?> ISteeredReplication.PauseAsync(IReadOnlySet<string> names, string message)
     {
         await _isPrepared.Task.ConfigureAwait(false);
         Task<string?> restarting;
         lock (_restarting)
         {
-            restarting = _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
+            restarting = _leftOut.Set(LeaveOutReason.Paused, names) ? _supervisor!.RestartAsync(Settings(), RestartReason.Manual, message) : Task.FromResult<string?>(null);
+        }
+
+        return await restarting.ConfigureAwait(false);
+    }
+
+    /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
+    private async Task<string?> RestartAsync(RestartReason reason, string message)
+    {
+        await _isPrepared.Task.ConfigureAwait(false);
+        Task<string?> restarting;
+        lock (_restarting)
+        {
+            restarting = _supervisor!.RestartAsync(Settings(), reason, message);
         }
 
         return await restarting.ConfigureAwait(false);

@@ -34,15 +34,16 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
                 time ?? TimeProvider.System));
     }
 
-    /// <summary>Reads the databases that Datasette serves.</summary>
+    /// <summary>Reads the databases that Datasette serves, and its internal one, which has no name there.</summary>
     public static IReadOnlyList<AttachedDatabase> ParseDatabases(JsonElement databases) =>
     [
         .. databases.EnumerateArray().Select(database => new AttachedDatabase(
-            database.GetProperty("name").GetString()!,
+            database.GetProperty("name").GetString() ?? DatabasePlan.InternalName,
             database.GetProperty("path").GetString(),
             database.GetProperty("isMutable").GetBoolean())
         {
             ServedPath = database.GetProperty("servedPath").GetString(),
+            IsInternal = database.GetProperty("name").ValueKind == JsonValueKind.Null,
         }),
     ];
 

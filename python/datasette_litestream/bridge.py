@@ -9,7 +9,7 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
 
-from .datasette_versions import CATALOG, Datasette, configuration
+from .datasette_versions import Datasette, configuration, databases
 
 PLUGIN, FOLDER = "datasette-litestream", os.path.dirname(os.path.abspath(__file__))
 # The state of the Python part: the Bridge of each Datasette, or its replacement. Only start and stop change it.
@@ -25,8 +25,9 @@ class Refused(Exception):
         report = json.dumps({"view": "failed", "state": state, "sentence": state, "error": message})
         is_down = {"status": 503, "content_type": "text/plain", "body": f"{state}: replication has not started\n"}
         as_json = {"status": 200, "content_type": "application/json", "body": report}
-        self.Page = self.DatabaseState = lambda _: report
-        self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
+        self.Page = self.DatabaseState = lambda *_: report
+        self.Answer = lambda what, *_: json.dumps(as_json if what == "json" else is_down)
+        self.Act = lambda *_: json.dumps(is_down | {"message": message, "page": ""})
 
 
 @hookimpl
@@ -59,7 +60,7 @@ def stop(datasette: Datasette) -> bool:
     return datasette not in bridges or bool(bridges[datasette].Stop() and bridges.pop(datasette))
 
 
-async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
+async def ask(datasette: Datasette, method: str, *arguments: Any) -> Any:
     """The answer of a method of the bridge of ``datasette``, or None if replication is not configured."""
     bridge = bridges.get(datasette) or refusals.get(datasette)
     return bridge and json.loads(await asyncio.to_thread(getattr(bridge, method), *arguments))
@@ -71,7 +72,7 @@ async def watch(datasette: Datasette) -> None:
     while bridge := bridges.get(datasette):
         if told is not datasette.databases:
             told = datasette.databases
-            bridge.Serve(as_json(served(told)))
+            bridge.Serve(as_json(served(datasette)))
         await asyncio.sleep(1)
 
 
@@ -81,10 +82,10 @@ def plugin_blocks(config: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
     return {name: block for name, it in scopes.items() if isinstance(it, dict) and (block := it.get("plugins")) and block.get(PLUGIN)}
 
 
-def served(databases: dict[str, Any]) -> list[dict[str, Any]]:
+def served(datasette: Datasette) -> list[dict[str, Any]]:
     return [
         {"name": name, "isMutable": it.is_mutable, "path": path and os.path.realpath(path), "servedPath": path and os.path.join(os.getcwd(), path)}
-        for name, it in databases.items() if name != CATALOG for path in [None if it.is_memory else it.path]
+        for name, it in databases(datasette) for path in [None if it.is_memory else it.path]
     ]
 
 
@@ -100,7 +101,7 @@ def start_request(datasette: Datasette) -> str:
         "workingDirectory": os.getcwd(),
         "settings": settings.pop(None, None), "databaseSettings": settings,
         "published": {"at": address, "settings": published.pop(None, None), "databaseSettings": published},
-        "databases": served(datasette.databases),
+        "databases": served(datasette),
         "bundledBinary": os.path.join(FOLDER, "bin", "litestream"),
         "sqliteProgram": sys.executable and [sys.executable, "-I", "-S", os.path.join(FOLDER, "child", "sqlite_files.py")],
         "environment": dict(os.environ),

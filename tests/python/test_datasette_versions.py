@@ -64,11 +64,6 @@ def test_other_permissions_are_left_to_others(make_datasette: Make) -> None:
     assert versions.permission_allowed(make_datasette(), ROOT, "execute-sql") is None
 
 
-def test_a_Datasette_is_made_once_it_has_its_client(make_datasette: Make) -> None:
-    assert versions.is_made(make_datasette())
-    assert not versions.is_made(object())
-
-
 def test_the_catalog_is_named_where_Datasette_lists_it(make_datasette: Make) -> None:
     listed = "_internal" in make_datasette().databases
     assert listed == (versions.CATALOG == "_internal")

@@ -37,7 +37,7 @@ def test_health_is_for_everybody(replicated: Any, get: Any) -> None:
     datasette, stand_in = replicated
     response = get(datasette, f"{HEALTH}?a=b", as_root=False)
     assert (response.status_code, response.text) == (200, "health a=b")
-    assert ("Answer", "health", "a=b") in stand_in.asked
+    assert ("Answer", "health", "a=b", False) in stand_in.asked
 
 
 def test_a_query_reaches_the_assembly_as_it_came(replicated: Any, get: Any) -> None:

@@ -39,7 +39,7 @@ internal interface IAttachmentControl
     /// <param name="message">Why, in a sentence.</param>
     Task<StopResult> ApplyAsync(string message);
 
-    /// <summary>Whether Litestream does not work on a database because another one replicates it, or because it cannot.</summary>
+    /// <summary>Whether Litestream does not work on a database because another one replicates it, because it cannot, or because somebody has paused it.</summary>
     bool IsNotOurs(DatabasePlan database);
 
     /// <summary>Up to when everything that was written to a database is known to be at the replica; null if unknown.</summary>

@@ -14,6 +14,9 @@ internal enum LeaveOutReason
     /// <summary>Another Datasette writes to its destination, or may do so.</summary>
     OtherWriter,
 
+    /// <summary>Somebody has paused it.</summary>
+    Paused,
+
     /// <summary>It was just attached, and is being prepared to be replicated.</summary>
     Attaching,
 

@@ -48,6 +48,7 @@ internal sealed class DatabaseTracker
     private DateTimeOffset? _replicaSyncAt;
     private DateTimeOffset _nextAskAt = DateTimeOffset.MinValue;
     private DateTimeOffset _retryAt = DateTimeOffset.MinValue;
+    private DateTimeOffset _wantedAt = DateTimeOffset.MinValue;
     private SyncAnswer? _answer;
     private SyncAnswer? _pending;
     private SyncAnswer? _confirmed;
@@ -145,7 +146,7 @@ internal sealed class DatabaseTracker
             return false;
         }
 
-        if (_answer is not { } answer || HasUnresolvedSyncError(statistics) || (answer.Txid == 0 && files.Database is not null))
+        if (_answer is not { } answer || (_confirmed?.AskedAt ?? answer.AskedAt) < _wantedAt || HasUnresolvedSyncError(statistics) || (answer.Txid == 0 && files.Database is not null))
         {
             return true;
         }
@@ -168,6 +169,16 @@ internal sealed class DatabaseTracker
     /// </summary>
     public void BackOff(DateTimeOffset now) => _retryAt = now + _retryDelay.Next();
 
+    /// <summary>Has Litestream asked at the next look, if it was not asked since a time, whatever delays that.</summary>
+    /// <param name="since">When somebody wanted that; the same for every look at which that is not over.</param>
+    public void Want(DateTimeOffset since)
+    {
+        if (since != _wantedAt)
+        {
+            (_wantedAt, _retryAt) = (since, DateTimeOffset.MinValue);
+        }
+    }
+
     /// <summary>Whether every change was at the replica at the last sample, and nothing indicates a change since.</summary>
     public bool IsUpToDate(DateTimeOffset now, DatabaseFiles files, DatabaseLogStatistics statistics) =>
         _last is { State: DatabaseState.Replicating, Lag.Ticks: 0 } last
@@ -182,7 +193,7 @@ internal sealed class DatabaseTracker
         BeginRun(look);
         _replicaSyncAt = look.Listed?.LastSyncAt ?? _replicaSyncAt;
         var fault = FindFault(look);
-        if (look.Forbidden is null && fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused) })
+        if (look.Forbidden is null && fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused or StateReason.Paused) })
         {
             Withdraw(now);
         }
@@ -316,6 +327,11 @@ internal sealed class DatabaseTracker
     /// <summary>What is wrong with the file itself, whatever Litestream says; null if nothing is.</summary>
     private (StateReason Reason, string? Error)? FindFault(in DatabaseLook look)
     {
+        if (look.Pause is not null)
+        {
+            return (StateReason.Paused, null);
+        }
+
         if (look.Forbidden is { } forbidden)
         {
             return (ReasonOf(forbidden), forbidden.Detail);

@@ -67,6 +67,10 @@ internal sealed class DestinationWatch : IDisposable
     /// <summary>Whether destinations are judged by Litestream.</summary>
     public bool IsChecked => _checks is not null;
 
+    /// <summary>Litestream's last judgement of each destination of a database.</summary>
+    public IReadOnlyList<DestinationJudgement> Judgements(DatabasePlan plan) =>
+        [.. plan.Mirrors.Prepend(plan.Primary).Select(replica => new DestinationJudgement(replica, _checks?.Latest(plan, replica)))];
+
     /// <summary>Has a destination of a database judged soon.</summary>
     public void Request(DatabasePlan plan, ReplicaPlan replica) => _checks?.Request(plan.At(replica));
 

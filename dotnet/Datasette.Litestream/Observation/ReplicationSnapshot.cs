@@ -61,6 +61,9 @@ internal sealed record ReplicationSnapshot(
     /// <summary>The first destinations that are being filled from another one, before Litestream starts on them, by the names of their databases.</summary>
     public ImmutableDictionary<string, PrimaryFill> Fills { get; init; } = ImmutableDictionary<string, PrimaryFill>.Empty;
 
+    /// <summary>What was done by hand, and what of it holds.</summary>
+    public ManualState Manual { get; init; } = new();
+
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);
 }

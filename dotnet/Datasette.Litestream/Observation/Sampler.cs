@@ -148,6 +148,7 @@ internal sealed class Sampler : IDisposable
         foreach (var database in _watched)
         {
             database.Look(replication.LogStatistics);
+            database.Tracker.Want(replication.Manual.SyncsWanted.GetValueOrDefault(database.Plan.Name));
         }
 
         Task<Dictionary<string, ListedDatabase>>? listing = null;
@@ -167,7 +168,7 @@ internal sealed class Sampler : IDisposable
 
         if (socket is not null)
         {
-            await SyncAsync(socket, replication.Attaching, now, deadline.Token).ConfigureAwait(false);
+            await SyncAsync(socket, replication.Attaching.Union(replication.Manual.Pauses.Keys), now, deadline.Token).ConfigureAwait(false);
         }
 
         // After the syncs, which must not wait for a database that holds the list up.
@@ -249,6 +250,7 @@ internal sealed class Sampler : IDisposable
                 : plan.Replicas.Except(plan.Mirrors).Select(replica => replication.Forbidden.GetValueOrDefault(replica.Identity)).FirstOrDefault(status => status is not null),
             Fill = replication.Fills.GetValueOrDefault(plan.Name),
             HeldOut = replication.HeldOut.GetValueOrDefault(path),
+            Pause = replication.Manual.Pauses.GetValueOrDefault(plan.Name),
             Unusable = replication.Unusable.GetValueOrDefault(plan.Name),
             Detaching = replication.Detaching.GetValueOrDefault(plan.Name),
             Renewal = renewal,
@@ -291,6 +293,18 @@ internal sealed class Sampler : IDisposable
         if (tracker.TakeCheckRequest(now))
         {
             _destinations.Request(plan, plan.Primary);
+        }
+
+        if (replication.Manual.ChecksWanted.TryGetValue(plan.Name, out var wanted))
+        {
+            observed = observed with { Judgements = _destinations.Judgements(plan) };
+            if (watched.TakeCheckRequest(wanted))
+            {
+                foreach (var replica in plan.Mirrors.Prepend(plan.Primary))
+                {
+                    _destinations.Request(plan, replica);
+                }
+            }
         }
 
         foreach (var mirror in watched.Mirrors)

@@ -7,6 +7,7 @@ namespace Datasette.Litestream.Observation;
 internal sealed class WatchedDatabase
 {
     private Task<SyncAnswer?>? _sync;
+    private DateTimeOffset _checkWantedAt;
 
     /// <param name="plan">The database.</param>
     /// <param name="start">When replication of it began.</param>
@@ -45,6 +46,15 @@ internal sealed class WatchedDatabase
 
     /// <summary>Looks at its files.</summary>
     public void Look(LogStatistics statistics) => (Files, Statistics) = (DatabaseFiles.Read(Plan.ServedPath, Plan.Path), statistics.Of(Plan.Path));
+
+    /// <summary>Whether its destinations are to be checked because somebody wants that; true once for each time.</summary>
+    /// <param name="wantedAt">Since when.</param>
+    public bool TakeCheckRequest(DateTimeOffset wantedAt)
+    {
+        var isNew = wantedAt != _checkWantedAt;
+        _checkWantedAt = wantedAt;
+        return isNew;
+    }
 
     /// <summary>Notes that Litestream is asked to sync it.</summary>
     public void Ask(Task<SyncAnswer?> sync) => _sync = sync;

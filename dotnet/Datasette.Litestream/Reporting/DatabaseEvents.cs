@@ -122,9 +122,9 @@ internal sealed class DatabaseEvents(TimeProvider time)
         }
     }
 
-    /// <summary>Null if the state says neither: then the last one still holds.</summary>
+    /// <summary>Null if the state says neither, or is told elsewhere: then the last one still holds.</summary>
     private static Condition? ConditionOf(DatabaseObservation database, DateTimeOffset now) =>
-        database.Reason == StateReason.LitestreamDown ? null
+        database.Reason is StateReason.LitestreamDown or StateReason.Paused ? null
         : database.State == DatabaseState.Unknown && now - database.Since < MaxUnknown ? null
         : Wording.IsHealthy(database.State) == false || database.State == DatabaseState.Unknown ? Condition.Bad
         : Wording.IsSafe(database) ? Condition.Well
