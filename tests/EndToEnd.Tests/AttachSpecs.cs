@@ -7,6 +7,9 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed class AttachSpecs
 {
+    /// <summary>How long the long ones may take, in milliseconds.</summary>
+    private const int MaxTime = 20 * 60 * 1000;
+
     public static IEnumerable<(string Datasette, string Litestream)> Combinations =>
         from datasette in new[] { "0.65.5", "1.0a41" }
         from litestream in new[] { "0.5", "0.3" }
@@ -147,6 +150,7 @@ public sealed class AttachSpecs
     [TestMethod]
     [DataRow("0.5")]
     [DataRow("0.3")]
+    [Timeout(MaxTime)]
     public async Task Databases_that_come_and_go_at_random_restore_as_they_were(string litestream)
     {
         var binary = Binary(litestream);
@@ -215,6 +219,7 @@ public sealed class AttachSpecs
     [TestMethod]
     [DataRow("0.5")]
     [DataRow("0.3")]
+    [Timeout(MaxTime)]
     public async Task Very_many_attached_at_once_are_replicated(string litestream)
     {
         var count = Scale.IsFull ? 1000 : 20;

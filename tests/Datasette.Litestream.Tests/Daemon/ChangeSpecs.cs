@@ -68,9 +68,9 @@ public sealed class ChangeSpecs
     {
         using var fixture = new DaemonFixture();
         var supervisor = await fixture.RunAsync(fixture.Settings(version: "0.3.13", databases: "a.db"));
-        await fixture.Clock.PassUntilAsync(supervisor.ChangeAsync(fixture.Settings(version: "0.3.13", databases: ["a.db", "b.db"]), RestartReason.Databases, ""));
+        await supervisor.ChangeAsync(fixture.Settings(version: "0.3.13", databases: ["a.db", "b.db"]), RestartReason.Databases, "").InTimeAsync();
         Assert.HasCount(2, fixture.Started);
-        await fixture.Clock.PassUntilAsync(supervisor.ChangeAsync(fixture.Settings(version: "0.3.13", databases: ["a.db", "b.db"]), RestartReason.Databases, ""));
+        await supervisor.ChangeAsync(fixture.Settings(version: "0.3.13", databases: ["a.db", "b.db"]), RestartReason.Databases, "").InTimeAsync();
         Assert.HasCount(2, fixture.Started, "nothing has changed");
     }
 

@@ -16,7 +16,7 @@ public sealed class AttachSpecs
         var (bridge, _) = datasette.Start();
         datasette.Databases = ["parks", "trees"];
         Serve(bridge, datasette);
-        await Eventually.HoldsAsync(() => StateOf(bridge, "trees") is "replicating" or "unverified");
+        await Eventually.HoldsAsync(() => StateOf(bridge, "trees") is not null && bridge.Snapshot!.Attaching.IsEmpty);
         Assert.IsTrue(File.Exists(datasette.RecordPath("trees")), "its lock has a record");
         datasette.Databases = ["parks"];
         Serve(bridge, datasette);
