@@ -13,7 +13,7 @@ from weakref import WeakSet
 from datasette import hookimpl
 
 from . import bridge
-from .datasette_versions import Datasette, StartupError, configuration, is_made, run_beside
+from .datasette_versions import Datasette, StartupError, configuration, is_made
 
 # Signals that end a process by default, and may reach a host without a lifespan.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -41,7 +41,6 @@ def startup(datasette: Datasette) -> Any:
             for block in bridge.plugin_blocks(configuration(datasette)[0]).values():
                 block[bridge.PLUGIN] = "***"
         if datasette in bridge.bridges:
-            run_beside(datasette, bridge.watch)
             atexit.register(finish, datasette)
             _handlers.update(handle(SIGNALS, on_signal))
 
