@@ -201,11 +201,17 @@ public sealed class ManualSpecs
         await datasette.InsertAsync("parks", "not replicated");
         await datasette.WaitForDatabaseAsync("stopped", "parks");
         await ActAsync(datasette, "ops", "resume", "parks");
+
+        // It does not tell when it has opened a database.
+        await Wait.UntilAsync(async () => (await RestoreAsync()).Contains("not replicated", StringComparison.Ordinal), "what was written meanwhile is at the replica");
         await ActAsync(datasette, "ops", "unregister", "parks");
         await workspace.AssertRestoredAsync("parks", litestream: RealParts.Litestream03);
+        await datasette.InsertAsync("parks", "not registered");
         await ActAsync(datasette, "ops", "register", "parks");
-        await datasette.WaitForDatabaseAsync("unverified", "parks");
+        await Wait.UntilAsync(async () => (await RestoreAsync()).Contains("not registered", StringComparison.Ordinal), "what was written before is at the replica");
         await datasette.AssertReplicatesAsync("parks", RealParts.Litestream03);
+
+        Task<string> RestoreAsync() => LitestreamProgram.RestoreAsync(RealParts.Litestream03, [$"file://{workspace.Backup("parks")}"]);
     }
 
     /// <summary>Starts Datasette with <c>parks</c> and <c>roads</c>, which are replicated, and <c>secret</c>, which is not; ops may manage, viewer may look.</summary>
