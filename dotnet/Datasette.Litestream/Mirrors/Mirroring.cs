@@ -115,16 +115,8 @@ internal sealed class Mirroring
             await Parallel.ForEachAsync(plans, new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = either.Token }, async (plan, stop) =>
             {
                 var database = _databases[plan.Name];
-                try
-                {
-                    (database.FillFrom, var isKnown) = await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, stop).ConfigureAwait(false);
-                    database.IsUnknown = !isKnown;
-                }
-                catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
-                {
-                    // Litestream will say the same.
-                    database.IsUnknown = false;
-                }
+                (database.FillFrom, var isKnown) = await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, stop).ConfigureAwait(false);
+                database.IsUnknown = !isKnown;
             }).ConfigureAwait(false);
         }
         catch (OperationCanceledException)

@@ -36,7 +36,16 @@ internal sealed class PrimaryFilling(MirrorTools tools)
         }
 
         var local = new LocalHistory(tools.Time);
-        local.Look(databasePath);
+        try
+        {
+            local.Look(databasePath);
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            // Litestream will say the same.
+            return (null, IsKnown: true);
+        }
+
         if (there.Highest > 0 && await ContinuesAsync(there, local.Current, cancellationToken).ConfigureAwait(false))
         {
             return (null, IsKnown: true);

@@ -11,6 +11,8 @@ public sealed class MirrorSpecs
     /// <summary>In full these take longer than other tests may, in milliseconds.</summary>
     private const int LongTime = 30 * 60_000;
 
+    private static readonly string[] Combinations = ["first second", "first s3", "s3-first s3-second", "first second s3"];
+
     private static readonly TimeSpan EqualWithin = TimeSpan.FromSeconds(30);
 
     /// <summary>How long restores are made before and after each fault.</summary>
@@ -18,10 +20,7 @@ public sealed class MirrorSpecs
 
     [TestMethod]
     [Timeout(LongTime)]
-    [DataRow("first second")]
-    [DataRow("first s3")]
-    [DataRow("s3-first s3-second")]
-    [DataRow("first second s3")]
+    [DynamicData(nameof(Steady))]
     public async Task Each_restore_of_each_destination_is_the_database_of_the_last_seconds(string destinations)
     {
         await using var parks = new MirroredDatabase(destinations.Split(' '));
@@ -37,10 +36,9 @@ public sealed class MirrorSpecs
     [Timeout(2 * LongTime)]
     public async Task Every_destination_has_the_last_row_after_a_stop()
     {
-        string[] all = ["first second", "first s3", "s3-first s3-second", "first second s3"];
         for (var i = 0; i < (Scale.IsFull ? 100 : 2); i++)
         {
-            await using var parks = new MirroredDatabase(all[i % all.Length].Split(' '));
+            await using var parks = new MirroredDatabase(Combinations[i % Combinations.Length].Split(' '));
             await parks.StartAsync();
             await parks.AllCatchUpAsync();
             await parks.StopWritingAsync();
@@ -51,7 +49,7 @@ public sealed class MirrorSpecs
 
     [TestMethod]
     [Timeout(LongTime)]
-    [DynamicData(nameof(FaultyDestinations))]
+    [DynamicData(nameof(Faulty))]
     public async Task After_each_fault_all_are_equal_again_soon(string destinations)
     {
         // What is deleted at a bucket is found by the check.
@@ -97,8 +95,7 @@ public sealed class MirrorSpecs
     /// <summary>While Datasette is down, its destinations are changed; everything that could be restored still can.</summary>
     [TestMethod]
     [Timeout(LongTime)]
-    [DataRow("first second third")]
-    [DataRow("s3-first s3-second s3-third")]
+    [DynamicData(nameof(Changed))]
     public async Task Destinations_that_are_changed_cost_no_moment(string names)
     {
         var (first, second, third) = names.Split(' ') is [var one, var two, var three] ? (one, two, three) : default;
@@ -181,8 +178,7 @@ public sealed class MirrorSpecs
     /// <summary>Datasette's own memory, while a mirror is filled with a large file.</summary>
     [TestMethod]
     [Timeout(LongTime)]
-    [DataRow("first second")]
-    [DataRow("first s3")]
+    [DynamicData(nameof(Large))]
     public async Task The_size_of_a_database_needs_no_memory(string destinations)
     {
         await using var parks = new MirroredDatabase("first");
@@ -205,9 +201,15 @@ public sealed class MirrorSpecs
         Assert.IsLessThan(64 << 20, grown);
     }
 
-    /// <summary>In CI those that have every fault.</summary>
-    private static IEnumerable<object[]> FaultyDestinations =>
-        Scale.IsFull ? [["first second"], ["first s3"], ["s3-first s3-second"], ["first second s3"]] : [["first second"], ["s3-first s3-second"]];
+    private static IEnumerable<object[]> Steady => Rows(Combinations, "first second s3", "s3-first s3-second");
+
+    private static IEnumerable<object[]> Faulty => Rows(Combinations, "first s3");
+
+    private static IEnumerable<object[]> Changed => Rows(["first second third", "s3-first s3-second s3-third"], "first second third");
+
+    private static IEnumerable<object[]> Large => Rows(["first second", "first s3"], "first s3");
+
+    private static IEnumerable<object[]> Rows(string[] full, params string[] otherwise) => (Scale.IsFull ? full : otherwise).Select(row => new object[] { row });
 
     private static void Record(string destinations, MirroredDatabase parks) => Figures.Record(
         string.Create(CultureInfo.InvariantCulture, $"{destinations}: {parks.Restores} restores, at most {parks.Oldest.TotalSeconds:0.0} s old"));

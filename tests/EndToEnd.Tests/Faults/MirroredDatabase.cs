@@ -76,7 +76,10 @@ internal sealed class MirroredDatabase : IAsyncDisposable
         }
         else
         {
-            Directory.Delete(Folder(destination), recursive: true);
+            // In one step, while files are written there.
+            var gone = Workspace.Path($"gone-{destination}");
+            Directory.Move(Folder(destination), gone);
+            Directory.Delete(gone, recursive: true);
         }
     }
 

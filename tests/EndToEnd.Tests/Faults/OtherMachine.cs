@@ -119,7 +119,8 @@ internal sealed class OtherMachine : IAsyncDisposable
     /// <summary>Has a file arrive at the destination that somebody else had sent before, in place of the last one from here.</summary>
     public async Task ReceiveLateFileAsync()
     {
-        var last = Directory.GetFiles(Workspace.Path(".parks.db-litestream/ltx/0"), "*.ltx").Max(StringComparer.Ordinal)!;
+        // What has not arrived yet would come later still.
+        var last = Directory.GetFiles(Path.Combine(await _server.CopyAsync("parks", Workspace.Path("copy")), "ltx", "0"), "*.ltx").Max(StringComparer.Ordinal)!;
         Workspace.Write("late.ltx", "not from here");
         await _server.PutAsync($"parks/0000/{Path.GetFileName(last)}", Workspace.Path("late.ltx"));
     }
