@@ -264,6 +264,6 @@ public sealed class AttachSpecs
     /// <param name="datasette">The Datasette.</param>
     /// <param name="name">The database.</param>
     /// <param name="state">The state; null if it is not to be there.</param>
-    private static Task WaitForAsync(DatasetteProcess datasette, string name, string? state) =>
+    private static Task<JsonNode> WaitForAsync(DatasetteProcess datasette, string name, string? state) =>
         datasette.WaitForStatusAsync(status => (string?)Find(status, name)?["state"] == state, $"{name} is {state ?? "gone"}");
 }

@@ -299,7 +299,7 @@ internal sealed class ReplicationPlanner
     });
 
     /// <summary>The destinations of a database: those that are configured, or of them the one that somebody wants by hand.</summary>
-    private IReadOnlyList<ReplicaPlan?> Choose(ReplicationByHand? byHand, IReadOnlyList<ListItem> items, ReplicaPlanner planner)
+    private List<ReplicaPlan?> Choose(ReplicationByHand? byHand, IReadOnlyList<ListItem> items, ReplicaPlanner planner)
     {
         // Plan every item before nulls are removed, so that every problem is found.
         var configured = items.Select(planner.Plan).ToList();

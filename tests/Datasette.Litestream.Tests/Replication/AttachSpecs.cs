@@ -11,7 +11,7 @@ public sealed class AttachSpecs
     [TestMethod]
     public async Task What_is_attached_is_replicated_and_what_is_detached_is_forgotten()
     {
-        using var datasette = new TestDatasette();
+        using var datasette = CreateDatasette(["parks"]);
         datasette.Words = $"registered={datasette.Folder["registered"]}";
         var (bridge, _) = datasette.Start();
         datasette.Databases = ["parks", "trees"];
@@ -29,7 +29,7 @@ public sealed class AttachSpecs
     [TestMethod]
     public async Task Without_a_database_at_the_start_the_first_one_starts_Litestream()
     {
-        using var datasette = new TestDatasette { Databases = [] };
+        using var datasette = CreateDatasette([]);
         var (bridge, warnings) = datasette.Start();
         StringAssert.Contains(warnings, "No database is replicated");
         datasette.Databases = ["parks", "trees", ":memory:"];
@@ -43,7 +43,7 @@ public sealed class AttachSpecs
     [TestMethod]
     public async Task One_that_Litestream_leaves_alone_with_an_error_is_red_and_tried_again()
     {
-        using var datasette = new TestDatasette { Databases = ["parks", "trees"] };
+        using var datasette = CreateDatasette(["parks", "trees"]);
         var fails = datasette.Folder["fails"];
         datasette.Words = $"unregister-fails={fails}";
         File.WriteAllText(fails, "");
@@ -61,7 +61,7 @@ public sealed class AttachSpecs
     [TestMethod]
     public async Task One_whose_file_is_gone_is_told_with_the_time_up_to_which_it_is_safe()
     {
-        using var datasette = new TestDatasette { Databases = ["parks", "trees"] };
+        using var datasette = CreateDatasette(["parks", "trees"]);
         var (bridge, _) = datasette.Start();
         File.Delete(datasette.Folder["trees.db"]);
         bridge.Serve(Served(datasette, ["parks"]));
@@ -74,7 +74,7 @@ public sealed class AttachSpecs
     [TestMethod]
     public async Task Another_file_under_the_same_name_is_one_that_goes_and_one_that_comes()
     {
-        using var datasette = new TestDatasette { Databases = ["parks", "trees"] };
+        using var datasette = CreateDatasette(["parks", "trees"]);
         datasette.Words = $"registered={datasette.Folder["registered"]}";
         var (bridge, _) = datasette.Start();
         File.WriteAllText(datasette.Folder["other.db"], "");
@@ -89,8 +89,8 @@ public sealed class AttachSpecs
     [TestMethod]
     public async Task A_wrong_setting_of_one_that_is_attached_makes_that_one_red()
     {
-        using var datasette = new TestDatasette();
-        datasette.Settings["all-replicate"] = $"file://{datasette.Folder["replica"]}/all";
+        using var datasette = CreateDatasette(["parks"]);
+        datasette.Settings["all-replicate"] = "s3://backup/all";
         var (bridge, _) = datasette.Start();
         datasette.Databases = ["parks", "trees"];
         Serve(bridge, datasette);
@@ -102,12 +102,21 @@ public sealed class AttachSpecs
     [TestMethod]
     public async Task One_beside_which_nothing_can_be_written_is_red_and_the_others_are_replicated()
     {
-        using var datasette = new TestDatasette { Databases = ["parks", "trees"] };
+        using var datasette = CreateDatasette(["parks", "trees"]);
         File.WriteAllText(datasette.Folder[".trees.db-litestream"], "a file where Litestream's folder belongs");
         var (bridge, _) = datasette.Start();
         await Eventually.HoldsAsync(() => StateOf(bridge, "trees") == "failing");
         Assert.AreEqual("folder_unusable", (string?)Database(bridge, "trees")!["reason"]!["code"]);
         Assert.AreNotEqual("failing", StateOf(bridge, "parks"));
+    }
+
+    /// <summary>A Datasette whose destination is not looked at every few seconds: the stand-in writes nothing there.</summary>
+    private static TestDatasette CreateDatasette(IReadOnlyList<string> databases)
+    {
+        var datasette = new TestDatasette { Databases = databases };
+        datasette.Settings["all-replicate"] = "s3://backup/$DB_NAME";
+        datasette.Settings["writer-file"] = false;
+        return datasette;
     }
 
     private static void Serve(Bridge bridge, TestDatasette datasette, params string[] names)
