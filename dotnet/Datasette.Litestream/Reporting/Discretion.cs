@@ -10,20 +10,23 @@ internal sealed class Discretion(ReplicationPlan plan, bool mayManage)
 {
     private const string Instead = "Something about Datasette's internal database.";
 
-    private readonly string? _hidden = mayManage ? null : plan.Databases.FirstOrDefault(database => database.IsInternal)?.Path;
+    /// <summary>What nobody else says: names, files and places of the internal database.</summary>
+    private readonly string[] _hidden = mayManage ? [] :
+    [
+        .. plan.Databases.Where(database => database.IsInternal).SelectMany(database => database.Replicas.SelectMany(replica => new[] { replica.Place, replica.Destination })
+            .Concat([database.Name, database.Path, database.ServedPath, Path.GetFileName(database.Path)])),
+    ];
 
     /// <summary>Whether a database may be seen.</summary>
     public bool Allows(DatabasePlan database) => mayManage || !database.IsInternal;
 
     /// <summary>Whether a text may be seen: it says nothing about the internal database.</summary>
-    public bool Allows(string? text) => _hidden is null || text is null
-        || !(text.Contains(_hidden, StringComparison.Ordinal) || text.Contains(Path.GetFileName(_hidden), StringComparison.Ordinal)
-            || text.Contains(DatabasePlan.InternalName, StringComparison.Ordinal));
+    public bool Allows(string? text) => text is null || !Array.Exists(_hidden, hidden => text.Contains(hidden, StringComparison.Ordinal));
 
     /// <summary>A text, or what stands in its place.</summary>
     public string? Show(string? text) => Allows(text) ? text : Instead;
 
     /// <summary>The databases that may be seen.</summary>
     public ObservedDatabases Show(ObservedDatabases observed) =>
-        _hidden is null ? observed : observed with { Databases = [.. observed.Databases.Where(database => Allows(database.Plan))] };
+        _hidden.Length == 0 ? observed : observed with { Databases = [.. observed.Databases.Where(database => Allows(database.Plan))] };
 }

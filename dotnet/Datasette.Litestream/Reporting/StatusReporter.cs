@@ -183,7 +183,7 @@ internal sealed class StatusReporter : IDisposable
     }
 
     private static IEnumerable<LogReport> Log(ReplicationSnapshot replication, Discretion discretion) =>
-        replication.LogEntries.Where(entry => discretion.Allows(entry.Message) && discretion.Allows(entry.Details)).Select(Report);
+        replication.LogEntries.Where(entry => discretion.Allows(entry.Database) && discretion.Allows(entry.Message) && discretion.Allows(entry.Details)).Select(Report);
 
     private static List<DeedReport> Deeds(ReplicationSnapshot replication, Discretion discretion, string? database) =>
     [
