@@ -11,7 +11,7 @@ public sealed class AttachSpecs
     [TestMethod]
     public async Task What_is_attached_is_replicated_and_what_is_detached_is_forgotten()
     {
-        using var datasette = CreateDatasette(["parks"]);
+        using var datasette = new TestDatasette();
         datasette.Words = $"registered={datasette.Folder["registered"]}";
         var (bridge, _) = datasette.Start();
         datasette.Databases = ["parks", "trees"];
