@@ -21,7 +21,7 @@ public sealed class AttachSpecs
         datasette.Databases = ["parks"];
         Serve(bridge, datasette);
         await Eventually.HoldsAsync(() => StateOf(bridge, "trees") is null);
-        Assert.IsFalse(File.Exists(datasette.RecordPath("trees")), "its lock was released");
+        await Eventually.HoldsAsync(() => !File.Exists(datasette.RecordPath("trees")), "its lock was released");
         Assert.HasCount(1, datasette.Started);
         CollectionAssert.AreEqual(new[] { "/register", "/unregister" }, File.ReadAllLines(datasette.Folder["registered"]).Select(line => line.Split(' ')[0]).ToArray());
     }
