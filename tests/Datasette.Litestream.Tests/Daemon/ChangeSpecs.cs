@@ -7,8 +7,6 @@ namespace Datasette.Litestream.Tests.Daemon;
 [TestClass]
 public sealed class ChangeSpecs
 {
-    private const string Words = "registered={0} unregister-fails={1}";
-
     [TestMethod]
     public async Task A_database_is_registered_without_a_restart_and_is_there_after_one()
     {
@@ -90,7 +88,7 @@ public sealed class ChangeSpecs
     }
 
     private static DaemonSettings Settings(DaemonFixture fixture, params string[] databases) => fixture.Settings(
-        string.Format(System.Globalization.CultureInfo.InvariantCulture, Words, fixture.Folder["registered"], fixture.Folder["unregister-fails"]), databases: databases);
+        $"registered={fixture.Folder["registered"]} unregister-fails={fixture.Folder["unregister-fails"]}", databases: databases);
 
     private static string[] Registered(DaemonFixture fixture) => File.Exists(fixture.Folder["registered"]) ? File.ReadAllLines(fixture.Folder["registered"]) : [];
 
