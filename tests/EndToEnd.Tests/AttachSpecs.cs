@@ -196,11 +196,26 @@ public sealed class AttachSpecs
         }
 
         // What was detached is told to be gone only when it is safe.
-        await datasette.WaitForStatusAsync(
-            status => status["databases"]!.AsArray().Select(database => (string?)database!["name"]).ToHashSet().SetEquals(attached)
-                && (int?)status["counts"]!["failing"] == 0 && (string?)status["state"] is "running" or "idle",
-            "what is attached is replicated, and nothing else",
-            TimeSpan.FromMinutes(2));
+        var last = "";
+        try
+        {
+            await Wait.UntilAsync(
+                async () =>
+                {
+                    var status = JsonNode.Parse(await datasette.Http.GetStringAsync("/-/litestream-status.json?size=200"))!;
+                    last = $"{status["summary"]} {status["databases"]}";
+                    return status["databases"]!.AsArray().Select(database => (string?)database!["name"]).ToHashSet().SetEquals(attached)
+                        && (int?)status["counts"]![Good(litestream)] == attached.Count;
+                },
+                "what is attached is replicated, and nothing else",
+                TimeSpan.FromMinutes(3));
+        }
+        catch (AssertFailedException)
+        {
+            Console.WriteLine(last);
+            throw;
+        }
+
         foreach (var name in names.Where(name => !attached.Contains(name) && Directory.Exists(workspace.Backup(name))))
         {
             await workspace.AssertRestoredAsync(name, litestream: binary);

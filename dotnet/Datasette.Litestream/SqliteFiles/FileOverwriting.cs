@@ -62,6 +62,7 @@ internal static class FileOverwriting
     // A new database is empty until its first table is created.
     private static bool IsStillEmpty(LookedAtFile then, LookedAtFile now) => then.Size == 0 && now.Size == 0;
 
+    // Where no log has begun yet, one may have come and gone: who closes the database last takes it in, and removes it with its index.
     private static bool HasNoCheckpointSince(WalIndex before, WalIndex after) =>
-        (before.Salt, before.Backfilled, before.Attempted) == (after.Salt, after.Backfilled, after.Attempted);
+        after.HasBegun && (before.Salt, before.Backfilled, before.Attempted) == (after.Salt, after.Backfilled, after.Attempted);
 }

@@ -74,6 +74,29 @@ public sealed class FileOverwritingSpecs : IDisposable
         Assert.AreEqual((null, null), (FileOverwriting.Judge(before, before), FileOverwriting.Judge(before, after)));
     }
 
+    /// <summary>As with each restart of Litestream while nobody else has the database open.</summary>
+    [TestMethod]
+    public async Task A_log_that_came_and_went_between_two_looks_is_no_overwriting()
+    {
+        using (new OpenDatabase(_folder["trees.db"]))
+        {
+            // It has a table then.
+        }
+
+        HeaderLook before;
+        using (var first = new OpenDatabase(_folder["trees.db"]))
+        {
+            before = await first.LookAsync();
+            Assert.IsFalse(before.Index!.HasBegun);
+            first.Write(100);
+        }
+
+        using var second = new OpenDatabase(_folder["trees.db"]);
+        var after = await second.LookAsync();
+        Assert.AreNotEqual(before.File, after.File);
+        Assert.IsNull(FileOverwriting.Judge(before, after));
+    }
+
     [TestMethod]
     [DataRow("another")]
     [DataRow("an older copy")]
