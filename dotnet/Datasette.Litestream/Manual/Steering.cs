@@ -140,6 +140,8 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
         var plan = replication.Snapshot.Plan;
         if (plan.Databases.FirstOrDefault(database => database.Name == name) is { } database)
         {
+            // It has no page before it was looked at.
+            await WaitAsync(name, (_, _) => true, untilThere: true).ConfigureAwait(false);
             return new ManualResult(ManualOutcome.Done, $"{name} is replicated to {Destinations(database)} from now on. It is safe when its first copy is there.");
         }
 
@@ -231,8 +233,9 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
     /// <summary>Waits until a database is seen as expected, or until nobody wants to wait any longer.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="isOver">Whether it is as expected, with the time of that look.</param>
+    /// <param name="untilThere">Whether to wait for a database that is not there, too.</param>
     /// <returns>The database as it was last seen; null if it was not.</returns>
-    private async Task<DatabaseObservation?> WaitAsync(string name, Func<DatabaseObservation, DateTimeOffset, bool> isOver)
+    private async Task<DatabaseObservation?> WaitAsync(string name, Func<DatabaseObservation, DateTimeOffset, bool> isOver, bool untilThere = false)
     {
         using var patience = new CancellationTokenSource(Patience, time);
         using var waiting = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, _stopping.Token);
@@ -243,7 +246,7 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
             {
                 var observed = await Volatile.Read(ref _nextSample).Task.WaitAsync(waiting.Token).ConfigureAwait(false);
                 seen = observed.Databases.FirstOrDefault(database => database.Plan.Name == name);
-                if (seen is null || isOver(seen, observed.At))
+                if (seen is null ? !untilThere : isOver(seen, observed.At))
                 {
                     return seen;
                 }
