@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -45,6 +46,11 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     /// <summary>The files mapped into its memory: programs and libraries.</summary>
     public IReadOnlySet<string> MappedFiles =>
         File.ReadLines($"/proc/{Id}/maps").Select(line => line.Split(' ', 6)[5].TrimStart()).Where(Path.IsPathRooted).ToHashSet();
+
+    /// <summary>The most memory that it has had, in bytes: its resident set.</summary>
+    public long PeakMemory => 1024 * long.Parse(
+        File.ReadLines($"/proc/{Id}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+        CultureInfo.InvariantCulture);
 
     /// <summary>With the permissions of root.</summary>
     public HttpClient Http { get; } = new(new SocketsHttpHandler { UseCookies = false });

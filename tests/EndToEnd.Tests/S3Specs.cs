@@ -16,9 +16,8 @@ public sealed class S3Specs
         await using var datasette = await s3.ReplicateAsync(
             workspace,
             files,
-            [.. Settings.SetFromEnvironment("access-key-id", "TEST_KEY_ID"), .. Settings.SetFromEnvironment("secret-access-key", "TEST_SECRET")],
-            ("TEST_KEY_ID", key.Id),
-            ("TEST_SECRET", key.Secret));
+            S3Key.Options,
+            [.. key.Variables.Select(variable => (variable.Key, variable.Value))]);
         await datasette.InsertAsync("parks", "through Datasette");
         AssertNoSecret(await datasette.Http.GetStringAsync("/-/litestream-status"), key);
         AssertNoSecret((await datasette.StatusAsync()).ToJsonString(), key);

@@ -15,7 +15,7 @@ internal sealed class Mirroring
     /// <summary>How often it is looked whether Litestream has made files.</summary>
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long the start of Litestream waits for destinations that do not answer.</summary>
+    /// <summary>How long the start of Litestream waits for destinations that do not answer, before it leaves out their databases.</summary>
     private static readonly TimeSpan CompareTimeout = TimeSpan.FromSeconds(3);
 
     /// <summary>How many databases are compared at once at the start.</summary>
@@ -55,45 +55,44 @@ internal sealed class Mirroring
 
     /// <summary>
     /// Compares, before Litestream starts, what this machine, the first destination and the mirrors have of each database.
-    /// Destinations that do not answer hold up the start for a few seconds at most, and do not count.
+    /// Destinations that do not answer hold up the start for a few seconds at most.
     /// </summary>
     /// <param name="cancellationToken">Ends it.</param>
-    /// <returns>The names of the databases whose first destination is to be filled with <see cref="FillAsync(string)"/> before Litestream
-    /// starts on it.</returns>
+    /// <returns>The names of the databases whose first destination is to be filled, or may have to be, with <see cref="FillAsync(string)"/>
+    /// before Litestream starts on it.</returns>
     public async Task<IReadOnlySet<string>> PrepareAsync(CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
         var plans = _plan().Databases.Where(database => _databases.ContainsKey(database.Name)).ToList();
+        plans.ForEach(plan => _databases[plan.Name].IsUnknown = true);
         try
         {
             await Parallel.ForEachAsync(plans, new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = either.Token }, async (plan, stop) =>
             {
                 var database = _databases[plan.Name];
-                try
-                {
-                    database.FillFrom = await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, stop).ConfigureAwait(false);
-                }
-                catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
-                {
-                    // Litestream will say the same.
-                }
+                (database.FillFrom, var isKnown) = await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, stop).ConfigureAwait(false);
+                database.IsUnknown = !isKnown;
             }).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
-            // Those that were not compared in time start as they are.
+            // Those that were not compared in time are compared while they are left out.
         }
 
-        return _databases.Where(database => database.Value.FillFrom is not null).Select(database => database.Key).ToHashSet(StringComparer.Ordinal);
+        return _databases.Where(database => !database.Value.IsReady).Select(database => database.Key).ToHashSet(StringComparer.Ordinal);
     }
 
-    /// <summary>Fills the first destination of a database that <see cref="PrepareAsync"/> has named.</summary>
+    /// <summary>Fills the first destination of a database that <see cref="PrepareAsync"/> has named, if any other one has more.</summary>
     public async Task FillAsync(string name)
     {
         var database = _databases[name];
-        await FillAsync(name, database.FillFrom!, _stoppingFills.Token).ConfigureAwait(false);
-        database.FillFrom = null;
+        if ((database.FillFrom ?? await WaitForFullestAsync(PathOf(name), database, _stoppingFills.Token).ConfigureAwait(false)) is { } fullest)
+        {
+            await FillAsync(name, fullest, _stoppingFills.Token).ConfigureAwait(false);
+        }
+
+        (database.FillFrom, database.IsUnknown) = (null, false);
     }
 
     /// <summary>
@@ -106,9 +105,8 @@ internal sealed class Mirroring
     {
         if (_databases.TryGetValue(plan.Name, out var database))
         {
-            using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
-            if (await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, either.Token).ConfigureAwait(false) is { } fullest)
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stoppingFills.Token);
+            if (await WaitForFullestAsync(plan.Path, database, either.Token).ConfigureAwait(false) is { } fullest)
             {
                 await FillAsync(plan.Name, fullest, cancellationToken).ConfigureAwait(false);
             }
@@ -118,7 +116,7 @@ internal sealed class Mirroring
     /// <summary>Starts the mirrors of all databases but those that are still to be filled; those follow when they are.</summary>
     public void Start()
     {
-        foreach (var (name, database) in _databases.Where(database => database.Value.FillFrom is null))
+        foreach (var (name, database) in _databases.Where(database => database.Value.IsReady))
         {
             Start(name, database);
         }
@@ -178,15 +176,19 @@ internal sealed class Mirroring
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stoppingFills.Token);
         try
         {
-            var path = _plan().Databases.Single(one => one.Name == name).Path;
             await _filling.FillAsync(
-                path, database.Primary, database.PrimaryHolder, from, fill => ImmutableInterlocked.AddOrUpdate(ref _fills, name, fill, (_, _) => fill), either.Token).ConfigureAwait(false);
+                PathOf(name), database.Primary, database.PrimaryHolder, from, fill => ImmutableInterlocked.AddOrUpdate(ref _fills, name, fill, (_, _) => fill), either.Token).ConfigureAwait(false);
         }
         finally
         {
             ImmutableInterlocked.TryRemove(ref _fills, name, out _);
         }
     }
+
+    private Task<Source?> WaitForFullestAsync(string path, MirroredDatabase database, CancellationToken cancellationToken) =>
+        _filling.WaitForFullestAsync(path, database.Primary, database.Others, cancellationToken);
+
+    private string PathOf(string name) => _plan().Databases.Single(database => database.Name == name).Path;
 
     private void Start(string name, MirroredDatabase database) => database.Start(
         name, _tools, (key, status) => ImmutableInterlocked.AddOrUpdate(ref _statuses, key, status, (_, _) => status));
@@ -256,6 +258,12 @@ internal sealed class Mirroring
 
         /// <summary>What to fill the primary from; null if it need not be.</summary>
         public Source? FillFrom { get; set; }
+
+        /// <summary>Whether it was asked what to fill the primary from, and not everybody has answered.</summary>
+        public bool IsUnknown { get; set; }
+
+        /// <summary>Whether Litestream can start on it.</summary>
+        public bool IsReady => !IsUnknown && FillFrom is null;
 
         public IReadOnlyList<Mirror> Started => _started;
 
