@@ -26,7 +26,8 @@ internal static class FileOverwriting
 
         if (!header.IsWal)
         {
-            return "it is not a database with a write-ahead log any more";
+            // Until Litestream has switched it to one, SQLite writes to the file itself.
+            return before.Header is { IsWal: true } ? "it is not a database with a write-ahead log any more" : null;
         }
 
         if (before.Header is { } earlier)

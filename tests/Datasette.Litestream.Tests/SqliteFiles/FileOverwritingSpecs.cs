@@ -125,6 +125,20 @@ public sealed class FileOverwritingSpecs : IDisposable
         Assert.AreEqual(reason, FileOverwriting.Judge(before, await _database.LookAsync()));
     }
 
+    /// <summary>As while another host is waited for, if somebody wrote when the database was to be switched.</summary>
+    [TestMethod]
+    public async Task A_database_without_a_write_ahead_log_so_far_may_be_written_to_and_switched()
+    {
+        _ = _database.Execute("PRAGMA journal_mode=DELETE");
+        var before = await _database.LookAsync();
+        _database.Write(1);
+        var after = await _database.LookAsync();
+        Assert.AreNotEqual(before.File, after.File);
+        Assert.IsNull(FileOverwriting.Judge(before, after));
+        _ = _database.Execute("PRAGMA journal_mode=WAL");
+        Assert.IsNull(FileOverwriting.Judge(after, await _database.LookAsync()));
+    }
+
     [TestMethod]
     public async Task An_older_and_smaller_copy_is_found_even_if_a_checkpoint_follows()
     {
