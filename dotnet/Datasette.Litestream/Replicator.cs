@@ -149,6 +149,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         Manual = _steering.State,
         Forbidden = _claims?.Forbidden ?? ImmutableDictionary<string, ClaimStatus>.Empty,
         Detaching = _attacher?.Detaching ?? ImmutableDictionary<string, Detaching>.Empty,
+        ServedPaths = _attacher?.ServedPaths ?? ImmutableDictionary<string, string>.Empty,
         Attaching = _attacher?.Attaching ?? [],
         Unusable = _unusable,
     };
@@ -299,6 +300,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
     /// <inheritdoc/>
     public CancellationToken WhileWriting(DatabasePlan database) => WhileWriting(database.Primary);
+
+    /// <inheritdoc/>
+    public bool IsServedElsewhere(DatabasePlan database) => _attacher?.ServedPaths.GetValueOrDefault(database.Name, database.ServedPath) is { } path && path != database.ServedPath;
 
     /// <inheritdoc/>
     public DatabasePlan TakeServedFile(string name)

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
@@ -15,6 +16,7 @@ PLUGIN, FOLDER = "datasette-litestream", os.path.dirname(os.path.abspath(__file_
 # The state of the Python part: the Bridge of each Datasette, or its replacement. Only start and stop change it.
 bridges: dict[Datasette, Any] = {}
 refusals: dict[Datasette, "Refused"] = {}
+told: WeakKeyDictionary[Datasette, Any] = WeakKeyDictionary()  # The databases that the Bridge was told of.
 
 
 class Refused(Exception):
@@ -46,6 +48,7 @@ def start(datasette: Datasette) -> None:
     try:
         from .runtime import begin_loading
         bridge = begin_loading().result().Bridge()
+        told[datasette] = datasette.databases
         bridge.Start(start_request(datasette))
     except Exception as error:
         # A .NET exception has its message in Message; its text also contains the stack trace.
@@ -63,18 +66,25 @@ def stop(datasette: Datasette) -> bool:
 
 async def ask(datasette: Datasette, method: str, *arguments: Any) -> Any:
     """The answer of a method of the bridge of ``datasette``, or None if replication is not configured."""
+    tell_served(datasette)  # Another plugin may have put another file behind a name just now.
     bridge = bridges.get(datasette) or refusals.get(datasette)
     return bridge and json.loads(await asyncio.to_thread(getattr(bridge, method), *arguments))
 
 
 async def watch(datasette: Datasette) -> None:
-    """Tells which databases Datasette serves: at every change, it has another dictionary of them."""
-    told = None
-    while bridge := bridges.get(datasette):
-        if told is not datasette.databases:
-            told = datasette.databases
-            bridge.Serve(as_json(served(datasette)))
+    """Tells which databases Datasette serves, also if nobody asks for anything."""
+    while tell_served(datasette):
         await asyncio.sleep(1)
+
+
+def tell_served(datasette: Datasette) -> bool:
+    """Tells which databases Datasette serves, if they are others than before; returns whether there is a ``Bridge``."""
+    if bridge := bridges.get(datasette):
+        # At every change, Datasette has another dictionary of them.
+        if told.get(datasette) is not datasette.databases:
+            told[datasette] = datasette.databases
+            bridge.Serve(as_json(served(datasette)))
+    return bridge is not None
 
 
 def plugin_blocks(config: dict[str, Any]) -> dict[str | None, dict[str, Any]]:

@@ -39,6 +39,7 @@ internal sealed class Attacher
     private DatasetteConfiguration _wanted;
     private List<TaskCompletionSource> _waiting = [];
     private volatile ImmutableDictionary<string, Detaching> _detaching = ImmutableDictionary.Create<string, Detaching>(StringComparer.Ordinal);
+    private volatile ImmutableDictionary<string, string> _servedPaths;
     private volatile ImmutableHashSet<string> _attaching = ImmutableHashSet.Create<string>(StringComparer.Ordinal);
 
     // Only the task uses the following.
@@ -56,13 +57,16 @@ internal sealed class Attacher
     /// <param name="time">The clock.</param>
     public Attacher(IAttachmentControl control, DatasetteConfiguration configuration, Task isPrepared, TimeProvider time)
     {
-        (_control, _wanted, _time) = (control, configuration, time);
+        (_control, _wanted, _time, _servedPaths) = (control, configuration, time, PathsOf(configuration));
         _unusableAt = time.GetUtcNow();
         _running = Task.Run(() => RunAsync(isPrepared));
     }
 
     /// <summary>The databases that Datasette does not serve any more, and that are still replicated, by name.</summary>
     public ImmutableDictionary<string, Detaching> Detaching => _detaching;
+
+    /// <summary>Where Datasette serves its databases now, by name. What is replicated follows later.</summary>
+    public ImmutableDictionary<string, string> ServedPaths => _servedPaths;
 
     /// <summary>The names of the databases that were just attached, of which Litestream has not been told yet.</summary>
     public ImmutableHashSet<string> Attaching => _attaching;
@@ -76,6 +80,7 @@ internal sealed class Attacher
         lock (_sync)
         {
             _wanted = change(_wanted);
+            _servedPaths = PathsOf(_wanted);
             _waiting.Add(done);
         }
 
@@ -282,6 +287,9 @@ internal sealed class Attacher
     private Task<StopResult> ApplyAsync(string message) => _control.ApplyAsync(message).WaitAsync(_stopping.Token);
 
     private void Publish() => _detaching = _leaves.ToImmutableDictionary(leave => leave.Key, leave => new Detaching(leave.Value.Since, leave.Value.Error), StringComparer.Ordinal);
+
+    private static ImmutableDictionary<string, string> PathsOf(DatasetteConfiguration configuration) =>
+        configuration.Databases.Where(database => database.ServedPath is not null).ToImmutableDictionary(database => database.Name, database => database.ServedPath!, StringComparer.Ordinal);
 
     private static bool IsSame(DatabasePlan one, DatabasePlan other) =>
         one.ServedPath == other.ServedPath && one.Replicas.Select(replica => replica.Identity).SequenceEqual(other.Replicas.Select(replica => replica.Identity));

@@ -120,7 +120,7 @@ internal sealed class Renewer
         }
 
         var due = new List<Case>();
-        foreach (var database in observed.Databases)
+        foreach (var database in observed.Databases.Where(database => !_control.IsServedElsewhere(database.Plan)))
         {
             var name = database.Plan.Name;
             var isShared = database.Warnings is { Count: > 0 };

@@ -46,6 +46,9 @@ internal sealed record ReplicationSnapshot(
     /// <summary>The databases that Datasette does not serve any more, and that are still replicated, by name.</summary>
     public ImmutableDictionary<string, Detaching> Detaching { get; init; } = ImmutableDictionary<string, Detaching>.Empty;
 
+    /// <summary>Where Datasette serves its databases now, by name: under the name of one that is being detached it may serve another file already.</summary>
+    public ImmutableDictionary<string, string> ServedPaths { get; init; } = ImmutableDictionary<string, string>.Empty;
+
     /// <summary>The names of the databases that were just attached, of which Litestream has not been told yet.</summary>
     public ImmutableHashSet<string> Attaching { get; init; } = [];
 

@@ -45,7 +45,9 @@ internal sealed class WatchedDatabase
     }
 
     /// <summary>Looks at its files.</summary>
-    public void Look(LogStatistics statistics) => (Files, Statistics) = (DatabaseFiles.Read(Plan.ServedPath, Plan.Path), statistics.Of(Plan.Path));
+    /// <param name="servedPath">Where Datasette serves it now.</param>
+    /// <param name="statistics">The figures from Litestream's log.</param>
+    public void Look(string servedPath, LogStatistics statistics) => (Files, Statistics) = (DatabaseFiles.Read(servedPath, Plan.Path), statistics.Of(Plan.Path));
 
     /// <summary>Whether its destinations are to be checked because somebody wants that; true once for each time.</summary>
     /// <param name="wantedAt">Since when.</param>
