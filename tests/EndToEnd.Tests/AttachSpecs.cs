@@ -241,6 +241,7 @@ public sealed class AttachSpecs
     [DataRow("0.5")]
     [DataRow("0.3")]
     [Timeout(MaxTime)]
+    [DoNotParallelize]
     public async Task Very_many_attached_at_once_are_replicated(string litestream)
     {
         var count = Scale.IsFull ? 1000 : 20;
