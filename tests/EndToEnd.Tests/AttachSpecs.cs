@@ -196,6 +196,12 @@ public sealed class AttachSpecs
         }
 
         // What was detached is told to be gone only when it is safe.
+        // Litestream 0.3 does not tell that an error is over before it has something to upload.
+        foreach (var name in attached)
+        {
+            await datasette.AddRowAsync(name, "the last row");
+        }
+
         var last = "";
         try
         {
@@ -235,6 +241,7 @@ public sealed class AttachSpecs
     [DataRow("0.5")]
     [DataRow("0.3")]
     [Timeout(MaxTime)]
+    [DoNotParallelize]
     public async Task Very_many_attached_at_once_are_replicated(string litestream)
     {
         var count = Scale.IsFull ? 1000 : 20;

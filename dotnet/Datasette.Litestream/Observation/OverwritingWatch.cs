@@ -15,9 +15,10 @@ internal sealed class OverwritingWatch(SqliteProgram program)
 
     /// <summary>Takes the results of the last child, and starts another one if a file has changed.</summary>
     /// <param name="now">The time of the look.</param>
+    /// <param name="run">Which run of Litestream it is; null while it is not running.</param>
     /// <param name="all">The databases, with what was just seen of their files.</param>
     /// <param name="cancellationToken">Kills the child.</param>
-    public void Advance(DateTimeOffset now, IEnumerable<(ExaminedFile Database, string Path, FileStatus? File)> all, CancellationToken cancellationToken)
+    public void Advance(DateTimeOffset now, DateTimeOffset? run, IEnumerable<(ExaminedFile Database, string Path, FileStatus? File)> all, CancellationToken cancellationToken)
     {
         if (_running is { Looks.IsCompleted: true } done)
         {
@@ -26,7 +27,7 @@ internal sealed class OverwritingWatch(SqliteProgram program)
             {
                 for (var n = 0; n < done.Files.Length; n++)
                 {
-                    done.Files[n].Take(done.Looks.Result[n], done.At);
+                    done.Files[n].Take(done.Looks.Result[n], done.At, run);
                 }
             }
         }
@@ -39,7 +40,7 @@ internal sealed class OverwritingWatch(SqliteProgram program)
         var changed = all.Where(one => one.File is { } file && one.Database.Examination.File != file).ToList();
         if (changed.Count > 0)
         {
-            changed.ForEach(one => one.Database.Begin(one.File));
+            changed.ForEach(one => one.Database.Begin(one.File, run));
             _running = (program.LookAsync([.. changed.Select(one => one.Path)], cancellationToken), [.. changed.Select(one => one.Database)], now);
         }
     }
@@ -51,6 +52,7 @@ internal sealed class ExaminedFile
     private HeaderLook? _header;
     private bool _isForgotten;
     private FileStatus? _looked;
+    private DateTimeOffset? _run;
 
     /// <summary>What is known of it.</summary>
     public Examination Examination { get; private set; }
@@ -59,16 +61,28 @@ internal sealed class ExaminedFile
     public void Forget() => (Examination, _header, _isForgotten) = (default, null, true);
 
     /// <summary>Notes how the file was seen before a look at its content.</summary>
-    public void Begin(FileStatus? file) => (_looked, _isForgotten) = (file, false);
+    /// <param name="file">How.</param>
+    /// <param name="run">Which run of Litestream it is; null while it is not running.</param>
+    public void Begin(FileStatus? file, DateTimeOffset? run)
+    {
+        if (run != _run)
+        {
+            // When Litestream ends, possibly nobody has the database open, and the index of the log is made anew. The counters still count.
+            _header = _header is null ? null : _header with { Index = null };
+        }
+
+        (_looked, _run, _isForgotten) = (file, run, false);
+    }
 
     /// <summary>Takes the result of that look.</summary>
     /// <param name="look">The result.</param>
     /// <param name="at">When the file was seen before it.</param>
-    public void Take(HeaderLook look, DateTimeOffset at)
+    /// <param name="run">Which run of Litestream it is now.</param>
+    public void Take(HeaderLook look, DateTimeOffset at, DateTimeOffset? run)
     {
-        if (_isForgotten)
+        if (_isForgotten || run != _run)
         {
-            // It was looked at before that.
+            // It was looked at before that, or nobody knows in which run.
             return;
         }
 

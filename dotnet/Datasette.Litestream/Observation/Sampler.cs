@@ -175,7 +175,7 @@ internal sealed class Sampler : IDisposable
         _listed = listing is null ? _listed : await listing.ConfigureAwait(false);
         var positions = run is null || _metrics is null ? null : await ReadPositionsAsync(_metrics).ConfigureAwait(false);
         var hasSocket = socket is not null || replication.Binary.Version.ReleaseLine == ReleaseLine.V05;
-        _overwriting?.Advance(now, _watched.Select(database => (database.File, database.Plan.Path, database.Files.Database)), _stopping.Token);
+        _overwriting?.Advance(now, run, _watched.Select(database => (database.File, database.Plan.Path, database.Files.Database)), _stopping.Token);
         _sent.Look(now, replication.Daemon?.ProcessId);
         var databases = Array.ConvertAll(_watched, database => Observe(replication, now, database, run, hasSocket, positions));
         foreach (var gone in _unreplicable.Keys.Except(replication.Plan.Unreplicable))

@@ -64,6 +64,7 @@ internal static class FileOverwriting
     private static bool IsStillEmpty(LookedAtFile then, LookedAtFile now) => then.Size == 0 && now.Size == 0;
 
     // Where no log has begun yet, one may have come and gone: who closes the database last takes it in, and removes it with its index.
+    // Litestream leaves the log when it closes the database last, and whoever opens it next makes the same index of it, without the marks.
     private static bool HasNoCheckpointSince(WalIndex before, WalIndex after) =>
-        after.HasBegun && (before.Salt, before.Backfilled, before.Attempted) == (after.Salt, after.Backfilled, after.Attempted);
+        after.HasBegun && !(after.IsAsRecovered && after.Modified != before.Modified) && (before.Salt, before.Backfilled, before.Attempted) == (after.Salt, after.Backfilled, after.Attempted);
 }

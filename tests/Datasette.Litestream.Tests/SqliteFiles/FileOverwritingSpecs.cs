@@ -97,6 +97,32 @@ public sealed class FileOverwritingSpecs : IDisposable
         Assert.IsNull(FileOverwriting.Judge(before, after));
     }
 
+    /// <summary>As with each restart of Litestream, which leaves the log, while nobody else has the database open.</summary>
+    [TestMethod]
+    public async Task A_log_whose_index_was_made_anew_between_two_looks_is_no_overwriting()
+    {
+        using var first = new OpenDatabase(_folder["trees.db"]);
+        first.Write(100);
+        first.Kill();
+        using var second = new OpenDatabase(_folder["trees.db"]);
+        _ = second.Execute("SELECT count(*) FROM t");
+        var before = await second.LookAsync();
+        Assert.IsTrue(before.Index!.IsAsRecovered);
+        _ = second.Execute("PRAGMA wal_checkpoint(PASSIVE)");
+        second.Kill();
+        using var third = new OpenDatabase(_folder["trees.db"]);
+        _ = third.Execute("SELECT count(*) FROM t");
+        var after = await third.LookAsync();
+        Assert.AreEqual((before.Index.Salt, before.Index.Backfilled, before.Index.Attempted), (after.Index!.Salt, after.Index.Backfilled, after.Index.Attempted));
+        Assert.AreNotEqual(before.File, after.File);
+        Assert.IsNull(FileOverwriting.Judge(before, after));
+
+        // The index stays as it is.
+        var copy = Copy("another");
+        File.WriteAllBytes(_folder["trees.db"], File.ReadAllBytes(copy));
+        Assert.IsNotNull(FileOverwriting.Judge(after, await third.LookAsync()));
+    }
+
     [TestMethod]
     [DataRow("another")]
     [DataRow("an older copy")]
