@@ -49,7 +49,7 @@ internal sealed class OverwritingWatch(SqliteProgram program)
 /// <summary>One database file as <see cref="OverwritingWatch"/> knows it. The sampling task owns it.</summary>
 internal sealed class ExaminedFile
 {
-    private HeaderLook? _header;
+    private (HeaderLook Look, DateTimeOffset? Run)? _last;
     private bool _isForgotten;
     private FileStatus? _looked;
     private DateTimeOffset? _run;
@@ -58,21 +58,12 @@ internal sealed class ExaminedFile
     public Examination Examination { get; private set; }
 
     /// <summary>Forgets it: the database is replicated anew with whatever its file holds now.</summary>
-    public void Forget() => (Examination, _header, _isForgotten) = (default, null, true);
+    public void Forget() => (Examination, _last, _isForgotten) = (default, null, true);
 
     /// <summary>Notes how the file was seen before a look at its content.</summary>
     /// <param name="file">How.</param>
     /// <param name="run">Which run of Litestream it is; null while it is not running.</param>
-    public void Begin(FileStatus? file, DateTimeOffset? run)
-    {
-        if (run != _run)
-        {
-            // When Litestream ends, possibly nobody has the database open, and the index of the log is made anew. The counters still count.
-            _header = _header is null ? null : _header with { Index = null };
-        }
-
-        (_looked, _run, _isForgotten) = (file, run, false);
-    }
+    public void Begin(FileStatus? file, DateTimeOffset? run) => (_looked, _run, _isForgotten) = (file, run, false);
 
     /// <summary>Takes the result of that look.</summary>
     /// <param name="look">The result.</param>
@@ -80,15 +71,15 @@ internal sealed class ExaminedFile
     /// <param name="run">Which run of Litestream it is now.</param>
     public void Take(HeaderLook look, DateTimeOffset at, DateTimeOffset? run)
     {
-        if (_isForgotten || run != _run)
+        if (_isForgotten)
         {
-            // It was looked at before that, or nobody knows in which run.
+            // It was looked at before that.
             return;
         }
 
-        var problem = Examination.Problem ?? (_header is { } before ? FileOverwriting.Judge(before, look) : null);
+        var problem = Examination.Problem ?? (_last is { } before ? FileOverwriting.Judge(before.Look, look, before.Run == run && _run == run) : null);
         Examination = new Examination(look.Error is null ? _looked : null, at, problem, look.Error);
-        _header = look.Error is null ? look : _header;
+        _last = look.Error is null ? (look, _run) : _last;
     }
 }
 

@@ -8,11 +8,14 @@ namespace Datasette.Litestream.SqliteFiles;
 internal static class FileOverwriting
 {
     /// <summary>Why the file must have been overwritten between two looks; null if nothing indicates that.</summary>
+    /// <param name="before">The earlier look.</param>
+    /// <param name="after">The later look.</param>
+    /// <param name="isOneRun">Whether Litestream, which keeps the database open, was not restarted between them.</param>
     /// <remarks>
     /// A file that is overwritten between two looks that have a checkpoint between them, by a database of the same size and
     /// page size whose counters are not lower, is not found.
     /// </remarks>
-    public static string? Judge(HeaderLook before, HeaderLook after)
+    public static string? Judge(HeaderLook before, HeaderLook after, bool isOneRun = true)
     {
         if (before.File is not { } then || after.File is not { } now || then.Inode != now.Inode || IsStillEmpty(then, now))
         {
@@ -49,7 +52,7 @@ internal static class FileOverwriting
             return null;
         }
 
-        if (then != now && before.Index is { IsCheckpointing: false } last && HasNoCheckpointSince(last, index))
+        if (then != now && before.Index is { IsCheckpointing: false } last && HasNoCheckpointSince(last, index) && (isOneRun || !index.IsAsRecovered))
         {
             return "it was written to without a checkpoint";
         }
@@ -64,7 +67,6 @@ internal static class FileOverwriting
     private static bool IsStillEmpty(LookedAtFile then, LookedAtFile now) => then.Size == 0 && now.Size == 0;
 
     // Where no log has begun yet, one may have come and gone: who closes the database last takes it in, and removes it with its index.
-    // Litestream leaves the log when it closes the database last, and whoever opens it next makes the same index of it, without the marks.
     private static bool HasNoCheckpointSince(WalIndex before, WalIndex after) =>
-        after.HasBegun && !(after.IsAsRecovered && after.Modified != before.Modified) && (before.Salt, before.Backfilled, before.Attempted) == (after.Salt, after.Backfilled, after.Attempted);
+        after.HasBegun && (before.Salt, before.Backfilled, before.Attempted) == (after.Salt, after.Backfilled, after.Attempted);
 }

@@ -71,8 +71,7 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
                 index.GetProperty("salt").GetString()!,
                 index.GetProperty("backfilled").GetUInt32(),
                 index.GetProperty("attempted").GetUInt32(),
-                index.GetProperty("isCheckpointing").GetBoolean(),
-                index.GetProperty("modified").GetInt64()),
+                index.GetProperty("isCheckpointing").GetBoolean()),
             null);
     }
 

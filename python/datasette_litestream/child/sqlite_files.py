@@ -78,7 +78,6 @@ def read_open_index(file: int) -> dict[str, Any] | None:
         "backfilled": struct.unpack_from("=I", header, 96)[0],
         "attempted": struct.unpack_from("=I", header, 128)[0],
         "isCheckpointing": is_checkpointing,
-        "modified": os.fstat(file).st_mtime_ns,
     }
 
 

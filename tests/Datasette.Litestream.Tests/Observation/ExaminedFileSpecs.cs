@@ -21,15 +21,34 @@ public sealed class ExaminedFileSpecs
         Assert.AreEqual("it was written to without a checkpoint", _file.Examination.Problem);
     }
 
-    /// <summary>When Litestream ends, SQLite may take in the log, and make its index anew.</summary>
+    /// <summary>When Litestream ends and nobody else has the database open, the index of its log is made anew.</summary>
     [TestMethod]
-    public void Between_two_runs_it_is_no_sign()
+    public void Between_two_runs_it_is_no_sign_where_the_index_was_made_anew()
+    {
+        Look(First, modified: 1, isMadeAnew: true);
+        Look(Second, modified: 2, isMadeAnew: true);
+        Assert.IsNull(_file.Examination.Problem);
+        Look(Second, modified: 3, isMadeAnew: true);
+        Assert.IsNotNull(_file.Examination.Problem);
+    }
+
+    [TestMethod]
+    public void Between_two_runs_it_is_a_sign_where_the_index_is_the_same()
     {
         Look(First, modified: 1);
         Look(Second, modified: 2);
-        Assert.IsNull(_file.Examination.Problem);
-        Look(Second, modified: 3);
         Assert.IsNotNull(_file.Examination.Problem);
+    }
+
+    /// <summary>The next one is compared with one of the run before.</summary>
+    [TestMethod]
+    public void A_look_that_fails_after_a_restart_does_not_count()
+    {
+        Look(First, modified: 1, isMadeAnew: true);
+        _file.Begin(default(FileStatus), Second);
+        _file.Take(new HeaderLook("/srv/parks.db", null, null, null, "Permission denied"), Start, Second);
+        Look(Second, modified: 2, isMadeAnew: true);
+        Assert.IsNull(_file.Examination.Problem);
     }
 
     [TestMethod]
@@ -41,24 +60,24 @@ public sealed class ExaminedFileSpecs
     }
 
     [TestMethod]
-    public void A_look_during_which_Litestream_was_restarted_does_not_count()
+    public void A_look_during_which_Litestream_was_restarted_is_of_neither_run()
     {
-        Look(First, modified: 1);
+        Look(First, modified: 1, isMadeAnew: true);
         _file.Begin(default(FileStatus), First);
-        _file.Take(Seen(2, 7), Start, Second);
+        _file.Take(Seen(2, 7, isMadeAnew: true), Start, Second);
         Assert.IsNull(_file.Examination.Problem);
     }
 
-    private void Look(DateTimeOffset run, long modified, uint counter = 7)
+    private void Look(DateTimeOffset run, long modified, uint counter = 7, bool isMadeAnew = false)
     {
         _file.Begin(default(FileStatus), run);
-        _file.Take(Seen(modified, counter), Start, run);
+        _file.Take(Seen(modified, counter, isMadeAnew), Start, run);
     }
 
-    private static HeaderLook Seen(long modified, uint counter) => new(
+    private static HeaderLook Seen(long modified, uint counter, bool isMadeAnew) => new(
         "/srv/parks.db",
         new LookedAtFile(1, 8192, modified),
         new DatabaseHeader(4096, IsWal: true, counter, 2, 1),
-        new WalIndex(9, 2, "0123456789abcdef", 3, 4, IsCheckpointing: false, modified),
+        isMadeAnew ? new WalIndex(9, 2, "0123456789abcdef", 0, 9, IsCheckpointing: false) : new WalIndex(9, 2, "0123456789abcdef", 3, 4, IsCheckpointing: false),
         null);
 }

@@ -101,19 +101,12 @@ internal sealed class OtherMachine : IAsyncDisposable
     public async Task<JsonNode> IsAsync(string stateOrReason)
     {
         JsonNode? database = null;
-        try
-        {
-            await Datasette.WaitForStatusAsync(
-                status => (database = status["databases"]?[0]) is not null
-                    && ((string?)database["state"] == stateOrReason || (string?)database["reason"]?["code"] == stateOrReason),
-                $"{Host} is {stateOrReason}",
-                TimeSpan.FromSeconds(75));
-            return database!;
-        }
-        catch (AssertFailedException ex)
-        {
-            throw new AssertFailedException($"{ex.Message}\n{Host}: {database?["state"]}, {database?["reason"]?["sentence"]} {database?["error"]}\n{Datasette.Output}", ex);
-        }
+        await Datasette.WaitForStatusAsync(
+            status => (database = status["databases"]?[0]) is not null
+                && ((string?)database["state"] == stateOrReason || (string?)database["reason"]?["code"] == stateOrReason),
+            $"{Host} is {stateOrReason}",
+            TimeSpan.FromSeconds(75));
+        return database!;
     }
 
     /// <summary>Has a file arrive at the destination that somebody else had sent before, in place of the last one from here.</summary>
