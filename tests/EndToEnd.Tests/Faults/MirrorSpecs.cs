@@ -5,7 +5,6 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 
 /// <summary>Several destinations of one database with Litestream 0.5, under a write load.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class MirrorSpecs
 {
     /// <summary>In full these take longer than other tests may, in milliseconds.</summary>
@@ -19,6 +18,7 @@ public sealed class MirrorSpecs
     private static readonly TimeSpan Between = TimeSpan.FromSeconds(Scale.IsFull ? 60 : 2);
 
     [TestMethod]
+    [DoNotParallelize]
     [Timeout(LongTime)]
     [DynamicData(nameof(Steady))]
     public async Task Each_restore_of_each_destination_is_the_database_of_the_last_seconds(string destinations)
@@ -48,6 +48,7 @@ public sealed class MirrorSpecs
     }
 
     [TestMethod]
+    [DoNotParallelize]
     [Timeout(LongTime)]
     [DynamicData(nameof(Faulty))]
     public async Task After_each_fault_all_are_equal_again_soon(string destinations)
