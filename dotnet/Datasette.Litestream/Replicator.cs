@@ -156,6 +156,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         var warnings = plan.Warnings.ToList();
         redactor.SetResult(new SecretCollection(SecretsOf(plan, host), []).Redactor);
         problems.AddRange(Preflight.CheckDestinations(plan));
+        problems.AddRange(Preflight.CheckStateFolders(plan));
         problems.AddRange(Preflight.CheckEncryptionKeys(plan));
         problems.AddRange(Preflight.CheckSecureAddresses(plan, library => NativeLibrary.TryLoad(library, out _)));
         var errors = new List<string>();
@@ -567,7 +568,8 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
     private async Task<IDisposable> HoldLogsAsync(IReadOnlyList<string> paths)
     {
-        var hold = await Tools.SqliteProgram.HoldLogsAsync(paths, HoldLogsTimeout).ConfigureAwait(false);
+        var plans = _plan.Databases.ToDictionary(database => database.Path, StringComparer.Ordinal);
+        var hold = await Tools.SqliteProgram.HoldLogsAsync([.. paths.Select(path => (path, LitestreamFolder.Of(plans[path])))], HoldLogsTimeout).ConfigureAwait(false);
         foreach (var (path, error) in paths.Zip(hold.Errors))
         {
             if (error is not null && File.Exists(path))

@@ -33,7 +33,7 @@ public sealed class ArchitectureSpecs
         ["Notification"] = ["Errors", "Logging"],
         ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon", "Writers"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
-        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation", "Mirrors", "Writers"],
+        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon", "Observation", "Mirrors", "Writers"],
     };
 
     public static IEnumerable<object[]> Names => Layers.Keys.Select(layer => new object[] { layer });

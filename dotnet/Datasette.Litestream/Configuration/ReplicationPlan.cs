@@ -41,6 +41,9 @@ internal sealed record ReplicationPlan(
     /// <summary>Whether this Datasette says at its destinations that it writes there, so that no other one does at the same time.</summary>
     public bool HasWritersFile { get; init; } = true;
 
+    /// <summary>Whether it says so in each destination at S3, instead of above them.</summary>
+    public bool IsWritersFileInside { get; init; }
+
     /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
     public required TimeSpan CheckInterval { get; init; }
 
@@ -75,6 +78,12 @@ internal sealed record DatabasePlan(
 
     /// <summary>The replicas that the plugin keeps equal to the primary; none with Litestream 0.3, which writes all of them.</summary>
     public ImmutableArray<ReplicaPlan> Mirrors { get; init; } = [];
+
+    /// <summary>The folder in which Litestream keeps its state, absolute; null for the one beside the database.</summary>
+    public string? MetaPath => Settings[MetaPathKey]?.GetValue<string>();
+
+    /// <summary>The key of <see cref="MetaPath"/>.</summary>
+    public const string MetaPathKey = "meta-path";
 
     /// <summary>The same database with one of its replicas alone, for a Litestream that is to look at that one.</summary>
     public DatabasePlan At(ReplicaPlan replica) => this with { Replicas = [replica], Mirrors = [] };

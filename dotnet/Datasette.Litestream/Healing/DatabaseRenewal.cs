@@ -46,7 +46,7 @@ internal sealed class DatabaseRenewal(
         {
             // What another one has left there would differ from the local files of the same names for as long as both are kept.
             return canContinue
-                ? (cause == StateReason.OtherWriter ? LocalState.Delete(database.Path) : null) ?? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)
+                ? (cause == StateReason.OtherWriter ? LocalState.Delete(LitestreamFolder.Of(database)) : null) ?? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)
                 : $"what is at {replica.Destination} cannot be continued. Move it to another place, or set another one";
         }
 
@@ -63,7 +63,7 @@ internal sealed class DatabaseRenewal(
     private async Task<string?> StartOverAsync(DatabasePlan database, CancellationToken cancellationToken)
     {
         await fillIfBehind(database, cancellationToken).ConfigureAwait(false);
-        return LocalState.Delete(database.Path);
+        return LocalState.Delete(LitestreamFolder.Of(database));
     }
 
     /// <summary>Continues what is at the destination with a new snapshot.</summary>
@@ -72,7 +72,7 @@ internal sealed class DatabaseRenewal(
             ? null
 
             // Litestream misses local files for what the destination lacks; without any, it takes up the destination's position.
-            : LocalState.Delete(database.Path) ?? await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false);
+            : LocalState.Delete(LitestreamFolder.Of(database)) ?? await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Deletes what earlier renewals moved aside, after the time that it is kept.</summary>
     public void DeleteExpired(DatabasePlan database)

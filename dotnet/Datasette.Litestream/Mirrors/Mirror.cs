@@ -291,6 +291,13 @@ internal sealed class Mirror
             break;
         }
 
+        if (look.Remembered.TryGetValue(Replica.Identity, out var remembered) && files.EndingAt(highest).FirstOrDefault(name => name.Level == 0) is { Max: > 0 } end
+            && await _content.ReadSealAsync(end, Stopping).ConfigureAwait(false) is { } tail && MirrorMemory.TextOf(tail) == remembered)
+        {
+            (_verifiedEpoch, _content.Tail) = (look.Epoch, tail);
+            return true;
+        }
+
         if (_supply.Listing is not { } listing)
         {
             _supply.StartListing();
@@ -370,7 +377,7 @@ internal sealed class Mirror
                 return;
             }
 
-            using var from = LocalHistory.Open(look.DatabasePath, _time);
+            using var from = LocalHistory.Open(look.StateFolder, _time);
             try
             {
                 await CopyAsync(from, name, size, Stopping).ConfigureAwait(false);
@@ -415,9 +422,11 @@ internal sealed class Mirror
                 : isVerified || (reach > 0 && _status.Phase == MirrorPhase.Starting) ? MirrorPhase.Following
                 : _status.Phase,
             Txid = reach,
+            Tail = isVerified && _content.Tail is { } tail && tail.Name.Max == reach ? (look.Epoch, MirrorMemory.TextOf(tail)) : null,
             BehindSince = !isBehind ? null : isVerified ? FirstMissing(look, reach) : _status.BehindSince ?? _time.GetUtcNow(),
             Bytes = _content.Files?.Bytes,
             Files = _content.Files?.Count,
+            Points = _content.Points,
             ListedAt = _content.ListedAt,
             CopiedAt = _content.CopiedAt,
             Notice = _content.Notice,

@@ -47,6 +47,9 @@ internal sealed class MirrorContent(MirrorPlace place, MirrorTools tools)
     /// <summary>The complete snapshots, and when they were made.</summary>
     public IEnumerable<(LtxName Name, DateTimeOffset MadeAt)> Snapshots => _snapshots.Select(snapshot => (snapshot.Key, snapshot.Value.MadeAt));
 
+    /// <summary>How far back and how finely one can go, at most a minute ago; null if nothing can be restored, or that is not known yet.</summary>
+    public RestorePoints? Points { get; private set; }
+
     /// <summary>When there is something to do; null if that is not known.</summary>
     public DateTimeOffset? PruneAt => _isPrunable ? _prunedAt + PruneInterval : null;
 
@@ -147,10 +150,10 @@ internal sealed class MirrorContent(MirrorPlace place, MirrorTools tools)
         _snapshots.Clear();
         _folders.Clear();
         Compared.Clear();
-        Tail = null;
+        (Tail, Points) = (null, null);
     }
 
-    /// <summary>Deletes what nobody needs any more, at most once a minute.</summary>
+    /// <summary>Deletes what nobody needs any more, at most once a minute, and finds out how far back one can go with the rest.</summary>
     public async Task PruneAsync(CancellationToken cancellationToken)
     {
         var now = tools.Time.GetUtcNow();
@@ -173,9 +176,13 @@ internal sealed class MirrorContent(MirrorPlace place, MirrorTools tools)
             }
         }
 
+        Points = RestorePoints.Find(Files!.Levels, Files.Reach, TimeOf, now);
+
         // What is not old enough yet.
         _isPrunable = Files!.Level(0).Count > 1;
     }
+
+    private DateTimeOffset TimeOf(LtxName name) => _snapshots.TryGetValue(name, out var seal) ? seal.MadeAt : Files!.Files[name].At;
 
     private FileStatus? LookAtFolder(int level) => FileStatus.Look(Path.Combine(StoreFactory.PathOf(Replica), LtxLayout.Folder.FolderOf(level))).Status;
 
@@ -225,5 +232,7 @@ internal sealed class MirrorContent(MirrorPlace place, MirrorTools tools)
     }
 
     private static LtxSet KeepTimes(LtxSet files, LtxSet before) => new(files.Files.Select(file =>
-        before.Files.TryGetValue(file.Key, out var known) ? new(file.Key, file.Value with { Since = known.Since }) : file));
+        before.Files.TryGetValue(file.Key, out var known)
+            ? new(file.Key, file.Value with { Since = known.Since, At = (known.Size, known.Version) == (file.Value.Size, file.Value.Version) ? known.At : file.Value.At })
+            : file));
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Stores;
 
 namespace Datasette.Litestream.Mirrors;
@@ -14,6 +15,9 @@ internal sealed class Mirroring
 {
     /// <summary>How often it is looked whether Litestream has made files.</summary>
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often it is remembered how far mirrors are that are behind.</summary>
+    private static readonly TimeSpan MemoryInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>How long the start of Litestream waits for destinations that do not answer.</summary>
     private static readonly TimeSpan CompareTimeout = TimeSpan.FromSeconds(3);
@@ -72,7 +76,7 @@ internal sealed class Mirroring
                 var database = _databases[plan.Name];
                 try
                 {
-                    database.FillFrom = await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, stop).ConfigureAwait(false);
+                    database.FillFrom = await _filling.FindFullestAsync(LitestreamFolder.Of(plan), database.Primary, database.Others, stop).ConfigureAwait(false);
                 }
                 catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
                 {
@@ -108,7 +112,7 @@ internal sealed class Mirroring
         {
             using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
-            if (await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, either.Token).ConfigureAwait(false) is { } fullest)
+            if (await _filling.FindFullestAsync(LitestreamFolder.Of(plan), database.Primary, database.Others, either.Token).ConfigureAwait(false) is { } fullest)
             {
                 await FillAsync(plan.Name, fullest, cancellationToken).ConfigureAwait(false);
             }
@@ -152,14 +156,15 @@ internal sealed class Mirroring
         var plans = _plan().Databases.ToDictionary(database => database.Name, StringComparer.Ordinal);
         foreach (var (name, database) in _databases)
         {
-            Look(database, plans[name].Path);
+            Look(database, plans[name]);
         }
 
         using var deadline = new CancellationTokenSource(timeout > TimeSpan.Zero ? timeout : TimeSpan.Zero, _tools.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, hurry);
         var lacks = await Task.WhenAll(_databases.SelectMany(database => database.Value.Started.Select(mirror => FinishAsync(plans[database.Key], mirror)))).ConfigureAwait(false);
-        foreach (var database in _databases.Values)
+        foreach (var (name, database) in _databases)
         {
+            Remember(name, database);
             database.Dispose();
         }
 
@@ -178,9 +183,9 @@ internal sealed class Mirroring
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stoppingFills.Token);
         try
         {
-            var path = _plan().Databases.Single(one => one.Name == name).Path;
+            var plan = _plan().Databases.Single(one => one.Name == name);
             await _filling.FillAsync(
-                path, database.Primary, database.PrimaryHolder, from, fill => ImmutableInterlocked.AddOrUpdate(ref _fills, name, fill, (_, _) => fill), either.Token).ConfigureAwait(false);
+                LitestreamFolder.Of(plan), database.Primary, database.PrimaryHolder, from, fill => ImmutableInterlocked.AddOrUpdate(ref _fills, name, fill, (_, _) => fill), either.Token).ConfigureAwait(false);
         }
         finally
         {
@@ -193,15 +198,22 @@ internal sealed class Mirroring
 
     private async Task LookAsync()
     {
+        var rememberedAt = DateTimeOffset.MinValue;
         try
         {
             while (true)
             {
+                var remembers = _tools.Time.GetUtcNow() - rememberedAt >= MemoryInterval;
+                rememberedAt = remembers ? _tools.Time.GetUtcNow() : rememberedAt;
                 foreach (var plan in _plan().Databases)
                 {
                     if (_databases.TryGetValue(plan.Name, out var database))
                     {
-                        Look(database, plan.Path);
+                        Look(database, plan);
+                        if (remembers)
+                        {
+                            Remember(plan.Name, database);
+                        }
                     }
                 }
 
@@ -214,11 +226,34 @@ internal sealed class Mirroring
         }
     }
 
-    private static void Look(MirroredDatabase database, string path)
+    /// <summary>Remembers how far the mirrors of a database are, if one is behind: after a restart it could not be recognised.</summary>
+    private void Remember(string name, MirroredDatabase database)
+    {
+        var mirrors = database.Started.Select(mirror => (mirror.Replica.Identity, Status: _statuses.GetValueOrDefault(new MirrorKey(name, mirror.Replica.Key)))).ToList();
+        if (!mirrors.Exists(mirror => mirror.Status is not { BehindSince: null }))
+        {
+            return;
+        }
+
+        var look = database.Local.Current;
+        try
+        {
+            database.Local.Remember(mirrors
+                .Select(mirror => (mirror.Identity, Tail: mirror.Status?.Tail is { } tail && tail.Epoch == look.Epoch ? tail.Seal : look.Remembered.GetValueOrDefault(mirror.Identity)))
+                .Where(mirror => mirror.Tail is not null)
+                .ToImmutableDictionary(mirror => mirror.Identity, mirror => mirror.Tail!, StringComparer.Ordinal));
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            // What keeps Litestream from its files is shown, and the mirror is begun anew in the worst case.
+        }
+    }
+
+    private static void Look(MirroredDatabase database, DatabasePlan plan)
     {
         try
         {
-            if (database.Local.Look(path))
+            if (database.Local.Look(LitestreamFolder.Of(plan)))
             {
                 foreach (var mirror in database.Started)
                 {

@@ -18,12 +18,12 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     /// <summary>
     /// Compares what this machine, the primary and the others have.
     /// </summary>
-    /// <param name="databasePath">The database's file.</param>
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <param name="primary">The destination that Litestream writes to.</param>
     /// <param name="others">The others.</param>
     /// <param name="cancellationToken">Ends the wait for the others: who has not answered by then does not count.</param>
     /// <returns>The one to fill the primary from; null if it need not, or cannot, be filled.</returns>
-    public async Task<Source?> FindFullestAsync(string databasePath, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
+    public async Task<Source?> FindFullestAsync(string stateFolder, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
     {
         var now = tools.Time.GetUtcNow();
         if (await TryListAsync(primary, now, cancellationToken).ConfigureAwait(false) is not { } there)
@@ -32,7 +32,7 @@ internal sealed class PrimaryFilling(MirrorTools tools)
         }
 
         var local = new LocalHistory(tools.Time);
-        local.Look(databasePath);
+        local.Look(stateFolder);
         if (there.Highest > 0 && await ContinuesAsync(there, local.Current, cancellationToken).ConfigureAwait(false))
         {
             return null;
@@ -54,14 +54,14 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     }
 
     /// <summary>Fills the primary, and tries again until it is done.</summary>
-    /// <param name="databasePath">The database's file.</param>
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <param name="primary">The destination that Litestream writes to.</param>
     /// <param name="primaryHolder">Its store.</param>
     /// <param name="from">Where to fill it from.</param>
     /// <param name="publish">Receives how far it is.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public async Task FillAsync(
-        string databasePath, Source primary, StoreHolder primaryHolder, Source from, Action<PrimaryFill> publish, CancellationToken cancellationToken)
+        string stateFolder, Source primary, StoreHolder primaryHolder, Source from, Action<PrimaryFill> publish, CancellationToken cancellationToken)
     {
         var backoff = new Backoff(MinRetryDelay, MaxRetryDelay, tools.Random);
         var status = new PrimaryFill(tools.Time.GetUtcNow(), from.Replica.Destination, 0, 0);
@@ -70,7 +70,7 @@ internal sealed class PrimaryFilling(MirrorTools tools)
         {
             try
             {
-                await FillOnceAsync(databasePath, primary, primaryHolder, from, next => publish(status = next(status)), cancellationToken).ConfigureAwait(false);
+                await FillOnceAsync(stateFolder, primary, primaryHolder, from, next => publish(status = next(status)), cancellationToken).ConfigureAwait(false);
                 return;
             }
             catch (Exception ex) when (ex is StoreException or SourceException or IOException or UnauthorizedAccessException && !cancellationToken.IsCancellationRequested)
@@ -83,7 +83,7 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     }
 
     private async Task FillOnceAsync(
-        string databasePath, Source primary, StoreHolder primaryHolder, Source from, Action<Func<PrimaryFill, PrimaryFill>> update, CancellationToken cancellationToken)
+        string stateFolder, Source primary, StoreHolder primaryHolder, Source from, Action<Func<PrimaryFill, PrimaryFill>> update, CancellationToken cancellationToken)
     {
         var now = tools.Time.GetUtcNow();
         var there = await primary.ListAsync(now, cancellationToken).ConfigureAwait(false);
@@ -123,7 +123,7 @@ internal sealed class PrimaryFilling(MirrorTools tools)
             await CopyAsync(top).ConfigureAwait(false);
         }
 
-        await ContinueLocallyAsync(databasePath, listing, top, primaryHolder.Get(), primary.Replica, cancellationToken).ConfigureAwait(false);
+        await ContinueLocallyAsync(stateFolder, listing, top, primaryHolder.Get(), primary.Replica, cancellationToken).ConfigureAwait(false);
 
         async Task CopyAsync(LtxName name)
         {
@@ -141,10 +141,10 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     /// so that it takes up the primary's position: it would wait for ever for files that nobody has.
     /// </summary>
     private async Task ContinueLocallyAsync(
-        string databasePath, SourceListing listing, LtxName top, LtxStore to, ReplicaPlan replica, CancellationToken cancellationToken)
+        string stateFolder, SourceListing listing, LtxName top, LtxStore to, ReplicaPlan replica, CancellationToken cancellationToken)
     {
         var local = new LocalHistory(tools.Time);
-        local.Look(databasePath);
+        local.Look(stateFolder);
         var look = local.Current;
         if (look.Names.IsEmpty || look.Highest < top.Max)
         {
@@ -153,13 +153,13 @@ internal sealed class PrimaryFilling(MirrorTools tools)
 
         if (look.ReadSeal(top) is { } here && here == await listing.ReadSealAsync(top, cancellationToken).ConfigureAwait(false))
         {
-            using var from = LocalHistory.Open(databasePath, tools.Time);
+            using var from = LocalHistory.Open(stateFolder, tools.Time);
             for (var reach = top.Max; look.After(reach) is { } next && look.SizeOf(next) is { } size; reach = next.Max)
             {
                 await tools.Copier.CopyAsync(from, next, size, to, replica, onProgress: null, cancellationToken).ConfigureAwait(false);
             }
         }
-        else if (LocalState.Delete(databasePath) is { } error)
+        else if (LocalState.Delete(stateFolder) is { } error)
         {
             throw new IOException(error);
         }

@@ -230,6 +230,7 @@ internal sealed class DatabaseTracker
             statistics.Errors)
         {
             ConfirmedAt = _confirmed?.AskedAt,
+            Listed = look.Check,
         };
     }
 

@@ -198,7 +198,7 @@ internal sealed class Sampler : IDisposable
                 now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, files[i], statistics[i])
             {
                 WalPosition = positions?.GetValueOrDefault(path),
-                Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
+                Folder = LookAtFolders(plan),
                 Forbidden = replication.Forbidden.IsEmpty ? null
                     : plan.Replicas.Except(plan.Mirrors).Select(replica => replication.Forbidden.GetValueOrDefault(replica.Identity)).FirstOrDefault(status => status is not null),
                 Fill = replication.Fills.GetValueOrDefault(plan.Name),
@@ -228,7 +228,7 @@ internal sealed class Sampler : IDisposable
             if (_mirrors[i].Length > 0)
             {
                 databases[i] = databases[i].With(
-                    Array.ConvertAll(_mirrors[i], mirror => ObserveMirror(replication, now, i, mirror, answer, files[i], renewal)), check?.Bytes);
+                    Array.ConvertAll(_mirrors[i], mirror => ObserveMirror(replication, now, i, mirror, answer, files[i], renewal)));
             }
 
             if (replication.OtherLitestreams.Any(other => other.Databases.Contains(plan.Name)))
@@ -258,6 +258,13 @@ internal sealed class Sampler : IDisposable
         {
             _onSample?.Invoke(replication, _latest);
         }
+    }
+
+    /// <summary>Looks at Litestream's folder, which counts as removed if the one of the lock beside the database was.</summary>
+    private static FileStatus? LookAtFolders(DatabasePlan plan)
+    {
+        var beside = FileStatus.Look(LitestreamFolder.Of(plan.Path)).Status;
+        return beside is null || plan.MetaPath is null ? beside : FileStatus.Look(plan.MetaPath).Status;
     }
 
     /// <summary>How far Litestream 0.3 has come with each database, by path; null if it does not answer.</summary>
@@ -350,7 +357,7 @@ internal sealed class Sampler : IDisposable
         {
             var path = tracker.Plan.Path;
             var synced = await socket.SyncAsync(path, _stopping.Token).ConfigureAwait(false);
-            var uploaded = LtxFiles.Measure(path, tracker.ReplicaTxid ?? 0, synced.ReplicatedTxid, _litestreamStartedAt);
+            var uploaded = LtxFiles.Measure(LitestreamFolder.Of(tracker.Plan), tracker.ReplicaTxid ?? 0, synced.ReplicatedTxid, _litestreamStartedAt);
             return new SyncAnswer(now, files, statistics.SyncErrors, synced.Txid, synced.ReplicatedTxid, uploaded);
         }
         catch (HttpRequestException ex) when (ex.StatusCode is not null)

@@ -7,7 +7,7 @@ namespace Datasette.Litestream.Writers;
 /// <summary>
 /// Where one <see cref="WritersFile"/> lies. At S3 that is the prefix above the destinations, so that a thousand databases have
 /// one file; for a folder it is the destination itself, since another container or machine may have nothing but that folder in
-/// common with this one.
+/// common with this one. So it is at S3 with <c>writer-file: inside</c>.
 /// </summary>
 /// <param name="Replica">A replica there, which says how to get there.</param>
 /// <param name="Path">The folder or the prefix, as <see cref="StoreFactory"/> has it.</param>
@@ -22,7 +22,7 @@ internal sealed record WritersPlace(ReplicaPlan Replica, string Path, ImmutableA
            where StoreFactory.CanOpen(replica.Type)
            let bucket = replica.Type == "s3" ? S3Settings.Of(replica) : null
            let own = StoreFactory.PathOf(replica).TrimEnd('/')
-           let path = bucket is null ? own : Above(own)
+           let path = bucket is null || plan.IsWritersFileInside ? own : Above(own)
            let prefix = path.Length == 0 ? own : own[path.Length..].TrimStart('/')
            group (database, replica, path, prefix) by (bucket?.Endpoint, bucket?.Bucket, path) into place
            let first = place.First()
@@ -31,6 +31,11 @@ internal sealed record WritersPlace(ReplicaPlan Replica, string Path, ImmutableA
                first.path,
                [.. place.Select(one => new ClaimedDestination(one.replica.Identity, one.prefix, one.database.Name, one.database.Path, one.replica.Destination))]),
     ];
+
+    /// <summary>The file for people.</summary>
+    public string FileName => Replica.Type == "s3"
+        ? $"s3://{S3Settings.Of(Replica).Bucket}/{(Path.Length > 0 ? $"{Path}/" : "")}{WritersFile.Name}"
+        : System.IO.Path.Combine(Path, WritersFile.Name);
 
     private static string Above(string prefix) => prefix.LastIndexOf('/') is > 0 and var slash ? prefix[..slash] : "";
 }
