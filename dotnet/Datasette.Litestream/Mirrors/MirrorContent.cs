@@ -153,11 +153,11 @@ internal sealed class MirrorContent(MirrorPlace place, MirrorTools tools)
         (Tail, Points) = (null, null);
     }
 
-    /// <summary>Deletes what nobody needs any more, at most once a minute, and finds out how far back one can go with the rest.</summary>
+    /// <summary>Deletes what nobody needs any more, and finds out how far back one can go with the rest: at once when anything can be restored, and then at most once a minute.</summary>
     public async Task PruneAsync(CancellationToken cancellationToken)
     {
         var now = tools.Time.GetUtcNow();
-        if (!_isPrunable || now - _prunedAt < PruneInterval)
+        if (!_isPrunable || (Points is not null && now - _prunedAt < PruneInterval))
         {
             return;
         }
