@@ -23,7 +23,7 @@ class Program:
         self.process = subprocess.Popen([sys.executable, PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"do": "hold-log", "path": str(path)}) + "\n")
+        self.process.stdin.write(json.dumps({"do": "hold-log", "path": str(path), "state": str(path.parent / f".{path.name}-litestream")}) + "\n")
         self.process.stdin.flush()
         self.answer = json.loads(self.process.stdout.readline())
 
