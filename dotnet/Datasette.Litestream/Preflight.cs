@@ -44,8 +44,8 @@ internal static class Preflight
     }
 
     /// <summary>
-    /// Finds folders of <c>meta-path</c> in which Litestream could not keep its state: those of another database, whose state it would
-    /// take for this one's, those in a destination, and those that are not writable.
+    /// Finds folders of <c>meta-path</c> in which Litestream must not keep its state: those of another database, whose state it would
+    /// take for this one's, and those in a destination.
     /// </summary>
     /// <param name="plan">The plan.</param>
     /// <param name="databases">Those of its databases whose folders are looked at.</param>
@@ -58,8 +58,6 @@ internal static class Preflight
                 ? $"{folder} is the folder of {other.Name} too, and Litestream would take its state for this one's; put $DB_NAME into the path"
                 : plan.Databases.SelectMany(one => one.Replicas).FirstOrDefault(replica => replica.Type == "file" && IsIn(folder, replica.Place)) is { } replica
                 ? $"{folder} is in the destination {replica.Destination}; choose another folder"
-                : TryCreate(folder, database.Path) is { } error
-                ? $"the folder {folder} cannot be written to: {error} Make it writable for Datasette's user, or choose another."
                 : null;
             if (fault is not null)
             {
@@ -69,6 +67,12 @@ internal static class Preflight
 
         static bool IsIn(string path, string folder) => $"{path}/".StartsWith($"{Path.TrimEndingDirectorySeparator(folder)}/", StringComparison.Ordinal);
     }
+
+    /// <summary>Why Litestream cannot keep its state of a database in the folder of <c>meta-path</c>, in a sentence; null if it can.</summary>
+    public static string? FindStateFolderFault(DatabasePlan database) =>
+        database.MetaPath is { } folder && TryCreate(folder, database.Path) is { } error
+            ? $"{database.Name}: Litestream must write into the folder {folder}, and cannot: {error} Make it writable for Datasette's user, or set another {DatabasePlan.MetaPathKey}."
+            : null;
 
     /// <summary>
     /// Finds files of encryption keys that cannot be read, and empty ones, with which Litestream would write in the clear (its

@@ -210,14 +210,14 @@ internal sealed partial class Replicator : IAttachmentControl
     /// <inheritdoc/>
     void IAttachmentControl.Tell(string sentence, bool isWarning) => OperatorLog.Write(isWarning ? LogLevel.Warning : LogLevel.Info, sentence);
 
-    /// <summary>Takes the lock on a database; where Litestream cannot work beside it, it is left out, and that is shown.</summary>
+    /// <summary>Takes the lock on a database; where Litestream cannot work beside it, or in its own folder, it is left out, and that is shown.</summary>
     private bool TryTakeLock(DatabasePlan database)
     {
         var (name, unusable) = (database.Name, _unusable);
         try
         {
             _locks.Take(name, database.Path);
-            unusable = unusable.Remove(name);
+            unusable = Preflight.FindStateFolderFault(database) is { } fault ? unusable.SetItem(name, fault) : unusable.Remove(name);
         }
         catch (FolderUnusableException ex)
         {

@@ -511,6 +511,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             throw new ReplicationException(Join([.. unusable.Select(database => _unusable[database.Name])]));
         }
 
+        // Their mirrors begin when they can be replicated.
+        unusable.ForEach(database => _mirroring?.Remove(database.Name));
+
         // A Datasette leaves the same record beside each of its databases.
         foreach (var (record, path) in _locks.Previous)
         {

@@ -88,12 +88,13 @@ internal sealed class DestinationClaims
     /// Claims the destinations of more databases, after <see cref="StartAsync"/>. Litestream must leave those databases out meanwhile; it
     /// goes on to leave out those whose destinations are another Datasette's. Not for two threads at once.
     /// </summary>
-    /// <param name="databases">The databases.</param>
+    /// <param name="databases">The databases. Those that Litestream could not work on at the start were claimed then.</param>
     /// <returns>Completes after the first look, which takes 5 s at most.</returns>
     public async Task AddAsync(IReadOnlyCollection<DatabasePlan> databases)
     {
-        _databasesByIdentity = _databasesByIdentity.SetItems(NamesByIdentity(databases));
-        PlaceClaims[] added = [.. PlacesOf(databases).Select(place => new PlaceClaims(place, _self, _open, _time))];
+        var unclaimed = databases.Where(database => !_databasesByIdentity.ContainsKey(database.Primary.Identity)).ToList();
+        _databasesByIdentity = _databasesByIdentity.SetItems(NamesByIdentity(unclaimed));
+        PlaceClaims[] added = [.. PlacesOf(unclaimed).Select(place => new PlaceClaims(place, _self, _open, _time))];
         await Task.WhenAll(added.Select(LookAsync)).ConfigureAwait(false);
         foreach (var place in added)
         {
