@@ -1,5 +1,4 @@
 using Datasette.Litestream.Observation;
-using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream.Reporting;
 
