@@ -13,6 +13,7 @@ internal static class KnownTexts
     /// <summary>Those that may occur in what is said about the replication of a plan.</summary>
     public static IEnumerable<string> Of(ReplicationPlan plan) =>
     [
+        .. plan.Databases.Select(LitestreamFolder.Of),
         .. plan.Databases.SelectMany(database => OfFile(database.Path).Concat(OfFile(database.ServedPath))),
         .. plan.Databases.SelectMany(database => database.Replicas).SelectMany(OfReplica),
         .. LogMessage.All.Select(message => message.Start),

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream;
@@ -41,6 +42,37 @@ internal static class Preflight
             }
         }
     }
+
+    /// <summary>
+    /// Finds folders of <c>meta-path</c> in which Litestream must not keep its state: those of another database, whose state it would
+    /// take for this one's, and those in a destination.
+    /// </summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="databases">Those of its databases whose folders are looked at.</param>
+    public static IEnumerable<Problem> CheckStateFolders(ReplicationPlan plan, IEnumerable<DatabasePlan> databases)
+    {
+        foreach (var database in databases.Where(database => database.MetaPath is not null))
+        {
+            var folder = LitestreamFolder.Of(database);
+            var fault = plan.Databases.FirstOrDefault(other => other != database && LitestreamFolder.Of(other) == folder) is { } other
+                ? $"{folder} is the folder of {other.Name} too, and Litestream would take its state for this one's; put $DB_NAME into the path"
+                : plan.Databases.SelectMany(one => one.Replicas).FirstOrDefault(replica => replica.Type == "file" && IsIn(folder, replica.Place)) is { } replica
+                ? $"{folder} is in the destination {replica.Destination}; choose another folder"
+                : null;
+            if (fault is not null)
+            {
+                yield return new Problem($"{database.Key}.{DatabasePlan.MetaPathKey}", fault);
+            }
+        }
+
+        static bool IsIn(string path, string folder) => $"{path}/".StartsWith($"{Path.TrimEndingDirectorySeparator(folder)}/", StringComparison.Ordinal);
+    }
+
+    /// <summary>Why Litestream cannot keep its state of a database in the folder of <c>meta-path</c>, in a sentence; null if it can.</summary>
+    public static string? FindStateFolderFault(DatabasePlan database) =>
+        database.MetaPath is { } folder && TryCreate(folder, database.Path) is { } error
+            ? $"{database.Name}: Litestream must write into the folder {folder}, and cannot: {error} Make it writable for Datasette's user, or set another {DatabasePlan.MetaPathKey}."
+            : null;
 
     /// <summary>
     /// Finds files of encryption keys that cannot be read, and empty ones, with which Litestream would write in the clear (its
@@ -124,6 +156,21 @@ internal static class Preflight
         "localhost" => IPAddress.Loopback,
         _ => IPAddress.TryParse(host, out var address) ? address : Dns.GetHostAddresses(host)[0],
     };
+
+    private static string? TryCreate(string folder, string databasePath)
+    {
+        try
+        {
+            // With the rights that Litestream would give it.
+            Directory.CreateDirectory(folder, File.GetUnixFileMode(Path.GetDirectoryName(databasePath)!));
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            return ex.Message;
+        }
+
+        return TryWrite(folder);
+    }
 
     private static string? TryWrite(string path)
     {

@@ -59,7 +59,7 @@ internal sealed partial class Replicator : IAttachmentControl
         var served = configuration with { Databases = [.. configuration.Databases.OrderBy(database => !known.Contains(database.Name))] };
         var plan = SharedFiles.LeaveOut(ReplicationPlanner.PlanServed(served, name => _host.Variables.GetValueOrDefault(name)));
         var refused = plan.Databases.Where(database => !known.Contains(database.Name))
-            .Select(database => (Database: database, Problem: FindProblem(plan with { Databases = [database] })))
+            .Select(database => (Database: database, Problem: FindProblem(plan, database)))
             .Where(one => one.Problem is not null)
             .ToDictionary(one => one.Database, one => one.Problem!);
         return (plan with
@@ -210,14 +210,14 @@ internal sealed partial class Replicator : IAttachmentControl
     /// <inheritdoc/>
     void IAttachmentControl.Tell(string sentence, bool isWarning) => OperatorLog.Write(isWarning ? LogLevel.Warning : LogLevel.Info, sentence);
 
-    /// <summary>Takes the lock on a database; where Litestream cannot work beside it, it is left out, and that is shown.</summary>
+    /// <summary>Takes the lock on a database; where Litestream cannot work beside it, or in its own folder, it is left out, and that is shown.</summary>
     private bool TryTakeLock(DatabasePlan database)
     {
         var (name, unusable) = (database.Name, _unusable);
         try
         {
             _locks.Take(name, database.Path);
-            unusable = unusable.Remove(name);
+            unusable = Preflight.FindStateFolderFault(database) is { } fault ? unusable.SetItem(name, fault) : unusable.Remove(name);
         }
         catch (FolderUnusableException ex)
         {
@@ -239,11 +239,13 @@ internal sealed partial class Replicator : IAttachmentControl
     }
 
     /// <summary>What keeps a database of a plan from being replicated, in a sentence; null if nothing is known to.</summary>
-    private string? FindProblem(ReplicationPlan plan)
+    private string? FindProblem(ReplicationPlan plan, DatabasePlan database)
     {
         var problems = new List<Problem>();
-        VersionCompatibility.Check(plan, _binary.Version, problems);
-        problems.AddRange(Preflight.CheckEncryptionKeys(plan));
+        var alone = plan with { Databases = [database] };
+        VersionCompatibility.Check(alone, _binary.Version, problems);
+        problems.AddRange(Preflight.CheckStateFolders(plan, alone.Databases));
+        problems.AddRange(Preflight.CheckEncryptionKeys(alone));
         return problems.Count == 0 ? null : problems[0].ToString();
     }
 

@@ -186,6 +186,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             warnings.AddRange(unwritable.Select(fault => fault.Key.ToString()));
         }
 
+        problems.AddRange(Preflight.CheckStateFolders(plan, plan.Databases));
         problems.AddRange(Preflight.CheckEncryptionKeys(plan));
         problems.AddRange(Preflight.CheckSecureAddresses(plan, library => NativeLibrary.TryLoad(library, out _)));
         var errors = new List<string>();
@@ -510,6 +511,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             throw new ReplicationException(Join([.. unusable.Select(database => _unusable[database.Name])]));
         }
 
+        // Their mirrors begin when they can be replicated.
+        unusable.ForEach(database => _mirroring?.Remove(database.Name));
+
         // A Datasette leaves the same record beside each of its databases.
         foreach (var (record, path) in _locks.Previous)
         {
@@ -605,10 +609,10 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         };
     }
 
-    private async Task<IDisposable> HoldLogsAsync(IReadOnlyList<string> paths)
+    private async Task<IDisposable> HoldLogsAsync(IReadOnlyList<DatabasePlan> databases)
     {
-        var hold = await Tools.SqliteProgram.HoldLogsAsync(paths, HoldLogsTimeout).ConfigureAwait(false);
-        foreach (var (path, error) in paths.Zip(hold.Errors))
+        var hold = await Tools.SqliteProgram.HoldLogsAsync([.. databases.Select(database => (database.Path, LitestreamFolder.Of(database)))], HoldLogsTimeout).ConfigureAwait(false);
+        foreach (var (path, error) in databases.Select(database => database.Path).Zip(hold.Errors))
         {
             if (error is not null && File.Exists(path))
             {

@@ -35,7 +35,7 @@ public sealed class ArchitectureSpecs
         ["Manual"] = ["Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Attaching"] = ["Errors", "Configuration", "Daemon", "Observation"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
-        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
+        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
     };
 
     public static IEnumerable<object[]> Names => Layers.Keys.Select(layer => new object[] { layer });

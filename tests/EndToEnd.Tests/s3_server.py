@@ -21,10 +21,12 @@ from moto.iam.access_control import S3IAMRequest
 from moto.iam.models import iam_backends
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.s3.models import FakeKey, s3_backends
+from moto.sts.responses import TokenResponse
 
 USER = "litestream"
 BUCKET = "backup"
-MAY_DO_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+MAY_DO_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*", "sts:AssumeRole"], "Resource": "*"}]}
+ANYBODY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:*"}]}
 
 
 check_signature = S3IAMRequest.check_signature
@@ -38,11 +40,24 @@ def check_signature_as_sent(request: S3IAMRequest) -> None:
     check_signature(request)
 
 
+authenticate = TokenResponse._authenticate_and_authorize_normal_action
+
+
+def authenticate_if_signed(response: TokenResponse, resource: str = "*") -> None:
+    """A role is taken on with a token in a request that is not signed, for which moto has no way."""
+    if "Authorization" in response.headers:
+        authenticate(response, resource)
+
+
 def main() -> None:
     S3IAMRequest.check_signature = check_signature_as_sent
+    TokenResponse._authenticate_and_authorize_normal_action = authenticate_if_signed
     iam = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
     iam.create_user("us-east-1", USER)
     iam.put_user_policy(USER, "all", json.dumps(MAY_DO_ALL))
+    # A role of that name, too, which its key or a token of anybody can take on.
+    role = iam.create_role(USER, json.dumps(ANYBODY), "/", None, "", [], 3600)
+    iam.put_role_policy(role.name, "all", json.dumps(MAY_DO_ALL))
     s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket(BUCKET, "us-east-1")
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
 

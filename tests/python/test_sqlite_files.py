@@ -19,11 +19,11 @@ PROGRAM = Path(__file__).parents[2] / "python/datasette_litestream/child/sqlite_
 class Program:
     """The program, as long as its standard input is open."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, state: Path) -> None:
         self.process = subprocess.Popen([sys.executable, PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"do": "hold-log", "path": str(path)}) + "\n")
+        self.process.stdin.write(json.dumps({"do": "hold-log", "path": str(path), "state": str(state)}) + "\n")
         self.process.stdin.flush()
         self.answer = json.loads(self.process.stdout.readline())
 
@@ -35,6 +35,33 @@ def write(path: Path, rows: range) -> None:
     with sqlite3.connect(path) as connection:
         connection.executemany("INSERT INTO t VALUES (?, zeroblob(3000))", ((row,) for row in rows))
     connection.close()
+
+
+@pytest.fixture
+def litestream() -> str:
+    litestream = shutil.which("litestream")
+    if litestream is None or "0.5" not in subprocess.run([litestream, "version"], capture_output=True, text=True).stdout:
+        pytest.skip("there is no Litestream 0.5 on PATH")
+    return litestream
+
+
+def serve(path: Path) -> sqlite3.Connection:
+    """Makes a database; the connection keeps its log in its place."""
+    serving = sqlite3.connect(path)
+    serving.execute("PRAGMA journal_mode=wal")
+    serving.execute("CREATE TABLE t (x, filler)")
+    serving.commit()
+    write(path, range(10))
+    for row in range(10, 40):
+        write(path, range(row, row + 1))
+    return serving
+
+
+def replicate(litestream: str, path: Path, state: Path, destination: str) -> None:
+    """Makes one run of Litestream that keeps its state in a folder."""
+    settings = path.with_name("litestream.yml")
+    settings.write_text(json.dumps({"dbs": [{"path": str(path), "meta-path": str(state), "replica": {"url": destination}}]}))
+    run(litestream, "replicate", "-once", "-config", str(settings))
 
 
 def run(litestream: str, *arguments: str) -> None:
@@ -89,33 +116,42 @@ def do_nothing(path: Path, serving: sqlite3.Connection) -> None:
     ],
 )
 def test_what_is_written_while_no_litestream_reads_is_in_the_backup(
-    tmp_path: Path, before: Callable[[Path, sqlite3.Connection], None], is_held: bool
+    tmp_path: Path, litestream: str, before: Callable[[Path, sqlite3.Connection], None], is_held: bool
 ) -> None:
     """Without the program, Litestream 0.5.17 misses changes, and says nothing."""
-    litestream = shutil.which("litestream")
-    if litestream is None or "0.5" not in subprocess.run([litestream, "version"], capture_output=True, text=True).stdout:
-        pytest.skip("there is no Litestream 0.5 on PATH")
-    path, destination = tmp_path / "parks.db", f"file://{tmp_path}/backup"
-    serving = sqlite3.connect(path)  # Keeps the log in its place.
-    serving.execute("PRAGMA journal_mode=wal")
-    serving.execute("CREATE TABLE t (x, filler)")
-    serving.commit()
-    write(path, range(10))
-    for row in range(10, 40):
-        write(path, range(row, row + 1))
-    run(litestream, "replicate", "-once", str(path), destination)
+    path, state, destination = tmp_path / "parks.db", tmp_path / ".parks.db-litestream", f"file://{tmp_path}/backup"
+    serving = serve(path)
+    replicate(litestream, path, state, destination)
 
     before(path, serving)
-    program = Program(path) if is_held else None
+    program = Program(path, state) if is_held else None
     assert program is None or program.answer == {}
     change(path, serving, 40)
-    run(litestream, "replicate", "-once", str(path), destination)
+    replicate(litestream, path, state, destination)
     if program is not None:
         program.end()
     run(litestream, "restore", "-o", str(tmp_path / "restored.db"), destination)
     expected = read(path)
     serving.close()
     assert (read(tmp_path / "restored.db") == expected) == is_held
+
+
+@pytest.mark.parametrize(("state", "is_kept"), [("meta/parks", True), (".parks.db-litestream", False)])
+def test_what_Litestream_has_read_is_looked_up_in_the_folder_of_meta_path(tmp_path: Path, litestream: str, state: str, is_kept: bool) -> None:
+    """Where there is nothing, the log is emptied, so that Litestream writes a snapshot."""
+    path, destination = tmp_path / "parks.db", f"file://{tmp_path}/backup"
+    serving = serve(path)
+    replicate(litestream, path, tmp_path / "meta/parks", destination)
+
+    program = Program(path, tmp_path / state)
+    assert program.answer == {}
+    assert (path.with_name("parks.db-wal").stat().st_size > 0) == is_kept
+    change(path, serving, 40)
+    replicate(litestream, path, tmp_path / "meta/parks", destination)
+    program.end()
+    run(litestream, "restore", "-o", str(tmp_path / "restored.db"), destination)
+    assert read(tmp_path / "restored.db") == read(path)
+    serving.close()
 
 
 def read(path: Path) -> list[tuple[int]]:

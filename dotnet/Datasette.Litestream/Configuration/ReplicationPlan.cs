@@ -44,6 +44,9 @@ internal sealed record ReplicationPlan(
     /// <summary>Whether a database that is paused by hand leaves health as it is.</summary>
     public bool HealthIgnoresPaused { get; init; }
 
+    /// <summary>Whether it says so in each destination at S3, instead of above them.</summary>
+    public bool IsWritersFileInside { get; init; }
+
     /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
     public required TimeSpan CheckInterval { get; init; }
 
@@ -90,6 +93,12 @@ internal sealed record DatabasePlan(
 
     /// <summary>How many databases were attached before it: 0 for those of the start. It tells a database from another one that had its name.</summary>
     public int Attachment { get; init; }
+
+    /// <summary>The folder in which Litestream keeps its state, absolute; null for the one beside the database.</summary>
+    public string? MetaPath => Settings[MetaPathKey]?.GetValue<string>();
+
+    /// <summary>The key of <see cref="MetaPath"/>.</summary>
+    public const string MetaPathKey = "meta-path";
 
     /// <summary>The same database with one of its replicas alone, for a Litestream that is to look at that one.</summary>
     public DatabasePlan At(ReplicaPlan replica) => this with { Replicas = [replica], Mirrors = [] };

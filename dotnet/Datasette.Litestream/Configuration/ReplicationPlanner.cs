@@ -131,8 +131,8 @@ internal sealed class ReplicationPlanner
         var notifications = ReadNotifications(settings);
         var checkInterval = settings.DurationOrDefault("check-interval");
 
-        var hasWritersFile = settings.FlagOrDefault("writer-file");
-        if (!hasWritersFile)
+        var writersFile = settings.TextOrDefault("writer-file");
+        if (writersFile == "false")
         {
             _warnings.Add("writer-file is false, so nothing keeps another Datasette from writing to the same destinations, which would destroy the backups.");
         }
@@ -170,7 +170,8 @@ internal sealed class ReplicationPlanner
         {
             Notifications = notifications,
             CheckInterval = checkInterval,
-            HasWritersFile = hasWritersFile,
+            HasWritersFile = writersFile != "false",
+            IsWritersFileInside = writersFile == "inside",
             HealthIgnoresPaused = settings.FlagOrDefault("health-ignore-paused"),
             Settings = shared,
         };
@@ -225,7 +226,8 @@ internal sealed class ReplicationPlanner
             return null;
         }
 
-        var settings = new SettingsReader(isConfigured ? value : null, key, SettingsTable.Database, _context);
+        var variables = new Variables(database, _configuration.WorkingDirectory, _context.Environment);
+        var settings = new SettingsReader(isConfigured ? value : null, key, SettingsTable.Database, _context, variables);
         var own = settings.IsTurnedOff("replicas") ? [] : settings.Items("replicas");
         if (byHand is { IsReplicated: false } || (byHand is null && settings.IsTurnedOff("replicas")))
         {
@@ -256,6 +258,16 @@ internal sealed class ReplicationPlanner
         {
             _context.Report(
                 settings.KeyPath("truncate-page-n"), "is given beside max-checkpoint-page-count, which becomes it with Litestream 0.5; keep one of them");
+        }
+
+        if (litestreamSettings[DatabasePlan.MetaPathKey]?.GetValue<string>() is { } metaPath)
+        {
+            if (metaPath.StartsWith('~'))
+            {
+                _context.Report(settings.KeyPath(DatabasePlan.MetaPathKey), "begins with ~, which only a shell expands; write the whole path");
+            }
+
+            litestreamSettings[DatabasePlan.MetaPathKey] = Path.TrimEndingDirectorySeparator(Path.GetFullPath(metaPath, _configuration.WorkingDirectory));
         }
 
         // These are a replica's, or with 0.5 the top level's.

@@ -19,6 +19,9 @@ internal static class Retention
     /// <summary>Litestream 0.5's own.</summary>
     private static readonly TimeSpan DefaultInterval = TimeSpan.FromHours(24);
 
+    /// <summary>Litestream 0.5's own.</summary>
+    private static readonly TimeSpan[] DefaultLevels = [TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(5), TimeSpan.FromHours(1)];
+
     /// <summary>The settings that can be written for several replicas, and are each replica's.</summary>
     public static IReadOnlyList<string> Keys { get; } = [Key, IntervalKey];
 
@@ -57,6 +60,16 @@ internal static class Retention
 
     /// <summary>How long the files of level 0 stay with 0.5.</summary>
     public static TimeSpan L0Of(ReplicationPlan plan) => Read(plan.Settings, L0Key) ?? (TimeSpan)SettingsTable.Plugin[L0Key].Default!;
+
+    /// <summary>The time between two points to which one can go back with the files of a level, while there are changes; null if unknown.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="database">The database.</param>
+    /// <param name="level">The level: 0 for the files of single syncs, 1 to 8 for merged ones.</param>
+    public static TimeSpan? StepOf(ReplicationPlan plan, DatabasePlan database, int level) =>
+        level == 0 ? database.MonitorInterval ?? (TimeSpan)SettingsTable.Database["monitor-interval"].Default!
+            : plan.Settings[LevelsKey] is JsonArray levels ? level <= levels.Count ? GoDuration.Parse(levels[level - 1]!.GetValue<string>()) : null
+            : level <= DefaultLevels.Length ? DefaultLevels[level - 1]
+            : null;
 
     /// <summary>Adds the settings to the configuration for 0.5.</summary>
     /// <param name="document">The configuration, which is added to.</param>

@@ -211,7 +211,8 @@ internal sealed class SettingsReader
 
     private string? ReadChoice(JsonElement value, string[] choices, string path)
     {
-        var word = ReadPlainText(value, path);
+        // A word that YAML takes for something else.
+        var word = value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetRawText() : ReadPlainText(value, path);
         return word is null || Array.IndexOf(choices, word) >= 0
             ? word
             : Reject(path, $"expected {string.Join(" or ", choices)}, got \"{word}\"{Suggestion.For(word, choices)}");

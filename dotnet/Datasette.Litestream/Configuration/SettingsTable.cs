@@ -58,7 +58,7 @@ internal static class SettingsTable
         new("notify-url", SecretUrl, None, "Where the warnings and errors that the plugin writes to standard error are also sent, as JSON by POST: [a chat's webhook, for example](monitoring.md#messages)."),
         new("heartbeat-url", SecretUrl, None, "What is fetched every `heartbeat-interval` as long as everything is safe, [for a dead man's switch](monitoring.md#a-dead-mans-switch)."),
         new("heartbeat-interval", Duration, None, "How often `heartbeat-url` is fetched.") { Default = TimeSpan.FromMinutes(1), Shortest = TimeSpan.FromSeconds(2) },
-        new("writer-file", Flag, None, "`false` leaves out the file at each destination that [keeps two Datasettes from writing to one](litestream.md#one-writer-for-each-destination), for keys that may not write it.") { Default = true },
+        new("writer-file", Choice, None, "Whether there is a file at the destinations that [keeps two Datasettes from writing to one](litestream.md#one-writer-for-each-destination). `inside`: at S3 in each destination instead of above them, for keys that may not write there; all Datasettes that write there must have the same. `false`: none.") { Default = "true", Choices = ["true", "inside", "false"] },
         new("check-interval", Duration, None, "How often Litestream is asked, for each database, whether its backup can be restored. A folder is looked at every few seconds as well.") { Default = TimeSpan.FromHours(1), Shortest = TimeSpan.FromSeconds(10), Max = MaxTimerDelay });
 
     /// <summary><c>credentials:</c></summary>
@@ -111,6 +111,7 @@ internal static class SettingsTable
         new("retention", Duration, Both, "`retention` for this database. Litestream 0.5 has one value for all databases, so they must all have the same.") { KeyIn05 = "snapshot.retention" },
         new("snapshot-interval", Duration, Both, "`snapshot-interval` for this database, likewise.") { KeyIn05 = "snapshot.interval" },
         new("truncate-page-n", Count, V05, "The same by the name that 0.5 has for it.") { Default = 121359L },
+        new("meta-path", Text, V05, "The folder in which it keeps its state of this database, with `$DB_NAME` and the other variables; `.NAME-litestream` beside the database by default. The lock stays there."),
         new("max-sync-wal-bytes", Count, V05, "How many bytes of the WAL it reads at once at most.") { Default = 64L << 20, Min = 1 }));
 
     /// <summary><c>age:</c></summary>

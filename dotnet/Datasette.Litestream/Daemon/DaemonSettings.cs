@@ -19,7 +19,7 @@ internal sealed record DaemonSettings(
     /// <summary>
     /// Keeps the write-ahead logs of databases as they are, from before Litestream is started until it has read them; null if nothing does.
     /// </summary>
-    public Func<IReadOnlyList<string>, Task<IDisposable>>? HoldLogs { get; init; }
+    public Func<IReadOnlyList<DatabasePlan>, Task<IDisposable>>? HoldLogs { get; init; }
 
     /// <summary>The content of litestream.yml, for its standard input.</summary>
     public string Configuration => Yaml.Write(LitestreamConfiguration.Create(Plan, ReleaseLine, SocketPath));

@@ -109,7 +109,7 @@ internal sealed class LitestreamProcess : IDisposable
         DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, CancellationToken cancellationToken)
     {
         // While no Litestream reads them, SQLite may let logs begin again that it has not read to their end.
-        var hold = settings.HoldLogs is { } holdLogs ? await holdLogs(settings.DatabasePaths).ConfigureAwait(false) : null;
+        var hold = settings.HoldLogs is { } holdLogs ? await holdLogs(settings.Plan.Databases).ConfigureAwait(false) : null;
         LitestreamProcess? process = null;
         try
         {
@@ -147,7 +147,7 @@ internal sealed class LitestreamProcess : IDisposable
     /// <param name="removed">The files of those that it is to leave alone.</param>
     /// <returns>The files of those that were left alone with an error, which is Litestream's in a sentence.</returns>
     /// <exception cref="HttpRequestException">One could not be taken in.</exception>
-    public async Task<StopResult> ChangeAsync(IReadOnlyCollection<(string Path, string Url)> added, IReadOnlyCollection<string> removed)
+    public async Task<StopResult> ChangeAsync(IReadOnlyCollection<(DatabasePlan Database, string Url)> added, IReadOnlyCollection<string> removed)
     {
         var errors = new ConcurrentDictionary<string, string>(StringComparer.Ordinal);
         await ForEachAsync(removed, UnregisterTimeout * 2, async (path, stop) =>
@@ -161,19 +161,19 @@ internal sealed class LitestreamProcess : IDisposable
                 errors[path] = ex.Message;
             }
         }).ConfigureAwait(false);
-        string[] paths = [.. added.Select(one => one.Path)];
+        string[] paths = [.. added.Select(one => one.Database.Path)];
         _databasePaths = [.. _databasePaths.Except(removed).Concat(paths)];
         if (paths.Length > 0)
         {
             // Litestream may have replicated it before, and its log may begin again before Litestream has read the rest.
-            var hold = _settings.HoldLogs is { } holdLogs ? await holdLogs(paths).ConfigureAwait(false) : null;
+            var hold = _settings.HoldLogs is { } holdLogs ? await holdLogs([.. added.Select(one => one.Database)]).ConfigureAwait(false) : null;
             try
             {
                 await ForEachAsync(added, RegisterTimeout, async (one, stop) =>
                 {
                     try
                     {
-                        await Socket!.RegisterAsync(one.Path, one.Url, stop).ConfigureAwait(false);
+                        await Socket!.RegisterAsync(one.Database.Path, one.Url, stop).ConfigureAwait(false);
                     }
                     catch (HttpRequestException ex) when (ex.StatusCode is null)
                     {

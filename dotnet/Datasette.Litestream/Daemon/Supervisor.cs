@@ -292,7 +292,7 @@ internal sealed class Supervisor
         var before = _settings.Plan.Databases.ToDictionary(database => database.Path, StringComparer.Ordinal);
         var after = settings.Plan.Databases.ToDictionary(database => database.Path, StringComparer.Ordinal);
         var removed = before.Keys.Where(path => !after.ContainsKey(path) && !_heldOut.All.ContainsKey(path)).ToList();
-        var added = after.Values.Where(database => !before.ContainsKey(database.Path)).Select(database => (database.Path, Url: RegistrationUrl.Of(database))).ToList();
+        var added = after.Values.Where(database => !before.ContainsKey(database.Path)).Select(database => (Database: database, Url: RegistrationUrl.Of(database))).ToList();
         var isMoved = after.Values.Any(database => before.TryGetValue(database.Path, out var known) && known.Primary.Identity != database.Primary.Identity);
         _settings = settings;
         _heldOut.Keep(settings.DatabasePaths);
@@ -309,11 +309,11 @@ internal sealed class Supervisor
             return removed.Count == 0 ? StopResult.Complete : new StopResult("Litestream is not running.", removed);
         }
 
-        if (_process.Socket is not null && !isMoved && after.Count > 0 && added.TrueForAll(database => database.Url is not null))
+        if (_process.Socket is not null && !isMoved && after.Count > 0 && added.TrueForAll(one => one.Url is not null))
         {
             try
             {
-                return await _process.ChangeAsync([.. added.Select(database => (database.Path, database.Url!))], removed).ConfigureAwait(false);
+                return await _process.ChangeAsync([.. added.Select(one => (one.Database, one.Url!))], removed).ConfigureAwait(false);
             }
             catch (HttpRequestException ex)
             {

@@ -44,7 +44,7 @@ internal sealed class DatabaseRenewal(
         var canContinue = check.Inventory.HighestOf(0) == highest;
 
         // What another one has left there would differ from the local files of the same names for as long as both are kept.
-        if (canContinue && cause == StateReason.OtherWriter && LocalState.Delete(database.Path) is { } error)
+        if (canContinue && cause == StateReason.OtherWriter && LocalState.Delete(LitestreamFolder.Of(database)) is { } error)
         {
             return error;
         }
@@ -69,7 +69,7 @@ internal sealed class DatabaseRenewal(
     private async Task<string?> StartOverAsync(DatabasePlan database, CancellationToken cancellationToken)
     {
         await fillIfBehind(database, cancellationToken).ConfigureAwait(false);
-        return LocalState.Delete(database.Path);
+        return LocalState.Delete(LitestreamFolder.Of(database));
     }
 
     /// <summary>Continues what is at the destination with a new snapshot.</summary>
@@ -78,7 +78,7 @@ internal sealed class DatabaseRenewal(
             ? null
 
             // Litestream misses local files for what the destination lacks; without any, it takes up the destination's position.
-            : LocalState.Delete(database.Path) ?? await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false);
+            : LocalState.Delete(LitestreamFolder.Of(database)) ?? await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Deletes what earlier renewals moved aside, after the time that it is kept.</summary>
     public void DeleteExpired(DatabasePlan database)

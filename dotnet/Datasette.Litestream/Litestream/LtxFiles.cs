@@ -13,13 +13,13 @@ internal static class LtxFiles
     /// The size in bytes of a range of transactions. The files are checked from the last one back to the first missing one, so
     /// that no folder must be listed: Litestream removes the oldest first, after five minutes.
     /// </summary>
-    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <param name="after">The transaction before the first.</param>
     /// <param name="upTo">The last transaction.</param>
     /// <param name="since">Older files are ignored, since an earlier Datasette uploaded them.</param>
-    public static long Measure(string databasePath, ulong after, ulong upTo, DateTimeOffset since)
+    public static long Measure(string stateFolder, ulong after, ulong upTo, DateTimeOffset since)
     {
-        var folder = Path.Combine(LitestreamFolder.Of(databasePath), "ltx", "0");
+        var folder = Path.Combine(stateFolder, "ltx", "0");
         var bytes = 0L;
         for (var txid = upTo; txid > after; txid--)
         {

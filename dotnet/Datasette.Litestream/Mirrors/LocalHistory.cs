@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Stores;
@@ -7,7 +6,7 @@ using Datasette.Litestream.Stores;
 namespace Datasette.Litestream.Mirrors;
 
 /// <summary>
-/// The files that this machine's Litestream makes of one database, one for each transaction. One task looks; any thread may read
+/// The files that this machine's Litestream makes of one database, one for each transaction. Looks take turns; any thread may read
 /// <see cref="Current"/>. A look at a folder that did not change takes about a microsecond.
 /// </summary>
 /// <param name="time">The clock.</param>
@@ -16,6 +15,9 @@ internal sealed class LocalHistory(TimeProvider time)
     /// <summary>A folder that changed this recently may change again without another time.</summary>
     private static readonly TimeSpan TimeResolution = TimeSpan.FromSeconds(2);
 
+    private static readonly ImmutableDictionary<string, string> Nothing = ImmutableDictionary<string, string>.Empty;
+
+    private readonly Lock _turn = new();
     private FileStatus? _status;
     private bool _isSettled;
     private LtxSeal? _top;
@@ -25,20 +27,21 @@ internal sealed class LocalHistory(TimeProvider time)
     public LocalFilesLook Current => _current;
 
     /// <summary>Looks whether anything changed.</summary>
-    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <returns>Whether there are other files than at the last look.</returns>
     /// <exception cref="IOException">It cannot be looked at.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be looked at.</exception>
-    public bool Look(string databasePath)
+    public bool Look(string stateFolder)
     {
-        var folder = databasePath == _current.DatabasePath ? _current.Folder : LocalFiles.FolderOf(databasePath);
+        using var turn = _turn.EnterScope();
+        var folder = stateFolder == _current.StateFolder ? _current.Folder : LocalFiles.FolderOf(stateFolder);
         var look = FileStatus.Look(folder);
         if (look.Error is { } error)
         {
             throw new IOException($"{folder}: {error}");
         }
 
-        if (databasePath == _current.DatabasePath && _isSettled && look.Status == _status)
+        if (stateFolder == _current.StateFolder && _isSettled && look.Status == _status)
         {
             return false;
         }
@@ -47,7 +50,7 @@ internal sealed class LocalHistory(TimeProvider time)
         var names = look.Status is null ? [] : List(folder);
 
         // The last file stays until there is a later one. If it is gone or another one, the transactions begin anew.
-        var continues = databasePath == before.DatabasePath && before.Names is [.., var last] && names.Contains(last)
+        var continues = stateFolder == before.StateFolder && before.Names is [.., var last] && names.Contains(last)
             && ReadSeal(folder, last) is { } seal && seal == _top;
         _top = names is [.., var top] ? ReadSeal(folder, top) : null;
         (_status, _isSettled) = (look.Status, look.Status is not { } status || status.ModifiedAt < time.GetUtcNow() - TimeResolution);
@@ -56,12 +59,33 @@ internal sealed class LocalHistory(TimeProvider time)
             return false;
         }
 
-        _current = new LocalFilesLook(databasePath, names, continues || (names.IsEmpty && before.Names.IsEmpty && before.Epoch > 0) ? before.Epoch : before.Epoch + 1, before.Version + 1);
+        _current = new LocalFilesLook(stateFolder, names, continues || (names.IsEmpty && before.Names.IsEmpty && before.Epoch > 0) ? before.Epoch : before.Epoch + 1, before.Version + 1)
+        {
+            Remembered = continues ? before.Remembered : stateFolder == before.StateFolder ? Nothing : Recall(stateFolder, folder, names),
+        };
         return before.Epoch != _current.Epoch || !names.AsSpan().SequenceEqual(before.Names.AsSpan());
     }
 
+    /// <summary>Remembers the last files of mirrors that are behind, for the time after a restart.</summary>
+    /// <param name="tails">What <see cref="MirrorMemory.TextOf"/> says of them, by the identities of their replicas.</param>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
+    public void Remember(ImmutableDictionary<string, string> tails)
+    {
+        using var turn = _turn.EnterScope();
+        if (_top is { } top && !tails.IsEmpty)
+        {
+            new MirrorMemory(MirrorMemory.TextOf(top), tails).Write(_current.StateFolder);
+        }
+    }
+
     /// <summary>Opens the files of a database.</summary>
-    public static LtxStore Open(string databasePath, TimeProvider time) => new(new FolderStore(LitestreamFolder.Of(databasePath), FileRights.Private, time), time);
+    public static LtxStore Open(string stateFolder, TimeProvider time) => new(new FolderStore(stateFolder, FileRights.Private, time), time);
+
+    /// <summary>What was remembered of the mirrors, if the transactions go on from there.</summary>
+    private static ImmutableDictionary<string, string> Recall(string stateFolder, string folder, ImmutableArray<LtxName> names) =>
+        MirrorMemory.Read(stateFolder) is { } memory && names.FirstOrDefault(memory.IsOf) is { Max: > 0 } name
+        && ReadSeal(folder, name) is { } seal && MirrorMemory.TextOf(seal) == memory.Top ? memory.Tails : Nothing;
 
     private static ImmutableArray<LtxName> List(string folder)
     {
@@ -97,14 +121,17 @@ internal sealed class LocalHistory(TimeProvider time)
 }
 
 /// <summary>What a look at the local files found.</summary>
-/// <param name="DatabasePath">The database's file.</param>
+/// <param name="StateFolder">Litestream's folder of the database; empty before the first look.</param>
 /// <param name="Names">The files, by their transactions.</param>
 /// <param name="Epoch">Another number means that the transactions may have begun anew, so that an id may mean another one.</param>
 /// <param name="Version">Another number means that something changed.</param>
-internal sealed record LocalFilesLook(string DatabasePath, ImmutableArray<LtxName> Names, int Epoch, int Version)
+internal sealed record LocalFilesLook(string StateFolder, ImmutableArray<LtxName> Names, int Epoch, int Version)
 {
     /// <summary>The folder of the files.</summary>
-    public string Folder { get; } = DatabasePath.Length == 0 ? "" : LocalFiles.FolderOf(DatabasePath);
+    public string Folder { get; } = StateFolder.Length == 0 ? "" : LocalFiles.FolderOf(StateFolder);
+
+    /// <summary>The last files of mirrors of this history, as remembered from before a restart, by the identities of their replicas.</summary>
+    public ImmutableDictionary<string, string> Remembered { get; init; } = ImmutableDictionary<string, string>.Empty;
 
     /// <summary>The first transaction; 0 if there is no file.</summary>
     public ulong Lowest => Names is [var first, ..] ? first.Min : 0;

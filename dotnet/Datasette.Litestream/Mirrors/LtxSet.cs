@@ -71,6 +71,9 @@ internal sealed class LtxSet
     /// <summary>The highest transaction of all levels; 0 if there is no file.</summary>
     public ulong Highest => Enumerable.Range(0, LtxName.LevelCount).Max(HighestOf);
 
+    /// <summary>The names of each level, by their first transactions.</summary>
+    public IReadOnlyList<IReadOnlyList<LtxName>> Levels => _levels;
+
     /// <summary>The names of a level, by their first transactions.</summary>
     public IReadOnlyList<LtxName> Level(int level) => _levels[level];
 

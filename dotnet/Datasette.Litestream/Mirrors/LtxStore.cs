@@ -20,7 +20,7 @@ internal sealed class LtxStore(IStore store, TimeProvider time) : IDisposable
         {
             if (store.Layout.TryParse(file.Name, out var name))
             {
-                files.Add(new(name, LtxFile.Of(file, now)));
+                files.Add(new(name, LtxFile.Of(file, file.At, now)));
             }
         }
 
@@ -75,7 +75,7 @@ internal sealed class LtxStore(IStore store, TimeProvider time) : IDisposable
     /// <param name="cancellationToken">Ends it.</param>
     public async Task<LtxFile> WriteAsync(SealedStream content, LtxSeal seal, CancellationToken cancellationToken) =>
         LtxFile.Of(
-            await store.WriteAsync(store.Layout.NameOf(seal.Name), content, seal.MadeAt, cancellationToken).ConfigureAwait(false), time.GetUtcNow());
+            await store.WriteAsync(store.Layout.NameOf(seal.Name), content, seal.MadeAt, cancellationToken).ConfigureAwait(false), seal.MadeAt, time.GetUtcNow());
 
     /// <summary>Deletes files.</summary>
     public Task DeleteAsync(IEnumerable<LtxName> names, CancellationToken cancellationToken) =>

@@ -1,3 +1,5 @@
+using Datasette.Litestream.Replicas;
+
 namespace Datasette.Litestream.Mirrors;
 
 /// <summary>What a mirror is doing.</summary>
@@ -26,6 +28,9 @@ internal sealed record MirrorStatus
     /// <summary>The mirror can be restored up to this transaction, without a gap; 0 if nothing can be, or nothing is known yet.</summary>
     public ulong Txid { get; init; }
 
+    /// <summary>Its last file, as <see cref="MirrorMemory"/> remembers it, and the history that it is of; null if that is not known.</summary>
+    public (int Epoch, string Seal)? Tail { get; init; }
+
     /// <summary>
     /// Since when the local Litestream has had a transaction that the mirror does not; null if the mirror has everything that was
     /// there at the last look, which is about a second ago.
@@ -37,6 +42,9 @@ internal sealed record MirrorStatus
 
     /// <summary>The number of its files; null before the first listing.</summary>
     public int? Files { get; init; }
+
+    /// <summary>How far back and how finely one can go, at most a minute ago; null if nothing can be restored, or that is not known yet.</summary>
+    public RestorePoints? Points { get; init; }
 
     /// <summary>When it was last listed and compared; null before the first time.</summary>
     public DateTimeOffset? ListedAt { get; init; }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Stores;
 
 namespace Datasette.Litestream.Mirrors;
@@ -14,6 +15,9 @@ internal sealed class Mirroring
 {
     /// <summary>How often it is looked whether Litestream has made files.</summary>
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often it is remembered how far mirrors are that are behind.</summary>
+    private static readonly TimeSpan MemoryInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>How long the start of Litestream waits for destinations that do not answer, before it leaves out their databases.</summary>
     private static readonly TimeSpan CompareTimeout = TimeSpan.FromSeconds(3);
@@ -71,7 +75,7 @@ internal sealed class Mirroring
             return [];
         }
 
-        Look(database, plan.Path);
+        Look(database, plan);
         using var deadline = new CancellationTokenSource(timeout, _tools.Time);
         var lacks = await FinishAsync(plan, database, deadline.Token).ConfigureAwait(false);
         if (lacks.Count > 0)
@@ -115,7 +119,7 @@ internal sealed class Mirroring
             await Parallel.ForEachAsync(plans, new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = either.Token }, async (plan, stop) =>
             {
                 var database = _databases[plan.Name];
-                (database.FillFrom, var isKnown) = await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, stop).ConfigureAwait(false);
+                (database.FillFrom, var isKnown) = await _filling.FindFullestAsync(LitestreamFolder.Of(plan), database.Primary, database.Others, stop).ConfigureAwait(false);
                 database.IsUnknown = !isKnown;
             }).ConfigureAwait(false);
         }
@@ -131,7 +135,7 @@ internal sealed class Mirroring
     public async Task FillAsync(string name)
     {
         var database = _databases[name];
-        if ((database.FillFrom ?? await WaitForFullestAsync(PathOf(name), database, _stoppingFills.Token).ConfigureAwait(false)) is { } fullest)
+        if ((database.FillFrom ?? await WaitForFullestAsync(PlanOf(name), database, _stoppingFills.Token).ConfigureAwait(false)) is { } fullest)
         {
             await FillAsync(name, fullest, _stoppingFills.Token).ConfigureAwait(false);
         }
@@ -150,7 +154,7 @@ internal sealed class Mirroring
         if (_databases.TryGetValue(plan.Name, out var database))
         {
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stoppingFills.Token);
-            if (await WaitForFullestAsync(plan.Path, database, either.Token).ConfigureAwait(false) is { } fullest)
+            if (await WaitForFullestAsync(plan, database, either.Token).ConfigureAwait(false) is { } fullest)
             {
                 await FillAsync(plan.Name, fullest, cancellationToken).ConfigureAwait(false);
             }
@@ -200,14 +204,15 @@ internal sealed class Mirroring
         var plans = _plan().Databases.ToDictionary(database => database.Name, StringComparer.Ordinal);
         foreach (var (name, database) in _databases)
         {
-            Look(database, plans[name].Path);
+            Look(database, plans[name]);
         }
 
         using var deadline = new CancellationTokenSource(timeout > TimeSpan.Zero ? timeout : TimeSpan.Zero, _tools.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, hurry);
         var lacks = await Task.WhenAll(_databases.Select(database => FinishAsync(plans[database.Key], database.Value, either.Token))).ConfigureAwait(false);
-        foreach (var database in _databases.Values)
+        foreach (var (name, database) in _databases)
         {
+            Remember(name, database);
             database.Dispose();
         }
 
@@ -233,7 +238,7 @@ internal sealed class Mirroring
         try
         {
             await _filling.FillAsync(
-                PathOf(name), database.Primary, database.PrimaryHolder, from, fill => ImmutableInterlocked.AddOrUpdate(ref _fills, name, fill, (_, _) => fill), either.Token).ConfigureAwait(false);
+                LitestreamFolder.Of(PlanOf(name)), database.Primary, database.PrimaryHolder, from, fill => ImmutableInterlocked.AddOrUpdate(ref _fills, name, fill, (_, _) => fill), either.Token).ConfigureAwait(false);
         }
         finally
         {
@@ -241,25 +246,32 @@ internal sealed class Mirroring
         }
     }
 
-    private Task<Source?> WaitForFullestAsync(string path, MirroredDatabase database, CancellationToken cancellationToken) =>
-        _filling.WaitForFullestAsync(path, database.Primary, database.Others, cancellationToken);
+    private Task<Source?> WaitForFullestAsync(DatabasePlan plan, MirroredDatabase database, CancellationToken cancellationToken) =>
+        _filling.WaitForFullestAsync(LitestreamFolder.Of(plan), database.Primary, database.Others, cancellationToken);
 
-    private string PathOf(string name) => _plan().Databases.Single(database => database.Name == name).Path;
+    private DatabasePlan PlanOf(string name) => _plan().Databases.Single(database => database.Name == name);
 
     private void Start(string name, MirroredDatabase database) => database.Start(
         name, _tools, (key, status) => ImmutableInterlocked.AddOrUpdate(ref _statuses, key, status, (_, _) => status));
 
     private async Task LookAsync()
     {
+        var rememberedAt = DateTimeOffset.MinValue;
         try
         {
             while (true)
             {
+                var remembers = _tools.Time.GetUtcNow() - rememberedAt >= MemoryInterval;
+                rememberedAt = remembers ? _tools.Time.GetUtcNow() : rememberedAt;
                 foreach (var plan in _databases.IsEmpty ? [] : _plan().Databases)
                 {
                     if (_databases.TryGetValue(plan.Name, out var database))
                     {
-                        Look(database, plan.Path);
+                        Look(database, plan);
+                        if (remembers)
+                        {
+                            Remember(plan.Name, database);
+                        }
                     }
                 }
 
@@ -272,11 +284,34 @@ internal sealed class Mirroring
         }
     }
 
-    private static void Look(MirroredDatabase database, string path)
+    /// <summary>Remembers how far the mirrors of a database are, if one is behind: after a restart it could not be recognised.</summary>
+    private void Remember(string name, MirroredDatabase database)
+    {
+        var mirrors = database.Started.Select(mirror => (mirror.Replica.Identity, Status: _statuses.GetValueOrDefault(new MirrorKey(name, mirror.Replica.Key)))).ToList();
+        if (!mirrors.Exists(mirror => mirror.Status is not { BehindSince: null }))
+        {
+            return;
+        }
+
+        var look = database.Local.Current;
+        try
+        {
+            database.Local.Remember(mirrors
+                .Select(mirror => (mirror.Identity, Tail: mirror.Status?.Tail is { } tail && tail.Epoch == look.Epoch ? tail.Seal : look.Remembered.GetValueOrDefault(mirror.Identity)))
+                .Where(mirror => mirror.Tail is not null)
+                .ToImmutableDictionary(mirror => mirror.Identity, mirror => mirror.Tail!, StringComparer.Ordinal));
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            // What keeps Litestream from its files is shown, and the mirror is begun anew in the worst case.
+        }
+    }
+
+    private static void Look(MirroredDatabase database, DatabasePlan plan)
     {
         try
         {
-            if (database.Local.Look(path))
+            if (database.Local.Look(LitestreamFolder.Of(plan)))
             {
                 foreach (var mirror in database.Started)
                 {

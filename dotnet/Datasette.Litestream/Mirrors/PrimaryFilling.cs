@@ -21,13 +21,13 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     /// <summary>
     /// Compares what this machine, the primary and the others have.
     /// </summary>
-    /// <param name="databasePath">The database's file.</param>
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <param name="primary">The destination that Litestream writes to.</param>
     /// <param name="others">The others.</param>
     /// <param name="cancellationToken">Ends the wait for the others.</param>
     /// <returns>The one to fill the primary from, null if it need not, or cannot, be filled; and whether all have answered that were asked
     /// for it.</returns>
-    public async Task<(Source? Fullest, bool IsKnown)> FindFullestAsync(string databasePath, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
+    public async Task<(Source? Fullest, bool IsKnown)> FindFullestAsync(string stateFolder, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
     {
         var now = tools.Time.GetUtcNow();
         if (await TryListAsync(primary, now, cancellationToken).ConfigureAwait(false) is not { } there)
@@ -38,7 +38,7 @@ internal sealed class PrimaryFilling(MirrorTools tools)
         var local = new LocalHistory(tools.Time);
         try
         {
-            local.Look(databasePath);
+            local.Look(stateFolder);
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
@@ -70,18 +70,18 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     /// The same for a database of which it is not known yet: whoever does not answer is asked again for a while, since a backup that is
     /// taken to be empty because its server is slow would have no future beside a new one.
     /// </summary>
-    /// <param name="databasePath">The database's file.</param>
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <param name="primary">The destination that Litestream writes to.</param>
     /// <param name="others">The others.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>The one to fill the primary from; null if it need not be, or nobody else has answered.</returns>
-    public async Task<Source?> WaitForFullestAsync(string databasePath, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
+    public async Task<Source?> WaitForFullestAsync(string stateFolder, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(MaxWait, tools.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         while (true)
         {
-            var (fullest, isKnown) = await FindFullestAsync(databasePath, primary, others, either.Token).ConfigureAwait(false);
+            var (fullest, isKnown) = await FindFullestAsync(stateFolder, primary, others, either.Token).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
             if (isKnown || deadline.IsCancellationRequested)
             {
@@ -93,14 +93,14 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     }
 
     /// <summary>Fills the primary, and tries again until it is done.</summary>
-    /// <param name="databasePath">The database's file.</param>
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <param name="primary">The destination that Litestream writes to.</param>
     /// <param name="primaryHolder">Its store.</param>
     /// <param name="from">Where to fill it from.</param>
     /// <param name="publish">Receives how far it is.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public async Task FillAsync(
-        string databasePath, Source primary, StoreHolder primaryHolder, Source from, Action<PrimaryFill> publish, CancellationToken cancellationToken)
+        string stateFolder, Source primary, StoreHolder primaryHolder, Source from, Action<PrimaryFill> publish, CancellationToken cancellationToken)
     {
         var backoff = new Backoff(MinRetryDelay, MaxRetryDelay, tools.Random);
         var status = new PrimaryFill(tools.Time.GetUtcNow(), from.Replica.Destination, 0, 0);
@@ -109,7 +109,7 @@ internal sealed class PrimaryFilling(MirrorTools tools)
         {
             try
             {
-                await FillOnceAsync(databasePath, primary, primaryHolder, from, next => publish(status = next(status)), cancellationToken).ConfigureAwait(false);
+                await FillOnceAsync(stateFolder, primary, primaryHolder, from, next => publish(status = next(status)), cancellationToken).ConfigureAwait(false);
                 return;
             }
             catch (Exception ex) when (ex is StoreException or SourceException or IOException or UnauthorizedAccessException && !cancellationToken.IsCancellationRequested)
@@ -122,7 +122,7 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     }
 
     private async Task FillOnceAsync(
-        string databasePath, Source primary, StoreHolder primaryHolder, Source from, Action<Func<PrimaryFill, PrimaryFill>> update, CancellationToken cancellationToken)
+        string stateFolder, Source primary, StoreHolder primaryHolder, Source from, Action<Func<PrimaryFill, PrimaryFill>> update, CancellationToken cancellationToken)
     {
         var now = tools.Time.GetUtcNow();
         var there = await primary.ListAsync(now, cancellationToken).ConfigureAwait(false);
@@ -162,7 +162,7 @@ internal sealed class PrimaryFilling(MirrorTools tools)
             await CopyAsync(top).ConfigureAwait(false);
         }
 
-        await ContinueLocallyAsync(databasePath, listing, top, primaryHolder.Get(), primary.Replica, cancellationToken).ConfigureAwait(false);
+        await ContinueLocallyAsync(stateFolder, listing, top, primaryHolder.Get(), primary.Replica, cancellationToken).ConfigureAwait(false);
 
         async Task CopyAsync(LtxName name)
         {
@@ -180,10 +180,10 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     /// so that it takes up the primary's position: it would wait for ever for files that nobody has.
     /// </summary>
     private async Task ContinueLocallyAsync(
-        string databasePath, SourceListing listing, LtxName top, LtxStore to, ReplicaPlan replica, CancellationToken cancellationToken)
+        string stateFolder, SourceListing listing, LtxName top, LtxStore to, ReplicaPlan replica, CancellationToken cancellationToken)
     {
         var local = new LocalHistory(tools.Time);
-        local.Look(databasePath);
+        local.Look(stateFolder);
         var look = local.Current;
         if (look.Names.IsEmpty || look.Highest < top.Max)
         {
@@ -192,13 +192,13 @@ internal sealed class PrimaryFilling(MirrorTools tools)
 
         if (look.ReadSeal(top) is { } here && here == await listing.ReadSealAsync(top, cancellationToken).ConfigureAwait(false))
         {
-            using var from = LocalHistory.Open(databasePath, tools.Time);
+            using var from = LocalHistory.Open(stateFolder, tools.Time);
             for (var reach = top.Max; look.After(reach) is { } next && look.SizeOf(next) is { } size; reach = next.Max)
             {
                 await tools.Copier.CopyAsync(from, next, size, to, replica, onProgress: null, cancellationToken).ConfigureAwait(false);
             }
         }
-        else if (LocalState.Delete(databasePath) is { } error)
+        else if (LocalState.Delete(stateFolder) is { } error)
         {
             throw new IOException(error);
         }

@@ -29,7 +29,7 @@ internal readonly record struct DatabaseLook(
     /// <summary>How far Litestream 0.3 has come, by its metrics; null with 0.5 and where it serves no metrics.</summary>
     public WalPosition? WalPosition { get; init; }
 
-    /// <summary>Litestream's folder beside the database, which holds the lock; null if there is none.</summary>
+    /// <summary>Litestream's folder of the database; null if there is none, or none for the lock.</summary>
     public FileStatus? Folder { get; init; }
 
     /// <summary>What the last examination of the file showed; null if files are not examined.</summary>

@@ -1,4 +1,5 @@
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Observation;
 
@@ -63,6 +64,9 @@ internal sealed record DatabaseObservation(
     /// <summary>What Litestream said of each destination when that was last asked by hand, as long as somebody waits for it.</summary>
     public IReadOnlyList<DestinationJudgement> Judgements { get; init; } = [];
 
+    /// <summary>Litestream's last judgement of its own destination, with what it last listed there; null before the first, and with 0.3.</summary>
+    public ReplicaCheck? Listed { get; init; }
+
     /// <summary>Whether this Datasette may not write to the destination, because another one does, or may.</summary>
     public bool IsForbidden => Reason is StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.WriterUnknown;
 
@@ -74,10 +78,9 @@ internal sealed record DatabaseObservation(
     /// all of them.
     /// </summary>
     /// <param name="mirrors">The mirrors.</param>
-    /// <param name="primaryBytes">The size of everything at Litestream's own destination; null if unknown.</param>
-    public DatabaseObservation With(IReadOnlyList<DestinationObservation> mirrors, long? primaryBytes)
+    public DatabaseObservation With(IReadOnlyList<DestinationObservation> mirrors)
     {
-        var primary = new DestinationObservation(Plan.Primary, IsMirror: false, State, Since, Reason, Error, Evidence) { Bytes = primaryBytes };
+        var primary = Of(Plan.Primary);
         var destinations = mirrors.Append(primary).OrderBy(destination => Plan.Replicas.IndexOf(destination.Replica)).ToList();
         var worst = mirrors.Prepend(primary).MaxBy(Severity)!;
         return this with
@@ -96,6 +99,10 @@ internal sealed record DatabaseObservation(
             Destinations = destinations,
         };
     }
+
+    /// <summary>How the destination that Litestream writes stands, of which nothing is known but what is known of the database.</summary>
+    public DestinationObservation Of(ReplicaPlan replica) =>
+        new(replica, IsMirror: false, State, Since, Reason, Error, Evidence) { Bytes = Listed?.Bytes, Points = Listed?.Points };
 
     /// <summary>The oldest of some times; null if one is not known.</summary>
     private static DateTimeOffset? Oldest(List<DestinationObservation> destinations, Func<Evidence, DateTimeOffset?> timeOf) =>

@@ -248,6 +248,7 @@ internal sealed class DatabaseTracker
             statistics.Errors)
         {
             ConfirmedAt = _confirmed?.AskedAt,
+            Listed = look.Check,
         };
     }
 

@@ -1,4 +1,5 @@
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Observation;
 
@@ -15,6 +16,9 @@ internal sealed record DestinationObservation(
 {
     /// <summary>The size of everything there, when it was last listed; null if it was not listed yet.</summary>
     public long? Bytes { get; init; }
+
+    /// <summary>How far back and how finely it can be restored; null if that is not known.</summary>
+    public RestorePoints? Points { get; init; }
 
     /// <summary>What was found there and mended, in a sentence; null if nothing was.</summary>
     public string? Notice { get; init; }

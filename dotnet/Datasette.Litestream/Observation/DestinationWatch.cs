@@ -1,4 +1,5 @@
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Observation;
@@ -57,7 +58,7 @@ internal sealed class DestinationWatch : IDisposable
         if (known is null || known.Path != plan.Path || (renewal is not null && renewal.RenewedAt != known.RenewedAt))
         {
             // A backup that begins anew has nothing to do with what was there before.
-            known = new LookedAtFolder(new ReplicaFolder(replica.Settings["path"]!.GetValue<string>(), plan.Path, _maxFilesPerFolder), plan.Path, renewal?.RenewedAt);
+            known = new LookedAtFolder(new ReplicaFolder(replica.Settings["path"]!.GetValue<string>(), LitestreamFolder.Of(plan), _maxFilesPerFolder), plan.Path, renewal?.RenewedAt);
         }
 
         var finding = known.Replica.Look(now, replicatedTxid ?? 0);

@@ -246,7 +246,7 @@ internal sealed class Sampler : IDisposable
             now, isAttaching ? null : run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, watched.Files, watched.Statistics)
         {
             WalPosition = positions?.GetValueOrDefault(path),
-            Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
+            Folder = LookAtFolders(plan),
             Forbidden = replication.Forbidden.IsEmpty ? null
                 : plan.Replicas.Except(plan.Mirrors).Select(replica => replication.Forbidden.GetValueOrDefault(replica.Identity)).FirstOrDefault(status => status is not null),
             Fill = replication.Fills.GetValueOrDefault(plan.Name),
@@ -280,7 +280,7 @@ internal sealed class Sampler : IDisposable
         if (watched.Mirrors.Length > 0)
         {
             observed = observed.With(
-                Array.ConvertAll(watched.Mirrors, mirror => ObserveMirror(replication, now, watched, mirror, answer, renewal)), check?.Bytes);
+                Array.ConvertAll(watched.Mirrors, mirror => ObserveMirror(replication, now, watched, mirror, answer, renewal)));
         }
 
         if (replication.OtherLitestreams.Any(other => other.Databases.Contains(plan.Name)))
@@ -317,6 +317,13 @@ internal sealed class Sampler : IDisposable
         }
 
         return observed;
+    }
+
+    /// <summary>Looks at Litestream's folder, which counts as removed if the one of the lock beside the database was.</summary>
+    private static FileStatus? LookAtFolders(DatabasePlan plan)
+    {
+        var beside = FileStatus.Look(LitestreamFolder.Of(plan.Path)).Status;
+        return beside is null || plan.MetaPath is null ? beside : FileStatus.Look(plan.MetaPath).Status;
     }
 
     /// <summary>How far Litestream 0.3 has come with each database, by path; null if it does not answer.</summary>
@@ -391,7 +398,7 @@ internal sealed class Sampler : IDisposable
         {
             var path = tracker.Plan.Path;
             var synced = await socket.SyncAsync(path, _stopping.Token).ConfigureAwait(false);
-            var uploaded = LtxFiles.Measure(path, tracker.ReplicaTxid ?? 0, synced.ReplicatedTxid, _litestreamStartedAt);
+            var uploaded = LtxFiles.Measure(LitestreamFolder.Of(tracker.Plan), tracker.ReplicaTxid ?? 0, synced.ReplicatedTxid, _litestreamStartedAt);
             return new SyncAnswer(now, files, statistics.SyncErrors, synced.Txid, synced.ReplicatedTxid, uploaded);
         }
         catch (HttpRequestException ex) when (ex.StatusCode is not null)

@@ -1,13 +1,11 @@
-using Datasette.Litestream.Litestream;
-
 namespace Datasette.Litestream.Replicas;
 
-/// <summary>The LTX files that this machine's Litestream made itself, in the folder beside the database.</summary>
+/// <summary>The LTX files that this machine's Litestream made itself, in its folder of the database.</summary>
 internal static class LocalFiles
 {
     /// <summary>The folder of level 0: one file for each transaction that was not deleted yet.</summary>
-    /// <param name="databasePath">The database's file, absolute.</param>
-    public static string FolderOf(string databasePath) => Path.Combine(LitestreamFolder.Of(databasePath), "ltx", "0");
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
+    public static string FolderOf(string stateFolder) => Path.Combine(stateFolder, "ltx", "0");
 
     /// <summary>The highest transaction in such a folder; 0 if there is none, or no folder.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>

@@ -1,5 +1,3 @@
-using Datasette.Litestream.Litestream;
-
 namespace Datasette.Litestream.Replicas;
 
 /// <summary>
@@ -9,11 +7,11 @@ namespace Datasette.Litestream.Replicas;
 internal static class LocalState
 {
     /// <summary>Deletes it. No Litestream may replicate the database meanwhile.</summary>
-    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <returns>Why it could not be deleted, in a sentence; null if it was.</returns>
-    public static string? Delete(string databasePath)
+    public static string? Delete(string stateFolder)
     {
-        var folder = Path.Combine(LitestreamFolder.Of(databasePath), "ltx");
+        var folder = Path.Combine(stateFolder, "ltx");
         try
         {
             if (Directory.Exists(folder))

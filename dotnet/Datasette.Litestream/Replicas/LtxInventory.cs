@@ -10,12 +10,15 @@ namespace Datasette.Litestream.Replicas;
 /// </summary>
 internal sealed class LtxInventory
 {
+    private readonly IReadOnlyList<LtxName>[] _levels;
+
     private LtxInventory(ImmutableArray<LtxFileInfo> files)
     {
         Files = files;
+        _levels = [.. Enumerable.Range(0, LtxName.LevelCount)
+            .Select(level => files.Where(file => file.Level == level).Select(file => file.Name).OrderBy(name => name.Min).ThenBy(name => name.Max).ToList())];
         var chain = new RestoreChain();
-        chain.Find([.. Enumerable.Range(0, LtxName.LevelCount)
-            .Select(level => files.Where(file => file.Level == level).Select(file => file.Name).OrderBy(name => name.Min).ToList())]);
+        chain.Find(_levels);
         RestorableUpTo = chain.Reach > 0 ? chain.Reach : null;
         Snapshot = chain.Snapshot;
         HasGap = chain.ResumesAt is not null;
@@ -39,6 +42,14 @@ internal sealed class LtxInventory
 
     /// <summary>The highest transaction of a level; 0 if it has no file.</summary>
     public ulong HighestOf(int level) => Files.Where(file => file.Level == level).Select(file => file.MaxTxid).DefaultIfEmpty().Max();
+
+    /// <summary>How far back and how finely one can go; null if nothing can be restored.</summary>
+    /// <param name="at">When it was listed.</param>
+    public RestorePoints? FindPoints(DateTimeOffset at)
+    {
+        var times = Files.DistinctBy(file => file.Name).ToDictionary(file => file.Name, file => file.At);
+        return RestorePoints.Find(_levels, RestorableUpTo ?? 0, name => times[name], at);
+    }
 
     /// <summary>Reads the answer of <c>litestream ltx -level all -json</c>. Source: cmd/litestream/ltx.go, v0.5.17.</summary>
     /// <param name="json">UTF-8.</param>

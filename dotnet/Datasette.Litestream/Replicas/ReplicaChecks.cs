@@ -158,9 +158,11 @@ internal sealed class ReplicaChecks : IDisposable
         var took = _time.GetElapsedTime(started);
         var destination = Destination.Of(turn.Database);
 
-        // What lies there is thousands of names, of which only the size is kept.
-        var bytes = check.Inventory?.Files.Sum(file => file.Size) ?? _latest.GetValueOrDefault(destination)?.Bytes;
-        _latest = _latest.SetItem(destination, check with { Inventory = null, Bytes = bytes });
+        // What lies there is thousands of names, of which only what they come to is kept.
+        var before = _latest.GetValueOrDefault(destination);
+        _latest = _latest.SetItem(destination, check.Inventory is { } inventory
+            ? check with { Inventory = null, Bytes = inventory.Files.Sum(file => file.Size), Points = inventory.FindPoints(check.At) }
+            : check with { Bytes = before?.Bytes, Points = before?.Points });
 
         turn.Count++;
         turn.Retry = check.IsWhole ? null : (turn.Retry * 2 ?? FirstRetry) is var retry && retry < _interval ? retry : _interval;

@@ -49,12 +49,12 @@ internal sealed class ReplicaFolder
     private ReplicaFinding _last = new(ReplicaCondition.Missing, 0);
 
     /// <param name="path">The destination.</param>
-    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <param name="maxFiles">How many files one look examines; the others have their turn at the next looks.</param>
-    public ReplicaFolder(string path, string databasePath, int maxFiles)
+    public ReplicaFolder(string path, string stateFolder, int maxFiles)
     {
         _root = Path.Combine(path, "ltx");
-        _localFolder = LocalFiles.FolderOf(databasePath);
+        _localFolder = LocalFiles.FolderOf(stateFolder);
         _maxFiles = maxFiles;
         _names = [.. Enumerable.Range(0, LtxName.LevelCount).Select(_ => new List<LtxName>())];
         _levels = [.. Enumerable.Range(0, LtxName.LevelCount).Select(level => new LevelFolder(Path.Combine(_root, $"{level}")))];

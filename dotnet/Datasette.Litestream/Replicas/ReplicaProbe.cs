@@ -114,7 +114,7 @@ internal sealed class ReplicaProbe(LitestreamCommand command, TimeProvider time)
         using var document = JsonDocument.Parse(plan.Output);
         var upTo = ReadTxid(document.RootElement, "max_txid");
         var files = inventory ?? LtxInventory.Parse(document.RootElement.GetProperty("files"));
-        if (FindForeign(database.Path, files) is { } foreign)
+        if (FindForeign(LitestreamFolder.Of(database), files) is { } foreign)
         {
             return new ReplicaFinding(ReplicaCondition.OtherWriter, upTo, $"{foreign.Name} was not written from here", foreign.At);
         }
@@ -132,9 +132,9 @@ internal sealed class ReplicaProbe(LitestreamCommand command, TimeProvider time)
     /// as the one at the destination, has another size, or ends before it. The times do not help: elsewhere than in a folder they
     /// are those of the upload.
     /// </summary>
-    private static LtxFileInfo? FindForeign(string databasePath, LtxInventory files)
+    private static LtxFileInfo? FindForeign(string stateFolder, LtxInventory files)
     {
-        var folder = LocalFiles.FolderOf(databasePath);
+        var folder = LocalFiles.FolderOf(stateFolder);
         ulong highest;
         try
         {

@@ -63,6 +63,7 @@ internal sealed record OverviewText(
 /// <param name="HistoryNote">How far back they go so far; null if they go back as far as they can.</param>
 /// <param name="Charts">Its history.</param>
 /// <param name="RestoreCommand">The command that restores it.</param>
+/// <param name="RestoreNote">What there is to say of a restore besides; null if nothing.</param>
 /// <param name="Log">Newest first.</param>
 internal sealed record DatabaseText(
     string View,
@@ -81,6 +82,7 @@ internal sealed record DatabaseText(
     string? HistoryNote,
     IReadOnlyList<ChartText> Charts,
     string RestoreCommand,
+    string? RestoreNote,
     IReadOnlyList<LogText> Log)
 {
     /// <inheritdoc cref="OverviewText.Buttons"/>

@@ -81,6 +81,7 @@ internal static class PageWriter
                 .Add("lag", LagLabel, Wording.Duration(database.LagSeconds))
                 .Add("last_sync_at", LastSyncLabel, database.LastSyncAt)
                 .Add("checked_at", CheckedLabel, database.Reason.CheckedAt)
+                .Add("restorable", database.Replicas is [var only] ? only.Restorable : null)
                 .Add("size", SizeLabel, Wording.Size(database.DatabaseBytes))
                 .Add("wal", "WAL", Wording.Size(database.WalBytes))
                 .Add("uploaded", UploadedLabel, Wording.Size(database.UploadedBytes))
@@ -106,6 +107,7 @@ internal static class PageWriter
             history == report.History ? null : $"The charts show the last {Period(history)}: nothing older is known yet.",
             WriteCharts(history),
             report.RestoreCommand,
+            report.RestoreNote,
             WriteLog(report.Log))
         {
             Buttons = ManualButtons.Of(report),
@@ -165,6 +167,7 @@ internal static class PageWriter
                 .Add($"{key}-lag", LagLabel, Wording.Duration(replica.LagSeconds))
                 .Add($"{key}-until", "Everything there that was written before", replica.ReplicatedUntil)
                 .Add($"{key}-checked-at", CheckedLabel, replica.CheckedAt)
+                .Add($"{key}-restorable", replica.Restorable)
                 .Add($"{key}-size", SizeLabel, replica.Bytes is null ? null : Wording.Size(replica.Bytes))
                 .All,
             replica.RestoreCommand);
@@ -446,5 +449,11 @@ internal static class PageWriter
 
             return this;
         }
+
+        /// <summary>How far back and how finely one can go.</summary>
+        public Facts Add(string key, RestorableReport? restorable) => restorable is null ? this
+            : Add($"{key}-oldest", "Can be restored back to", restorable.OldestAt)
+                .Add($"{key}-steps", "In steps", RestoreWording.Steps(restorable, now), note: $"files listed {Wording.Ago(restorable.ListedAt, now)}")
+                .Add($"{key}-snapshot", "Newest snapshot", restorable.NewestSnapshotAt);
     }
 }

@@ -1,5 +1,4 @@
 using Datasette.Litestream.Observation;
-using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -121,7 +120,7 @@ internal static class ReasonWording
         StateReason.MirrorDamaged => "It is mended by itself. Leave what is at the destination to the plugin.",
         StateReason.WaitingForWriter => "The other one lets go by itself, and is taken to be gone after 30 s without an answer.",
         StateReason.TakenOver => "If this Datasette is to write there, restart it; otherwise stop it, or give each a destination of its own.",
-        StateReason.WriterUnknown => $"Where the key may not write {WritersFile.Name}, set writer-file: false.",
+        StateReason.WriterUnknown => "A key at S3 needs s3:GetObject and s3:PutObject for this file. For one that may only touch the destinations themselves, set writer-file: inside; writer-file: false does without the file.",
         StateReason.DestinationRefused => "The destination is asked again by itself, at growing intervals.",
         StateReason.Paused => "Resume it as soon as it can be.",
         StateReason.LitestreamDown => "It is started again by itself.",

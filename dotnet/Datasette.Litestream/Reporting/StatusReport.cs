@@ -188,6 +188,7 @@ internal sealed record DeedReport(DateTimeOffset At, string Actor, string Action
 /// <param name="ReplicatedUntil">Everything written before this time is there; null if that was never confirmed.</param>
 /// <param name="CheckedAt">When it was last found to be restorable; null if it never was.</param>
 /// <param name="Bytes">The size of everything there when it was last listed; null if it was not.</param>
+/// <param name="Restorable">How far back and how finely one can go; null if that is not known, and with Litestream 0.3.</param>
 /// <param name="RestoreCommand">The command that restores the database from it.</param>
 internal sealed record ReplicaReport(
     string Destination,
@@ -203,7 +204,21 @@ internal sealed record ReplicaReport(
     DateTimeOffset? ReplicatedUntil,
     DateTimeOffset? CheckedAt,
     long? Bytes,
+    RestorableReport? Restorable,
     string RestoreCommand);
+
+/// <summary>How far back and how finely a destination can be restored.</summary>
+/// <param name="OldestAt">The oldest point.</param>
+/// <param name="NewestSnapshotAt">When the newest snapshot was made; null if there is none.</param>
+/// <param name="Steps">How finely, from the finest on.</param>
+/// <param name="ListedAt">When the files were listed that this is derived from.</param>
+internal sealed record RestorableReport(
+    DateTimeOffset OldestAt, DateTimeOffset? NewestSnapshotAt, IReadOnlyList<RestoreStepReport> Steps, DateTimeOffset ListedAt);
+
+/// <param name="Files">Which files give it: <c>uploaded</c>, <c>merged</c>, or <c>snapshots</c>.</param>
+/// <param name="Seconds">The time between two points, if there are changes; null if that is not known.</param>
+/// <param name="Since">Since when.</param>
+internal sealed record RestoreStepReport(string Files, double? Seconds, DateTimeOffset Since);
 
 /// <summary>Why a database is in its state, and the figures from which that was derived.</summary>
 /// <param name="Code">A <see cref="Observation.StateReason"/>, such as <c>all_replicated</c>.</param>
@@ -252,6 +267,7 @@ internal sealed record SparklineReport(float?[] Lag, float?[] Bytes);
 /// <param name="Headline">The state in one sentence.</param>
 /// <param name="Healthy">Whether the state is good; null if that is not known yet.</param>
 /// <param name="RestoreCommand">The command that restores it, from the destination that Litestream writes.</param>
+/// <param name="RestoreNote">What there is to say of a restore besides; null if nothing.</param>
 /// <param name="History">Its history.</param>
 /// <param name="Log">The lines about it among the last 500 lines of Litestream's log, oldest first.</param>
 /// <param name="UpdatedAt">When the database was sampled.</param>
@@ -261,6 +277,7 @@ internal sealed record DatabaseDetailReport(
     [property: JsonIgnore] Sentence Headline,
     bool? Healthy,
     string RestoreCommand,
+    string? RestoreNote,
     HistoryReport History,
     IReadOnlyList<LogReport> Log,
     DateTimeOffset UpdatedAt,

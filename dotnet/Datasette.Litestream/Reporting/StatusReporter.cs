@@ -1,7 +1,9 @@
+using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -118,6 +120,7 @@ internal sealed class StatusReporter : IDisposable
             Wording.SummarizeDatabase(database, observation, now),
             observation.IsOutdated(now) ? false : Wording.IsHealthy(database.State),
             database.Plan.Replicas.IsEmpty ? "" : RestoreCommand.For(database.Plan, database.Plan.Primary, replication.Binary.Version.ReleaseLine!.Value),
+            RestoreWording.Note(replication.Binary.Version.ReleaseLine!.Value),
             Report(history.Read(range, observation.At), range, observation.At),
             [.. replication.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
             observation.At,
@@ -274,8 +277,7 @@ internal sealed class StatusReporter : IDisposable
     // Without mirrors, what is known of the database is all that is known of its destinations.
     private static IEnumerable<DestinationObservation> Destinations(DatabaseObservation database) => database.Destinations.Count > 0
         ? database.Destinations
-        : database.Plan.Replicas.Select(replica => new DestinationObservation(
-            replica, IsMirror: false, database.State, database.Since, database.Reason, database.Error, database.Evidence));
+        : database.Plan.Replicas.Select(database.Of);
 
     private static ReplicaReport Report(ReplicationSnapshot replication, DatabaseObservation database, DestinationObservation destination, DateTimeOffset now) => new(
         destination.Replica.Destination,
@@ -291,7 +293,17 @@ internal sealed class StatusReporter : IDisposable
         destination.Evidence.ReplicatedUntil,
         destination.Evidence.CheckedAt,
         destination.Bytes,
+        destination.Points is { } points ? Report(replication.Plan, database.Plan, points, now) : null,
         RestoreCommand.For(database.Plan, destination.Replica, replication.Binary.Version.ReleaseLine!.Value));
+
+    private static RestorableReport Report(ReplicationPlan plan, DatabasePlan database, RestorePoints points, DateTimeOffset now) => new(
+        points.Oldest,
+        points.NewestSnapshot,
+        [.. points.StepsAt(now, Retention.L0Of(plan)).Select(step => new RestoreStepReport(
+            RestoreWording.Name(step.Level),
+            Retention.StepOf(plan, database, step.Level)?.TotalSeconds,
+            step.Since))],
+        points.ListedAt);
 
     private static ReasonReport Report(DatabaseObservation database, Evidence evidence, DateTimeOffset now) => new(
         Wording.Name(database.Reason),

@@ -42,11 +42,18 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     /// it writes a snapshot: otherwise what was written before a log began again could be in no backup. No Litestream may run on the
     /// databases.
     /// </summary>
-    /// <inheritdoc cref="UseLogAsync"/>
-    public async Task<LogHold> HoldLogsAsync(IReadOnlyList<string> paths, TimeSpan timeout)
+    /// <param name="databases">The database files, and Litestream's folders of them.</param>
+    /// <param name="timeout">How long all of them may take.</param>
+    public async Task<LogHold> HoldLogsAsync(IReadOnlyList<(string Path, string StateFolder)> databases, TimeSpan timeout)
     {
         var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var (errors, child) = await AskAsync<string?>("hold-log", paths, timeout, (_, _) => null, (_, error) => error, released.Task, CancellationToken.None)
+        var paths = databases.Select(database => database.Path).ToList();
+        var requests = Requests("hold-log", databases, (writer, database) =>
+        {
+            writer.WriteString("path", database.Path);
+            writer.WriteString("state", database.StateFolder);
+        });
+        var (errors, child) = await AskAsync<string?>(requests, paths, timeout, (_, _) => null, (_, error) => error, released.Task, CancellationToken.None)
             .ConfigureAwait(false);
         return new LogHold(errors, child, released);
     }
@@ -82,10 +89,10 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         Func<string, JsonElement, T> read,
         Func<string, string, T> fail,
         CancellationToken cancellationToken) =>
-        (await AskAsync(command, paths, timeout, read, fail, null, cancellationToken).ConfigureAwait(false)).Answers;
+        (await AskAsync(Requests(command, paths, (writer, path) => writer.WriteString("path", path)), paths, timeout, read, fail, null, cancellationToken).ConfigureAwait(false)).Answers;
 
     /// <summary>Runs the program once.</summary>
-    /// <param name="command">What it is to do with each path.</param>
+    /// <param name="requests">What it is to do with each path.</param>
     /// <param name="paths">The database files.</param>
     /// <param name="timeout">How long it may take.</param>
     /// <param name="read">Reads the answer for a path.</param>
@@ -94,7 +101,7 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     /// <param name="cancellationToken">Kills the program.</param>
     /// <returns>The answers, and the program; null if it could not be started.</returns>
     private async Task<(IReadOnlyList<T> Answers, ChildProcess? Child)> AskAsync<T>(
-        string command,
+        ReadOnlyMemory<byte> requests,
         IReadOnlyList<string> paths,
         TimeSpan timeout,
         Func<string, JsonElement, T> read,
@@ -121,7 +128,7 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
                 commandLine[0],
                 [.. commandLine.Skip(1)],
                 environment,
-                Requests(command, paths),
+                requests,
                 KeepOutput,
                 errors.Keep,
                 endsWithOutput: true,
@@ -171,16 +178,16 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         }
     }
 
-    private static ReadOnlyMemory<byte> Requests(string command, IReadOnlyList<string> paths)
+    private static ReadOnlyMemory<byte> Requests<T>(string command, IReadOnlyList<T> items, Action<Utf8JsonWriter, T> write)
     {
         var requests = new ArrayBufferWriter<byte>();
-        foreach (var path in paths)
+        foreach (var item in items)
         {
             using (var writer = new Utf8JsonWriter(requests))
             {
                 writer.WriteStartObject();
                 writer.WriteString("do", command);
-                writer.WriteString("path", path);
+                write(writer, item);
                 writer.WriteEndObject();
             }
 

@@ -307,7 +307,7 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
 
     private string PathOf(string name) => name.Length == 0 ? root : Path.Combine(root, name);
 
-    private static StoredFile Describe(string name, FileStatus status) => new(name, status.Size, VersionOf(status));
+    private static StoredFile Describe(string name, FileStatus status) => new(name, status.Size, VersionOf(status)) { At = status.ModifiedAt };
 
     private static string? VersionAt(string path) => FileStatus.Look(path) switch
     {

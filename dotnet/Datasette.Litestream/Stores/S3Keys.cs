@@ -1,5 +1,7 @@
+using System.Diagnostics.CodeAnalysis;
 using Amazon.Runtime;
 using Amazon.Runtime.Credentials;
+using Amazon.SecurityToken;
 
 namespace Datasette.Litestream.Stores;
 
@@ -15,11 +17,16 @@ internal sealed class S3Keys(S3Settings settings, Func<IReadOnlyDictionary<strin
 {
     /// <inheritdoc/>
     public override ImmutableCredentials GetCredentials() =>
-        Find() ?? DefaultAWSCredentialsIdentityResolver.GetCredentials().GetCredentials();
+        Find() ?? Chain().GetAwaiter().GetResult().GetCredentials();
 
     /// <inheritdoc/>
     public override async Task<ImmutableCredentials> GetCredentialsAsync() =>
-        Find() ?? await (await DefaultAWSCredentialsIdentityResolver.GetCredentialsAsync().ConfigureAwait(false)).GetCredentialsAsync().ConfigureAwait(false);
+        Find() ?? await (await Chain().ConfigureAwait(false)).GetCredentialsAsync().ConfigureAwait(false);
+
+    // For a role, of a profile or with a token as in EKS, the SDK makes these by reflection. It remembers what it has found.
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicConstructors, typeof(AmazonSecurityTokenServiceClient))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicConstructors, typeof(AmazonSecurityTokenServiceConfig))]
+    private static Task<AWSCredentials> Chain() => DefaultAWSCredentialsIdentityResolver.GetCredentialsAsync();
 
     private ImmutableCredentials? Find()
     {

@@ -201,7 +201,7 @@ internal sealed class S3Store(S3Connection connection, string path, bool hasSlas
                 // The marks of folders that some programs leave.
                 if (!file.Key.EndsWith('/'))
                 {
-                    yield return new StoredFile(file.Key[root.Length..], file.Size ?? 0, VersionOf(file.ETag));
+                    yield return new StoredFile(file.Key[root.Length..], file.Size ?? 0, VersionOf(file.ETag)) { At = file.LastModified?.ToUniversalTime() ?? default(DateTimeOffset) };
                 }
             }
 

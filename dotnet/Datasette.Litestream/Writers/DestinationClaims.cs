@@ -21,6 +21,7 @@ internal sealed class DestinationClaims
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
     private readonly WriterIdentity _self;
+    private readonly bool _isInside;
     private readonly Func<WritersPlace, IStore> _open;
     private readonly Action<IReadOnlyList<Claim>> _onTaken;
     private readonly TimeProvider _time;
@@ -46,8 +47,8 @@ internal sealed class DestinationClaims
     public DestinationClaims(
         ReplicationPlan plan, WriterIdentity self, Func<WritersPlace, IStore> open, Action<IReadOnlyList<Claim>> onTaken, TimeProvider time)
     {
-        (_self, _open, _onTaken, _time) = (self, open, onTaken, time);
-        _places = [.. WritersPlace.Of(plan.Databases).Select(place => new PlaceClaims(place, self, open, time))];
+        (_self, _isInside, _open, _onTaken, _time) = (self, plan.IsWritersFileInside, open, onTaken, time);
+        _places = [.. PlacesOf(plan.Databases).Select(place => new PlaceClaims(place, self, open, time))];
         _databasesByIdentity = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal).SetItems(NamesByIdentity(plan.Databases));
         _forbidden = Find();
     }
@@ -87,12 +88,13 @@ internal sealed class DestinationClaims
     /// Claims the destinations of more databases, after <see cref="StartAsync"/>. Litestream must leave those databases out meanwhile; it
     /// goes on to leave out those whose destinations are another Datasette's. Not for two threads at once.
     /// </summary>
-    /// <param name="databases">The databases.</param>
+    /// <param name="databases">The databases. Those that Litestream could not work on at the start were claimed then.</param>
     /// <returns>Completes after the first look, which takes 5 s at most.</returns>
     public async Task AddAsync(IReadOnlyCollection<DatabasePlan> databases)
     {
-        _databasesByIdentity = _databasesByIdentity.SetItems(NamesByIdentity(databases));
-        PlaceClaims[] added = [.. WritersPlace.Of(databases).Select(place => new PlaceClaims(place, _self, _open, _time))];
+        var unclaimed = databases.Where(database => !_databasesByIdentity.ContainsKey(database.Primary.Identity)).ToList();
+        _databasesByIdentity = _databasesByIdentity.SetItems(NamesByIdentity(unclaimed));
+        PlaceClaims[] added = [.. PlacesOf(unclaimed).Select(place => new PlaceClaims(place, _self, _open, _time))];
         await Task.WhenAll(added.Select(LookAsync)).ConfigureAwait(false);
         foreach (var place in added)
         {
@@ -118,7 +120,7 @@ internal sealed class DestinationClaims
     public async Task RemoveAsync(IReadOnlyCollection<DatabasePlan> databases, TimeSpan timeout)
     {
         using var deadline = new CancellationTokenSource(timeout, _time);
-        await Task.WhenAll(WritersPlace.Of(databases).Select(LeaveAsync)).ConfigureAwait(false);
+        await Task.WhenAll(PlacesOf(databases).Select(LeaveAsync)).ConfigureAwait(false);
         var empty = _places.FindAll(place => place.Claims.IsEmpty);
         _places = _places.RemoveRange(empty);
         empty.ForEach(place => place.Dispose());
@@ -358,6 +360,8 @@ internal sealed class DestinationClaims
             return false;
         }
     }
+
+    private ImmutableArray<WritersPlace> PlacesOf(IEnumerable<DatabasePlan> databases) => WritersPlace.Of(databases, _isInside);
 
     private static IEnumerable<KeyValuePair<string, string>> NamesByIdentity(IEnumerable<DatabasePlan> databases) => databases
         .SelectMany(database => database.Replicas.Except(database.Mirrors), (database, replica) => KeyValuePair.Create(replica.Identity, database.Name));

@@ -173,6 +173,7 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
 
                 // In Go's words, by which its cause is known.
                 OperationCanceledException => "context deadline exceeded",
+                StoreException { Fault: StoreFault.Refused } refused => $"{place.FileName}: {refused.Message}",
                 _ => ex.Message,
             };
             wait = _retryDelay.Next();
@@ -252,10 +253,31 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
         _store ??= open(place);
         for (var conflicts = 0; conflicts < MaxConflicts; conflicts++)
         {
-            var read = await _store.ReadAsync(WritersFile.Name, cancellationToken).ConfigureAwait(false);
+            StoredContent? read = null;
+            StoreException? refusal = null;
+            try
+            {
+                read = await _store.ReadAsync(WritersFile.Name, cancellationToken).ConfigureAwait(false);
+            }
+            catch (StoreException ex) when (ex.Fault == StoreFault.Refused)
+            {
+                // S3 does not tell a key that may not list the bucket that there is no such file. If there is one, it is not replaced.
+                refusal = ex;
+            }
+
             var before = read is null ? WritersFile.Empty : WritersFile.Parse(read.Content);
             var after = change(before);
-            if (after == before || await WriteAsync(_store, after.ToJson(), read?.Version, cancellationToken).ConfigureAwait(false))
+            if (after != before && await WriteAsync(_store, after.ToJson(), read?.Version, mayReplace: refusal is null, cancellationToken).ConfigureAwait(false))
+            {
+                return;
+            }
+
+            if (refusal is not null)
+            {
+                throw refusal;
+            }
+
+            if (after == before)
             {
                 return;
             }
@@ -264,13 +286,13 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
         throw new StoreException($"other Datasettes write {WritersFile.Name} all the time");
     }
 
-    private async Task<bool> WriteAsync(IStore store, byte[] content, string? version, CancellationToken cancellationToken)
+    private async Task<bool> WriteAsync(IStore store, byte[] content, string? version, bool mayReplace, CancellationToken cancellationToken)
     {
         try
         {
             return await store.WriteIfAsync(WritersFile.Name, content, version, cancellationToken).ConfigureAwait(false) is not null;
         }
-        catch (StoreException ex) when (ex.Fault == StoreFault.Unconditional)
+        catch (StoreException ex) when (mayReplace && ex.Fault == StoreFault.Unconditional)
         {
             // Two that write within a moment cannot be told apart there; whoever comes later wins, and the other one sees it.
             using var bytes = new MemoryStream(content, writable: false);

@@ -7,7 +7,7 @@ namespace Datasette.Litestream.Writers;
 /// <summary>
 /// Where one <see cref="WritersFile"/> lies. At S3 that is the prefix above the destinations, so that a thousand databases have
 /// one file; for a folder it is the destination itself, since another container or machine may have nothing but that folder in
-/// common with this one.
+/// common with this one. So it is at S3 with <c>writer-file: inside</c>.
 /// </summary>
 /// <param name="Key">Equal for two places with the same file.</param>
 /// <param name="Replica">A replica there, which says how to get there.</param>
@@ -16,14 +16,16 @@ namespace Datasette.Litestream.Writers;
 internal sealed record WritersPlace(string Key, ReplicaPlan Replica, string Path, ImmutableArray<ClaimedDestination> Destinations)
 {
     /// <summary>The places for all destinations of some databases that can have such a file.</summary>
-    public static ImmutableArray<WritersPlace> Of(IEnumerable<DatabasePlan> databases) =>
+    /// <param name="databases">The databases.</param>
+    /// <param name="isInside">Whether the file lies in each destination at S3, too.</param>
+    public static ImmutableArray<WritersPlace> Of(IEnumerable<DatabasePlan> databases, bool isInside = false) =>
     [
         .. from database in databases
            from replica in database.Replicas
            where StoreFactory.CanOpen(replica.Type)
            let bucket = replica.Type == "s3" ? S3Settings.Of(replica) : null
            let own = StoreFactory.PathOf(replica).TrimEnd('/')
-           let path = bucket is null ? own : Above(own)
+           let path = bucket is null || isInside ? own : Above(own)
            let prefix = path.Length == 0 ? own : own[path.Length..].TrimStart('/')
            group (database, replica, path, prefix) by (bucket?.Endpoint, bucket?.Bucket, path) into place
            let first = place.First()
@@ -33,6 +35,11 @@ internal sealed record WritersPlace(string Key, ReplicaPlan Replica, string Path
                first.path,
                [.. place.Select(one => new ClaimedDestination(one.replica.Identity, one.prefix, one.database.Name, one.database.Path, one.replica.Destination))]),
     ];
+
+    /// <summary>The file for people.</summary>
+    public string FileName => Replica.Type == "s3"
+        ? $"s3://{S3Settings.Of(Replica).Bucket}/{(Path.Length > 0 ? $"{Path}/" : "")}{WritersFile.Name}"
+        : System.IO.Path.Combine(Path, WritersFile.Name);
 
     private static string Above(string prefix) => prefix.LastIndexOf('/') is > 0 and var slash ? prefix[..slash] : "";
 }

@@ -107,14 +107,14 @@ def use_log(path: str) -> dict[str, Any]:
     return {}
 
 
-def hold_log(path: str) -> dict[str, Any]:
+def hold_log(path: str, state: str) -> dict[str, Any]:
     """Keeps a write-ahead log from beginning again until this process ends; empties one of which Litestream would miss a part.
 
     Litestream 0.5 goes on at the beginning of a log that has begun again if what it read last is still in the file, behind the new frames;
     what was written after that, and before the log began again, would be in no backup (``verifyWithExecutor`` in db.go, v0.5.17). Where it
     has no file of its own, what it read last is what the destination has, and not known here. An empty log has it write a snapshot.
     """
-    read = read_last_log(os.path.join(os.path.dirname(path), f".{os.path.basename(path)}-litestream", "ltx", "0"))
+    read = read_last_log(os.path.join(state, "ltx", "0"))
     if not is_file_with_content(path + "-wal"):
         return {}
     # One that can only read does not copy the log into the database when it is closed.
@@ -180,7 +180,9 @@ def connect(path: str, options: str) -> sqlite3.Connection:
 
 def answer(request: dict[str, str]) -> dict[str, Any]:
     try:
-        return {"look": look, "use-log": use_log, "hold-log": hold_log}[request["do"]](request["path"])
+        if request["do"] == "hold-log":
+            return hold_log(request["path"], request["state"])
+        return {"look": look, "use-log": use_log}[request["do"]](request["path"])
     except OSError as error:
         return {"error": error.strerror or str(error)}
     except Exception as error:

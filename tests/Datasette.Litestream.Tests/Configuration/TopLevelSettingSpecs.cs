@@ -99,6 +99,7 @@ public sealed class TopLevelSettingSpecs
         Assert.IsTrue(Plans.From("{}").Sound.HasWritersFile);
         var plan = Plans.From("""{"writer-file": false}""").Sound;
         Assert.IsFalse(plan.HasWritersFile);
+        Assert.AreEqual((true, true), Plans.From("""{"writer-file": "inside"}""").Sound is var inside ? (inside.HasWritersFile, inside.IsWritersFileInside) : default);
         StringAssert.StartsWith(plan.Warnings.Single(), "writer-file is false, so nothing keeps another Datasette from writing to the same destinations");
     }
 

@@ -46,10 +46,10 @@ public sealed class StartSpecs
         var hold = new Hold();
         var settings = fixture.Settings(words.Replace("{failing}", fixture.Folder.Write("failing", ""), StringComparison.Ordinal)) with
         {
-            HoldLogs = paths =>
+            HoldLogs = databases =>
             {
                 Assert.IsEmpty(fixture.Started);
-                CollectionAssert.AreEqual(new[] { fixture.Database }, paths.ToArray());
+                CollectionAssert.AreEqual(new[] { fixture.Database }, databases.Select(database => database.Path).ToArray());
                 return Task.FromResult<IDisposable>(hold);
             },
         };

@@ -40,10 +40,10 @@ public sealed class LtxFilesSpecs : IDisposable
         Write(8, bytes: 8, Start.AddSeconds(1));
         Assert.AreEqual(15, Measure(after: 0, upTo: 8));
         Assert.AreEqual(0, Measure(after: 0, upTo: 5));
-        Assert.AreEqual(0, LtxFiles.Measure("/not/there.db", 0, ulong.MaxValue, Start));
+        Assert.AreEqual(0, LtxFiles.Measure("/not/there", 0, ulong.MaxValue, Start));
     }
 
-    private long Measure(ulong after, ulong upTo) => LtxFiles.Measure(_folder["a b.db"], after, upTo, Start);
+    private long Measure(ulong after, ulong upTo) => LtxFiles.Measure(LitestreamFolder.Of(_folder["a b.db"]), after, upTo, Start);
 
     private void Write(ulong txid, int bytes, DateTimeOffset at)
     {

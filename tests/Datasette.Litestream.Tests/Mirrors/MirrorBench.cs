@@ -28,12 +28,7 @@ internal sealed class MirrorBench : IDisposable
         };
         Plan = Plans.Of(new DatasetteConfiguration(
             Folder.Path, JsonElement.Parse(settings.ToJson()), new Dictionary<string, JsonElement>(), [new AttachedDatabase("parks", Folder["parks.db"], IsMutable: true)])).Sound.For(ReleaseLine.V05);
-        Mirroring = new Mirroring(
-            () => Plan,
-            (replica, path) => new FaultyStore(_stores.Open(replica, path), Faults(Path.GetFileName(replica.Place))),
-            TimeProvider.System,
-            new Random(1),
-            text => text);
+        Mirroring = Create();
     }
 
     public TemporaryFolder Folder { get; } = new();
@@ -72,6 +67,13 @@ internal sealed class MirrorBench : IDisposable
         {
             File.Delete(Path.Combine(Local, L0(txid).ToString()));
         }
+    }
+
+    /// <summary>Ends the mirrors, as they are, and begins anew as after a restart; they are not started yet.</summary>
+    public async Task RestartAsync(double seconds = 0)
+    {
+        await FinishAsync(seconds);
+        (Mirroring, _isOver) = (Create(), false);
     }
 
     public MirrorStatus? Status(string destination = "mirror") =>
@@ -119,6 +121,13 @@ internal sealed class MirrorBench : IDisposable
         _stores.Dispose();
         Folder.Dispose();
     }
+
+    private Mirroring Create() => new(
+        () => Plan,
+        (replica, path) => new FaultyStore(_stores.Open(replica, path), Faults(Path.GetFileName(replica.Place))),
+        TimeProvider.System,
+        new Random(1),
+        text => text);
 
     private static DateTimeOffset TimeOf(ulong txid) => Start.AddSeconds(txid);
 

@@ -266,6 +266,54 @@ public sealed class MirrorSpecs
     }
 
     [TestMethod]
+    [DataRow(true, DisplayName = "the same history")]
+    [DataRow(false, DisplayName = "transactions that began anew meanwhile")]
+    public async Task A_mirror_that_was_away_for_long_across_restarts_goes_on_where_it_was_if_the_history_does(bool isSame)
+    {
+        using var bench = new MirrorBench();
+        MakeOld(bench);
+        bench.Mirroring.Start();
+        await bench.ReachesAsync(120);
+        await Eventually.HoldsAsync(() => HasAllMerged(bench));
+        bench.Faults("mirror").Error = "connection refused";
+        bench.MakeLocal(121, 125);
+        await Eventually.HoldsAsync(() => bench.Status()!.BehindSince is not null);
+        await bench.RestartAsync();
+
+        // It is still away at the first restart, and back at the second. Meanwhile what it ended with was merged and deleted everywhere.
+        bench.Mirroring.Start();
+        await Eventually.HoldsAsync(() => bench.Status()?.Error == "connection refused");
+        await bench.RestartAsync();
+        bench.MakeAt("first", 121, 160);
+        bench.MakeAt("first", new LtxName(1, 111, 155));
+        bench.MakeLocal(126, 160);
+        bench.DeleteLocal(111, isSame ? 124UL : 159UL);
+        foreach (var txid in Enumerable.Range(105, 46))
+        {
+            File.Delete(Path.Combine(bench.Folder["first"], MirrorBench.L0((ulong)txid).ToString()));
+        }
+
+        bench.Faults("mirror").Error = null;
+        bench.Mirroring.Start();
+        await bench.ReachesAsync(160);
+        bench.AssertRestores(160);
+        Assert.HasCount(isSame ? 0 : 1, bench.Aside());
+    }
+
+    [TestMethod]
+    public async Task It_tells_how_far_back_and_how_finely_a_mirror_can_be_restored_by_the_files_that_are_there()
+    {
+        using var bench = new MirrorBench();
+        MakeOld(bench);
+        MakeOld(bench, "mirror");
+        bench.Mirroring.Start();
+        await Eventually.HoldsAsync(() => bench.Status()?.Points is not null);
+        var (points, start) = (bench.Status()!.Points!, (DateTimeOffset)bench.Files().Files[MirrorBench.Snapshot(40)].At);
+        Assert.AreEqual((start, start.AddSeconds(40)), (points.Oldest, points.NewestSnapshot));
+        CollectionAssert.AreEqual(new RestoreStep[] { new(0, start.AddSeconds(105 - 40)), new(1, start) }, points.Steps.ToArray());
+    }
+
+    [TestMethod]
     public async Task The_end_waits_for_the_last_files_and_names_the_mirrors_that_lack_them()
     {
         using var bench = new MirrorBench("first", "broken", "mirror");

@@ -50,5 +50,5 @@ public sealed class PruningSpecs
         Assert.IsEmpty(Rules.Find(files, [(Snapshot(100), Time.AddHours(-1))], Time));
     }
 
-    private static LtxSet Set(params LtxName[] names) => new(names.Select(name => KeyValuePair.Create(name, new LtxFile(1, 1, Time.AddMinutes(-6)))));
+    private static LtxSet Set(params LtxName[] names) => new(names.Select(name => KeyValuePair.Create(name, new LtxFile(1, 1, Time.AddMinutes(-6).UtcDateTime, Time.UtcDateTime))));
 }

@@ -86,7 +86,7 @@ internal sealed class RealReplication : IDisposable
         }
     }
 
-    public ReplicaFolder Look(int maxFiles = int.MaxValue) => new(Backup, Database.Path, maxFiles);
+    public ReplicaFolder Look(int maxFiles = int.MaxValue) => new(Backup, LitestreamFolder.Of(Database), maxFiles);
 
     /// <summary>Writes a row.</summary>
     public async Task WriteAsync()

@@ -32,6 +32,8 @@ public sealed class ReplicaChecksSpecs
         Assert.AreEqual(first, queue.Latest("a"));
         await queue.IsCheckedAgainAsync("a");
         Assert.IsLessThanOrEqualTo(first.At + Interval, queue.Latest("a")!.At);
+        Assert.AreEqual((first.At, new DateTimeOffset(2026, 11, 26, 3, 0, 50, TimeSpan.Zero)), (first.Points!.ListedAt, first.Points.Oldest));
+        Assert.AreEqual(first.Points, queue.Latest("a")!.Points, "what was last listed stays known");
     }
 
     [TestMethod]
@@ -88,7 +90,8 @@ public sealed class ReplicaChecksSpecs
                 $$"""
                 for path; do :; done
                 printf '%s %s\n' "$1" "$(basename "$path" .db)" >> {{_folder["asked"]}}
-                if [ "$1" = ltx ]; then echo '[{"level": 0, "min_txid": "0000000000000002", "max_txid": "0000000000000002", "size": 1, "timestamp": "2026-11-26T03:00:50Z"}]'
+                if [ "$1" = ltx ] && ! [ -e {{_folder["damaged"]}} ]; then echo '[{"level": 9, "min_txid": "0000000000000001", "max_txid": "0000000000000002", "size": 1, "timestamp": "2026-11-26T03:00:50Z"}]'
+                elif [ "$1" = ltx ]; then echo '[{"level": 0, "min_txid": "0000000000000002", "max_txid": "0000000000000002", "size": 1, "timestamp": "2026-11-26T03:00:50Z"}]'
                 elif [ -e {{_folder["damaged"]}} ]; then echo "Error: no matching backup files available" >&2; exit 1
                 else echo '{"max_txid": "0000000000000002", "files": []}'; fi
                 """);

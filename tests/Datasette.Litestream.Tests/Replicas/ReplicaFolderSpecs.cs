@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Tests.Processes;
 
@@ -24,7 +25,7 @@ public sealed class ReplicaFolderSpecs
     public void A_folder_that_does_not_exist_has_no_backup()
     {
         using var folder = new TemporaryFolder();
-        Assert.AreEqual(ReplicaCondition.Missing, new ReplicaFolder(folder["backup"], folder["a.db"], 10).Look(Now, 1).Condition);
+        Assert.AreEqual(ReplicaCondition.Missing, new ReplicaFolder(folder["backup"], LitestreamFolder.Of(folder["a.db"]), 10).Look(Now, 1).Condition);
     }
 
     [TestMethod]
@@ -32,7 +33,7 @@ public sealed class ReplicaFolderSpecs
     {
         using var folder = new TemporaryFolder();
         File.CreateSymbolicLink(folder["backup"], folder["backup"]);
-        var finding = new ReplicaFolder(folder["backup"], folder["a.db"], 10).Look(Now, 1);
+        var finding = new ReplicaFolder(folder["backup"], LitestreamFolder.Of(folder["a.db"]), 10).Look(Now, 1);
         Assert.AreEqual(ReplicaCondition.Unreadable, finding.Condition);
         StringAssert.Contains(finding.Problem, "Too many levels of symbolic links");
     }
@@ -185,7 +186,7 @@ public sealed class ReplicaFolderSpecs
         using var one = await RealReplication.StartAsync();
         using var other = await RealReplication.StartAsync($"file://{one.Backup}");
         var look = one.Look();
-        var theOtherLook = new ReplicaFolder(one.Backup, other.Database.Path, int.MaxValue);
+        var theOtherLook = new ReplicaFolder(one.Backup, LitestreamFolder.Of(other.Database), int.MaxValue);
         using (one.WriteAllTheTime())
         using (other.WriteAllTheTime())
         {
@@ -204,8 +205,8 @@ public sealed class ReplicaFolderSpecs
         await replication.WriteAsync();
         var txid = await replication.SyncAsync();
         replication.Stop();
-        File.Delete(Path.Combine(LocalFiles.FolderOf(replication.Database.Path), new LtxName(0, txid, txid).FileName));
-        await File.WriteAllTextAsync(Path.Combine(LocalFiles.FolderOf(replication.Database.Path), new LtxName(0, 1, 1).FileName), "");
+        File.Delete(Path.Combine(LocalFiles.FolderOf(LitestreamFolder.Of(replication.Database)), new LtxName(0, txid, txid).FileName));
+        await File.WriteAllTextAsync(Path.Combine(LocalFiles.FolderOf(LitestreamFolder.Of(replication.Database)), new LtxName(0, 1, 1).FileName), "");
         var look = replication.Look();
         Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition);
         Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition);

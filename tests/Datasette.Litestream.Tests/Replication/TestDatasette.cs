@@ -28,6 +28,9 @@ internal sealed class TestDatasette : IDisposable
     /// <summary>The plugin's settings.</summary>
     public JsonObject Settings { get; } = [];
 
+    /// <summary>The settings of single databases, by their names.</summary>
+    public JsonObject DatabaseSettings { get; } = [];
+
     /// <summary>The options of FakeLitestream.</summary>
     public string Words { get; set; } = "";
 
@@ -70,7 +73,7 @@ internal sealed class TestDatasette : IDisposable
         {
             ["workingDirectory"] = Folder.Path,
             ["settings"] = Settings.DeepClone(),
-            ["databaseSettings"] = new JsonObject(),
+            ["databaseSettings"] = DatabaseSettings.DeepClone(),
             ["databases"] = new JsonArray([.. Databases.Select(name => (JsonNode)new JsonObject
             {
                 ["name"] = name,

@@ -253,6 +253,9 @@ public sealed class PageWriterSpecs
                 "Lag: 2.5 s",
                 "Everything there that was written before: 2026-05-01 11:59:57 UTC",
                 "Backup checked: 2026-05-01 11:55:00 UTC",
+                "Can be restored back to: 2026-04-30 12:00:00 UTC",
+                "In steps: every second since 11:55:00 UTC, every 30 s since 10:00:00 UTC, merged files since 03:00:00 UTC, snapshots alone since 2026-04-30 12:00:00 UTC",
+                "Newest snapshot: 2026-05-01 09:00:00 UTC",
                 "Size: 4.0 KiB",
             },
             destinations[1].Facts.Select(fact => $"{fact.Label}: {fact.Text}").ToArray());
@@ -270,7 +273,12 @@ public sealed class PageWriterSpecs
 
     private static ReplicaReport Replica(string destination, string writer, string state) => new(
         destination, writer, state, Observations.Now.AddMinutes(-1), $"It is {state}.", "Wait.", state == "failing" ? "access denied" : null, null, 6, 2.5,
-        Observations.Now.AddSeconds(-3), Observations.Now.AddMinutes(-5), 4096, $"litestream restore {destination}");
+        Observations.Now.AddSeconds(-3), Observations.Now.AddMinutes(-5), 4096,
+        new RestorableReport(
+            Observations.Now.AddDays(-1), Observations.Now.AddHours(-3),
+            [new("uploaded", 1, Observations.Now.AddMinutes(-5)), new("merged", 30, Observations.Now.AddHours(-2)), new("merged", null, Observations.Now.AddHours(-9)), new("snapshots", null, Observations.Now.AddDays(-1))],
+            Observations.Now.AddMinutes(-30)),
+        $"litestream restore {destination}");
 
     private static void AssertSummary(string text, string state, string healthy, SummaryText summary) =>
         Assert.AreEqual((text, state, healthy), (summary.Text, summary.State, summary.Healthy));
@@ -290,6 +298,6 @@ public sealed class PageWriterSpecs
         var txids = new ulong?[range.Length];
         var history = new HistoryReport(range.Name, range.Interval.TotalSeconds, Observations.Now, values, uploads, txids, txids, wals, sizes, values);
         return new DatabaseDetailReport(
-            Database("b") with { Sparklines = null }, Sentence.Of($"Replicated."), true, "litestream restore", history, [], Observations.Now, Observations.Now);
+            Database("b") with { Sparklines = null }, Sentence.Of($"Replicated."), true, "litestream restore", null, history, [], Observations.Now, Observations.Now);
     }
 }

@@ -80,7 +80,7 @@ public sealed class PluginMetricsSpecs
             plan.Mirrors.Single(), IsMirror: true, DatabaseState.Failing, Observations.Now, StateReason.MirrorFailed, "access denied",
             primary.Evidence with { Lag = TimeSpan.FromSeconds(90), ReplicatedTxid = 5 })
         { Bytes = 4096 };
-        var text = await PluginMetrics.WriteAsync(null, null, new ObservedDatabases(Observations.Now, [primary.With([mirror], primaryBytes: null)]), Observations.Now);
+        var text = await PluginMetrics.WriteAsync(null, null, new ObservedDatabases(Observations.Now, [primary.With([mirror])]), Observations.Now);
         foreach (var line in new[]
         {
             """datasette_litestream_database_healthy{database="parks"} 0""",

@@ -336,7 +336,7 @@ public sealed class WordingSpecs
             Summarize(lost));
         var denied = Failing("a") with { Reason = StateReason.WriterUnknown, Error = "AccessDenied: no" };
         StringAssert.Contains(Summarize(denied), "because the destination denies access.");
-        StringAssert.EndsWith(Wording.Remedy(denied.Reason, denied.Error), "there. Where the key may not write .datasette-litestream-writers.json, set writer-file: false.");
+        StringAssert.EndsWith(Wording.Remedy(denied.Reason, denied.Error), "there. A key at S3 needs s3:GetObject and s3:PutObject for this file. For one that may only touch the destinations themselves, set writer-file: inside; writer-file: false does without the file.");
     }
 
     private static string Summarize(params DatabaseObservation[] databases) =>

@@ -46,7 +46,7 @@ public sealed class SqliteProgramSpecs : IDisposable
             ["/bin/sh", "-c", $"read first; read second; echo $$ > {_folder["id"]}; echo '{{}}'; echo '{{\"error\": \"locked\"}}'; sleep 1000"],
             new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin" },
             TimeProvider.System);
-        using var hold = await program.HoldLogsAsync(["/a", "/b"], TimeSpan.FromSeconds(10));
+        using var hold = await program.HoldLogsAsync([("/a", "/.a-litestream"), ("/b", "/.b-litestream")], TimeSpan.FromSeconds(10));
         CollectionAssert.AreEqual(new[] { null, "locked" }, hold.Errors.ToList());
         var id = int.Parse(File.ReadAllText(_folder["id"]), CultureInfo.InvariantCulture);
         Assert.AreEqual(0, LibC.kill(id, 0));

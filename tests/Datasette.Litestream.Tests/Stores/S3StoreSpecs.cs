@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Amazon.S3;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Stores;
 using Datasette.Litestream.Tests.Configuration;
@@ -41,7 +42,7 @@ public sealed class S3StoreSpecs : StoreSpecs
         using var copy = factory.OpenAt(replica, Prefix, null);
         var name = store.Layout.NameOf(new LtxName(0, txid, txid));
         Assert.Contains(name, await ListAsync(store));
-        var local = Path.Combine(LocalFiles.FolderOf(replication.Database.Path), new LtxName(0, txid, txid).FileName);
+        var local = Path.Combine(LocalFiles.FolderOf(LitestreamFolder.Of(replication.Database)), new LtxName(0, txid, txid).FileName);
         await using (var content = await store.OpenAsync(name, 0, default))
         {
             await copy.WriteAsync(name, content, LtxSeal.Read(local, new LtxName(0, txid, txid))!.Value.MadeAt, default);

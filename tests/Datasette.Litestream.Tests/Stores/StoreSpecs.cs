@@ -47,7 +47,9 @@ public abstract class StoreSpecs
         await WriteAsync(store, "ltx/0/two", "");
         Assert.AreEqual($"{Name} ltx/0/two ltx/01/one", await ListAsync(store));
         Assert.AreEqual($"{Name} ltx/0/two", await ListAsync(store, "ltx/0"));
-        Assert.AreEqual(written, await store.ListAsync("ltx/0", default).FirstAsync(file => file.Name == Name));
+        var listed = await store.ListAsync("ltx/0", default).FirstAsync(file => file.Name == Name);
+        Assert.AreEqual(written, listed with { At = written.At });
+        Assert.AreNotEqual(default, listed.At);
         var read = await store.ReadAsync(Name, default);
         Assert.AreEqual(("content", written.Version), (Encoding.UTF8.GetString(read!.Content.Span), read.Version));
 
@@ -88,7 +90,7 @@ public abstract class StoreSpecs
         await using var content = canSeek ? new MemoryStream(Large) : new Unseekable(Large);
         var written = await store.WriteAsync(Name, content, Time, default);
         Assert.AreEqual(Large.Length, written.Size);
-        Assert.AreEqual(written, await store.ListAsync("", default).FirstAsync(_ => true));
+        Assert.AreEqual(written, await store.ListAsync("", default).FirstAsync(_ => true) with { At = written.At });
         CollectionAssert.AreEqual(Large, await ReadAsync(store, Name));
 
         // From one store to the next, as a mirror is filled.

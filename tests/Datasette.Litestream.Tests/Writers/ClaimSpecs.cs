@@ -20,6 +20,20 @@ public sealed class ClaimSpecs : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [TestMethod]
+    public async Task A_key_that_is_not_told_that_there_is_no_file_makes_one_and_replaces_none()
+    {
+        var (clock, store) = (new TestClock(), new MemoryStore { Refuses = (true, false) });
+        var a = new Machine(clock, "a", store);
+        Assert.AreEqual(ClaimState.Held, await a.LookAsync());
+        store.Refuses = (true, true);
+        var b = new Machine(clock, "b", store);
+        Assert.AreEqual(ClaimState.Unproven, await b.LookAsync());
+        Assert.AreEqual("/backup/.datasette-litestream-writers.json: access denied (AccessDenied)", b.Claims.Error);
+        store.Refuses = default;
+        Assert.AreEqual(ClaimState.Held, await a.LookAfterAsync(10));
+    }
+
+    [TestMethod]
     public async Task Where_nobody_is_nobody_is_waited_for()
     {
         var a = Machine("a");

@@ -19,11 +19,19 @@ internal sealed class MemoryStore : IStore
     /// <summary>Called after each write, before the answer; it may throw.</summary>
     public Action OnAnswer { get; set; } = () => { };
 
+    /// <summary>Whether reading is refused: where there is no file, as for a key that may not list the bucket; or always.</summary>
+    public (bool IfMissing, bool Always) Refuses { get; set; }
+
     public Task<StoredContent?> ReadAsync(string name, CancellationToken cancellationToken)
     {
         lock (_sync)
         {
             OnRequest();
+            if (Refuses.Always || (Refuses.IfMissing && !_files.ContainsKey(name)))
+            {
+                throw new StoreException("access denied (AccessDenied)", StoreFault.Refused);
+            }
+
             return Task.FromResult(_files.TryGetValue(name, out var file) ? new StoredContent(file.Content, $"{file.Version}") : null);
         }
     }

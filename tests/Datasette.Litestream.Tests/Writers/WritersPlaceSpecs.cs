@@ -37,6 +37,16 @@ public sealed class WritersPlaceSpecs
     }
 
     [TestMethod]
+    public void For_a_key_that_may_not_write_above_them_each_destination_has_its_own()
+    {
+        var places = WritersPlace.Of(Plan("s3://backup/all/$DB_NAME", "parks", "trees").Databases, isInside: true);
+        CollectionAssert.AreEqual(
+            new[] { "s3://backup/all/parks/.datasette-litestream-writers.json", "s3://backup/all/trees/.datasette-litestream-writers.json" },
+            places.Select(place => place.FileName).ToArray());
+        CollectionAssert.AreEqual(new[] { "", "" }, places.SelectMany(place => place.Destinations).Select(destination => destination.Prefix).ToArray());
+    }
+
+    [TestMethod]
     public void All_of_a_bucket_is_a_destination_too()
     {
         var place = WritersPlace.Of(Plans.FromReplica("""{"type": "s3", "bucket": "backup"}""").Plan.Databases).Single();
