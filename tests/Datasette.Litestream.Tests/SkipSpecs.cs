@@ -5,6 +5,7 @@ namespace Datasette.Litestream.Tests;
 
 /// <summary>A release must not count a test with a missing part as passed.</summary>
 [TestClass]
+[DoNotParallelize]
 public sealed partial class SkipSpecs
 {
     [TestMethod]

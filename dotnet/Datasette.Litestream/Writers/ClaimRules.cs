@@ -51,6 +51,16 @@ internal sealed class ClaimRules(WriterIdentity self, TimeProvider time)
         return (file, after.ToImmutable());
     }
 
+    /// <summary>
+    /// Forgets what was seen of a holder where this Datasette does not ask for its prefix in the file: only what is shown, or not, after the
+    /// question counts. Somebody else may have taken the prefix meanwhile, with all questions.
+    /// </summary>
+    public ImmutableArray<Claim> ForgetUnasked(WritersFile file, ImmutableArray<Claim> claims)
+    {
+        var asks = file.Find(self)?.Asks;
+        return [.. claims.Select(claim => claim.Seen is not null && asks?.Contains(claim.Destination.Prefix) != true ? claim with { Seen = null } : claim)];
+    }
+
     private (WritersFile File, Claim Claim) LookAtOwn(WritersFile file, Claim claim, bool isReleased)
     {
         if (file.FindAsker(claim.Destination.Prefix, self) is not { } asker)
@@ -90,7 +100,7 @@ internal sealed class ClaimRules(WriterIdentity self, TimeProvider time)
 
         var own = file.Find(self) ?? new WriterRecord(self);
         var hasAsked = own.Asks.Contains(prefix);
-        var isUnchanged = hasAsked && claim.Seen is { } seen && (seen.Holder, seen.Answers) == (holder.Identity.Id, holder.Answers);
+        var isUnchanged = claim.Seen is { } seen && (seen.Holder, seen.Answers) == (holder.Identity.Id, holder.Answers);
         return isUnchanged && time.GetElapsedTime(claim.Seen!.Since) >= Patience
             ? Take(file, claim, $"{holder.Identity}", isForced: true)
             : (hasAsked ? file : file.With(own with { Asks = own.Asks.Add(prefix) }), claim with

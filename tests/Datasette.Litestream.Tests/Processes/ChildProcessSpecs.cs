@@ -6,6 +6,7 @@ using Datasette.Litestream.Processes;
 namespace Datasette.Litestream.Tests.Processes;
 
 [TestClass]
+[DoNotParallelize]
 public sealed class ChildProcessSpecs
 {
     private const int SIGCHLD = 17, SIGWINCH = 28, RLIMIT_NOFILE = 7, SizeOfSignalAction = 256;

@@ -22,5 +22,19 @@ internal sealed class TemporaryFolder : IDisposable
         return path;
     }
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    /// <summary>Deletes it. What a test has broken off may write into it for a moment more.</summary>
+    public void Dispose() => Assert.IsTrue(SpinWait.SpinUntil(TryDelete, TimeSpan.FromSeconds(10)), $"{Path} is written to all the time");
+
+    private bool TryDelete()
+    {
+        try
+        {
+            Directory.Delete(Path, recursive: true);
+            return true;
+        }
+        catch (IOException)
+        {
+            return !Directory.Exists(Path);
+        }
+    }
 }

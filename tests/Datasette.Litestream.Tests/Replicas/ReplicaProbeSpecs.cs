@@ -175,6 +175,7 @@ public sealed class ReplicaProbeSpecs
 
     /// <summary>A thousand databases with an hour between their checks may take 2 % of one core: 72 ms each.</summary>
     [TestMethod]
+    [DoNotParallelize]
     public async Task A_check_at_S3_costs_less_than_its_share()
     {
         const int checks = 20;

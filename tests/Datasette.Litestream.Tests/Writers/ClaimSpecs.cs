@@ -112,6 +112,34 @@ public sealed class ClaimSpecs : IDisposable
         Assert.AreEqual(ClaimState.Held, await b.LookAfterAsync(10));
     }
 
+    /// <summary>Two answers get lost, and between them the one that let go took it back, so that nobody asked any more.</summary>
+    [TestMethod]
+    public async Task What_was_seen_before_the_question_does_not_count()
+    {
+        var store = new MemoryStore();
+        var (a, b) = (new Machine(_clock, "a", store), new Machine(_clock, "b", store));
+        await a.LookAsync();
+        Assert.AreEqual(ClaimState.Waiting, await b.LookAsync());
+        Assert.AreEqual(ClaimState.Yielding, await a.LookAfterAsync(2));
+        a.EndLitestream();
+        await LoseAnswerAsync(a);
+        Assert.AreEqual(ClaimState.Held, await a.LookAfterAsync(2));
+        await a.LookAfterAsync(10);
+        Assert.AreEqual(ClaimState.Held, await a.LookAfterAsync(10));
+
+        await LoseAnswerAsync(b);
+        Assert.AreEqual(ClaimState.Waiting, await b.LookAfterAsync(10), "a has looked 10 s ago, and not seen that somebody asks");
+        Assert.AreEqual(ClaimState.Yielding, await a.LookAsync());
+
+        async Task LoseAnswerAsync(Machine machine)
+        {
+            store.OnAnswer = () => throw new StoreException("connection reset by peer");
+            await machine.LookAsync();
+            Assert.IsNotNull(machine.Claims.Error);
+            store.OnAnswer = () => { };
+        }
+    }
+
     [TestMethod]
     public async Task Who_comes_back_after_the_other_has_left_again_still_knows_that_it_was_replaced()
     {
