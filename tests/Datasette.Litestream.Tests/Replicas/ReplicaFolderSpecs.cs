@@ -217,9 +217,8 @@ public sealed class ReplicaFolderSpecs
     {
         using var replication = await RealReplication.StartAsync();
         var look = replication.Look();
-        var txid = await WholeAsync(replication, look);
-        replication.Stop();
-        var last = Path.Combine(replication.Backup, "ltx", "0", new LtxName(0, txid, txid).FileName);
+        var (last, txid) = await NewFileAsync(replication, after: await WholeAsync(replication, look));
+        Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition);
         WriteAs(new LtxName(0, txid, txid), from: last, to: last);
         Assert.AreEqual(ReplicaCondition.OtherWriter, look.Look(Now, txid).Condition);
         Assert.AreEqual(ReplicaCondition.OtherWriter, replication.Look().Look(Now, txid).Condition, "by one that looks for the first time");
