@@ -253,8 +253,10 @@ def test_a_signal_while_replication_ends_hurries_it_and_does_nothing_else(
         return bool(stand_in.hurried)
 
     monkeypatch.setattr(stand_in, "Stop", stop)
-    before = signal.getsignal(number)
+    # A shell starts what runs in the background with SIGINT ignored.
+    inherited = signal.signal(number, signal.SIG_DFL)
     run(hosts.end(datasette))
     assert stand_in.hurried == 1
     assert not bridge.bridges
-    assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is signal.SIG_DFL
+    signal.signal(number, inherited)

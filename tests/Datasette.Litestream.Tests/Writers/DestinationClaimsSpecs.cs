@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Tests.Configuration;
 using Datasette.Litestream.Tests.Processes;
@@ -80,9 +81,8 @@ public sealed class DestinationClaimsSpecs : IDisposable
         var a = await StartAsync("a");
         a.IsCutOff = true;
         var b = await StartAsync("b");
-        await PassUntilAsync(() => b.Claims.Forbidden.IsEmpty && b.Orders.LastOrDefault().Names is { Count: 0 });
-        Assert.IsTrue(b.Taken.TrueForAll(claim => claim.IsForced));
-        Assert.HasCount(2, b.Taken);
+        await PassUntilAsync(() => b.Claims.Forbidden.IsEmpty && b.Orders.LastOrDefault().Names is { Count: 0 } && b.Taken.Length == 2);
+        Assert.IsTrue(b.Taken.All(claim => claim.IsForced));
         a.IsCutOff = false;
         await PassUntilAsync(() => a.Claims.Forbidden.Values.All(status => status.State == ClaimState.Lost));
     }
@@ -154,6 +154,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
     {
         private readonly ReplicationPlan _plan;
         private Task _held = Task.CompletedTask;
+        private ImmutableArray<Claim> _taken = [];
 
         public Datasette(DestinationClaimsSpecs specs, string host)
         {
@@ -164,7 +165,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
                 _plan,
                 Machine.Identity(host, specs._clock),
                 place => new CutOffStore(specs._places[place.Path], () => specs._isCutOff || IsCutOff),
-                taken => Taken.AddRange(taken),
+                taken => ImmutableInterlocked.Update(ref _taken, (all, more) => all.AddRange(more), taken),
                 specs._clock);
         }
 
@@ -174,7 +175,8 @@ public sealed class DestinationClaimsSpecs : IDisposable
 
         public ConcurrentQueue<(IReadOnlySet<string> Names, string Message, CancellationToken Hurry)> Orders { get; } = [];
 
-        public List<Claim> Taken { get; } = [];
+        /// <summary>The task that looks adds to it.</summary>
+        public ImmutableArray<Claim> Taken => _taken;
 
         public bool Fails { get; set; }
 
