@@ -1,10 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Manual;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Reporting;
@@ -34,7 +34,6 @@ public sealed class Bridge
     private DateTimeOffset _startedAt;
     private Task? _stopped;
     private volatile bool _isFatal;
-    private volatile string? _served;
     private volatile bool _isAnnounced;
 
     public Bridge()
@@ -56,7 +55,7 @@ public sealed class Bridge
     /// [{"name": "parks", "path": "/srv/parks.db", "servedPath": "/srv/link.db", "isMutable": true}], "bundledBinary":
     /// "/…/litestream", "sqliteProgram": ["/srv/venv/bin/python", "/…/sqlite_files.py"], "environment": {"PATH": "/usr/bin"},
     /// "published": {"at": "/-/metadata.json", "settings": …, "databaseSettings": {"parks": …}}}</c>; settings are Datasette's,
-    /// unchanged, and published ones as a page of Datasette shows them. <c>sqliteProgram</c> and <c>published</c> can be null or missing.</param>
+    /// unchanged, and published ones as a page of Datasette shows them. The internal database has no name. <c>sqliteProgram</c> and <c>published</c> can be null or missing.</param>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
     public void Start(string request)
     {
@@ -78,38 +77,27 @@ public sealed class Bridge
         }
     }
 
-    /// <summary>Tells where Datasette serves its databases now, since another plugin may put another file behind a name.</summary>
-    /// <param name="served">The path of each database by name, as JSON; null for one that is not a file.</param>
-    public void Serve(string served)
-    {
-        if (served == _served || _replicator is not { } replicator)
-        {
-            return;
-        }
-
-        _served = served;
-        try
-        {
-            replicator.Serve(JsonNode.Parse(served)!.AsObject().ToDictionary(database => database.Key, database => (string?)database.Value));
-        }
-        catch (Exception ex) when (ex is JsonException or InvalidOperationException)
-        {
-            // A name that is no text, which cannot be replicated either.
-        }
-    }
+    /// <summary>
+    /// Tells which databases Datasette serves now, and where: they come and go. Returns before they are replicated, or no longer are.
+    /// </summary>
+    /// <param name="served">As <c>databases</c> in the request of <see cref="Start"/>.</param>
+    public void Serve(string served) => _ = _replicator?.ServeAsync(StartRequest.ParseDatabases(JsonElement.Parse(served)));
 
     /// <summary>The state of replication: a page of the databases, or one database in full.</summary>
     /// <param name="query">The query string of the request, unchanged; see <see cref="StatusQuery"/>.</param>
     /// <returns>
     /// A <see cref="StatusReport"/>, a <see cref="DatabaseDetailReport"/>, or a <see cref="NotReplicatedReport"/>, as JSON.
     /// </returns>
-    public string Status(string query = "") => ReportStatus(query).Json;
+    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
+    public string Status(string query = "", bool mayManage = true) => ReportStatus(query, mayManage).Json;
 
     /// <summary>The state of replication as a page shows it.</summary>
     /// <param name="query">See <see cref="Status"/>.</param>
     /// <returns>An <see cref="OverviewText"/>, a <see cref="DatabaseText"/>, or a <see cref="NotReplicatedReport"/>, as JSON.</returns>
-    public string Page(string query = "") => Report(
+    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
+    public string Page(string query = "", bool mayManage = true) => Report(
         query,
+        mayManage,
         report => JsonSerializer.Serialize(report.Text, StatusJson.Default.OverviewText),
         report => JsonSerializer.Serialize(report.Text, StatusJson.Default.DatabaseText)).Json;
 
@@ -122,13 +110,14 @@ public sealed class Bridge
     /// <summary>The HTTP response for a machine.</summary>
     /// <param name="what"><c>json</c> for <see cref="Status"/>, <c>metrics</c> or <c>health</c>.</param>
     /// <param name="query">The query string of the request, unchanged.</param>
+    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
     /// <returns>A <see cref="MachineAnswer"/> as JSON.</returns>
-    public string Answer(string what, string query)
+    public string Answer(string what, string query, bool mayManage = true)
     {
         var answer = what switch
         {
-            "json" => MachineAnswer.Json(ReportStatus(query)),
-            "metrics" => MachineAnswer.Metrics(Wait(reporter => reporter.WriteMetricsAsync())),
+            "json" => MachineAnswer.Json(ReportStatus(query, mayManage)),
+            "metrics" => MachineAnswer.Metrics(Wait(reporter => reporter.WriteMetricsAsync(mayManage))),
             "health" => MachineAnswer.Health(Wait(reporter => reporter.ReportHealthAsync())),
             _ => throw new ArgumentException($"There is no {what}.", nameof(what)),
         };
@@ -162,21 +151,53 @@ public sealed class Bridge
         }
     }
 
-    private (bool IsFound, string Json) ReportStatus(string query) => Report(
+    /// <summary>Does what somebody who may manage replication asks for by hand, and returns when it is done.</summary>
+    /// <param name="method">The request's method; every one but POST changes nothing.</param>
+    /// <param name="action">A <see cref="ManualAction"/> in lower case.</param>
+    /// <param name="contentType">The media type of the body.</param>
+    /// <param name="body">The body of the request; see <see cref="ManualRequest.Parse"/>.</param>
+    /// <param name="actor">The id of Datasette's actor.</param>
+    /// <returns>A <see cref="MachineAnswer"/> as JSON.</returns>
+    public string Act(string method, string action, string contentType, string body, string actor)
+    {
+        MachineAnswer answer;
+        if (method != "POST")
+        {
+            answer = ManualReport.Answer(action, new ManualResult(ManualOutcome.NotPosted, "Send it by POST."));
+        }
+        else if (ManualRequest.Parse(action, contentType, body, actor, out var problem) is not { } request)
+        {
+            answer = ManualReport.Answer(action, new ManualResult(ManualOutcome.Wrong, problem!));
+        }
+        else if (_replicator is { } replicator)
+        {
+            var result = Task.Run(() => replicator.DoAsync(request)).GetAwaiter().GetResult();
+            answer = ManualReport.Answer(request, result, _time.GetUtcNow(), replicator.Plan.Databases.Any(database => database.Name == request.Database));
+        }
+        else
+        {
+            answer = ManualReport.Answer(action, new ManualResult(ManualOutcome.Refused, "Replication has ended."));
+        }
+
+        return JsonSerializer.Serialize(answer, StatusJson.Default.MachineAnswer);
+    }
+
+    private (bool IsFound, string Json) ReportStatus(string query, bool mayManage) => Report(
         query,
+        mayManage,
         report => JsonSerializer.Serialize(report, StatusJson.Default.StatusReport),
         report => JsonSerializer.Serialize(report, StatusJson.Default.DatabaseDetailReport));
 
-    private (bool IsFound, string Json) Report(string query, Func<StatusReport, string> write, Func<DatabaseDetailReport, string> writeDatabase)
+    private (bool IsFound, string Json) Report(string query, bool mayManage, Func<StatusReport, string> write, Func<DatabaseDetailReport, string> writeDatabase)
     {
         ArgumentNullException.ThrowIfNull(query);
         var parsed = StatusQuery.Parse(query);
         if (parsed.Database is not { Length: > 0 } name)
         {
-            return (true, write(Wait(reporter => reporter.ReportAsync(parsed))));
+            return (true, write(Wait(reporter => reporter.ReportAsync(parsed, mayManage))));
         }
 
-        return Wait(reporter => reporter.ReportDatabaseAsync(name, parsed.Range)) is { } report
+        return Wait(reporter => reporter.ReportDatabaseAsync(name, parsed.Range, mayManage)) is { } report
             ? (true, writeDatabase(report))
             : (false, JsonSerializer.Serialize(new NotReplicatedReport(false, Wording.NotReplicated(name)), StatusJson.Default.NotReplicatedReport));
     }

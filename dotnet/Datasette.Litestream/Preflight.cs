@@ -9,12 +9,12 @@ namespace Datasette.Litestream;
 /// <summary>Checks for errors that Litestream would detect only later, and report only in its log.</summary>
 internal static class Preflight
 {
-    /// <summary>Finds file destinations that are not writable.</summary>
-    public static IEnumerable<Problem> CheckDestinations(ReplicationPlan plan)
+    /// <summary>Finds file destinations that are not writable, with the names of their databases.</summary>
+    public static IEnumerable<(string Database, Problem Problem)> CheckDestinations(ReplicationPlan plan)
     {
         var errors = new Dictionary<string, string?>(StringComparer.Ordinal);
-        var reported = new HashSet<(string Key, string Folder)>();
-        foreach (var replica in plan.Databases.SelectMany(database => database.Replicas).Where(replica => replica.Type == "file"))
+        var reported = new Dictionary<(string Key, string Folder), Problem>();
+        foreach (var (database, replica) in plan.Databases.SelectMany(database => database.Replicas, (database, replica) => (database.Name, replica)).Where(one => one.replica.Type == "file"))
         {
             // Check the nearest existing folder; Litestream creates the rest. Usually many databases share that folder.
             var existing = replica.Destination;
@@ -29,10 +29,15 @@ internal static class Preflight
             }
 
             // A template's folder is one mistake, however many databases there are.
-            if (error is not null && reported.Add((replica.Key, existing)))
+            if (error is not null)
             {
-                yield return new Problem(
-                    replica.Key, $"the destination {replica.Destination} cannot be written to: {error} Make it writable for Datasette's user, or choose another.");
+                if (!reported.TryGetValue((replica.Key, existing), out var problem))
+                {
+                    reported[(replica.Key, existing)] = problem = new Problem(
+                        replica.Key, $"the destination {replica.Destination} cannot be written to: {error} Make it writable for Datasette's user, or choose another.");
+                }
+
+                yield return (database, problem);
             }
         }
     }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using Datasette.Litestream.Attaching;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
@@ -10,6 +11,7 @@ using Datasette.Litestream.Healing;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Manual;
 using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
@@ -24,7 +26,7 @@ namespace Datasette.Litestream;
 
 /// <summary>The replication of one Datasette: its plan, its credentials, its Litestream and its locks.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync disposes of the refresher, and reports errors.")]
-internal sealed class Replicator : IReplicationControl, IWritingControl
+internal sealed partial class Replicator : IReplicationControl, IWritingControl, ISteeredReplication
 {
     private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
@@ -63,8 +65,11 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly Renewer? _renewer;
     private readonly Mirroring? _mirroring;
     private readonly DestinationClaims? _claims;
+    private readonly Steering _steering;
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
+    private readonly Lock _redacting = new();
+    private readonly DatasetteConfiguration _configuration;
     private readonly LeftOutDatabases _leftOut = new();
 
     /// <summary>Before, there is no <see cref="_supervisor"/> yet.</summary>
@@ -76,6 +81,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
     private Supervisor? _supervisor;
+    private Attacher? _attacher;
     private CredentialRefresher? _refresher;
     private SecretCollection _secrets;
     private volatile IReadOnlyList<string> _warnings;
@@ -85,8 +91,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private volatile IReadOnlyList<string> _takeOvers = [];
 
     private Replicator(
-        ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
+        DatasetteConfiguration configuration, ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
     {
+        _configuration = configuration;
         _plan = plan;
         _binary = binary;
         _warnings = [.. warnings];
@@ -105,8 +112,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             ? new DestinationClaims(plan, WriterIdentity.OfThisProcess(_self, host.Time), place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath), TellTakeOver, host.Time)
             : null;
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
-        _mirroring = plan.Databases.All(database => database.Mirrors.IsEmpty) ? null
+        _mirroring = binary.Version.ReleaseLine == ReleaseLine.V03 ? null
             : new Mirroring(() => _plan, (replica, path) => new GuardedStore(_stores.Open(replica, path), () => WhileWriting(replica)), host.Time, Random.Shared, _log.Redact);
+        _steering = new Steering(this, host.Time, deed => OperatorLog.Write(DeedWording.LevelOf(deed), DeedWording.Tell(deed)));
         _renewer = probe is null ? null : new Renewer(
             this,
             new DatabaseRenewal(
@@ -132,14 +140,26 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, [.. _warnings, .. _takeOvers, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], _supervisor?.Status, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
+        Plan, _binary, _document, [.. Plan.Warnings, .. _warnings, .. NothingReplicated, .. _takeOvers, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], Daemon, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
     {
         OtherLitestreams = Others,
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
         Mirrors = _mirroring?.Statuses ?? ImmutableDictionary<MirrorKey, MirrorStatus>.Empty,
         Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,
+        Manual = _steering.State,
         Forbidden = _claims?.Forbidden ?? ImmutableDictionary<string, ClaimStatus>.Empty,
+        Detaching = _attacher?.Detaching ?? ImmutableDictionary<string, Detaching>.Empty,
+        ServedPaths = _attacher?.ServedPaths ?? ImmutableDictionary<string, string>.Empty,
+        Attaching = _attacher?.Attaching ?? [],
+        Unusable = _unusable,
     };
+
+    /// <summary>The status of Litestream; null if there is nothing to replicate.</summary>
+    private DaemonStatus? Daemon => Plan.Databases.IsEmpty && _supervisor?.Status.State is DaemonState.Starting or DaemonState.Idle ? null : _supervisor?.Status;
+
+    private string[] NothingReplicated => Plan.Databases.IsEmpty
+        ? ["No database is replicated: either no database that Datasette serves can be replicated, or none is configured."]
+        : [];
 
     /// <summary>Checks everything that can be checked before anything is started.</summary>
     /// <param name="configuration">Datasette's configuration.</param>
@@ -153,9 +173,19 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             host.BundledBinary, host.ProgramFolder, host.Variables, host.Time, async text => (await redactor.Task.ConfigureAwait(false)).Redact(text));
         var problems = new List<Problem>();
         var plan = SharedFiles.LeaveOut(ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems));
-        var warnings = plan.Warnings.ToList();
+        var warnings = new List<string>();
         redactor.SetResult(new SecretCollection(SecretsOf(plan, host), []).Redactor);
-        problems.AddRange(Preflight.CheckDestinations(plan));
+        var unwritable = Preflight.CheckDestinations(plan).ToLookup(fault => fault.Problem, fault => fault.Database);
+        if (unwritable.SelectMany(fault => fault).Distinct().Count() == plan.Databases.Length)
+        {
+            problems.AddRange(unwritable.Select(fault => fault.Key));
+        }
+        else
+        {
+            // The others are replicated.
+            warnings.AddRange(unwritable.Select(fault => fault.Key.ToString()));
+        }
+
         problems.AddRange(Preflight.CheckEncryptionKeys(plan));
         problems.AddRange(Preflight.CheckSecureAddresses(plan, library => NativeLibrary.TryLoad(library, out _)));
         var errors = new List<string>();
@@ -177,7 +207,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             throw new ReplicationException(Join(errors));
         }
 
-        return new Replicator(plan, binary!, host, warnings, writeError);
+        return new Replicator(configuration, plan, binary!, host, warnings, writeError);
     }
 
     /// <summary>
@@ -204,8 +234,10 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     public async Task<ReplicationEnd> StopAsync(StopOrder order)
     {
         var started = _host.Time.GetTimestamp();
+        _steering.Stop();
         _mirroring?.StopFilling();
         _refresher?.Dispose();
+        await (_attacher?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
@@ -224,7 +256,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     /// <summary>Takes an observation, and mends what can be mended; returns at once.</summary>
     public void Observe(ReplicationSnapshot snapshot, ObservedDatabases observed)
     {
+        _observed = observed;
         Announcer.Look(snapshot, observed);
+        _steering.Look(observed);
         _renewer?.Consider(observed);
         foreach (var database in observed.Databases)
         {
@@ -240,51 +274,35 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         _refresher?.Look(RefusalWatch.LastRefusal(observed, snapshot.HeldOut, snapshot.LogStatistics));
     }
 
-    /// <summary>Takes over where Datasette serves its databases now: another plugin may have put another file behind a name.</summary>
-    /// <param name="served">The paths of all databases by name, as Datasette has them; null for one that is not a file.</param>
-    public void Serve(IReadOnlyDictionary<string, string?> served)
-    {
-        lock (_planning)
-        {
-            _plan = _plan with
-            {
-                Databases = [.. _plan.Databases.Select(database => served.GetValueOrDefault(database.Name) is { } path
-                    ? database with { ServedPath = Path.GetFullPath(path) }
-                    : database)],
-            };
-        }
-    }
-
     /// <inheritdoc/>
     public async Task RestartWithoutAsync(LeaveOutReason reason, IReadOnlySet<string> names, string message)
     {
         await _isPrepared.Task.ConfigureAwait(false);
-        Task restarting;
-        lock (_restarting)
-        {
-            restarting = _leftOut.Set(reason, names) ? _supervisor!.RestartAsync(Settings(), RestartReason.Renewal, message) : Task.CompletedTask;
-        }
-
-        await restarting.ConfigureAwait(false);
+        await RestartWithoutAsync(reason, _ => names, settings => _supervisor!.RestartAsync(settings, RestartReason.Renewal, message)).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public async Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
     {
         await _isPrepared.Task.ConfigureAwait(false);
-        Task restarting;
+        await RestartWithoutAsync(LeaveOutReason.OtherWriter, _ => names, settings => _supervisor!.RestartAsync(settings, RestartReason.Writer, message, hurry)).ConfigureAwait(false);
+    }
+
+    /// <summary>Leaves out other databases for a reason, and restarts Litestream if that makes any difference.</summary>
+    private Task RestartWithoutAsync(LeaveOutReason reason, Func<ImmutableHashSet<string>, IEnumerable<string>> change, Func<DaemonSettings, Task> restart)
+    {
+        // The last request counts, so nothing may come between the settings and the request.
         lock (_restarting)
         {
-            restarting = _leftOut.Set(LeaveOutReason.OtherWriter, names)
-                ? _supervisor!.RestartAsync(Settings(), RestartReason.Writer, message, hurry)
-                : Task.CompletedTask;
+            return _leftOut.Set(reason, change(_leftOut.Of(reason))) ? restart(Settings()) : Task.CompletedTask;
         }
-
-        await restarting.ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public CancellationToken WhileWriting(DatabasePlan database) => WhileWriting(database.Primary);
+
+    /// <inheritdoc/>
+    public bool IsServedElsewhere(DatabasePlan database) => _attacher?.ServedPaths.GetValueOrDefault(database.Name, database.ServedPath) is { } path && path != database.ServedPath;
 
     /// <inheritdoc/>
     public DatabasePlan TakeServedFile(string name)
@@ -295,8 +313,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             _locks.Take(name, path);
             lock (_planning)
             {
-                _plan = _plan with { Databases = [.. _plan.Databases.Select(one => one.Name == name ? one with { Path = path } : one)] };
-                _document = LitestreamConfiguration.Create(_plan, _binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
+                Publish(_plan with { Databases = [.. _plan.Databases.Select(one => one.Name == name ? one with { Path = path } : one)] });
                 return _plan.Databases.Single(one => one.Name == name);
             }
         }
@@ -307,12 +324,6 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
     private async Task StartLitestreamAsync(Action<string> onFatal)
     {
-        if (Plan.Databases.IsEmpty)
-        {
-            Warn("No database is replicated: either no database that Datasette serves can be replicated, or none is configured.");
-            return;
-        }
-
         var source = CreateSource();
         var credentials = source is null ? null : await source.ReadAsync(CancellationToken.None).ConfigureAwait(false);
         Remember(credentials?.Keys);
@@ -324,6 +335,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
         _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, PrepareDatabasesAsync);
         _supervised.SetResult();
+        _attacher = new Attacher(this, _configuration, _isPrepared.Task, _host.Time);
         _others = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
         if (source is not null)
         {
@@ -351,7 +363,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             _log.Add($"Error: the databases could not be prepared for Litestream: {ex.Message}");
         }
 
-        var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(hurry).ConfigureAwait(false);
+        var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(Plan.Databases, hurry).ConfigureAwait(false);
         _mirroring?.Start();
         DaemonSettings settings;
         lock (_restarting)
@@ -373,9 +385,13 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private async Task PrepareFilesAsync(CancellationToken hurry)
     {
         await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
+        await UseLogsAsync(Plan.Databases).ConfigureAwait(false);
+    }
 
+    private async Task UseLogsAsync(IEnumerable<DatabasePlan> databases)
+    {
         // A database with a log beside it uses it.
-        string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
+        string[] paths = [.. databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
         var program = new SqliteProgram(_host.SqliteProgram, _host.Variables, _host.Time);
         await Task.WhenAll(paths.Chunk(Math.Max(DatabasesPerSwitch, (paths.Length + 1) / 2)).Select(some => program.UseLogAsync(some, UseLogsTimeout))).ConfigureAwait(false);
     }
@@ -397,7 +413,10 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
                     open.Remove(name);
                 }
 
-                await RestartWithoutAsync(LeaveOutReason.Filling, open.Keys.ToHashSet(StringComparer.Ordinal), "The first destination was filled from another one.").ConfigureAwait(false);
+                await RestartWithoutAsync(
+                    LeaveOutReason.Filling,
+                    names => names.Except(filled.Select(one => one.Key)),
+                    settings => _supervisor!.RestartAsync(settings, RestartReason.Renewal, "The first destination was filled from another one.")).ConfigureAwait(false);
                 filled.ForEach(one => _mirroring!.Start(one.Key));
             }
         }
@@ -460,7 +479,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
                 changed =>
                 {
                     Remember(changed);
-                    return RestartForCredentialsAsync();
+                    return RestartAsync(RestartReason.Credentials, "There were new credentials.");
                 },
                 error => OperatorLog.Write(LogLevel.Warning, $"{error.TrimEnd('.')}. The previous credentials stay in use."),
                 onFatal);
@@ -472,6 +491,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     {
         if (credentials is not null)
         {
+            using var turn = _redacting.EnterScope();
             _secrets = _secrets.Replace(new SecretValues([.. credentials.Secrets], [credentials.AccessKeyId]), _log.LineCount, LitestreamLog.Capacity);
             _log.Redactor = _secrets.Redactor;
         }
@@ -484,9 +504,10 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
     private async Task TakeLocksAsync()
     {
-        foreach (var database in Plan.Databases)
+        var unusable = Plan.Databases.Where(database => !TryTakeLock(database)).ToList();
+        if (unusable.Count > 0 && unusable.Count == Plan.Databases.Length)
         {
-            _locks.Take(database.Name, database.Path);
+            throw new ReplicationException(Join([.. unusable.Select(database => _unusable[database.Name])]));
         }
 
         // A Datasette leaves the same record beside each of its databases.
@@ -533,14 +554,33 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         }
     }
 
-    /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
-    private async Task<string?> RestartForCredentialsAsync()
+    /// <summary>Does what somebody asks for by hand.</summary>
+    public Task<ManualResult> DoAsync(ManualRequest request) => _steering.DoAsync(request);
+
+    /// <inheritdoc/>
+    Task<string?> ISteeredReplication.RestartAsync(string message) => RestartAsync(RestartReason.Manual, message);
+
+    /// <inheritdoc/>
+    async Task<string?> ISteeredReplication.PauseAsync(IReadOnlySet<string> names, string message)
     {
         await _isPrepared.Task.ConfigureAwait(false);
         Task<string?> restarting;
         lock (_restarting)
         {
-            restarting = _supervisor!.RestartAsync(Settings(), RestartReason.Credentials, "There were new credentials.");
+            restarting = _leftOut.Set(LeaveOutReason.Paused, names) ? _supervisor!.RestartAsync(Settings(), RestartReason.Manual, message) : Task.FromResult<string?>(null);
+        }
+
+        return await restarting.ConfigureAwait(false);
+    }
+
+    /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
+    private async Task<string?> RestartAsync(RestartReason reason, string message)
+    {
+        await _isPrepared.Task.ConfigureAwait(false);
+        Task<string?> restarting;
+        lock (_restarting)
+        {
+            restarting = _supervisor!.RestartAsync(Settings(), reason, message);
         }
 
         return await restarting.ConfigureAwait(false);
@@ -559,7 +599,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
             plan with { Databases = [.. plan.Databases.Where(database => !leftOut.Contains(database.Name))] },
             _socketFolder.SocketPath,
             LitestreamVariables(),
-            plan.Databases.Max(database => database.MonitorInterval ?? DefaultMonitorInterval) + OpeningMargin)
+            plan.Databases.Select(database => database.MonitorInterval ?? DefaultMonitorInterval).DefaultIfEmpty().Max() + OpeningMargin)
         {
             HoldLogs = _binary.Version.ReleaseLine == ReleaseLine.V05 ? HoldLogsAsync : null,
         };

@@ -19,15 +19,7 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
                 request.GetProperty("workingDirectory").GetString()!,
                 Settings(request),
                 DatabaseSettings(request),
-                [
-                    .. request.GetProperty("databases").EnumerateArray().Select(database => new AttachedDatabase(
-                        database.GetProperty("name").GetString()!,
-                        database.GetProperty("path").GetString(),
-                        database.GetProperty("isMutable").GetBoolean())
-                    {
-                        ServedPath = database.GetProperty("servedPath").GetString(),
-                    }),
-                ])
+                ParseDatabases(request.GetProperty("databases")))
             {
                 Published = request.TryGetProperty("published", out var published) && published.ValueKind != JsonValueKind.Null
                     ? new PublishedSettings(published.GetProperty("at").GetString()!, Settings(published), DatabaseSettings(published))
@@ -41,6 +33,19 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
                     : [],
                 time ?? TimeProvider.System));
     }
+
+    /// <summary>Reads the databases that Datasette serves, and its internal one, which has no name there.</summary>
+    public static IReadOnlyList<AttachedDatabase> ParseDatabases(JsonElement databases) =>
+    [
+        .. databases.EnumerateArray().Select(database => new AttachedDatabase(
+            database.GetProperty("name").GetString() ?? DatabasePlan.InternalName,
+            database.GetProperty("path").GetString(),
+            database.GetProperty("isMutable").GetBoolean())
+        {
+            ServedPath = database.GetProperty("servedPath").GetString(),
+            IsInternal = database.GetProperty("name").ValueKind == JsonValueKind.Null,
+        }),
+    ];
 
     private static JsonElement? Settings(JsonElement mapping) =>
         mapping.GetProperty("settings") is { ValueKind: not JsonValueKind.Null } settings ? settings : null;

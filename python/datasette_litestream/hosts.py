@@ -13,7 +13,8 @@ from weakref import WeakSet
 from datasette import hookimpl
 
 from . import bridge
-from .datasette_versions import Datasette, StartupError, configuration, is_made
+from . import datasette_versions as versions
+from .datasette_versions import Datasette, StartupError, configuration
 
 # Signals that end a process by default, and may reach a host without a lifespan.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -34,16 +35,15 @@ def startup(datasette: Datasette) -> Any:
         except bridge.Refused as error:
             if datasette not in _applications:
                 raise StartupError(str(error)) from None
-            # With an exception, a server without a lifespan would answer 500 to every request, and start all plugins again each time.
+            # A server without a lifespan would answer an exception with 500, and start all plugins again, at every request.
             with suppress(OSError, ValueError):
                 print(error, file=sys.stderr)
             # Datasette continues, and must not show a configuration that may be refused because it contains a secret.
             for block in bridge.plugin_blocks(configuration(datasette)[0]).values():
                 block[bridge.PLUGIN] = "***"
-        if datasette not in bridge.bridges:
-            return
-        atexit.register(finish, datasette)
-        _handlers.update(handle(SIGNALS, on_signal))
+        if datasette in bridge.bridges:
+            atexit.register(finish, datasette)
+            _handlers.update(handle(SIGNALS, on_signal))
 
     return start
 
@@ -69,14 +69,14 @@ def asgi_wrapper(datasette: Datasette) -> Any:
 
         return wrapped
 
-    if is_made(datasette):
+    if hasattr(datasette, "client"):  # Older versions create an application for their own client in the constructor.
         _applications.add(datasette)
     return wrap
 
 
 async def write_what_waits(datasette: Datasette) -> None:
     """Returns when Datasette has done the writes that plugins queued without waiting for them."""
-    for database in datasette.databases.values():
+    for _, database in versions.databases(datasette):
         if getattr(database, "_write_queue", None) is not None:
             # The queue is served in order. A closed database has written everything; a locked one may stay locked forever.
             with suppress(Exception):

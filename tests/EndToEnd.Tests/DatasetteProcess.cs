@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -11,6 +12,9 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
 {
     /// <summary>The timeout for anything that a test waits for; no test measures with it.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>How often the status is requested: each answer takes Datasette some milliseconds.</summary>
+    private static readonly TimeSpan StatusInterval = TimeSpan.FromMilliseconds(25);
 
     private const string Secret = "end-to-end";
 
@@ -45,6 +49,11 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     /// <summary>The files mapped into its memory: programs and libraries.</summary>
     public IReadOnlySet<string> MappedFiles =>
         File.ReadLines($"/proc/{Id}/maps").Select(line => line.Split(' ', 6)[5].TrimStart()).Where(Path.IsPathRooted).ToHashSet();
+
+    /// <summary>The most memory that it has had, in bytes: its resident set.</summary>
+    public long PeakMemory => 1024 * long.Parse(
+        File.ReadLines($"/proc/{Id}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+        CultureInfo.InvariantCulture);
 
     /// <summary>With the permissions of root.</summary>
     public HttpClient Http { get; } = new(new SocketsHttpHandler { UseCookies = false });
@@ -142,21 +151,34 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     /// <summary>The content of <c>/-/litestream-status.json</c>.</summary>
     public async Task<JsonNode> StatusAsync() => JsonNode.Parse(await Http.GetStringAsync("/-/litestream-status.json"))!;
 
-    /// <summary>Requests the status until it is as expected; fails if it never is.</summary>
+    /// <summary>Requests the status until it is as expected; fails, with the last one and Datasette's output, if it never is.</summary>
     public async Task<JsonNode> WaitForStatusAsync(Func<JsonNode, bool> isExpected, string what, TimeSpan? patience = null)
     {
         JsonNode? status = null;
-        await Wait.UntilAsync(async () => isExpected(status = await StatusAsync()), $"the status says that {what}", patience);
-        return status!;
+        try
+        {
+            await Wait.UntilAsync(async () => isExpected(status = await StatusAsync()), $"the status says that {what}", patience, StatusInterval);
+            return status!;
+        }
+        catch (AssertFailedException ex)
+        {
+            var output = Output.Split('\n').Where(line => !line.Contains("\" 200 OK", StringComparison.Ordinal));
+            throw new AssertFailedException($"{ex.Message}\n{status?.ToJsonString()}\n{string.Join('\n', output)}", ex);
+        }
     }
 
     /// <summary>Waits until a database is in a state.</summary>
     /// <param name="state">The state.</param>
     /// <param name="name">Its name; by default the one that is first at the time.</param>
     /// <returns>How long it took.</returns>
-    public Task<TimeSpan> WaitForDatabaseAsync(string state, string? name = null) => Wait.UntilAsync(
-        async () => (string?)(await StatusAsync())["databases"]!.AsArray().First(database => name is null || (string?)database!["name"] == name)!["state"] == state,
-        $"the database is {state}");
+    public async Task<TimeSpan> WaitForDatabaseAsync(string state, string? name = null)
+    {
+        var started = Stopwatch.GetTimestamp();
+        await WaitForStatusAsync(
+            status => (string?)status["databases"]!.AsArray().First(database => name is null || (string?)database!["name"] == name)!["state"] == state,
+            $"the database is {state}");
+        return Stopwatch.GetElapsedTime(started);
+    }
 
     /// <summary>Inserts a row through Datasette: with its write API or, if it has none, with a writable query.</summary>
     public async Task InsertAsync(string database, string text)

@@ -172,7 +172,7 @@ public sealed partial class HostSpecs
             () => IsIn(host, "SigPnd", Signals.SIGTERM) && IsIn(host, "SigCgt", Signals.SIGTERM), "the write queue is waited for");
         host.Send(Signals.SIGTERM);
         Assert.AreEqual(EndedBySigterm, await host.WaitForExitAsync(), host.Output);
-        StringAssert.Contains(await AssertAllIsRestoredAsync(workspace), LastQueued);
+        DumpComparison.AssertContains(await AssertAllIsRestoredAsync(workspace), LastQueued);
     }
 
     [TestMethod]
@@ -217,7 +217,7 @@ public sealed partial class HostSpecs
         await using var host = await ServeAsync(workspace, lifespan, await PythonAsync(datasette));
         Assert.AreEqual("queued", await host.Http.GetStringAsync("/queue"));
         Assert.AreEqual(EndedBySigterm, await EndAsync(host, Signals.SIGTERM), host.Output);
-        StringAssert.Contains(await AssertAllIsRestoredAsync(workspace), LastQueued);
+        DumpComparison.AssertContains(await AssertAllIsRestoredAsync(workspace), LastQueued);
     }
 
     [TestMethod]
@@ -252,7 +252,7 @@ public sealed partial class HostSpecs
         workspace.Write("go-on", "");
         Assert.AreEqual("written", await answer);
         Assert.AreEqual(EndedBySigterm, await host.WaitForExitAsync(), host.Output);
-        StringAssert.Contains(await AssertAllIsRestoredAsync(workspace), "at last");
+        DumpComparison.AssertContains(await AssertAllIsRestoredAsync(workspace), "at last");
     }
 
     [TestMethod]
@@ -367,7 +367,7 @@ public sealed partial class HostSpecs
     {
         await host.InsertAsync("parks", "just before the signal");
         Assert.AreEqual(EndedBySigterm, await EndAsync(host, signal), host.Output);
-        StringAssert.Contains(await AssertAllIsRestoredAsync(host.Workspace), "just before the signal");
+        DumpComparison.AssertContains(await AssertAllIsRestoredAsync(host.Workspace), "just before the signal");
     }
 
     /// <returns>The exit code.</returns>

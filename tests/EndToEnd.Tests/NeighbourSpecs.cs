@@ -85,11 +85,11 @@ public sealed partial class NeighbourSpecs
         Assert.AreEqual("root", (string?)JsonNode.Parse(await bot.GetStringAsync("/-/actor.json"))!["actor"]!["id"]);
         await AssertOursWorksAsync(datasette);
         using var database = workspace.Open("parks.db");
-        StringAssert.Contains(database.Dump(), "for a test");
+        DumpComparison.AssertContains(database.Dump(), "for a test");
     }
 
     [TestMethod]
-    public async Task Datasette_upload_dbs_takes_a_database()
+    public async Task Datasette_upload_dbs_takes_a_database_which_is_replicated()
     {
         using var elsewhere = new Workspace();
         using var file = new ByteArrayContent(await File.ReadAllBytesAsync(elsewhere.Path(elsewhere.Create("trees"))));
@@ -101,7 +101,11 @@ public sealed partial class NeighbourSpecs
         using var taken = await datasette.Http.PostAsync("/-/upload-dbs", form);
         Assert.AreEqual(HttpStatusCode.OK, taken.StatusCode, await taken.Content.ReadAsStringAsync());
         StringAssert.Contains(await datasette.Http.GetStringAsync("/trees/rows.json?_shape=array"), "row 0 of trees");
+        await datasette.WaitForStatusAsync(
+            status => status["databases"]!.AsArray().Any(database => (string?)database!["name"] == "trees" && (string?)database["state"] == "replicating"), "trees is replicated");
+        await datasette.InsertAsync("trees", "into what was uploaded");
         await AssertOursWorksAsync(datasette);
+        await workspace.AssertRestoredAsync("trees", "uploads/trees.db");
     }
 
     [TestMethod]

@@ -110,7 +110,7 @@ public sealed class PreviousReadmeSpecs
         if (example.Contains("folder", StringComparison.Ordinal))
         {
             using var original = workspace.Open("my_database.db");
-            Assert.AreEqual(original.Dump(), await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [$"file://{workspace.Path("folder/my_database")}"]));
+            DumpComparison.AssertEqual(original.Dump(), await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [$"file://{workspace.Path("folder/my_database")}"]));
         }
     }
 

@@ -55,7 +55,7 @@ public sealed class ReplicationSpecs
         var configuration = workspace.Write(
             "restore.yml", $"dbs: [{{path: \"{workspace.Path(file)}\", replica: {{type: file, path: \"{workspace.Backup(name)}\"}}}}]");
         using var original = workspace.Open(file);
-        Assert.AreEqual(
+        DumpComparison.AssertEqual(
             original.Dump(),
             await LitestreamProgram.RestoreAsync(
                 RealParts.Litestream05, ["-no-expand-env", "-config", workspace.Path(configuration), workspace.Path(file)]));
@@ -103,7 +103,7 @@ public sealed class ReplicationSpecs
         using var original = workspace.Open("parks.db");
         foreach (var destination in new[] { "backup", "second-backup" })
         {
-            Assert.AreEqual(original.Dump(), await LitestreamProgram.RestoreAsync(litestream, [$"file://{workspace.Path(destination)}/parks"]));
+            DumpComparison.AssertEqual(original.Dump(), await LitestreamProgram.RestoreAsync(litestream, [$"file://{workspace.Path(destination)}/parks"]));
         }
     }
 

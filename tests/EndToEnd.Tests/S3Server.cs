@@ -6,6 +6,8 @@ namespace Datasette.Litestream.EndToEnd;
 /// <summary>Keys for S3.</summary>
 internal sealed record S3Key(string Id, string Secret)
 {
+    private const string IdVariable = "TEST_KEY_ID", SecretVariable = "TEST_SECRET";
+
     /// <summary>The content of a credentials file.</summary>
     public string Json => new JsonObject { ["access-key-id"] = Id, ["secret-access-key"] = Secret }.ToJsonString();
 
@@ -19,9 +21,35 @@ internal sealed record S3Key(string Id, string Secret)
         ["Expiration"] = DateTimeOffset.UtcNow + validFor,
     }.ToJsonString();
 
+    /// <summary>Datasette's options for a key in <see cref="Variables"/>, since Datasette publishes literal values.</summary>
+    public static string[] Options { get; } =
+        [.. EndToEnd.Settings.SetFromEnvironment("access-key-id", IdVariable), .. EndToEnd.Settings.SetFromEnvironment("secret-access-key", SecretVariable)];
+
+    /// <summary>The same as settings of the plugin.</summary>
+    public static JsonObject Settings => new()
+    {
+        ["access-key-id"] = new JsonObject { ["$env"] = IdVariable },
+        ["secret-access-key"] = new JsonObject { ["$env"] = SecretVariable },
+    };
+
+    /// <summary>The environment variables for both.</summary>
+    public Dictionary<string, string?> Variables => new() { [IdVariable] = Id, [SecretVariable] = Secret, ["AWS_CA_BUNDLE"] = null };
+
     /// <summary>The environment variables for <c>litestream restore</c>.</summary>
     public IReadOnlyDictionary<string, string?> Environment =>
         new Dictionary<string, string?> { ["AWS_ACCESS_KEY_ID"] = Id, ["AWS_SECRET_ACCESS_KEY"] = Secret, ["AWS_CA_BUNDLE"] = null };
+}
+
+/// <summary>A request with a signature.</summary>
+/// <param name="Method">Such as <c>GET</c>.</param>
+/// <param name="Address">The path and the query.</param>
+/// <param name="Program">What its sender calls itself.</param>
+internal sealed record S3Request(string Method, string Address, string Program)
+{
+    /// <summary>Whether the plugin has sent it, and not Litestream.</summary>
+    public bool IsFromPlugin => Program.Contains("dotnet", StringComparison.OrdinalIgnoreCase);
+
+    public override string ToString() => $"{Method} {Address}";
 }
 
 /// <summary>moto's S3 server on loopback, which checks signatures; see <c>s3_server.py</c>.</summary>
@@ -99,24 +127,30 @@ internal sealed class S3Server : IDisposable
     /// <summary>Deletes what is under a prefix.</summary>
     public Task DeleteAsync(string prefix) => CommandAsync($"delete {prefix}");
 
+    /// <summary>What names of objects begin with, up to the first slash.</summary>
+    public async Task<IReadOnlyList<string>> PrefixesAsync() => [.. (await CommandAsync("prefixes"))["prefixes"]!.AsArray().Select(prefix => (string)prefix!)];
+
+    /// <summary>The requests since the last time that they were asked for.</summary>
+    public async Task<IReadOnlyList<S3Request>> RequestsAsync() =>
+        [.. (await CommandAsync("requests"))["requests"]!.AsArray().Select(request => new S3Request((string)request!["method"]!, (string)request["address"]!, (string)request["program"]!))];
+
     /// <summary>Starts a Datasette that replicates databases here.</summary>
     /// <param name="workspace">The folder of the databases.</param>
     /// <param name="files">Their files.</param>
     /// <param name="credentials">The settings for the credentials.</param>
     /// <param name="environment">The environment variables in those settings.</param>
     public Task<DatasetteProcess> ReplicateAsync(
-        Workspace workspace, string[] files, string[] credentials, params (string Name, string Value)[] environment) =>
+        Workspace workspace, string[] files, string[] credentials, params (string Name, string? Value)[] environment) =>
         DatasetteProcess.StartAsync(
             workspace,
             [.. files, .. Settings.Set("all-replicate", Url("$DB_NAME")), .. credentials],
-            environment.Select(variable => KeyValuePair.Create(variable.Name, (string?)variable.Value))
-                .Append(new("AWS_CA_BUNDLE", null)).ToDictionary());
+            environment.Append(("AWS_CA_BUNDLE", null)).DistinctBy(variable => variable.Item1).ToDictionary());
 
     /// <summary>Restores <c>NAME</c> and compares it with <c>NAME.db</c>, row by row.</summary>
     public async Task AssertRestoredAsync(Workspace workspace, S3Key key, string name)
     {
         using var original = workspace.Open($"{name}.db");
-        Assert.AreEqual(
+        DumpComparison.AssertEqual(
             original.Dump(),
             await LitestreamProgram.RestoreAsync(RealParts.Litestream, [Url(Uri.EscapeDataString(name))], key.Environment));
     }

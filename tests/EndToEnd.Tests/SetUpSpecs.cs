@@ -78,8 +78,8 @@ public sealed partial class SetUpSpecs
 
         using var original = new DatabaseConnection(Path.Combine(demo, "trees.db"));
         using var copy = new DatabaseConnection(Path.Combine(demo, "restored.db"));
-        StringAssert.Contains(original.Dump(), "Sequoia");
-        Assert.AreEqual(original.Dump(), copy.Dump());
+        DumpComparison.AssertContains(original.Dump(), "Sequoia");
+        DumpComparison.AssertEqual(original.Dump(), copy.Dump());
     }
 
     /// <summary>

@@ -48,8 +48,8 @@ internal sealed class Workspace(string? folder = null) : IDisposable
     {
         using var original = Open(file ?? $"{name}.db");
         var expected = original.Dump();
-        StringAssert.Contains(expected, $"row 0 of {name}");
-        Assert.AreEqual(expected, await LitestreamProgram.RestoreAsync(litestream ?? RealParts.Litestream, [ReplicaUrl(name)]));
+        DumpComparison.AssertContains(expected, $"row 0 of {name}");
+        DumpComparison.AssertEqual(expected, await LitestreamProgram.RestoreAsync(litestream ?? RealParts.Litestream, [ReplicaUrl(name)]));
     }
 
     /// <summary>
@@ -61,7 +61,7 @@ internal sealed class Workspace(string? folder = null) : IDisposable
         var dump = await LitestreamProgram.RestoreAsync(RealParts.Litestream, [ReplicaUrl(name)]);
         var rows = dump.Split('\n').Count(line => line.EndsWith("|load " + line.Split('|')[0], StringComparison.Ordinal));
         Assert.IsGreaterThanOrEqualTo(committed, rows);
-        StringAssert.Contains(dump, $"\n{rows}|load {rows}\n");
+        DumpComparison.AssertContains(dump, $"\n{rows}|load {rows}\n");
     }
 
     /// <summary>The highest transaction at the replica in <c>backup/NAME</c>: files are named MIN-MAX.</summary>

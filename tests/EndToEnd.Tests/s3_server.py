@@ -2,7 +2,8 @@
 
 Prints {"endpoint": …} when it listens, then takes one command a line and answers each with a line of JSON:
 `create-key`, `create-key ID SECRET`, `delete-key ID`, `stop` (connections are refused from then on), `start`, `copy PREFIX FOLDER` (what is there
-now, in a folder of its own, laid out as Litestream lays out a folder), `put NAME FILE`, `delete PREFIX`.
+now, in a folder of its own, laid out as Litestream lays out a folder), `put NAME FILE`, `delete PREFIX`, `prefixes`, `requests` (those since the last time:
+method, address and program of each).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import flask
@@ -26,11 +28,13 @@ MAY_DO_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 
 
 check_signature = S3IAMRequest.check_signature
+requests: list[dict[str, str]] = []
 
 
 def check_signature_as_sent(request: S3IAMRequest) -> None:
     """Clients sign the encoded URL, and moto has only the decoded one."""
     request._path = flask.request.environ["REQUEST_URI"]
+    requests.append({"method": flask.request.method, "address": request._path, "program": flask.request.headers.get("User-Agent", "")})
     check_signature(request)
 
 
@@ -69,6 +73,12 @@ def main() -> None:
             case ["put", name, file]:
                 s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(BUCKET, name, Path(file).read_bytes())
                 answer({})
+            case ["prefixes"]:
+                bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_bucket(BUCKET)
+                answer({"prefixes": sorted({name.split("/")[0] for name in bucket.keys})})
+            case ["requests"]:
+                answer({"requests": requests.copy()})
+                requests.clear()
             case ["delete", prefix]:
                 for key in objects(prefix):
                     s3_backends[DEFAULT_ACCOUNT_ID]["aws"].delete_object(BUCKET, key)
@@ -111,7 +121,7 @@ def copy(prefix: str, folder: Path) -> Path:
     return target
 
 
-def answer(content: dict[str, str]) -> None:
+def answer(content: Mapping[str, object]) -> None:
     print(json.dumps(content), flush=True)
 
 

@@ -23,9 +23,11 @@
 //   ltx=BYTES             writes an LTX file of this size when it syncs the first database, of twice the size for the second, …
 //   hold-syncs=FILE       answers no sync request while FILE exists
 //   sync-fails=FILE       answers sync requests with an error while FILE exists
+//   unregister-fails=FILE answers requests to leave a database alone with an error while FILE exists, after it has left it alone
 //   no-list               lists no databases
 //   requests=FILE         adds the path of every request on the control socket to FILE
 //   syncs=FILE            adds the body of every sync request to FILE
+//   registered=FILE       adds the body of every request to take in a database, or to leave one alone, to FILE
 //
 // On the control socket it answers as Litestream 0.5.17 does, which a test checks; other requests get a 404.
 // All times that it reports are local, as Litestream's are: two hours ahead of UTC, wherever the tests run.
@@ -307,7 +309,7 @@ Answer Reply(string method, string address, string query, string content)
 {
     var known = address switch
     {
-        "/sync" => "POST",
+        "/sync" or "/register" or "/unregister" => "POST",
         "/info" or "/list" or "/txid" or "/debug/sync-status" => "GET",
         _ => null,
     };
@@ -327,6 +329,8 @@ Answer Reply(string method, string address, string query, string content)
     return address switch
     {
         "/sync" => Sync(content),
+        "/register" => Register(content),
+        "/unregister" => Unregister(content),
         "/list" => Succeeds(new JsonObject { ["databases"] = new JsonArray([.. words.Contains("no-list") ? [] : databases.Select(Listed)]) }),
         "/txid" when path.Length == 0 => Fails(HttpStatusCode.BadRequest, "path required"),
         "/txid" when databases.Contains(path) => Succeeds(new JsonObject { ["txid"] = Transactions(path).Taken }),
@@ -344,6 +348,34 @@ Answer Reply(string method, string address, string query, string content)
             ["database_count"] = databases.Count,
         }),
     };
+}
+
+// Litestream answers the same for a file that is not there.
+Answer Register(string content)
+{
+    var path = PathIn(content)!;
+    lock (databases)
+    {
+        var isNew = !databases.Contains(path);
+        if (isNew)
+        {
+            databases.Add(path);
+        }
+
+        return Succeeds(new JsonObject { ["status"] = isNew ? "registered" : "already_registered", ["path"] = path });
+    }
+}
+
+Answer Unregister(string content)
+{
+    var path = PathIn(content)!;
+    lock (databases)
+    {
+        var wasKnown = databases.Remove(path);
+        return Value("unregister-fails") is { } failing && File.Exists(failing)
+            ? Fails(HttpStatusCode.InternalServerError, "failed to unregister database: close db: told to fail")
+            : Succeeds(new JsonObject { ["status"] = wasKnown ? "unregistered" : "already_unregistered", ["path"] = path, ["txid"] = Transactions(path).Taken });
+    }
 }
 
 Answer Succeeds(JsonObject body) => new(HttpStatusCode.OK, body);
@@ -386,6 +418,10 @@ async Task ServeAsync(Socket listener)
             if (address == "/sync")
             {
                 Note("syncs", new string(content));
+            }
+            else if (address is "/register" or "/unregister")
+            {
+                Note("registered", $"{address} {new string(content)}");
             }
 
             if (Interlocked.Decrement(ref answersLeft) < 0)

@@ -52,8 +52,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -242,12 +243,21 @@ def measure_rest(run: Run, sample: Sample, seconds: float) -> None:
 
 def cpu_shares(run: Run, seconds: float) -> dict[Process, float]:
     """The share of a core that each process takes over some seconds; the processes are as they are at the end."""
-    before = {process: cpu_seconds(process) for process in run.processes()}
+    before = cpu_times(run.processes())
     started = time.perf_counter()
     time.sleep(seconds)
-    remaining = [process for process in run.processes() if process in before]
+    after = cpu_times(process for process in run.processes() if process in before)
     elapsed = time.perf_counter() - started
-    return {process: (cpu_seconds(process) - before[process]) / elapsed for process in remaining}
+    return {process: (seconds - before[process]) / elapsed for process, seconds in after.items()}
+
+
+def cpu_times(processes: Iterable[Process]) -> dict[Process, float]:
+    """Their CPU times; a process that has just ended, such as a check of a backup, has none."""
+    times = {}
+    for process in processes:
+        with suppress(OSError):
+            times[process] = cpu_seconds(process)
+    return times
 
 
 def write_last_row(database: Path) -> None:

@@ -30,23 +30,27 @@ class StandInBridge:
 
     def __init__(self) -> None:
         self.broken = False
-        self.asked: list[tuple[str, ...]] = []
-        self.served: dict[str, str | None] = {}
+        self.asked: list[tuple[Any, ...]] = []
+        self.served: list[list[dict[str, Any]]] = []
         self.stopped = 0
         self.hurried = 0
         self.on_stop: Callable[[], None] = lambda: None
 
     def Serve(self, served: str) -> None:
-        self.served = json.loads(served)
+        self.served.append(json.loads(served))
 
-    def Page(self, query: str) -> str:
-        return self._answer("Page", query, reply={"error": "no such database"})
+    def Page(self, query: str, may_manage: bool) -> str:
+        return self._answer("Page", query, may_manage, reply={"error": "no such database"})
 
     def DatabaseState(self, name: str) -> str:
         return self._answer("DatabaseState", name, reply={"state": "behind", "sentence": "behind: <5 s>"} if name == "parks" else None)
 
-    def Answer(self, what: str, query: str) -> str:
-        return self._answer("Answer", what, query, reply={"status": 200, "content_type": "text/plain", "body": f"{what} {query}"})
+    def Answer(self, what: str, query: str, may_manage: bool) -> str:
+        return self._answer("Answer", what, query, may_manage, reply={"status": 200, "content_type": "text/plain", "body": f"{what} {query}"})
+
+    def Act(self, *request: str) -> str:
+        reply = {"status": 405 if request[0] != "POST" else 200, "content_type": "application/json", "body": "{}", "message": "Done.", "page": "?database=parks"}
+        return self._answer("Act", *request, reply=reply)
 
     def Stop(self) -> bool:
         self.stopped += 1
@@ -56,7 +60,7 @@ class StandInBridge:
     def Hurry(self) -> None:
         self.hurried += 1
 
-    def _answer(self, *asked: str, reply: Any) -> str:
+    def _answer(self, *asked: Any, reply: Any) -> str:
         self.asked.append(asked)
         if self.broken:
             raise RuntimeError("the bridge is broken")

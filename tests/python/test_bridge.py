@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import json
 import subprocess
@@ -166,3 +167,17 @@ def test_stopping_twice_stops_once(replicated: Any) -> None:
     bridge.stop(datasette)
     bridge.stop(datasette)
     assert stand_in.stopped == 1
+
+
+def test_the_assembly_is_told_of_databases_that_come_and_go_once_a_change(replicated: Any, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasette, stand_in = replicated
+    looks: list[Callable[[], Any]] = [lambda: None, lambda: datasette.add_memory_database("kept"), lambda: datasette.remove_database("kept"), bridge.bridges.clear]
+
+    async def pass_on(seconds: float) -> None:
+        looks.pop(0)()
+
+    monkeypatch.setattr(asyncio, "sleep", pass_on)
+    run(bridge.watch(datasette))
+    told = [[database["name"] for database in databases] for databases in stand_in.served]
+    assert [names.count("kept") for names in told] == [0, 1, 0]
+    assert all("parks" in names for names in told)

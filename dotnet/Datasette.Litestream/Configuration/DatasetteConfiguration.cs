@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 
 namespace Datasette.Litestream.Configuration;
@@ -8,13 +9,16 @@ namespace Datasette.Litestream.Configuration;
 /// <param name="DatabaseSettings">
 /// The values of <c>databases.NAME.plugins.datasette-litestream</c> by NAME, whether attached or not.
 /// </param>
-/// <param name="Databases">The attached databases.</param>
+/// <param name="Databases">The attached databases, and Datasette's internal one if it is a file that outlives Datasette.</param>
 internal sealed record DatasetteConfiguration(
     string WorkingDirectory,
     JsonElement? Settings,
     IReadOnlyDictionary<string, JsonElement> DatabaseSettings,
     IReadOnlyList<AttachedDatabase> Databases)
 {
+    /// <summary>What is to be replicated by hand, and what is not, by Datasette's name of the database.</summary>
+    public ImmutableDictionary<string, ReplicationByHand> ByHand { get; init; } = ImmutableDictionary.Create<string, ReplicationByHand>(StringComparer.Ordinal);
+
     /// <summary>The settings as Datasette itself shows them; null if it does not.</summary>
     public PublishedSettings? Published { get; init; }
 }
@@ -40,4 +44,7 @@ internal sealed record AttachedDatabase(string Name, string? Path, bool IsMutabl
 {
     /// <summary>Where Datasette opens it, absolute with links kept, so that a link that is pointed elsewhere is noticed.</summary>
     public string? ServedPath { get => field ?? Path; init; }
+
+    /// <summary>Whether it is Datasette's internal database, and not one that is called like it.</summary>
+    public bool IsInternal { get; init; }
 }

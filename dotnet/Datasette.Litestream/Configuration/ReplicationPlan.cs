@@ -41,6 +41,9 @@ internal sealed record ReplicationPlan(
     /// <summary>Whether this Datasette says at its destinations that it writes there, so that no other one does at the same time.</summary>
     public bool HasWritersFile { get; init; } = true;
 
+    /// <summary>Whether a database that is paused by hand leaves health as it is.</summary>
+    public bool HealthIgnoresPaused { get; init; }
+
     /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
     public required TimeSpan CheckInterval { get; init; }
 
@@ -67,6 +70,15 @@ internal sealed record DatabasePlan(
     JsonObject Settings,
     TimeSpan? MonitorInterval)
 {
+    /// <summary>Datasette's own name for its internal database, under which it lists it nowhere. No other database is replicated under it.</summary>
+    public const string InternalName = "__INTERNAL__";
+
+    /// <summary>
+    /// Whether it is Datasette's internal database, which only those may see who may manage replication. One that is called
+    /// <c>_internal</c> is not.
+    /// </summary>
+    public bool IsInternal => Name == InternalName;
+
     /// <summary>
     /// The replica that Litestream 0.5 writes, which has one: the first in a folder, since that is near and seldom fails, or else
     /// the first.
@@ -75,6 +87,9 @@ internal sealed record DatabasePlan(
 
     /// <summary>The replicas that the plugin keeps equal to the primary; none with Litestream 0.3, which writes all of them.</summary>
     public ImmutableArray<ReplicaPlan> Mirrors { get; init; } = [];
+
+    /// <summary>How many databases were attached before it: 0 for those of the start. It tells a database from another one that had its name.</summary>
+    public int Attachment { get; init; }
 
     /// <summary>The same database with one of its replicas alone, for a Litestream that is to look at that one.</summary>
     public DatabasePlan At(ReplicaPlan replica) => this with { Replicas = [replica], Mirrors = [] };
@@ -86,4 +101,20 @@ internal sealed record DatabasePlan(
 /// <summary>A database that is attached or has settings, and is not replicated.</summary>
 /// <param name="Name">Datasette's name for it.</param>
 /// <param name="Reason">Why it is not replicated, in a few words.</param>
-internal sealed record SkippedDatabase(string Name, string Reason);
+internal sealed record SkippedDatabase(string Name, string Reason)
+{
+    /// <summary>Whether it can be replicated by hand, and where.</summary>
+    public Registration Registration { get; init; }
+}
+
+/// <summary>Whether a database that is not replicated can be replicated by hand.</summary>
+internal enum Registration
+{
+    Impossible,
+
+    /// <summary>To what the configuration names for it.</summary>
+    ToConfigured,
+
+    /// <summary>To what is named then.</summary>
+    ToNamed,
+}

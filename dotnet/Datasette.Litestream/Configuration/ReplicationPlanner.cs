@@ -18,6 +18,13 @@ internal sealed class ReplicationPlanner
 
     private const string Excluded = "it is excluded from all-replicate";
 
+    private const string Internal = "it is Datasette's internal database, which may hold API tokens; internal-replica: URL in the plugin's settings replicates it";
+
+    private const string Ended = "its replication was ended by hand";
+
+    /// <summary>The path of a destination that is named by hand.</summary>
+    private const string ReplicaByHand = "replica";
+
     private static readonly string[] LogFileKeys = ["type", "path"];
 
     private static readonly string[] RequiredKeys = ["access-key-id", "secret-access-key"];
@@ -25,15 +32,20 @@ internal sealed class ReplicationPlanner
     private readonly DatasetteConfiguration _configuration;
     private readonly PlanningContext _context;
     private readonly List<string> _warnings = [];
+    private bool _hasRuntimeReplicas;
     private readonly List<SkippedDatabase> _skipped = [];
     private readonly List<UnreplicableDatabase> _unreplicable = [];
+
+    /// <summary>What is wrong with single databases, where that is no reason to plan none; null where it is.</summary>
+    private readonly List<(AttachedDatabase Database, Problem Problem)>? _faults;
 
     /// <summary>Problems that name databases and destinations, which are no secrets.</summary>
     private readonly List<Problem> _plainProblems = [];
 
-    private ReplicationPlanner(DatasetteConfiguration configuration, Func<string, string?> environment)
+    private ReplicationPlanner(DatasetteConfiguration configuration, Func<string, string?> environment, bool isServing = false)
     {
         _configuration = configuration;
+        _faults = isServing ? [] : null;
         _context = new PlanningContext(environment);
     }
 
@@ -60,6 +72,40 @@ internal sealed class ReplicationPlanner
         return plan;
     }
 
+    /// <summary>
+    /// Creates the plan while Datasette serves. What is wrong with one database then concerns that one alone, which cannot be replicated;
+    /// of two with one destination, the one that comes first is.
+    /// </summary>
+    /// <inheritdoc cref="Plan(DatasetteConfiguration, Func{string, string?}, ICollection{Problem})"/>
+    public static ReplicationPlan PlanServed(DatasetteConfiguration configuration, Func<string, string?> environment)
+    {
+        var planner = new ReplicationPlanner(configuration, environment, isServing: true);
+        var plan = planner.Plan();
+        var redactor = new Redactor(plan.Secrets, plan.AccessKeyIds);
+        return plan with
+        {
+            Unreplicable =
+            [
+                .. plan.Unreplicable,
+                .. planner._faults!.DistinctBy(fault => fault.Database.Name).Select(fault => Refuse(
+                    fault.Database.Name, fault.Database.Path!, (fault.Problem with { Message = RedactQuoted(fault.Problem.Message, redactor) }).ToString())),
+            ],
+        };
+    }
+
+    /// <summary>What keeps a database from being replicated, in a sentence; null if nothing does.</summary>
+    public static string? FindProblem(DatasetteConfiguration configuration, string name, Func<string, string?> environment)
+    {
+        var alone = configuration with { Databases = [.. configuration.Databases.Where(database => database.Name == name || database.IsInternal)] };
+        var plan = PlanServed(alone, environment);
+        return plan.Databases.Any(database => database.Name == name) ? null
+            : plan.Unreplicable.FirstOrDefault(database => database.Name == name)?.Sentence
+            ?? (plan.Skipped.FirstOrDefault(database => database.Name == name) is { } skipped ? $"{name} cannot be replicated: {skipped.Reason}." : $"There is no database {name}.");
+    }
+
+    /// <summary>A database that cannot be replicated because of what is configured for it.</summary>
+    public static UnreplicableDatabase Refuse(string name, string path, string sentence) => new(name, path, UnreplicableReason.SettingsRefused, sentence);
+
     // A problem quotes what was written; the rest of it is the plugin's own, and may have a word that is a secret somewhere.
     private static string RedactQuoted(string message, Redactor redactor)
     {
@@ -74,6 +120,7 @@ internal sealed class ReplicationPlanner
     {
         var settings = new SettingsReader(_configuration.Settings, TopLevelKey, SettingsTable.Plugin, _context);
         var templates = settings.Items("all-replicate");
+        _hasRuntimeReplicas = settings.FlagOrDefault("runtime-replicas");
         var excluded = ReadExcluded(settings, templates);
         var credentials = ReadCredentials(FindCredentialSettings(settings));
         var metrics = ReadMetricsAddress(settings);
@@ -99,11 +146,24 @@ internal sealed class ReplicationPlanner
         var inherited = new InheritedSettings(
             [.. shared.Select(setting => (setting.Key, setting.Value!, settings.KeyPath(setting.Key)))], EnvironmentEndpoint.Find(_context.Environment));
         var databases = _configuration.Databases
-            .Select(database => PlanDatabase(database, excluded.Contains(database.Name), templates, inherited))
+            .Select(database => PlanAlone(database, excluded, templates, settings, inherited))
             .OfType<DatabasePlan>()
             .ToImmutableArray();
+        if (settings.Items("internal-replica").Count > 0 && !settings.IsTurnedOff("internal-replica") && !_configuration.Databases.Any(database => database.IsInternal))
+        {
+            _warnings.Add($"{settings.NameOf("internal-replica")} has no effect: Datasette's internal database is not a file. Start Datasette 1.0 with --internal FILE.");
+        }
+
         FindUnattached();
-        FindSharedDestinations(databases);
+        if (_faults is null)
+        {
+            FindSharedDestinations(databases);
+        }
+        else
+        {
+            databases = LeaveOutSharedDestinations(databases);
+        }
+
         FindMixedIdentities(databases, credentials);
         return new ReplicationPlan(
             databases, [.. _skipped], [.. _unreplicable], metrics, credentials, shutdownTimeout, logLevel, health, [.. _context.Secrets], [.. _context.AccessKeyIds], [.. _warnings])
@@ -111,25 +171,65 @@ internal sealed class ReplicationPlanner
             Notifications = notifications,
             CheckInterval = checkInterval,
             HasWritersFile = hasWritersFile,
+            HealthIgnoresPaused = settings.FlagOrDefault("health-ignore-paused"),
             Settings = shared,
         };
     }
 
-    private DatabasePlan? PlanDatabase(
-        AttachedDatabase database, bool isExcluded, IReadOnlyList<ListItem> templates, InheritedSettings inherited)
+    /// <summary>Plans one database; what is wrong with it is its own fault if databases have one.</summary>
+    private DatabasePlan? PlanAlone(
+        AttachedDatabase database, IReadOnlyCollection<string> excluded, IReadOnlyList<ListItem> templates, SettingsReader settings, InheritedSettings inherited)
     {
+        var known = _context.Problems.Count;
+        var plan = database.IsInternal ? PlanInternal(database, settings, inherited) : PlanDatabase(database, WhyExcluded(database, excluded), templates, inherited);
+        if (_faults is null || _context.Problems.Count == known)
+        {
+            return plan;
+        }
+
+        _faults.AddRange(_context.Problems.Skip(known).Select(problem => (database, problem)));
+        return null;
+    }
+
+    // A plugin may serve the internal database under a name, which is no wish to send it somewhere.
+    private string? WhyExcluded(AttachedDatabase database, IReadOnlyCollection<string> excluded) =>
+        database.Path is { } path && _configuration.Databases.Any(other => other.IsInternal && other.Path == path) ? Internal
+            : excluded.Contains(database.Name) ? Excluded
+            : null;
+
+    private DatabasePlan? PlanInternal(AttachedDatabase database, SettingsReader settings, InheritedSettings inherited)
+    {
+        var key = settings.KeyPath("internal-replica");
+        var items = settings.IsTurnedOff("internal-replica") ? [] : settings.Items("internal-replica");
+        var byHand = _configuration.ByHand.GetValueOrDefault(database.Name);
+        if (byHand is null ? items.Count == 0 : !byHand.IsReplicated)
+        {
+            Skip(database, byHand is null ? Internal : Ended, items.Count > 0);
+            return null;
+        }
+
+        var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, inherited, _context);
+        return PlanFile(database, key, Choose(byHand, items, planner), [], monitorInterval: null);
+    }
+
+    private DatabasePlan? PlanDatabase(
+        AttachedDatabase database, string? excluded, IReadOnlyList<ListItem> templates, InheritedSettings inherited)
+    {
+        var byHand = _configuration.ByHand.GetValueOrDefault(database.Name);
+        var isExcluded = excluded is not null && byHand is null;
         var key = DatabaseKey(database.Name);
         var isConfigured = _configuration.DatabaseSettings.TryGetValue(database.Name, out var value) && !IsEmpty(value);
-        if (!isConfigured && (isExcluded || templates.Count == 0))
+        if (!isConfigured && byHand is null && (isExcluded || templates.Count == 0))
         {
-            _skipped.Add(new SkippedDatabase(database.Name, isExcluded ? Excluded : "it has no replicas"));
+            Skip(database, excluded ?? "it has no replicas", templates.Count > 0);
             return null;
         }
 
         var settings = new SettingsReader(isConfigured ? value : null, key, SettingsTable.Database, _context);
-        if (settings.IsTurnedOff("replicas"))
+        var own = settings.IsTurnedOff("replicas") ? [] : settings.Items("replicas");
+        if (byHand is { IsReplicated: false } || (byHand is null && settings.IsTurnedOff("replicas")))
         {
-            _skipped.Add(new SkippedDatabase(database.Name, "its replicas are turned off"));
+            Skip(database, byHand is null ? "its replicas are turned off" : Ended, own.Count + templates.Count > 0);
             return null;
         }
 
@@ -166,34 +266,101 @@ internal sealed class ReplicationPlanner
         }
 
         var planner = new ReplicaPlanner(database, _configuration.WorkingDirectory, inherited.After(ofReplicas), _context);
-        var items = settings.Items("replicas").Concat(isExcluded ? [] : templates).ToList();
+        var items = own.Concat(isExcluded ? [] : templates).ToList();
         if (items.Count == 0 && isExcluded)
         {
-            _skipped.Add(new SkippedDatabase(database.Name, Excluded));
+            Skip(database, excluded!, templates.Count > 0);
             return null;
         }
 
-        if (items.Count == 0)
+        if (items.Count == 0 && byHand is null)
         {
             _context.Report(key, $"the database has settings but no replicas; add replicas here, or all-replicate to {TopLevelKey}");
         }
 
-        // Plan every item before nulls are removed, so that every problem is found.
-        var replicas = items.Select(planner.Plan).ToList();
-        if ((UnsupportedName.Find(database.Path) ?? UnsupportedName.Find(database.ServedPath!)) is { } sentence)
+        if (database.Name == DatabasePlan.InternalName)
         {
-            _unreplicable.Add(new UnreplicableDatabase(database.Name, database.Path, UnreplicableReason.NameNotSupported, sentence));
+            _context.Problems.Add(new Problem(key, "no database of this name can be replicated: it is Datasette's own for its internal database; attach the file under another name"));
+        }
+
+        return PlanFile(database, key, Choose(byHand, items, planner), litestreamSettings, settings.Duration("monitor-interval"));
+    }
+
+    /// <summary>Lists a database that is not replicated.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="reason">Why it is not.</param>
+    /// <param name="hasDestinations">Whether the configuration names a destination for it nevertheless.</param>
+    private void Skip(AttachedDatabase database, string reason, bool hasDestinations) => _skipped.Add(new SkippedDatabase(database.Name, reason)
+    {
+        Registration = database is not { Path: not null, IsMutable: true } ? Registration.Impossible
+            : hasDestinations ? Registration.ToConfigured
+            : _hasRuntimeReplicas ? Registration.ToNamed
+            : Registration.Impossible,
+    });
+
+    /// <summary>The destinations of a database: those that are configured, or of them the one that somebody wants by hand.</summary>
+    private List<ReplicaPlan?> Choose(ReplicationByHand? byHand, IReadOnlyList<ListItem> items, ReplicaPlanner planner)
+    {
+        // Plan every item before nulls are removed, so that every problem is found.
+        var configured = items.Select(planner.Plan).ToList();
+        if (byHand?.Replica is not { } wanted)
+        {
+            if (configured.Count == 0 && byHand is not null)
+            {
+                _context.Report(ReplicaByHand, "is missing: the configuration names no destination for this database");
+            }
+
+            return configured;
+        }
+
+        var text = wanted.GetRawText();
+        if (items.ToList().FindIndex(item => item.Value.GetRawText() == text) is >= 0 and var same)
+        {
+            return [configured[same]];
+        }
+
+        if (Variables.NamesEnvironment(text))
+        {
+            _context.Report(ReplicaByHand, "names an environment variable, which only the configuration may");
+            return [];
+        }
+
+        if (planner.Plan(new ListItem(wanted, ReplicaByHand)) is not { } named)
+        {
+            return [];
+        }
+
+        // What is configured has its keys.
+        if (configured.Find(one => one?.Identity == named.Identity) is { } known)
+        {
+            return [known];
+        }
+
+        if (!_hasRuntimeReplicas)
+        {
+            _context.Report(ReplicaByHand, "is no destination that the configuration names for this database; runtime-replicas: true in the plugin's settings allows others");
+        }
+
+        return [named];
+    }
+
+    private DatabasePlan? PlanFile(
+        AttachedDatabase database, string key, IReadOnlyList<ReplicaPlan?> replicas, JsonObject litestreamSettings, TimeSpan? monitorInterval)
+    {
+        if ((UnsupportedName.Find(database.Path!) ?? UnsupportedName.Find(database.ServedPath!)) is { } sentence)
+        {
+            _unreplicable.Add(new UnreplicableDatabase(database.Name, database.Path!, UnreplicableReason.NameNotSupported, sentence));
             return null;
         }
 
         return new DatabasePlan(
             database.Name,
-            database.Path,
+            database.Path!,
             database.ServedPath!,
             key,
             [.. replicas.OfType<ReplicaPlan>()],
             litestreamSettings,
-            settings.Duration("monitor-interval"));
+            monitorInterval);
     }
 
     private MetricsAddress? ReadMetricsAddress(SettingsReader settings)
@@ -389,6 +556,31 @@ internal sealed class ReplicationPlanner
                     ? $"{owners[0].Name} would be replicated to {replica.Destination} twice; keep one of the two"
                     : $"{Names(owners)} would all be written to {replica.Destination}, which would destroy each other's backup; "
                         + "put $DB_NAME into the destination"));
+        }
+    }
+
+    private ImmutableArray<DatabasePlan> LeaveOutSharedDestinations(ImmutableArray<DatabasePlan> databases)
+    {
+        var owners = new Dictionary<string, string>(StringComparer.Ordinal);
+        return [.. databases.Where(IsAlone)];
+
+        bool IsAlone(DatabasePlan database)
+        {
+            if (database.Replicas.FirstOrDefault(replica => owners.ContainsKey(replica.Identity)) is { } shared)
+            {
+                _unreplicable.Add(Refuse(
+                    database.Name,
+                    database.Path,
+                    $"{shared.Key}: {owners[shared.Identity]} is replicated to {shared.Destination} already, and two would destroy each other's backup; put $DB_NAME into the destination"));
+                return false;
+            }
+
+            foreach (var replica in database.Replicas)
+            {
+                owners[replica.Identity] = database.Name;
+            }
+
+            return true;
         }
     }
 

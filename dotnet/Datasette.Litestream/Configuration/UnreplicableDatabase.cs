@@ -15,4 +15,7 @@ internal enum UnreplicableReason
 
     /// <summary>Another database of this Datasette is the same file, and is replicated.</summary>
     SameFile,
+
+    /// <summary>What is configured for it is wrong, which was found out when it was attached.</summary>
+    SettingsRefused,
 }

@@ -51,6 +51,9 @@ internal sealed partial class Variables(
     /// <summary>Whether a secret is exactly one variable.</summary>
     public static bool IsVariable(string text) => WholeVariable().IsMatch(text);
 
+    /// <summary>Whether a text has a variable that is not the plugin's own, and so tells something of the environment.</summary>
+    public static bool NamesEnvironment(string text) => Variable().Matches(text).Any(match => match.Groups["name"] is { Success: true } name && !OwnNames.Contains(name.Value));
+
     /// <summary>The literal part of a text, without its variables.</summary>
     public static string RemoveFrom(string text) => Variable().Replace(text, match => match.Value == "$$" ? "$" : "");
 

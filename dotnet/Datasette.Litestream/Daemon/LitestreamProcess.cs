@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -29,6 +30,15 @@ internal sealed class LitestreamProcess : IDisposable
     /// <summary>The maximum delay between tries of the last sync, for which there is little time.</summary>
     private static readonly TimeSpan MaxLastSyncDelay = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>How long the last sync of a database may take that is to be left alone: its changes are known to be replicated before.</summary>
+    private static readonly TimeSpan UnregisterTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a request to take in a database may take: Litestream does little before it answers.</summary>
+    private static readonly TimeSpan RegisterTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>How many of them are under way at once.</summary>
+    private const int Parallelism = 8;
+
     /// <summary>How long to wait for the last output of a process that has ended.</summary>
     private static readonly TimeSpan OutputTimeout = TimeSpan.FromSeconds(1);
 
@@ -40,9 +50,11 @@ internal sealed class LitestreamProcess : IDisposable
     private readonly ChildProcess _process;
     private readonly SemaphoreSlim _logged = new(0);
     private readonly List<LogEntry> _lastEntries = [];
-    private readonly IReadOnlyList<string> _databasePaths;
     private readonly HashSet<string> _initialized = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stoppingFirstSync = new();
+
+    /// <summary>The files that it replicates now. Only the supervising task changes it.</summary>
+    private volatile IReadOnlyList<string> _databasePaths;
     private Task _firstSync = Task.CompletedTask;
     private volatile LogEntry? _firstError;
     private volatile bool _hasShutDown;
@@ -106,7 +118,7 @@ internal sealed class LitestreamProcess : IDisposable
             onStarted(process.Id);
             await process.WaitUntilReadyAsync(cancellationToken).ConfigureAwait(false);
             process._readyAt = time.GetUtcNow();
-            process.StartFirstSync(hold);
+            process.StartFirstSync(process._databasePaths, hold);
             return process;
         }
         catch (Exception ex)
@@ -124,6 +136,72 @@ internal sealed class LitestreamProcess : IDisposable
             }
 
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Has Litestream replicate more databases, and leave others alone, while it goes on. It needs a control socket. That Litestream has
+    /// ended is no error here.
+    /// </summary>
+    /// <param name="added">The databases that it is to take in, and where each is to go.</param>
+    /// <param name="removed">The files of those that it is to leave alone.</param>
+    /// <returns>The files of those that were left alone with an error, which is Litestream's in a sentence.</returns>
+    /// <exception cref="HttpRequestException">One could not be taken in.</exception>
+    public async Task<StopResult> ChangeAsync(IReadOnlyCollection<(string Path, string Url)> added, IReadOnlyCollection<string> removed)
+    {
+        var errors = new ConcurrentDictionary<string, string>(StringComparer.Ordinal);
+        await ForEachAsync(removed, UnregisterTimeout * 2, async (path, stop) =>
+        {
+            try
+            {
+                await Socket!.UnregisterAsync(path, UnregisterTimeout, stop).ConfigureAwait(false);
+            }
+            catch (Exception ex) when (ControlSocket.IsUnavailable(ex))
+            {
+                errors[path] = ex.Message;
+            }
+        }).ConfigureAwait(false);
+        string[] paths = [.. added.Select(one => one.Path)];
+        _databasePaths = [.. _databasePaths.Except(removed).Concat(paths)];
+        if (paths.Length > 0)
+        {
+            // Litestream may have replicated it before, and its log may begin again before Litestream has read the rest.
+            var hold = _settings.HoldLogs is { } holdLogs ? await holdLogs(paths).ConfigureAwait(false) : null;
+            try
+            {
+                await ForEachAsync(added, RegisterTimeout, async (one, stop) =>
+                {
+                    try
+                    {
+                        await Socket!.RegisterAsync(one.Path, one.Url, stop).ConfigureAwait(false);
+                    }
+                    catch (HttpRequestException ex) when (ex.StatusCode is null)
+                    {
+                        // It has ended, and is started with all databases.
+                    }
+                }).ConfigureAwait(false);
+                StartFirstSync(paths, hold);
+            }
+            catch
+            {
+                hold?.Dispose();
+                throw;
+            }
+        }
+
+        return errors.IsEmpty ? StopResult.Complete : new StopResult(errors.First().Value, [.. errors.Keys]);
+
+        async Task ForEachAsync<T>(IEnumerable<T> all, TimeSpan timeout, Func<T, CancellationToken, ValueTask> act)
+        {
+            using var deadline = new CancellationTokenSource(timeout * Math.Max(1, (added.Count + removed.Count) / Parallelism), _time);
+            try
+            {
+                await Parallel.ForEachAsync(all, new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = deadline.Token }, act).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException ex)
+            {
+                throw new HttpRequestException("Litestream did not answer in time", ex);
+            }
         }
     }
 
@@ -289,22 +367,19 @@ internal sealed class LitestreamProcess : IDisposable
     }
 
     // Otherwise Litestream would wait for its own first tick, and then for the replica's.
-    private void StartFirstSync(IDisposable? hold)
+    private void StartFirstSync(IReadOnlyList<string> paths, IDisposable? hold)
     {
-        if (Socket is not null)
-        {
-            _firstSync = Task.Run(() => DatabaseSync.RunAsync(Socket, _databasePaths, MaxFirstSyncDelay, _time, _stoppingFirstSync.Token));
-        }
-
+        var sync = Socket is null ? Task.CompletedTask : Task.Run(() => DatabaseSync.RunAsync(Socket, paths, MaxFirstSyncDelay, _time, _stoppingFirstSync.Token));
+        _firstSync = _firstSync.IsCompleted ? sync : Task.WhenAll(_firstSync, sync);
         if (hold is not null)
         {
-            _ = ReleaseAsync(hold);
+            _ = ReleaseAsync(hold, sync);
         }
     }
 
-    private async Task ReleaseAsync(IDisposable hold)
+    private async Task ReleaseAsync(IDisposable hold, Task sync)
     {
-        await Task.WhenAny(_firstSync, Task.Delay(MaxHold, _time, _stoppingFirstSync.Token)).ConfigureAwait(false);
+        await Task.WhenAny(sync, Task.Delay(MaxHold, _time, _stoppingFirstSync.Token)).ConfigureAwait(false);
         hold.Dispose();
     }
 

@@ -23,6 +23,12 @@ internal enum RestartReason
 
     /// <summary>Another Datasette writes to a destination, or no longer does.</summary>
     Writer,
+
+    /// <summary>Somebody restarted it by hand, or paused or resumed a database.</summary>
+    Manual,
+
+    /// <summary>A database was attached or detached, of which Litestream cannot be told while it runs.</summary>
+    Databases,
 }
 
 /// <summary>One restart of Litestream.</summary>

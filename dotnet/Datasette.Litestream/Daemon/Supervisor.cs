@@ -126,6 +126,16 @@ internal sealed class Supervisor
         return (await sending.ConfigureAwait(false)).Error;
     }
 
+    /// <summary>
+    /// Takes over settings with more or fewer databases. A Litestream that runs and can be told goes on; any other one is restarted.
+    /// </summary>
+    /// <param name="settings">The settings of this and all later runs.</param>
+    /// <param name="reason">Why it is restarted, if it is.</param>
+    /// <param name="message">Why, in a sentence.</param>
+    /// <returns>Completes when Litestream replicates those and no others. The databases whose last sync is not known to be complete.</returns>
+    public Task<StopResult> ChangeAsync(DaemonSettings settings, RestartReason reason, string message) =>
+        SendAsync(new Request(settings, OrderFor(reason, settings.ShutdownTimeout), reason, message) { GoesOn = true });
+
     /// <summary>Stops Litestream for good.</summary>
     /// <param name="order">How.</param>
     public Task<StopResult> StopAsync(StopOrder order)
@@ -245,6 +255,11 @@ internal sealed class Supervisor
             return await EndForGoodAsync(request.Order).ConfigureAwait(false);
         }
 
+        if (request is { Settings: { } changed, GoesOn: true })
+        {
+            return await ChangeAsync(changed, request).ConfigureAwait(false);
+        }
+
         if (request is { Settings: { } settings })
         {
             _settings = settings;
@@ -270,6 +285,45 @@ internal sealed class Supervisor
         }
 
         return StopResult.Complete;
+    }
+
+    private async Task<StopResult> ChangeAsync(DaemonSettings settings, Request request)
+    {
+        var before = _settings.Plan.Databases.ToDictionary(database => database.Path, StringComparer.Ordinal);
+        var after = settings.Plan.Databases.ToDictionary(database => database.Path, StringComparer.Ordinal);
+        var removed = before.Keys.Where(path => !after.ContainsKey(path) && !_heldOut.All.ContainsKey(path)).ToList();
+        var added = after.Values.Where(database => !before.ContainsKey(database.Path)).Select(database => (database.Path, Url: RegistrationUrl.Of(database))).ToList();
+        var isMoved = after.Values.Any(database => before.TryGetValue(database.Path, out var known) && known.Primary.Identity != database.Primary.Identity);
+        _settings = settings;
+        _heldOut.Keep(settings.DatabasePaths);
+        StopAsking();
+        Status = _status with { HeldOut = _heldOut.All };
+        if (_process is null)
+        {
+            // Whatever keeps it from running is over, or ends at its own time.
+            if (_status.State == DaemonState.Idle && after.Count > 0)
+            {
+                await TryStartAsync().ConfigureAwait(false);
+            }
+
+            return removed.Count == 0 ? StopResult.Complete : new StopResult("Litestream is not running.", removed);
+        }
+
+        if (_process.Socket is not null && !isMoved && after.Count > 0 && added.TrueForAll(database => database.Url is not null))
+        {
+            try
+            {
+                return await _process.ChangeAsync([.. added.Select(database => (database.Path, database.Url!))], removed).ConfigureAwait(false);
+            }
+            catch (HttpRequestException ex)
+            {
+                _log.Add($"Error: a database could not be registered, so Litestream is restarted: {ex.Message}");
+            }
+        }
+
+        return added.Count == 0 && removed.Count == 0 && !isMoved
+            ? StopResult.Complete
+            : await RestartAsync(request.Order, request.Reason, request.Message, request.Stopped).ConfigureAwait(false);
     }
 
     // New credentials may not reach what the old ones do; otherwise Litestream goes on with whatever is left to upload.
@@ -573,6 +627,9 @@ internal sealed class Supervisor
     {
         /// <summary>How the stop went.</summary>
         public TaskCompletionSource<StopResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>Whether a Litestream that runs may go on, if it can be told what is different.</summary>
+        public bool GoesOn { get; init; }
 
         /// <summary>Completes when the Litestream that ran before it has ended.</summary>
         public TaskCompletionSource Stopped { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -15,6 +15,9 @@ internal interface IReplicationControl
     /// <param name="message">Why, in a sentence.</param>
     Task RestartWithoutAsync(LeaveOutReason reason, IReadOnlySet<string> names, string message);
 
+    /// <summary>Whether Datasette serves another path under the name of a database by now, so that this one is being detached.</summary>
+    bool IsServedElsewhere(DatabasePlan database);
+
     /// <summary>
     /// Finds the file that Datasette serves under a name now, takes its lock anew where Litestream's folder beside it was
     /// removed or the file is another one, and plans with it.

@@ -113,8 +113,14 @@ internal sealed class Renewer
             _shared.Add(taken);
         }
 
+        if (_cases.Keys.Except(observed.Databases.Select(database => database.Plan.Name)).ToList() is { Count: > 0 } detached)
+        {
+            detached.ForEach(name => _cases.Remove(name));
+            Publish();
+        }
+
         var due = new List<Case>();
-        foreach (var database in observed.Databases)
+        foreach (var database in observed.Databases.Where(database => !_control.IsServedElsewhere(database.Plan)))
         {
             var name = database.Plan.Name;
             var isShared = database.Warnings is { Count: > 0 };

@@ -110,6 +110,35 @@ internal sealed class ControlSocket : IDisposable
         return await ReadAsync(request, ControlSocketJson.Default.SyncedDatabase, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Has Litestream replicate another database, besides those of its configuration, until it ends.</summary>
+    /// <remarks>It answers the same for a file that is not there, which it opens once it is.</remarks>
+    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="replicaUrl">Where to; see <see cref="RegistrationUrl"/>.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task RegisterAsync(string databasePath, string replicaUrl, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/register", UriKind.Relative));
+        request.Content = new StringContent(
+            JsonSerializer.Serialize(new RegisterRequest(databasePath, replicaUrl), ControlSocketJson.Default.RegisterRequest));
+        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Has Litestream leave a database alone after a last sync.</summary>
+    /// <remarks>
+    /// It takes the database out of its list first and syncs then, so that after an error it does not replicate it either. Source:
+    /// <c>UnregisterDB</c> in store.go, v0.5.17.
+    /// </remarks>
+    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="timeout">How long the last sync may take.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task UnregisterAsync(string databasePath, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/unregister", UriKind.Relative));
+        request.Content = new StringContent(
+            JsonSerializer.Serialize(new UnregisterRequest(databasePath, (int)Math.Ceiling(timeout.TotalSeconds)), ControlSocketJson.Default.UnregisterRequest));
+        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>
     /// Whether a sync failed because Litestream's own files beside the database are lost or damaged, which it cannot mend. Source:
     /// <c>verify</c> in db.go, v0.5.17.
@@ -216,7 +245,16 @@ internal sealed record SyncedDatabase(
 
 internal sealed record SyncRequest([property: JsonPropertyName("path")] string Path);
 
+internal sealed record RegisterRequest(
+    [property: JsonPropertyName("path")] string Path, [property: JsonPropertyName("replica_url")] string ReplicaUrl);
+
+/// <param name="Path">The database's file.</param>
+/// <param name="Timeout">How long the last sync may take, in seconds.</param>
+internal sealed record UnregisterRequest([property: JsonPropertyName("path")] string Path, [property: JsonPropertyName("timeout")] int Timeout);
+
 [JsonSerializable(typeof(ErrorAnswer))]
+[JsonSerializable(typeof(RegisterRequest))]
+[JsonSerializable(typeof(UnregisterRequest))]
 [JsonSerializable(typeof(SyncRequest))]
 [JsonSerializable(typeof(DatabaseList))]
 [JsonSerializable(typeof(SyncActivityList))]

@@ -76,6 +76,18 @@ internal static class LitestreamConfiguration
     public static string ReplicaName(ReplicaPlan replica, int index) =>
         replica.Settings["name"]?.GetValue<string>() ?? $"replica-{index}";
 
+    /// <summary>The settings of the only replica of a database that Litestream 0.5 has.</summary>
+    public static JsonObject PrimaryOf(DatabasePlan database)
+    {
+        var replica = database.Primary.Settings.DeepClone().AsObject();
+        foreach (var key in Retention.Keys.Append("name"))
+        {
+            replica.Remove(key);
+        }
+
+        return replica;
+    }
+
     private static JsonObject Logging() => new() { ["level"] = "info", ["type"] = "json", ["stderr"] = true };
 
     private static JsonObject Database(DatabasePlan database, ReleaseLine releaseLine)
@@ -92,13 +104,7 @@ internal static class LitestreamConfiguration
         }
         else
         {
-            var replica = database.Primary.Settings.DeepClone().AsObject();
-            foreach (var key in Retention.Keys.Append("name"))
-            {
-                replica.Remove(key);
-            }
-
-            mapping["replica"] = replica;
+            mapping["replica"] = PrimaryOf(database);
         }
 
         return mapping;

@@ -89,6 +89,16 @@ internal sealed class LitestreamLog(TimeProvider time)
         }
     }
 
+    /// <summary>Forgets the figures of databases that are no longer replicated; their lines stay as long as others.</summary>
+    /// <param name="names">What the log calls them.</param>
+    public void Forget(IEnumerable<string> names)
+    {
+        lock (_writing)
+        {
+            _statistics = _statistics.Without(names);
+        }
+    }
+
     /// <summary>Adds a line: one of Litestream's, or one of the plugin's own about it.</summary>
     /// <param name="line">The line.</param>
     /// <param name="isCut">Whether more of it is missing.</param>

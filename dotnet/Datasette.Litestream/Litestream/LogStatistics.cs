@@ -34,6 +34,10 @@ internal sealed class LogStatistics
             : this;
     }
 
+    /// <summary>A copy without some databases.</summary>
+    /// <param name="names">What the log calls them.</param>
+    public LogStatistics Without(IEnumerable<string> names) => new(_databases.RemoveRange(names));
+
     /// <summary>The figures of one database, which Litestream 0.5 names by its file's name, and 0.3 by its path.</summary>
     public DatabaseLogStatistics Of(string databasePath) =>
         _databases.GetValueOrDefault(databasePath) ?? _databases.GetValueOrDefault(Path.GetFileName(databasePath)) ?? DatabaseLogStatistics.Nothing;

@@ -45,8 +45,8 @@ internal sealed class DatabaseLock : IDisposable
     /// <summary>Takes the lock.</summary>
     /// <param name="name">Datasette's name for the database.</param>
     /// <param name="path">Its file, absolute.</param>
-    /// <exception cref="ReplicationException">Another process holds it, or the folder of the database is not
-    /// writable.</exception>
+    /// <exception cref="ReplicationException">Another process holds it.</exception>
+    /// <exception cref="FolderUnusableException">The folder of the database is not writable, or its file system has no locks.</exception>
     public static DatabaseLock Take(string name, string path)
     {
         var parent = Path.GetDirectoryName(path)!;
@@ -60,13 +60,13 @@ internal sealed class DatabaseLock : IDisposable
         }
         catch (Exception ex) when (ex is UnauthorizedAccessException or IOException)
         {
-            throw new ReplicationException(
+            throw new FolderUnusableException(
                 $"{name}: Litestream must write beside the database, and cannot: {ex.Message} Make {parent} writable for Datasette's user.",
                 ex);
         }
         catch (Win32Exception ex)
         {
-            throw new ReplicationException(
+            throw new FolderUnusableException(
                 $"{name}: the file system of {folder} does not lock files ({ex.Message}), and nothing else keeps a second Datasette from "
                 + "replicating the same database, which would destroy the backup. Move the database to one that does, such as a local disk.",
                 ex);

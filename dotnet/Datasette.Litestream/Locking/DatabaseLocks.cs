@@ -20,8 +20,8 @@ internal sealed class DatabaseLocks
     /// </summary>
     /// <param name="name">Datasette's name for the database.</param>
     /// <param name="path">Its file, absolute.</param>
-    /// <exception cref="Errors.ReplicationException">Another process holds it, or the folder of the database is not
-    /// writable.</exception>
+    /// <exception cref="Errors.ReplicationException">Another process holds it.</exception>
+    /// <exception cref="FolderUnusableException">Litestream cannot work beside the database.</exception>
     public void Take(string name, string path)
     {
         if (_held.TryGetValue(name, out var held))
@@ -52,6 +52,21 @@ internal sealed class DatabaseLocks
             Write(held, _record);
         }
     }
+
+    /// <summary>Releases the lock on a database, if it is held.</summary>
+    /// <param name="name">Datasette's name for the database.</param>
+    public void Release(string name)
+    {
+        if (_held.TryRemove(name, out var held))
+        {
+            held.Release();
+        }
+    }
+
+    /// <summary>The record that an earlier holder of the lock on a database left, with its path; null if there is none.</summary>
+    /// <param name="name">Datasette's name for the database.</param>
+    public (LockRecord Record, string Path)? PreviousOf(string name) =>
+        _held.GetValueOrDefault(name) is { Previous: { } record } held ? (record, held.RecordPath) : null;
 
     /// <summary>Releases all locks.</summary>
     public void Release()

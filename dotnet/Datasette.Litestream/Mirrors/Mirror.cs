@@ -39,6 +39,9 @@ internal sealed class Mirror
     /// <summary>A mirror that failed for longer is listed anew: much may have happened to it.</summary>
     private static readonly TimeSpan LongFailure = TimeSpan.FromMinutes(1);
 
+    /// <summary>It is not known whether what lies there is of the history that is replicated now; before the first look here nobody knows.</summary>
+    private const int NotVerified = -1;
+
     private readonly MirrorPlace _place;
     private readonly MirrorTools _tools;
     private readonly TimeProvider _time;
@@ -64,7 +67,7 @@ internal sealed class Mirror
     private MirrorStatus? _published;
     private LtxSet? _files;
     private LtxSeal? _tail;
-    private int _verifiedEpoch;
+    private int _verifiedEpoch = NotVerified;
     private SourceListing? _listing;
     private LtxSeal? _listingTop;
     private int _listedVersion = -1;
@@ -211,7 +214,11 @@ internal sealed class Mirror
         }
 
         await FollowAsync().ConfigureAwait(false);
-        StartJob(_place.Local.Current);
+        if (_place.Local.Current is var look && look.Epoch == _verifiedEpoch)
+        {
+            StartJob(look);
+        }
+
         await PruneAsync().ConfigureAwait(false);
         return Due();
     }
@@ -321,7 +328,7 @@ internal sealed class Mirror
 
         _folders.Clear();
         _compared.Clear();
-        (_tail, _verifiedEpoch, _mayWant, _isPrunable) = (null, 0, true, true);
+        (_tail, _verifiedEpoch, _mayWant, _isPrunable) = (null, NotVerified, true, true);
         _patientUntil = default;
         if (isInDoubt)
         {
@@ -518,7 +525,7 @@ internal sealed class Mirror
 
             if (name != last && _tail is { } tail && tail.Name == last && look.ReadSeal(last) is { } here && here != tail)
             {
-                _verifiedEpoch = 0;
+                _verifiedEpoch = NotVerified;
                 return;
             }
 

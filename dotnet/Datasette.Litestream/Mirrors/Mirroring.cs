@@ -15,7 +15,7 @@ internal sealed class Mirroring
     /// <summary>How often it is looked whether Litestream has made files.</summary>
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long the start of Litestream waits for destinations that do not answer.</summary>
+    /// <summary>How long the start of Litestream waits for destinations that do not answer, before it leaves out their databases.</summary>
     private static readonly TimeSpan CompareTimeout = TimeSpan.FromSeconds(3);
 
     /// <summary>How many databases are compared at once at the start.</summary>
@@ -24,10 +24,13 @@ internal sealed class Mirroring
     private readonly Func<ReplicationPlan> _plan;
     private readonly MirrorTools _tools;
     private readonly PrimaryFilling _filling;
-    private readonly Dictionary<string, MirroredDatabase> _databases;
+    private readonly Func<ReplicaPlan, string, StoreHolder> _open;
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _stoppingFills = new();
     private Task _looking = Task.CompletedTask;
+
+    /// <summary>Those that have mirrors, by name. Only one thread at a time adds and removes.</summary>
+    private volatile ImmutableDictionary<string, MirroredDatabase> _databases = ImmutableDictionary.Create<string, MirroredDatabase>(StringComparer.Ordinal);
     private ImmutableDictionary<MirrorKey, MirrorStatus> _statuses = ImmutableDictionary<MirrorKey, MirrorStatus>.Empty;
     private ImmutableDictionary<string, PrimaryFill> _fills = ImmutableDictionary.Create<string, PrimaryFill>(StringComparer.Ordinal);
 
@@ -41,10 +44,8 @@ internal sealed class Mirroring
         _plan = plan;
         _tools = new MirrorTools(new Traffic(time), new Pruning(Retention.Of(plan()), Retention.L0Of(plan())), time, random, redact);
         _filling = new PrimaryFilling(_tools);
-        _databases = plan().Databases.Where(database => !database.Mirrors.IsEmpty)
-            .ToDictionary(database => database.Name, database => new MirroredDatabase(database, Open, time), StringComparer.Ordinal);
-
-        StoreHolder Open(ReplicaPlan replica, string path) => new(() => open(replica, path), time);
+        _open = (replica, path) => new StoreHolder(() => open(replica, path), time);
+        Add(plan().Databases);
     }
 
     /// <summary>The state of each mirror; one that is missing has not started yet.</summary>
@@ -53,47 +54,89 @@ internal sealed class Mirroring
     /// <summary>The first destinations that are being filled, before Litestream starts on them, by the names of their databases.</summary>
     public ImmutableDictionary<string, PrimaryFill> Fills => _fills;
 
+    /// <summary>Takes in those of some databases that have mirrors; they are to be prepared and started.</summary>
+    public void Add(IEnumerable<DatabasePlan> databases) => _databases = _databases.AddRange(
+        databases.Where(database => !database.Mirrors.IsEmpty).Select(database => KeyValuePair.Create(database.Name, new MirroredDatabase(database, _open, _tools.Time))));
+
+    /// <summary>
+    /// Copies the last files of a database that is to be left alone to its mirrors. Where that fails, its mirrors are kept up as before.
+    /// </summary>
+    /// <param name="plan">The database.</param>
+    /// <param name="timeout">How long it may take.</param>
+    /// <returns>The mirrors that lack something.</returns>
+    public async Task<IReadOnlyList<MirrorLack>> FinishAsync(DatabasePlan plan, TimeSpan timeout)
+    {
+        if (!_databases.TryGetValue(plan.Name, out var database))
+        {
+            return [];
+        }
+
+        Look(database, plan.Path);
+        using var deadline = new CancellationTokenSource(timeout, _tools.Time);
+        var lacks = await FinishAsync(plan, database, deadline.Token).ConfigureAwait(false);
+        if (lacks.Count > 0)
+        {
+            Start(plan.Name, database);
+        }
+
+        return lacks;
+    }
+
+    /// <summary>Forgets a database that is left alone.</summary>
+    public void Remove(string name)
+    {
+        if (_databases.TryGetValue(name, out var database))
+        {
+            _databases = _databases.Remove(name);
+            database.Dispose();
+            foreach (var key in _statuses.Keys.Where(key => key.Database == name))
+            {
+                ImmutableInterlocked.TryRemove(ref _statuses, key, out _);
+            }
+        }
+    }
+
     /// <summary>
     /// Compares, before Litestream starts, what this machine, the first destination and the mirrors have of each database.
-    /// Destinations that do not answer hold up the start for a few seconds at most, and do not count.
+    /// Destinations that do not answer hold up the start for a few seconds at most.
     /// </summary>
+    /// <param name="databases">The databases.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    /// <returns>The names of the databases whose first destination is to be filled with <see cref="FillAsync(string)"/> before Litestream
-    /// starts on it.</returns>
-    public async Task<IReadOnlySet<string>> PrepareAsync(CancellationToken cancellationToken)
+    /// <returns>The names of the databases whose first destination is to be filled, or may have to be, with <see cref="FillAsync(string)"/>
+    /// before Litestream starts on it.</returns>
+    public async Task<IReadOnlySet<string>> PrepareAsync(IEnumerable<DatabasePlan> databases, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
-        var plans = _plan().Databases.Where(database => _databases.ContainsKey(database.Name)).ToList();
+        var plans = databases.Where(database => _databases.ContainsKey(database.Name)).ToList();
+        plans.ForEach(plan => _databases[plan.Name].IsUnknown = true);
         try
         {
             await Parallel.ForEachAsync(plans, new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = either.Token }, async (plan, stop) =>
             {
                 var database = _databases[plan.Name];
-                try
-                {
-                    database.FillFrom = await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, stop).ConfigureAwait(false);
-                }
-                catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
-                {
-                    // Litestream will say the same.
-                }
+                (database.FillFrom, var isKnown) = await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, stop).ConfigureAwait(false);
+                database.IsUnknown = !isKnown;
             }).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
-            // Those that were not compared in time start as they are.
+            // Those that were not compared in time are compared while they are left out.
         }
 
-        return _databases.Where(database => database.Value.FillFrom is not null).Select(database => database.Key).ToHashSet(StringComparer.Ordinal);
+        return plans.Where(plan => !_databases[plan.Name].IsReady).Select(plan => plan.Name).ToHashSet(StringComparer.Ordinal);
     }
 
-    /// <summary>Fills the first destination of a database that <see cref="PrepareAsync"/> has named.</summary>
+    /// <summary>Fills the first destination of a database that <see cref="PrepareAsync"/> has named, if any other one has more.</summary>
     public async Task FillAsync(string name)
     {
         var database = _databases[name];
-        await FillAsync(name, database.FillFrom!, _stoppingFills.Token).ConfigureAwait(false);
-        database.FillFrom = null;
+        if ((database.FillFrom ?? await WaitForFullestAsync(PathOf(name), database, _stoppingFills.Token).ConfigureAwait(false)) is { } fullest)
+        {
+            await FillAsync(name, fullest, _stoppingFills.Token).ConfigureAwait(false);
+        }
+
+        (database.FillFrom, database.IsUnknown) = (null, false);
     }
 
     /// <summary>
@@ -106,9 +149,8 @@ internal sealed class Mirroring
     {
         if (_databases.TryGetValue(plan.Name, out var database))
         {
-            using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
-            if (await _filling.FindFullestAsync(plan.Path, database.Primary, database.Others, either.Token).ConfigureAwait(false) is { } fullest)
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stoppingFills.Token);
+            if (await WaitForFullestAsync(plan.Path, database, either.Token).ConfigureAwait(false) is { } fullest)
             {
                 await FillAsync(plan.Name, fullest, cancellationToken).ConfigureAwait(false);
             }
@@ -118,7 +160,7 @@ internal sealed class Mirroring
     /// <summary>Starts the mirrors of all databases but those that are still to be filled; those follow when they are.</summary>
     public void Start()
     {
-        foreach (var (name, database) in _databases.Where(database => database.Value.FillFrom is null))
+        foreach (var (name, database) in _databases.Where(database => database.Value.IsReady))
         {
             Start(name, database);
         }
@@ -126,8 +168,14 @@ internal sealed class Mirroring
         _looking = Task.Run(LookAsync);
     }
 
-    /// <summary>Starts the mirrors of a database whose first destination was filled.</summary>
-    public void Start(string name) => Start(name, _databases[name]);
+    /// <summary>Starts the mirrors of a database whose first destination was filled, or need not be; nothing if it has none.</summary>
+    public void Start(string name)
+    {
+        if (_databases.TryGetValue(name, out var database))
+        {
+            Start(name, database);
+        }
+    }
 
     /// <summary>Has a mirror listed, compared and mended, since what lies there was found to be damaged; returns at once.</summary>
     public void Recheck(DatabasePlan database, ReplicaPlan replica)
@@ -157,18 +205,24 @@ internal sealed class Mirroring
 
         using var deadline = new CancellationTokenSource(timeout > TimeSpan.Zero ? timeout : TimeSpan.Zero, _tools.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, hurry);
-        var lacks = await Task.WhenAll(_databases.SelectMany(database => database.Value.Started.Select(mirror => FinishAsync(plans[database.Key], mirror)))).ConfigureAwait(false);
+        var lacks = await Task.WhenAll(_databases.Select(database => FinishAsync(plans[database.Key], database.Value, either.Token))).ConfigureAwait(false);
         foreach (var database in _databases.Values)
         {
             database.Dispose();
         }
 
-        return [.. lacks.OfType<MirrorLack>(), .. _databases.SelectMany(database => database.Value.NotStarted(plans[database.Key]))];
+        return [.. lacks.SelectMany(some => some)];
+    }
 
-        async Task<MirrorLack?> FinishAsync(DatabasePlan database, Mirror mirror)
+    private static async Task<IReadOnlyList<MirrorLack>> FinishAsync(DatabasePlan plan, MirroredDatabase database, CancellationToken deadline)
+    {
+        var lacks = await Task.WhenAll(database.Started.Select(FinishAsync)).ConfigureAwait(false);
+        return [.. lacks.OfType<MirrorLack>(), .. database.NotStarted(plan)];
+
+        async Task<MirrorLack?> FinishAsync(Mirror mirror)
         {
-            var (isComplete, error) = await mirror.FinishAsync(either.Token).ConfigureAwait(false);
-            return isComplete ? null : new MirrorLack(database, mirror.Replica, error);
+            var (isComplete, error) = await mirror.FinishAsync(deadline).ConfigureAwait(false);
+            return isComplete ? null : new MirrorLack(plan, mirror.Replica, error);
         }
     }
 
@@ -178,15 +232,19 @@ internal sealed class Mirroring
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stoppingFills.Token);
         try
         {
-            var path = _plan().Databases.Single(one => one.Name == name).Path;
             await _filling.FillAsync(
-                path, database.Primary, database.PrimaryHolder, from, fill => ImmutableInterlocked.AddOrUpdate(ref _fills, name, fill, (_, _) => fill), either.Token).ConfigureAwait(false);
+                PathOf(name), database.Primary, database.PrimaryHolder, from, fill => ImmutableInterlocked.AddOrUpdate(ref _fills, name, fill, (_, _) => fill), either.Token).ConfigureAwait(false);
         }
         finally
         {
             ImmutableInterlocked.TryRemove(ref _fills, name, out _);
         }
     }
+
+    private Task<Source?> WaitForFullestAsync(string path, MirroredDatabase database, CancellationToken cancellationToken) =>
+        _filling.WaitForFullestAsync(path, database.Primary, database.Others, cancellationToken);
+
+    private string PathOf(string name) => _plan().Databases.Single(database => database.Name == name).Path;
 
     private void Start(string name, MirroredDatabase database) => database.Start(
         name, _tools, (key, status) => ImmutableInterlocked.AddOrUpdate(ref _statuses, key, status, (_, _) => status));
@@ -197,7 +255,7 @@ internal sealed class Mirroring
         {
             while (true)
             {
-                foreach (var plan in _plan().Databases)
+                foreach (var plan in _databases.IsEmpty ? [] : _plan().Databases)
                 {
                     if (_databases.TryGetValue(plan.Name, out var database))
                     {
@@ -256,6 +314,12 @@ internal sealed class Mirroring
 
         /// <summary>What to fill the primary from; null if it need not be.</summary>
         public Source? FillFrom { get; set; }
+
+        /// <summary>Whether it was asked what to fill the primary from, and not everybody has answered.</summary>
+        public bool IsUnknown { get; set; }
+
+        /// <summary>Whether Litestream can start on it.</summary>
+        public bool IsReady => !IsUnknown && FillFrom is null;
 
         public IReadOnlyList<Mirror> Started => _started;
 

@@ -13,6 +13,9 @@ namespace Datasette.Litestream.Mirrors;
 /// <param name="tools">What is shared with the mirrors.</param>
 internal sealed class PrimaryFilling(MirrorTools tools)
 {
+    /// <summary>How long it may hold back a database that not all of its destinations have answered.</summary>
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
+
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromSeconds(1), MaxRetryDelay = TimeSpan.FromSeconds(30);
 
     /// <summary>
@@ -21,21 +24,31 @@ internal sealed class PrimaryFilling(MirrorTools tools)
     /// <param name="databasePath">The database's file.</param>
     /// <param name="primary">The destination that Litestream writes to.</param>
     /// <param name="others">The others.</param>
-    /// <param name="cancellationToken">Ends the wait for the others: who has not answered by then does not count.</param>
-    /// <returns>The one to fill the primary from; null if it need not, or cannot, be filled.</returns>
-    public async Task<Source?> FindFullestAsync(string databasePath, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
+    /// <param name="cancellationToken">Ends the wait for the others.</param>
+    /// <returns>The one to fill the primary from, null if it need not, or cannot, be filled; and whether all have answered that were asked
+    /// for it.</returns>
+    public async Task<(Source? Fullest, bool IsKnown)> FindFullestAsync(string databasePath, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
     {
         var now = tools.Time.GetUtcNow();
         if (await TryListAsync(primary, now, cancellationToken).ConfigureAwait(false) is not { } there)
         {
-            return null;
+            return (null, IsKnown: true);
         }
 
         var local = new LocalHistory(tools.Time);
-        local.Look(databasePath);
+        try
+        {
+            local.Look(databasePath);
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            // Litestream will say the same.
+            return (null, IsKnown: true);
+        }
+
         if (there.Highest > 0 && await ContinuesAsync(there, local.Current, cancellationToken).ConfigureAwait(false))
         {
-            return null;
+            return (null, IsKnown: true);
         }
 
         var listings = await Task.WhenAll(others.Select(other => TryListAsync(other, now, cancellationToken))).ConfigureAwait(false);
@@ -50,7 +63,33 @@ internal sealed class PrimaryFilling(MirrorTools tools)
             }
         }
 
-        return fullest;
+        return (fullest, listings.All(listing => listing is not null));
+    }
+
+    /// <summary>
+    /// The same for a database of which it is not known yet: whoever does not answer is asked again for a while, since a backup that is
+    /// taken to be empty because its server is slow would have no future beside a new one.
+    /// </summary>
+    /// <param name="databasePath">The database's file.</param>
+    /// <param name="primary">The destination that Litestream writes to.</param>
+    /// <param name="others">The others.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>The one to fill the primary from; null if it need not be, or nobody else has answered.</returns>
+    public async Task<Source?> WaitForFullestAsync(string databasePath, Source primary, IReadOnlyList<Source> others, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(MaxWait, tools.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        while (true)
+        {
+            var (fullest, isKnown) = await FindFullestAsync(databasePath, primary, others, either.Token).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+            if (isKnown || deadline.IsCancellationRequested)
+            {
+                return fullest;
+            }
+
+            await Task.Delay(MinRetryDelay, tools.Time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <summary>Fills the primary, and tries again until it is done.</summary>

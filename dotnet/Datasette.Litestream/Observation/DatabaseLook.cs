@@ -65,6 +65,15 @@ internal readonly record struct DatabaseLook(
     /// <summary>How far its first destination is filled, before Litestream starts on it; null if it is not.</summary>
     public PrimaryFill? Fill { get; init; }
 
+    /// <summary>Who has paused the database; null if it is not paused.</summary>
+    public Pause? Pause { get; init; }
+
+    /// <summary>Why Litestream cannot work beside the database, a sentence; null if it can.</summary>
+    public string? Unusable { get; init; }
+
+    /// <summary>How far it is with leaving alone a database that Datasette does not serve any more; null if it does.</summary>
+    public Detaching? Detaching { get; init; }
+
     /// <summary>Why Litestream runs without the database; null if it does not.</summary>
     public HeldOutDatabase? HeldOut { get; init; }
 }

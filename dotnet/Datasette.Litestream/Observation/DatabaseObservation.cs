@@ -60,6 +60,9 @@ internal sealed record DatabaseObservation(
     /// <summary>Each destination of a database that has mirrors, in the order of its plan; empty for every other.</summary>
     public IReadOnlyList<DestinationObservation> Destinations { get; init; } = [];
 
+    /// <summary>What Litestream said of each destination when that was last asked by hand, as long as somebody waits for it.</summary>
+    public IReadOnlyList<DestinationJudgement> Judgements { get; init; } = [];
+
     /// <summary>Whether this Datasette may not write to the destination, because another one does, or may.</summary>
     public bool IsForbidden => Reason is StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.WriterUnknown;
 

@@ -41,7 +41,6 @@ internal sealed class DatabaseTracker
     private readonly Backoff _retryDelay = new(MinRetryDelay, MaxRetryDelay);
     private readonly TimeSpan _maxLag;
     private readonly TimeSpan _askInterval;
-    private readonly bool _hasUniqueFileName;
     private DatabaseObservation? _last;
     private DatabaseObservation? _lastRecorded;
     private TimeSpan? _maxLagSinceSample;
@@ -49,6 +48,7 @@ internal sealed class DatabaseTracker
     private DateTimeOffset? _replicaSyncAt;
     private DateTimeOffset _nextAskAt = DateTimeOffset.MinValue;
     private DateTimeOffset _retryAt = DateTimeOffset.MinValue;
+    private DateTimeOffset _wantedAt = DateTimeOffset.MinValue;
     private SyncAnswer? _answer;
     private SyncAnswer? _pending;
     private SyncAnswer? _confirmed;
@@ -81,12 +81,9 @@ internal sealed class DatabaseTracker
 
     /// <param name="plan">The database.</param>
     /// <param name="start">When replication started.</param>
-    /// <param name="hasUniqueFileName">Whether no other replicated file has the same name: Litestream 0.5 logs only that
-    /// name, so otherwise its errors cannot be attributed.</param>
-    public DatabaseTracker(DatabasePlan plan, DateTimeOffset start, bool hasUniqueFileName = true)
+    public DatabaseTracker(DatabasePlan plan, DateTimeOffset start)
     {
         Plan = plan;
-        _hasUniqueFileName = hasUniqueFileName;
         _replicatedUntil = start;
         _askInterval = plan.MonitorInterval ?? TimeSpan.Zero;
         _maxLag = plan.Replicas.Select(replica => replica.SyncInterval * 3 ?? MinBehind).Append(MinBehind).Max() + _askInterval;
@@ -97,7 +94,12 @@ internal sealed class DatabaseTracker
     /// <param name="start">When replication started.</param>
     public static DatabaseObservation Unreplicable(UnreplicableDatabase database, DateTimeOffset start)
     {
-        var reason = database.Reason == UnreplicableReason.SameFile ? StateReason.SameFile : StateReason.NameNotSupported;
+        var reason = database.Reason switch
+        {
+            UnreplicableReason.SameFile => StateReason.SameFile,
+            UnreplicableReason.SettingsRefused => StateReason.SettingsRefused,
+            _ => StateReason.NameNotSupported,
+        };
         return new DatabaseObservation(
             new DatabasePlan(database.Name, database.Path, database.Path, ReplicationPlanner.DatabaseKey(database.Name), [], [], null),
             reason.State(),
@@ -114,6 +116,12 @@ internal sealed class DatabaseTracker
 
     /// <summary>The database; its path changes when a symbolic link is pointed elsewhere.</summary>
     public DatabasePlan Plan { get; set; }
+
+    /// <summary>
+    /// Whether no other replicated file has the same name: Litestream 0.5 logs only that name, so otherwise its errors cannot be
+    /// attributed.
+    /// </summary>
+    public bool HasUniqueFileName { get; set; } = true;
 
     public History History { get; } = new();
 
@@ -138,7 +146,7 @@ internal sealed class DatabaseTracker
             return false;
         }
 
-        if (_answer is not { } answer || HasUnresolvedSyncError(statistics) || (answer.Txid == 0 && files.Database is not null))
+        if (_answer is not { } answer || (_confirmed?.AskedAt ?? answer.AskedAt) < _wantedAt || HasUnresolvedSyncError(statistics) || (answer.Txid == 0 && files.Database is not null))
         {
             return true;
         }
@@ -161,6 +169,16 @@ internal sealed class DatabaseTracker
     /// </summary>
     public void BackOff(DateTimeOffset now) => _retryAt = now + _retryDelay.Next();
 
+    /// <summary>Has Litestream asked at the next look, if it was not asked since a time, whatever delays that.</summary>
+    /// <param name="since">When somebody wanted that; the same for every look at which that is not over.</param>
+    public void Want(DateTimeOffset since)
+    {
+        if (since != _wantedAt)
+        {
+            (_wantedAt, _retryAt) = (since, DateTimeOffset.MinValue);
+        }
+    }
+
     /// <summary>Whether every change was at the replica at the last sample, and nothing indicates a change since.</summary>
     public bool IsUpToDate(DateTimeOffset now, DatabaseFiles files, DatabaseLogStatistics statistics) =>
         _last is { State: DatabaseState.Replicating, Lag.Ticks: 0 } last
@@ -175,7 +193,7 @@ internal sealed class DatabaseTracker
         BeginRun(look);
         _replicaSyncAt = look.Listed?.LastSyncAt ?? _replicaSyncAt;
         var fault = FindFault(look);
-        if (look.Forbidden is null && fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused) })
+        if (look.Forbidden is null && fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused or StateReason.Paused) })
         {
             Withdraw(now);
         }
@@ -197,7 +215,7 @@ internal sealed class DatabaseTracker
         // No figure is made up: without a control socket and without metrics, no lag is known.
         var lag = !look.HasSocket && look.WalPosition is null ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : now - _replicatedUntil;
         _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
-        var (reason, error) = fault is { } known ? (known.Reason, known.Error) : Conclude(look, isSafe, lag);
+        var (reason, error) = fault ?? (look.Detaching is { Error: { } detaching } ? (StateReason.NotDetached, detaching) : Conclude(look, isSafe, lag));
         WantCheck(look, reason);
 
         // What a renewal brought to the replica is promised only after it was seen to be whole.
@@ -309,9 +327,19 @@ internal sealed class DatabaseTracker
     /// <summary>What is wrong with the file itself, whatever Litestream says; null if nothing is.</summary>
     private (StateReason Reason, string? Error)? FindFault(in DatabaseLook look)
     {
+        if (look.Pause is not null)
+        {
+            return (StateReason.Paused, null);
+        }
+
         if (look.Forbidden is { } forbidden)
         {
             return (ReasonOf(forbidden), forbidden.Detail);
+        }
+
+        if (look.Unusable is { } unusable)
+        {
+            return (StateReason.FolderUnusable, unusable);
         }
 
         if (look.HeldOut is { } heldOut)
@@ -435,7 +463,7 @@ internal sealed class DatabaseTracker
             return (StateReason.SyncFailed, activity.Error);
         }
 
-        var logged = _hasUniqueFileName && look.Statistics.LastError is { IsSyncError: false } last
+        var logged = HasUniqueFileName && look.Statistics.LastError is { IsSyncError: false } last
             && !(_replicaSyncAt > last.Time || look.Statistics.LastUploadAt > last.Time) ? last : null;
 
         // What comes later is often a consequence, so the first error is told until all are over.
@@ -483,7 +511,7 @@ internal sealed class DatabaseTracker
             return (StateReason.ReplicationStopped, null);
         }
 
-        if (_hasUniqueFileName && look.Statistics.FailedCompactions is { IsEmpty: false } failed)
+        if (HasUniqueFileName && look.Statistics.FailedCompactions is { IsEmpty: false } failed)
         {
             return (StateReason.CompactionFailed, failed.First().Value.ToString());
         }
@@ -623,7 +651,7 @@ internal sealed class DatabaseTracker
         var unresolved = HasUnresolvedSyncError(statistics) ? _syncError ?? statistics.LastSyncError : null;
 
         // An error of another database of that file name is a reason to ask again, but none to call this one failing.
-        _syncError = _hasUniqueFileName ? unresolved : null;
+        _syncError = HasUniqueFileName ? unresolved : null;
         if (unresolved is { } error)
         {
             // Litestream still reports that the replica has everything it has synced, but it has not synced everything.

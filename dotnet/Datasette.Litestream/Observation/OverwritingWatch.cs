@@ -9,30 +9,26 @@ namespace Datasette.Litestream.Observation;
 /// sampling task owns it.
 /// </summary>
 /// <param name="program">The program that reads SQLite files.</param>
-/// <param name="count">The number of databases.</param>
-internal sealed class OverwritingWatch(SqliteProgram program, int count)
+internal sealed class OverwritingWatch(SqliteProgram program)
 {
-    private readonly Examination[] _examinations = new Examination[count];
-    private readonly HeaderLook?[] _headers = new HeaderLook?[count];
-    private readonly bool[] _isForgotten = new bool[count];
-    private (Task<IReadOnlyList<HeaderLook>> Looks, int[] Indexes, FileStatus?[] Files, DateTimeOffset At)? _running;
-
-    /// <summary>What is known of a database.</summary>
-    public Examination this[int index] => _examinations[index];
+    private (Task<IReadOnlyList<HeaderLook>> Looks, ExaminedFile[] Files, DateTimeOffset At)? _running;
 
     /// <summary>Takes the results of the last child, and starts another one if a file has changed.</summary>
     /// <param name="now">The time of the look.</param>
-    /// <param name="paths">The paths of the files.</param>
-    /// <param name="files">What was just seen of them.</param>
+    /// <param name="run">Which run of Litestream it is; null while it is not running.</param>
+    /// <param name="all">The databases, with what was just seen of their files.</param>
     /// <param name="cancellationToken">Kills the child.</param>
-    public void Advance(DateTimeOffset now, Func<int, string> paths, DatabaseFiles[] files, CancellationToken cancellationToken)
+    public void Advance(DateTimeOffset now, DateTimeOffset? run, IEnumerable<(ExaminedFile Database, string Path, FileStatus? File)> all, CancellationToken cancellationToken)
     {
         if (_running is { Looks.IsCompleted: true } done)
         {
             _running = null;
             if (done.Looks.IsCompletedSuccessfully)
             {
-                TakeResults(done.Looks.Result, done.Indexes, done.Files, done.At);
+                for (var n = 0; n < done.Files.Length; n++)
+                {
+                    done.Files[n].Take(done.Looks.Result[n], done.At, run);
+                }
             }
         }
 
@@ -41,41 +37,49 @@ internal sealed class OverwritingWatch(SqliteProgram program, int count)
             return;
         }
 
-        var changed = new List<int>();
-        for (var i = 0; i < count; i++)
-        {
-            if (files[i].Database is { } file && _examinations[i].File != file)
-            {
-                changed.Add(i);
-            }
-        }
-
+        var changed = all.Where(one => one.File is { } file && one.Database.Examination.File != file).ToList();
         if (changed.Count > 0)
         {
-            int[] indexes = [.. changed];
-            Array.Clear(_isForgotten);
-            _running = (program.LookAsync([.. indexes.Select(paths)], cancellationToken), indexes, Array.ConvertAll(indexes, i => files[i].Database), now);
+            changed.ForEach(one => one.Database.Begin(one.File, run));
+            _running = (program.LookAsync([.. changed.Select(one => one.Path)], cancellationToken), [.. changed.Select(one => one.Database)], now);
         }
     }
+}
 
-    /// <summary>Forgets a database, which is replicated anew with whatever its file holds now.</summary>
-    public void Forget(int index) => (_examinations[index], _headers[index], _isForgotten[index]) = (default, null, true);
+/// <summary>One database file as <see cref="OverwritingWatch"/> knows it. The sampling task owns it.</summary>
+internal sealed class ExaminedFile
+{
+    private (HeaderLook Look, DateTimeOffset? Run)? _last;
+    private bool _isForgotten;
+    private FileStatus? _looked;
+    private DateTimeOffset? _run;
 
-    private void TakeResults(IReadOnlyList<HeaderLook> looks, int[] indexes, FileStatus?[] files, DateTimeOffset at)
+    /// <summary>What is known of it.</summary>
+    public Examination Examination { get; private set; }
+
+    /// <summary>Forgets it: the database is replicated anew with whatever its file holds now.</summary>
+    public void Forget() => (Examination, _last, _isForgotten) = (default, null, true);
+
+    /// <summary>Notes how the file was seen before a look at its content.</summary>
+    /// <param name="file">How.</param>
+    /// <param name="run">Which run of Litestream it is; null while it is not running.</param>
+    public void Begin(FileStatus? file, DateTimeOffset? run) => (_looked, _run, _isForgotten) = (file, run, false);
+
+    /// <summary>Takes the result of that look.</summary>
+    /// <param name="look">The result.</param>
+    /// <param name="at">When the file was seen before it.</param>
+    /// <param name="run">Which run of Litestream it is now.</param>
+    public void Take(HeaderLook look, DateTimeOffset at, DateTimeOffset? run)
     {
-        for (var n = 0; n < indexes.Length; n++)
+        if (_isForgotten)
         {
-            var (i, look) = (indexes[n], looks[n]);
-            if (_isForgotten[i])
-            {
-                // It was looked at before that.
-                continue;
-            }
-
-            var problem = _examinations[i].Problem ?? (_headers[i] is { } before ? FileOverwriting.Judge(before, look) : null);
-            _examinations[i] = new Examination(look.Error is null ? files[n] : null, at, problem, look.Error);
-            _headers[i] = look.Error is null ? look : _headers[i];
+            // It was looked at before that.
+            return;
         }
+
+        var problem = Examination.Problem ?? (_last is { } before ? FileOverwriting.Judge(before.Look, look, before.Run == run && _run == run) : null);
+        Examination = new Examination(look.Error is null ? _looked : null, at, problem, look.Error);
+        _last = look.Error is null ? (look, _run) : _last;
     }
 }
 

@@ -43,6 +43,18 @@ internal sealed record ReplicationSnapshot(
     /// <summary>The destinations that this Datasette may not write to, by the identities of their replicas.</summary>
     public ImmutableDictionary<string, ClaimStatus> Forbidden { get; init; } = ImmutableDictionary<string, ClaimStatus>.Empty;
 
+    /// <summary>The databases that Datasette does not serve any more, and that are still replicated, by name.</summary>
+    public ImmutableDictionary<string, Detaching> Detaching { get; init; } = ImmutableDictionary<string, Detaching>.Empty;
+
+    /// <summary>Where Datasette serves its databases now, by name: under the name of one that is being detached it may serve another file already.</summary>
+    public ImmutableDictionary<string, string> ServedPaths { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>The names of the databases that were just attached, of which Litestream has not been told yet.</summary>
+    public ImmutableHashSet<string> Attaching { get; init; } = [];
+
+    /// <summary>Why Litestream cannot work beside some databases, a sentence each, by name.</summary>
+    public ImmutableDictionary<string, string> Unusable { get; init; } = ImmutableDictionary<string, string>.Empty;
+
     /// <summary>Other Litestreams that have the replicated databases open.</summary>
     public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];
 
@@ -51,6 +63,9 @@ internal sealed record ReplicationSnapshot(
 
     /// <summary>The first destinations that are being filled from another one, before Litestream starts on them, by the names of their databases.</summary>
     public ImmutableDictionary<string, PrimaryFill> Fills { get; init; } = ImmutableDictionary<string, PrimaryFill>.Empty;
+
+    /// <summary>What was done by hand, and what of it holds.</summary>
+    public ManualState Manual { get; init; } = new();
 
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);

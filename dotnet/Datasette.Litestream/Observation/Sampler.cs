@@ -32,18 +32,19 @@ internal sealed class Sampler : IDisposable
     private readonly Func<ReplicationSnapshot> _read;
     private readonly TimeProvider _time;
     private readonly Action<ReplicationSnapshot, ObservedDatabases>? _onSample;
-    private readonly DatabaseTracker[] _trackers;
-    private readonly MirrorTracker[][] _mirrors;
-    private readonly Dictionary<string, DatabaseTracker> _trackersByName;
-    private readonly DatabaseObservation[] _unreplicable;
     private readonly OverwritingWatch? _overwriting;
     private readonly DestinationWatch _destinations;
     private readonly SentBytes _sent = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _requested = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _firstSample = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Task<SyncAnswer?>?[] _syncs;
     private readonly DateTimeOffset _litestreamStartedAt;
+
+    /// <summary>The databases of the plan, in its order, and those that cannot be replicated; as many threads read as like.</summary>
+    private volatile IReadOnlyDictionary<string, WatchedDatabase> _watchedByName = new Dictionary<string, WatchedDatabase>();
+    private WatchedDatabase[] _watched = [];
+    private ImmutableArray<DatabasePlan> _planned = [];
+    private ImmutableDictionary<UnreplicableDatabase, DatabaseObservation> _unreplicable = ImmutableDictionary<UnreplicableDatabase, DatabaseObservation>.Empty;
     private volatile ObservedDatabases _latest;
     private int _firstSync;
     private Dictionary<string, ListedDatabase> _listed = [];
@@ -65,16 +66,11 @@ internal sealed class Sampler : IDisposable
         var replication = read();
         _time = time;
         var now = time.GetUtcNow();
-        var fileNames = replication.Plan.Databases.CountBy(plan => Path.GetFileName(plan.Path)).ToDictionary(StringComparer.Ordinal);
-        _trackers = [.. replication.Plan.Databases.Select(plan => new DatabaseTracker(plan, now, fileNames[Path.GetFileName(plan.Path)] == 1))];
-        _mirrors = [.. _trackers.Select(tracker => tracker.Plan.Mirrors.Select(mirror => new MirrorTracker(mirror, now, tracker.MaxLag)).ToArray())];
-        _trackersByName = _trackers.ToDictionary(tracker => tracker.Plan.Name, StringComparer.Ordinal);
-        _syncs = new Task<SyncAnswer?>?[_trackers.Length];
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
         _metrics = replication is { Plan.Metrics: { } address, Binary.Version.ReleaseLine: ReleaseLine.V03 } ? new MetricsReader(address.Url) : null;
-        _unreplicable = [.. replication.Plan.Unreplicable.Select(database => DatabaseTracker.Unreplicable(database, now))];
-        _overwriting = tools is null ? null : new OverwritingWatch(tools.SqliteProgram, _trackers.Length);
-        _destinations = new DestinationWatch(replication.Plan.Databases, tools?.Probe, ReplicatedTxidOf, replication.Plan.CheckInterval, time);
+        _overwriting = tools is null ? null : new OverwritingWatch(tools.SqliteProgram);
+        _destinations = new DestinationWatch(tools?.Probe, ReplicatedTxidOf, replication.Plan.CheckInterval, time);
+        Follow(replication.Plan, now);
         _latest = new ObservedDatabases(now, []);
         _ = Task.Run(RunAsync);
     }
@@ -94,8 +90,8 @@ internal sealed class Sampler : IDisposable
     public DateTimeOffset LastSampleAt => _latest.At;
 
     /// <summary>The history of a database; null if it is not to be replicated.</summary>
-    public History? HistoryOf(string databaseName) => _trackersByName.GetValueOrDefault(databaseName)?.History
-        ?? (Array.Exists(_unreplicable, database => database.Plan.Name == databaseName) ? new History() : null);
+    public History? HistoryOf(string databaseName) => _watchedByName.GetValueOrDefault(databaseName)?.Tracker.History
+        ?? (_latest.Databases.Any(database => database.Plan.Name == databaseName) ? new History() : null);
 
     public void Dispose()
     {
@@ -148,15 +144,15 @@ internal sealed class Sampler : IDisposable
         var replication = _read();
         var run = replication.Daemon is { State: DaemonState.Running } running ? running.StartedAt : null;
         var socket = replication.Daemon?.Socket;
-        for (var i = 0; i < _trackers.Length; i++)
+        Follow(replication.Plan, now);
+        foreach (var database in _watched)
         {
-            _trackers[i].Plan = replication.Plan.Databases[i];
+            database.Look(replication.ServedPaths.GetValueOrDefault(database.Plan.Name, database.Plan.ServedPath), replication.LogStatistics);
+            database.Tracker.Want(replication.Manual.SyncsWanted.GetValueOrDefault(database.Plan.Name));
         }
 
-        var files = Array.ConvertAll(_trackers, tracker => DatabaseFiles.Read(tracker.Plan.ServedPath, tracker.Plan.Path));
-        var statistics = Array.ConvertAll(_trackers, tracker => replication.LogStatistics.Of(tracker.Plan.Path));
         Task<Dictionary<string, ListedDatabase>>? listing = null;
-        var isIdle = Enumerable.Range(0, _trackers.Length).All(i => _trackers[i].IsUpToDate(now, files[i], statistics[i]));
+        var isIdle = Array.TrueForAll(_watched, database => database.Tracker.IsUpToDate(now, database.Files, database.Statistics));
         if (!isIdle || socket != _listedBy || now - _listedAt >= IdleInterval)
         {
             // The first is answered always, the second may have to wait.
@@ -172,92 +168,155 @@ internal sealed class Sampler : IDisposable
 
         if (socket is not null)
         {
-            await SyncAsync(socket, now, files, statistics, deadline.Token).ConfigureAwait(false);
+            await SyncAsync(socket, replication.Attaching.Union(replication.Manual.Pauses.Keys), now, deadline.Token).ConfigureAwait(false);
         }
 
         // After the syncs, which must not wait for a database that holds the list up.
         _listed = listing is null ? _listed : await listing.ConfigureAwait(false);
         var positions = run is null || _metrics is null ? null : await ReadPositionsAsync(_metrics).ConfigureAwait(false);
         var hasSocket = socket is not null || replication.Binary.Version.ReleaseLine == ReleaseLine.V05;
-        _overwriting?.Advance(now, i => _trackers[i].Plan.Path, files, _stopping.Token);
+        _overwriting?.Advance(now, run, _watched.Select(database => (database.File, database.Plan.Path, database.Files.Database)), _stopping.Token);
         _sent.Look(now, replication.Daemon?.ProcessId);
-        var databases = new DatabaseObservation[_trackers.Length + _unreplicable.Length];
-        _unreplicable.CopyTo(databases, _trackers.Length);
-        for (var i = 0; i < _trackers.Length; i++)
+        var databases = Array.ConvertAll(_watched, database => Observe(replication, now, database, run, hasSocket, positions));
+        foreach (var gone in _unreplicable.Keys.Except(replication.Plan.Unreplicable))
         {
-            var (plan, path) = (_trackers[i].Plan, _trackers[i].Plan.Path);
-            var renewal = replication.Renewals.GetValueOrDefault(plan.Name);
-            if (renewal is { RenewedAt: null })
-            {
-                _overwriting?.Forget(i);
-            }
-
-            var answer = TakeAnswer(i, now);
-            var (finding, copied, check) = _destinations.Look(now, i, plan, plan.Primary, _trackers[i].ExpectedTxid(answer), renewal);
-            var look = new DatabaseLook(
-                now, run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, files[i], statistics[i])
-            {
-                WalPosition = positions?.GetValueOrDefault(path),
-                Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
-                Forbidden = replication.Forbidden.IsEmpty ? null
-                    : plan.Replicas.Except(plan.Mirrors).Select(replica => replication.Forbidden.GetValueOrDefault(replica.Identity)).FirstOrDefault(status => status is not null),
-                Fill = replication.Fills.GetValueOrDefault(plan.Name),
-                HeldOut = replication.HeldOut.GetValueOrDefault(path),
-                Renewal = renewal,
-                Examination = _overwriting?[i],
-                Finding = finding,
-                LaterStatistics = _trackers[i].IsNewSnapshot(finding) ? _read().LogStatistics.Of(path) : null,
-                Check = check,
-                IsChecked = _destinations.IsChecked,
-                CopiedBytes = copied,
-                MovedAt = plan.IsReplicatedToFolder ? _sent.LastAt : _sent.LastToServerAt,
-
-                // A first start is no fault.
-                IsStarting = replication.Daemon is { State: DaemonState.Starting, Restarts.Count: 0 },
-            };
-            try
-            {
-                databases[i] = _trackers[i].Observe(look);
-            }
-            catch (Exception ex)
-            {
-                // A fault of one database must not keep the others from being looked at.
-                databases[i] = _trackers[i].Fail(now, replication.Redactor.Redact(ex.Message));
-            }
-
-            if (_mirrors[i].Length > 0)
-            {
-                databases[i] = databases[i].With(
-                    Array.ConvertAll(_mirrors[i], mirror => ObserveMirror(replication, now, i, mirror, answer, files[i], renewal)), check?.Bytes);
-            }
-
-            if (replication.OtherLitestreams.Any(other => other.Databases.Contains(plan.Name)))
-            {
-                databases[i] = databases[i] with
-                {
-                    Warnings = [.. replication.OtherLitestreams.Where(other => other.Databases.Contains(plan.Name)).Select(other => other.Sentence)],
-                };
-            }
-
-            if (_trackers[i].TakeCheckRequest(now))
-            {
-                _destinations.Request(plan, plan.Primary);
-            }
-
-            foreach (var mirror in _mirrors[i])
-            {
-                if (mirror.TakeCheckRequest())
-                {
-                    _destinations.Request(plan, mirror.Replica);
-                }
-            }
+            _unreplicable = _unreplicable.Remove(gone);
         }
 
+        foreach (var database in replication.Plan.Unreplicable.Where(database => !_unreplicable.ContainsKey(database)))
+        {
+            _unreplicable = _unreplicable.Add(database, DatabaseTracker.Unreplicable(database, now));
+        }
+
+        databases = [.. databases, .. replication.Plan.Unreplicable.Select(database => _unreplicable[database])];
         _latest = new ObservedDatabases(now, databases);
         if (!_stopping.IsCancellationRequested)
         {
             _onSample?.Invoke(replication, _latest);
         }
+    }
+
+    /// <summary>Watches the databases of a plan from now on, and forgets those that are not in it any more.</summary>
+    private void Follow(ReplicationPlan plan, DateTimeOffset now)
+    {
+        if (plan.Databases == _planned)
+        {
+            return;
+        }
+
+        _planned = plan.Databases;
+        var known = _watchedByName;
+        _watched = [.. plan.Databases.Select(database => known.GetValueOrDefault(database.Name) is { } watched && watched.Plan.Attachment == database.Attachment
+            ? watched.With(database)
+            : new WatchedDatabase(database, now))];
+        _watchedByName = _watched.ToDictionary(database => database.Plan.Name, StringComparer.Ordinal);
+        var fileNames = plan.Databases.CountBy(database => Path.GetFileName(database.Path)).ToDictionary(StringComparer.Ordinal);
+        foreach (var database in _watched)
+        {
+            database.Tracker.HasUniqueFileName = fileNames[Path.GetFileName(database.Plan.Path)] == 1;
+        }
+
+        _destinations.Share(plan.Databases);
+        foreach (var gone in known.Values.Except(_watched))
+        {
+            _destinations.Forget(gone.Plan);
+        }
+    }
+
+    private DatabaseObservation Observe(
+        ReplicationSnapshot replication,
+        DateTimeOffset now,
+        WatchedDatabase watched,
+        DateTimeOffset? run,
+        bool hasSocket,
+        ImmutableDictionary<string, WalPosition>? positions)
+    {
+        var (plan, path, tracker) = (watched.Plan, watched.Plan.Path, watched.Tracker);
+        var renewal = replication.Renewals.GetValueOrDefault(plan.Name);
+        var isAttaching = replication.Attaching.Contains(plan.Name);
+        if (renewal is { RenewedAt: null } || isAttaching)
+        {
+            // It is possibly switched to a write-ahead log, which changes it.
+            watched.File.Forget();
+        }
+
+        var answer = watched.TakeAnswer(now);
+        var (finding, copied, check) = _destinations.Look(now, watched.Folders, plan, plan.Primary, tracker.ExpectedTxid(answer), renewal);
+        var look = new DatabaseLook(
+            now, isAttaching ? null : run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, watched.Files, watched.Statistics)
+        {
+            WalPosition = positions?.GetValueOrDefault(path),
+            Folder = FileStatus.Look(LitestreamFolder.Of(path)).Status,
+            Forbidden = replication.Forbidden.IsEmpty ? null
+                : plan.Replicas.Except(plan.Mirrors).Select(replica => replication.Forbidden.GetValueOrDefault(replica.Identity)).FirstOrDefault(status => status is not null),
+            Fill = replication.Fills.GetValueOrDefault(plan.Name),
+            HeldOut = replication.HeldOut.GetValueOrDefault(path),
+            Pause = replication.Manual.Pauses.GetValueOrDefault(plan.Name),
+            Unusable = replication.Unusable.GetValueOrDefault(plan.Name),
+            Detaching = replication.Detaching.GetValueOrDefault(plan.Name),
+            Renewal = renewal,
+            Examination = _overwriting is null ? null : watched.File.Examination,
+            Finding = finding,
+            LaterStatistics = tracker.IsNewSnapshot(finding) ? _read().LogStatistics.Of(path) : null,
+            Check = check,
+            IsChecked = _destinations.IsChecked,
+            CopiedBytes = copied,
+            MovedAt = plan.IsReplicatedToFolder ? _sent.LastAt : _sent.LastToServerAt,
+
+            // A first start is no fault.
+            IsStarting = isAttaching || replication.Daemon is { State: DaemonState.Starting, Restarts.Count: 0 },
+        };
+        DatabaseObservation observed;
+        try
+        {
+            observed = tracker.Observe(look);
+        }
+        catch (Exception ex)
+        {
+            // A fault of one database must not keep the others from being looked at.
+            observed = tracker.Fail(now, replication.Redactor.Redact(ex.Message));
+        }
+
+        if (watched.Mirrors.Length > 0)
+        {
+            observed = observed.With(
+                Array.ConvertAll(watched.Mirrors, mirror => ObserveMirror(replication, now, watched, mirror, answer, renewal)), check?.Bytes);
+        }
+
+        if (replication.OtherLitestreams.Any(other => other.Databases.Contains(plan.Name)))
+        {
+            observed = observed with
+            {
+                Warnings = [.. replication.OtherLitestreams.Where(other => other.Databases.Contains(plan.Name)).Select(other => other.Sentence)],
+            };
+        }
+
+        if (tracker.TakeCheckRequest(now))
+        {
+            _destinations.Request(plan, plan.Primary);
+        }
+
+        if (replication.Manual.ChecksWanted.TryGetValue(plan.Name, out var wanted))
+        {
+            observed = observed with { Judgements = _destinations.Judgements(plan) };
+            if (watched.TakeCheckRequest(wanted))
+            {
+                foreach (var replica in plan.Mirrors.Prepend(plan.Primary))
+                {
+                    _destinations.Request(plan, replica);
+                }
+            }
+        }
+
+        foreach (var mirror in watched.Mirrors)
+        {
+            if (mirror.TakeCheckRequest())
+            {
+                _destinations.Request(plan, mirror.Replica);
+            }
+        }
+
+        return observed;
     }
 
     /// <summary>How far Litestream 0.3 has come with each database, by path; null if it does not answer.</summary>
@@ -274,12 +333,11 @@ internal sealed class Sampler : IDisposable
     }
 
     private DestinationObservation ObserveMirror(
-        ReplicationSnapshot replication, DateTimeOffset now, int index, MirrorTracker mirror, SyncAnswer? answer, DatabaseFiles files, Renewal? renewal)
+        ReplicationSnapshot replication, DateTimeOffset now, WatchedDatabase watched, MirrorTracker mirror, SyncAnswer? answer, Renewal? renewal)
     {
-        var plan = _trackers[index].Plan;
-        var status = replication.Mirrors.GetValueOrDefault(new MirrorKey(plan.Name, mirror.Replica.Key));
-        var (finding, _, check) = _destinations.Look(now, index, plan, mirror.Replica, status?.Txid, renewal);
-        return mirror.Observe(new MirrorLook(now, files, answer, _trackers[index].WithdrawnAt, renewal is not null, status, finding, check));
+        var status = replication.Mirrors.GetValueOrDefault(new MirrorKey(watched.Plan.Name, mirror.Replica.Key));
+        var (finding, _, check) = _destinations.Look(now, watched.Folders, watched.Plan, mirror.Replica, status?.Txid, renewal);
+        return mirror.Observe(new MirrorLook(now, watched.Files, answer, watched.Tracker.WithdrawnAt, renewal is not null, status, finding, check));
     }
 
     // Called on the task of the checks.
@@ -291,26 +349,26 @@ internal sealed class Sampler : IDisposable
 
     private void Record(DateTimeOffset now)
     {
-        foreach (var tracker in _trackers)
+        foreach (var database in _watched)
         {
-            tracker.Record(now);
+            database.Tracker.Record(now);
         }
     }
 
     /// <summary>Asks Litestream to sync the databases that need it; returns when it has answered, or at the deadline.</summary>
-    private async Task SyncAsync(
-        ControlSocket socket, DateTimeOffset now, DatabaseFiles[] files, DatabaseLogStatistics[] statistics, CancellationToken cancellationToken)
+    private async Task SyncAsync(ControlSocket socket, ImmutableHashSet<string> attaching, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var asked = new List<Task>();
-        var capacity = MaxConcurrentSyncs - _syncs.Count(sync => sync is not null);
+        var capacity = MaxConcurrentSyncs - _watched.Count(database => database.IsAsked);
         var first = _firstSync;
-        for (var n = 0; n < _syncs.Length && asked.Count < capacity; n++)
+        for (var n = 0; n < _watched.Length && asked.Count < capacity; n++)
         {
-            var i = (first + n) % _syncs.Length;
-            if (_syncs[i] is null && _trackers[i].NeedsSync(now, files[i], statistics[i]))
+            var i = (first + n) % _watched.Length;
+            if (_watched[i] is { IsAsked: false } database && !attaching.Contains(database.Plan.Name) && database.Tracker.NeedsSync(now, database.Files, database.Statistics))
             {
-                var sync = AskAsync(socket, _trackers[i], now, files[i], statistics[i]);
-                (_syncs[i], _firstSync) = (sync, i + 1);
+                var sync = AskAsync(socket, database.Tracker, now, database.Files, database.Statistics);
+                database.Ask(sync);
+                _firstSync = i + 1;
                 asked.Add(sync);
             }
         }
@@ -324,23 +382,6 @@ internal sealed class Sampler : IDisposable
             // A pending request delays no other database and is not repeated: Litestream queues every request for a database,
             // even after its caller has gone.
         }
-    }
-
-    private SyncAnswer? TakeAnswer(int index, DateTimeOffset now)
-    {
-        if (_syncs[index] is not { IsCompleted: true } sync)
-        {
-            return null;
-        }
-
-        _syncs[index] = null;
-        var answer = sync.IsCompletedSuccessfully ? sync.Result : null;
-        if (answer is null or { Error: not null })
-        {
-            _trackers[index].BackOff(now);
-        }
-
-        return answer;
     }
 
     private async Task<SyncAnswer?> AskAsync(

@@ -39,6 +39,9 @@ internal enum StateReason
     /// <summary>The destination refused Litestream at its start, so Litestream runs without this database.</summary>
     DestinationRefused,
 
+    /// <summary>Somebody has paused its replication.</summary>
+    Paused,
+
     /// <summary>Litestream is not running.</summary>
     LitestreamDown,
 
@@ -65,6 +68,15 @@ internal enum StateReason
 
     /// <summary>Litestream cannot open a file of this name.</summary>
     NameNotSupported,
+
+    /// <summary>It was attached while Datasette serves, and what is configured for it is wrong.</summary>
+    SettingsRefused,
+
+    /// <summary>Litestream cannot work beside the database.</summary>
+    FolderUnusable,
+
+    /// <summary>Datasette does not serve it any more, and its last changes could not be replicated.</summary>
+    NotDetached,
 
     /// <summary>Litestream's folder beside the database was removed.</summary>
     FolderRemoved,
@@ -113,7 +125,7 @@ internal static class StateReasons
         StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
         StateReason.Starting or StateReason.FirstCopy or StateReason.Filling or StateReason.MirrorFirstCopy => DatabaseState.Starting,
         StateReason.WaitingTooLong or StateReason.MirrorBehind => DatabaseState.Behind,
-        StateReason.LitestreamDown or StateReason.ReplicationStopped => DatabaseState.Stopped,
+        StateReason.LitestreamDown or StateReason.ReplicationStopped or StateReason.Paused => DatabaseState.Stopped,
         StateReason.NoAnswer => DatabaseState.Unknown,
         _ => DatabaseState.Failing,
     };

@@ -27,7 +27,7 @@ internal sealed class ReplicaChecks : IDisposable
     private readonly Random _random;
     private readonly Dictionary<Destination, Turn> _turns = [];
     private readonly PriorityQueue<Turn, DateTimeOffset> _queue = new();
-    private readonly Channel<DatabasePlan> _requests = Channel.CreateUnbounded<DatabasePlan>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<(DatabasePlan Database, bool IsWanted)> _requests = Channel.CreateUnbounded<(DatabasePlan, bool)>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _running;
     private volatile ImmutableDictionary<Destination, ReplicaCheck> _latest = ImmutableDictionary<Destination, ReplicaCheck>.Empty;
@@ -46,13 +46,25 @@ internal sealed class ReplicaChecks : IDisposable
     }
 
     /// <summary>The last check of a destination of a database; null before the first.</summary>
-    public ReplicaCheck? Latest(string database, ReplicaPlan replica) => _latest.GetValueOrDefault(new Destination(database, replica.Identity));
+    public ReplicaCheck? Latest(DatabasePlan database, ReplicaPlan replica) => _latest.GetValueOrDefault(new Destination(database.Name, database.Attachment, replica.Identity));
 
     /// <summary>
     /// Has the primary of a database checked as soon as its turn comes, with everything listed: when it is replicated for the first time, when an
     /// error is over, when it was healed. Returns at once.
     /// </summary>
-    public void Request(DatabasePlan database) => _requests.Writer.TryWrite(database);
+    public void Request(DatabasePlan database) => _requests.Writer.TryWrite((database, true));
+
+    /// <summary>
+    /// Checks the destinations of a database no more, and forgets what was found there: it may be attached again with another file.
+    /// Returns at once.
+    /// </summary>
+    public void Forget(DatabasePlan database)
+    {
+        foreach (var replica in database.Replicas)
+        {
+            _requests.Writer.TryWrite((database.At(replica), false));
+        }
+    }
 
     /// <summary>Stops checking, and kills a child that runs.</summary>
     public void Dispose() => _stopping.Cancel();
@@ -89,8 +101,15 @@ internal sealed class ReplicaChecks : IDisposable
 
     private void TakeRequests()
     {
-        while (_requests.Reader.TryRead(out var database))
+        while (_requests.Reader.TryRead(out var request))
         {
+            var (database, isWanted) = request;
+            if (!isWanted)
+            {
+                Drop(Destination.Of(database));
+                continue;
+            }
+
             if (!_turns.TryGetValue(Destination.Of(database), out var turn))
             {
                 _turns[Destination.Of(database)] = turn = new Turn(database);
@@ -102,6 +121,16 @@ internal sealed class ReplicaChecks : IDisposable
 
             // At the start everything is due at once. Later, what somebody waits for comes before what only repeats.
             Schedule(turn, turn.Count == 0 ? _time.GetUtcNow() : DateTimeOffset.MinValue);
+        }
+    }
+
+    private void Drop(Destination destination)
+    {
+        _latest = _latest.Remove(destination);
+        if (_turns.Remove(destination, out var turn))
+        {
+            // Its entry in the queue counts no more.
+            turn.DueAt = DateTimeOffset.MaxValue;
         }
     }
 
@@ -154,10 +183,11 @@ internal sealed class ReplicaChecks : IDisposable
     }
 
     /// <param name="Database">Datasette's name for the database.</param>
+    /// <param name="Attachment">See <see cref="DatabasePlan"/>.</param>
     /// <param name="Identity">See <see cref="ReplicaPlan"/>.</param>
-    private readonly record struct Destination(string Database, string Identity)
+    private readonly record struct Destination(string Database, int Attachment, string Identity)
     {
-        public static Destination Of(DatabasePlan database) => new(database.Name, database.Primary.Identity);
+        public static Destination Of(DatabasePlan database) => new(database.Name, database.Attachment, database.Primary.Identity);
     }
 
     /// <summary>The turns of one destination.</summary>

@@ -42,6 +42,14 @@ internal sealed class DatabaseEvents(TimeProvider time)
     public IEnumerable<(LogLevel Level, string Sentence)> Look(ObservedDatabases observed)
     {
         List<(DatabaseObservation Database, Told Told)> bad = [], again = [], first = [];
+        if (_told.Count > observed.Databases.Count)
+        {
+            foreach (var detached in _told.Keys.Except(observed.Databases.Select(database => database.Plan.Name)).ToList())
+            {
+                _told.Remove(detached);
+            }
+        }
+
         foreach (var database in observed.Databases)
         {
             if (ConditionOf(database, observed.At) is not { } condition)
@@ -114,9 +122,9 @@ internal sealed class DatabaseEvents(TimeProvider time)
         }
     }
 
-    /// <summary>Null if the state says neither: then the last one still holds.</summary>
+    /// <summary>Null if the state says neither, or is told elsewhere: then the last one still holds.</summary>
     private static Condition? ConditionOf(DatabaseObservation database, DateTimeOffset now) =>
-        database.Reason == StateReason.LitestreamDown ? null
+        database.Reason is StateReason.LitestreamDown or StateReason.Paused ? null
         : database.State == DatabaseState.Unknown && now - database.Since < MaxUnknown ? null
         : Wording.IsHealthy(database.State) == false || database.State == DatabaseState.Unknown ? Condition.Bad
         : Wording.IsSafe(database) ? Condition.Well

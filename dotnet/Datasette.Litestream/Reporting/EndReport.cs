@@ -43,7 +43,7 @@ internal static class EndReport
                 : null;
         }
 
-        var safeUntil = observed.Databases.ToDictionary(database => database.Plan.Path, database => database.Evidence.ReplicatedUntil, StringComparer.Ordinal);
+        var safeUntil = observed.Databases.DistinctBy(database => database.Plan.Path).ToDictionary(database => database.Plan.Path, database => database.Evidence.ReplicatedUntil, StringComparer.Ordinal);
         var names = plan.Databases.Where(database => open.Contains(database.Path))
             .Select(database => $"{database.Name} since {safeUntil.GetValueOrDefault(database.Path) ?? start:u}").ToList();
         return (LogLevel.Error, $"What was written to {Join(names)} is not known to be replicated. {(lacks.Count > 0 ? Name(lacks) : "")} {result.Error}".Replace("  ", " ", StringComparison.Ordinal).TrimEnd());

@@ -11,10 +11,11 @@ internal static class Health
     /// <param name="credentials">The status of the credentials; null if the configuration does not set any.</param>
     /// <param name="observation">The databases.</param>
     /// <param name="maxLag">How long a change may wait for the replica, and anything that endangers it may last.</param>
+    /// <param name="ignoresPaused">Whether databases that are paused by hand do not count.</param>
     /// <param name="start">When replication started.</param>
     /// <param name="now">The time.</param>
     public static HealthReport Judge(
-        DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation, TimeSpan maxLag, DateTimeOffset start, DateTimeOffset now)
+        DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation, TimeSpan maxLag, bool ignoresPaused, DateTimeOffset start, DateTimeOffset now)
     {
         var down = daemon?.DownSince is { } since ? $"Litestream has been down for {Wording.Duration(now - since)}" : null;
         if (now - daemon?.DownSince > maxLag)
@@ -27,24 +28,27 @@ internal static class Health
             return new HealthReport(true, false, $"bad: {Wording.Outdated(observation, now)}");
         }
 
-        var wrong = observation.Databases.Where(database => IsUnsafe(database, maxLag, start, now)).ToList();
+        var counted = ignoresPaused ? [.. observation.Databases.Where(database => database.Reason != StateReason.Paused)] : observation.Databases;
+        var wrong = counted.Where(database => IsUnsafe(database, maxLag, start, now)).ToList();
         if (wrong.Count > 0)
         {
-            return new HealthReport(true, false, Wording.DescribeHealth(wrong, observation.Databases.Count, now));
+            return new HealthReport(true, false, Wording.DescribeHealth(wrong, counted.Count, now));
         }
+
+        var paused = counted.Count < observation.Databases.Count ? $"not counted: {Wording.Count(observation.Databases.Count - counted.Count)} paused by hand" : null;
 
         var stale = credentials?.FailingSince is { } failing ? $"the credentials could not be read again for {Wording.Duration(now - failing)}" : null;
         return now - credentials?.FailingSince > maxLag
             ? new HealthReport(true, false, $"bad: {stale}")
-            : new HealthReport(true, true, string.Join("; ", new[] { Wording.DescribeHealth(observation.Databases, now), down, stale }.OfType<string>()));
+            : new HealthReport(true, true, string.Join("; ", new[] { counted.Count == 0 && paused is not null ? "ok: nothing is replicated" : Wording.DescribeHealth(counted, now), paused, down, stale }.OfType<string>()));
     }
 
     private static bool IsUnsafe(DatabaseObservation database, TimeSpan maxLag, DateTimeOffset start, DateTimeOffset now) => database.Reason switch
     {
-        // The file as it is now is in no backup, or its backup cannot be restored: the age of the last change does not matter.
+        // The file as it is now is in no backup, or its backup cannot be restored, or nobody makes one: the age of the last change does not matter.
         StateReason.FileMissing or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile
-            or StateReason.NameNotSupported or StateReason.BackupDamaged or StateReason.OtherWriter or StateReason.ReplicatedAnew
-            or StateReason.WaitingForWriter or StateReason.TakenOver => true,
+            or StateReason.NameNotSupported or StateReason.SettingsRefused or StateReason.BackupDamaged or StateReason.OtherWriter or StateReason.ReplicatedAnew
+            or StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.Paused => true,
 
         // Ended by whoever asks, a first copy would start from zero.
         StateReason.FirstCopy => !database.Evidence.IsMoving && now - (database.Evidence.MovedAt ?? database.Since) > maxLag,

@@ -6,6 +6,12 @@ namespace Datasette.Litestream.Reporting;
 /// <param name="Body">The body.</param>
 internal sealed record MachineAnswer(int Status, string ContentType, string Body)
 {
+    /// <summary>What a browser is told instead, in a sentence; null where no browser asks.</summary>
+    public string? Message { get; init; }
+
+    /// <summary>Where a browser goes then: the query string of the status page, with its question mark; null where no browser asks.</summary>
+    public string? Page { get; init; }
+
     private const string PlainText = "text/plain; charset=utf-8";
 
     public static MachineAnswer Json((bool IsFound, string Json) report) =>

@@ -6,7 +6,7 @@ using Datasette.Litestream.Litestream;
 namespace Datasette.Litestream.Reporting;
 
 /// <summary>Reports Litestream's own metrics under Datasette's names for the databases.</summary>
-internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> databases, TimeProvider time) : IDisposable
+internal sealed class MetricsReporter(Uri url, Func<ImmutableArray<DatabasePlan>> databases, TimeProvider time) : IDisposable
 {
     /// <summary>
     /// The age at which metrics are refreshed in the background, and the age at which a caller waits for the refresh.
@@ -20,7 +20,6 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
     private readonly MetricsReader _reader = new(url);
     private readonly Lock _access = new();
     private Reading? _latest, _next;
-    private readonly Dictionary<string, string> _names = databases.ToDictionary(database => database.Path, database => database.Name, StringComparer.Ordinal);
 
     /// <summary>Starts reading the metrics if necessary, so that they arrive while the caller does other work.</summary>
     public void Prepare() => _ = LatestAsync();
@@ -58,11 +57,12 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
         try
         {
             var text = new StringBuilder();
+            var names = databases().ToDictionary(database => database.Path, database => database.Name, StringComparer.Ordinal);
             foreach (var line in (await _reader.ReadAsync().ConfigureAwait(false)).Split('\n'))
             {
                 if (line.StartsWith(MetricPrefix, StringComparison.Ordinal))
                 {
-                    text.Append(WithName(line)).Append('\n');
+                    text.Append(WithName(line, names)).Append('\n');
                 }
                 else if (line.StartsWith($"# HELP {MetricPrefix}", StringComparison.Ordinal)
                     || line.StartsWith($"# TYPE {MetricPrefix}", StringComparison.Ordinal))
@@ -81,11 +81,11 @@ internal sealed class MetricsReporter(Uri url, ImmutableArray<DatabasePlan> data
 
     public void Dispose() => _reader.Dispose();
 
-    private string WithName(string line)
+    private static string WithName(string line, Dictionary<string, string> names)
     {
         if (Exposition.ParseSample(line) is not { } sample
             || !sample.Labels.TryGetValue(PathLabel, out var path)
-            || !_names.TryGetValue(path, out var name))
+            || !names.TryGetValue(path, out var name))
         {
             return line;
         }

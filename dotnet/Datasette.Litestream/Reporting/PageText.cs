@@ -33,11 +33,18 @@ internal sealed record OverviewText(
     PagesText? Pages,
     IReadOnlyList<FactText> Facts,
     IReadOnlyList<string> Restarts,
-    IReadOnlyList<string> Skipped,
+    IReadOnlyList<SkippedText> Skipped,
     IReadOnlyList<string> Warnings,
     MetricsText? Metrics,
     IReadOnlyList<LogText> Log,
-    string Configuration);
+    string Configuration)
+{
+    /// <summary>What can be done with Litestream by hand; empty for those who may not.</summary>
+    public IReadOnlyList<ButtonText> Buttons { get; init; } = [];
+
+    /// <summary>What was done by hand, one line each, newest first.</summary>
+    public IReadOnlyList<string> Deeds { get; init; } = [];
+}
 
 /// <summary>The page of one database as displayed.</summary>
 /// <param name="View"><c>database</c>.</param>
@@ -74,7 +81,29 @@ internal sealed record DatabaseText(
     string? HistoryNote,
     IReadOnlyList<ChartText> Charts,
     string RestoreCommand,
-    IReadOnlyList<LogText> Log);
+    IReadOnlyList<LogText> Log)
+{
+    /// <inheritdoc cref="OverviewText.Buttons"/>
+    public IReadOnlyList<ButtonText> Buttons { get; init; } = [];
+
+    /// <inheritdoc cref="OverviewText.Deeds"/>
+    public IReadOnlyList<string> Deeds { get; init; } = [];
+
+    /// <summary>Whether it is Datasette's internal database, which has no page in Datasette.</summary>
+    public bool IsInternal { get; init; }
+}
+
+/// <summary>Something that can be done by hand.</summary>
+/// <param name="Action">The last part of the address that does it.</param>
+/// <param name="Label">What it does, in a few words.</param>
+/// <param name="Database">The database with which it is done; null if it is Litestream.</param>
+/// <param name="Field">What has to be named for it, in a word; null if nothing has.</param>
+internal sealed record ButtonText(string Action, string Label, string? Database, string? Field = null);
+
+/// <summary>A database that is not replicated.</summary>
+/// <param name="Text">Its name, and why.</param>
+/// <param name="Button">What has it replicated by hand; null if that cannot be, and for those who may not.</param>
+internal sealed record SkippedText(string Text, ButtonText? Button);
 
 /// <summary>One of several destinations.</summary>
 /// <param name="Id">Its HTML id.</param>

@@ -49,11 +49,15 @@ internal static class PageWriter
             report.Pages > 1 ? WritePages(query, report) : null,
             WriteFacts(report),
             [.. report.Litestream.Restarts.Select(Wording.Line)],
-            [.. report.Skipped.Select(database => $"{database.Name}: {database.Reason}")],
+            [.. report.Skipped.Select(database => new SkippedText($"{database.Name}: {database.Reason}", report.MayManage ? ManualButtons.Of(database) : null))],
             report.Warnings,
             report.Metrics is { } metrics ? Write(metrics) : null,
             WriteLog(report.Log),
-            report.Configuration);
+            report.Configuration)
+        {
+            Buttons = ManualButtons.Of(report),
+            Deeds = [.. report.Deeds.Select(deed => deed.Sentence)],
+        };
     }
 
     /// <summary>The page of one database.</summary>
@@ -81,7 +85,9 @@ internal static class PageWriter
                 .Add("wal", "WAL", Wording.Size(database.WalBytes))
                 .Add("uploaded", UploadedLabel, Wording.Size(database.UploadedBytes))
                 .Add("sync_errors", "Sync errors", Wording.Count(database.SyncErrors))
-                .Add("path", "File", database.Path, isCode: true)
+                .Add("path", "File", database.Path, isCode: true, note: database.IsInternal ? "Datasette's internal database" : null)
+                .Add("paused_at", "Paused", database.Paused?.Since)
+                .Add("paused_by", "Paused by", database.Paused?.Actor)
                 .All,
             new ReasonText(
                 database.Reason.Sentence,
@@ -100,7 +106,12 @@ internal static class PageWriter
             history == report.History ? null : $"The charts show the last {Period(history)}: nothing older is known yet.",
             WriteCharts(history),
             report.RestoreCommand,
-            WriteLog(report.Log));
+            WriteLog(report.Log))
+        {
+            Buttons = ManualButtons.Of(report),
+            Deeds = [.. report.Deeds.Select(deed => deed.Sentence)],
+            IsInternal = database.IsInternal,
+        };
     }
 
     private static SearchText WriteSearch(StatusQuery query)

@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Observation;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -53,6 +55,13 @@ internal sealed record StatusReport(
     IReadOnlyList<LogReport> Log,
     MetricsReport? Metrics)
 {
+    /// <summary>The last 20 things that were done by hand, newest first.</summary>
+    public IReadOnlyList<DeedReport> Deeds { get; init; } = [];
+
+    /// <summary>Whether it is for somebody who may manage replication.</summary>
+    [JsonIgnore]
+    public bool MayManage { get; init; }
+
     /// <summary><see cref="Headline"/> as a text.</summary>
     public string Summary => Headline.ToString();
 
@@ -138,7 +147,32 @@ internal sealed record DatabaseReport(
     int SyncErrors,
     ReasonReport Reason,
     IReadOnlyList<string> Warnings,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SparklineReport? Sparklines);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SparklineReport? Sparklines)
+{
+    /// <summary>Whether it is Datasette's internal database.</summary>
+    [JsonPropertyName("internal")]
+    public bool IsInternal { get; init; }
+
+    /// <summary>Who has paused it by hand; null if it is not paused.</summary>
+    public PauseReport? Paused { get; init; }
+
+    /// <summary>Whether it can be replicated at all.</summary>
+    [JsonIgnore]
+    public bool IsReplicable { get; init; } = true;
+}
+
+/// <param name="Since">Since when.</param>
+/// <param name="Actor">The id of Datasette's actor.</param>
+internal sealed record PauseReport(DateTimeOffset Since, string Actor);
+
+/// <summary>Something that was done by hand.</summary>
+/// <param name="At">When it was asked for.</param>
+/// <param name="Actor">The id of Datasette's actor.</param>
+/// <param name="Action">What was asked for, as its address has it.</param>
+/// <param name="Database">Datasette's name of the database; null for a restart.</param>
+/// <param name="Failure">Why it was not achieved, in a sentence; null if it was.</param>
+/// <param name="Sentence">All of it in a line.</param>
+internal sealed record DeedReport(DateTimeOffset At, string Actor, string Action, string? Database, string? Failure, string Sentence);
 
 /// <summary>How one destination of a database stands.</summary>
 /// <param name="Destination">The destination, without secrets.</param>
@@ -232,6 +266,13 @@ internal sealed record DatabaseDetailReport(
     DateTimeOffset UpdatedAt,
     DateTimeOffset Now)
 {
+    /// <summary>What was done with it by hand among the last 20 deeds, newest first.</summary>
+    public IReadOnlyList<DeedReport> Deeds { get; init; } = [];
+
+    /// <summary>Whether it is for somebody who may manage replication.</summary>
+    [JsonIgnore]
+    public bool MayManage { get; init; }
+
     /// <summary><see cref="Headline"/> as a text.</summary>
     public string Summary => Headline.ToString();
 
@@ -272,7 +313,11 @@ internal sealed record HistoryReport(
 /// <param name="Since">When it entered this state.</param>
 /// <param name="LagSeconds">See <see cref="DatabaseReport.LagSeconds"/>.</param>
 /// <param name="Sentence">The state in words.</param>
-internal sealed record DatabaseStateReport(string State, DateTimeOffset Since, double? LagSeconds, string Sentence);
+internal sealed record DatabaseStateReport(string State, DateTimeOffset Since, double? LagSeconds, string Sentence)
+{
+    public static DatabaseStateReport Of(DatabaseObservation database, DateTimeOffset now) =>
+        new(Wording.Name(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, now));
+}
 
 /// <param name="Enabled">False if the configuration turns it off.</param>
 /// <param name="Healthy">Whether no change has waited for the replica for longer than allowed.</param>
@@ -281,7 +326,12 @@ internal sealed record HealthReport(bool Enabled, bool Healthy, string Line);
 
 /// <param name="Name">Datasette's name.</param>
 /// <param name="Reason">Why it is not replicated.</param>
-internal sealed record SkippedReport(string Name, string Reason);
+internal sealed record SkippedReport(string Name, string Reason)
+{
+    /// <summary>Whether it can be replicated by hand, and where.</summary>
+    [JsonIgnore]
+    public Registration Registration { get; init; }
+}
 
 /// <param name="Time">The time of the entry.</param>
 /// <param name="Level">INFO, WARN, ERROR or DEBUG.</param>
@@ -314,4 +364,5 @@ internal sealed record OperationReport(string ReplicaType, string Operation, dou
 [JsonSerializable(typeof(DatabaseStateReport))]
 [JsonSerializable(typeof(MachineAnswer))]
 [JsonSerializable(typeof(NotReplicatedReport))]
+[JsonSerializable(typeof(ManualReport))]
 internal sealed partial class StatusJson : JsonSerializerContext;

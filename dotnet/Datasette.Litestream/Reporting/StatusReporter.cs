@@ -32,7 +32,7 @@ internal sealed class StatusReporter : IDisposable
         _time = time;
         _start = time.GetUtcNow();
         _sampler = new Sampler(read, time, onSample, tools);
-        _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, plan.Databases, time) : null;
+        _metrics = plan.Metrics is { } address ? new MetricsReporter(address.Url, () => read().Plan.Databases, time) : null;
     }
 
     /// <summary>The last sample; empty before the first.</summary>
@@ -42,10 +42,12 @@ internal sealed class StatusReporter : IDisposable
     public DateTimeOffset UpdatedAt => _sampler.LastSampleAt;
 
     /// <summary>Reports the state of all databases, and one page of them.</summary>
-    public async Task<StatusReport> ReportAsync(StatusQuery query)
+    /// <param name="query">What is asked for.</param>
+    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
+    public async Task<StatusReport> ReportAsync(StatusQuery query, bool mayManage = true)
     {
         _metrics?.Prepare();
-        var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
+        var (replication, observation, discretion) = await ObserveAsync(mayManage).ConfigureAwait(false);
         var daemon = replication.Daemon;
         var now = _time.GetUtcNow();
         var matching = query.Select(observation.Databases);
@@ -68,10 +70,10 @@ internal sealed class StatusReporter : IDisposable
                 daemon?.StartedAt,
                 daemon?.StartedAt is { } started ? (now - started).TotalSeconds : null,
                 daemon?.Failures ?? 0,
-                daemon?.LastFailure,
+                discretion.Show(daemon?.LastFailure),
                 daemon?.LastFailureAt,
                 daemon?.NextStartAt,
-                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Name(restart.Reason), restart.Message))]),
+                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Name(restart.Reason), discretion.Show(restart.Message)!))]),
             replication.Credentials is { } credentials
                 ? new CredentialReport(
                     credentials.Source, credentials.ReadAt, credentials.ChangedAt, credentials.ExpiresAt, credentials.Failure, credentials.FailingSince)
@@ -85,18 +87,25 @@ internal sealed class StatusReporter : IDisposable
             query.Order,
             query.Descending,
             [.. shown.Select(database => Report(replication, database, Sparklines(database, observation.At), now))],
-            [.. replication.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason))],
-            replication.Warnings,
+            [.. replication.Plan.Skipped.Select(database => new SkippedReport(database.Name, database.Reason) { Registration = database.Registration })],
+            [.. replication.Warnings.Where(discretion.Allows)],
             LitestreamConfiguration.Show(
                 replication.Document, shown.Select(database => database.Plan.Path).ToHashSet(StringComparer.Ordinal), replication.Redactor),
-            [.. replication.LogEntries.TakeLast(LogTail).Select(Report)],
-            _metrics is null ? null : await _metrics.ReportAsync([.. shown.Select(database => database.Plan)]).ConfigureAwait(false));
+            [.. Log(replication, discretion).TakeLast(LogTail)],
+            _metrics is null ? null : await _metrics.ReportAsync([.. shown.Select(database => database.Plan)]).ConfigureAwait(false))
+        {
+            MayManage = mayManage,
+            Deeds = Deeds(replication, discretion, database: null),
+        };
     }
 
     /// <summary>Reports one database in full; null if it is not replicated.</summary>
-    public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range)
+    /// <param name="name">Datasette's name for it.</param>
+    /// <param name="range">The range of its history.</param>
+    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
+    public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true)
     {
-        var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
+        var (replication, observation, discretion) = await ObserveAsync(mayManage).ConfigureAwait(false);
         if (Find(observation, name) is not { } database || _sampler.HistoryOf(name) is not { } history)
         {
             return null;
@@ -112,20 +121,24 @@ internal sealed class StatusReporter : IDisposable
             Report(history.Read(range, observation.At), range, observation.At),
             [.. replication.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
             observation.At,
-            now);
+            now)
+        {
+            MayManage = mayManage,
+            Deeds = Deeds(replication, discretion, name),
+        };
     }
 
-    /// <summary>Reports one database in a line; null if it is not replicated.</summary>
+    /// <summary>Reports one of the databases that Datasette lists in a line; null if it is not replicated.</summary>
     public async Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name)
     {
-        var (_, observation) = await ObserveAsync().ConfigureAwait(false);
+        var (_, observation, _) = await ObserveAsync(mayManage: false).ConfigureAwait(false);
         var now = _time.GetUtcNow();
         return Find(observation, name) is not { } database ? null
             : observation.IsOutdated(now)
                 ? new DatabaseStateReport(Wording.Name(DatabaseState.Unknown), observation.At, null, Wording.Outdated(observation, now).ToString())
-                : new DatabaseStateReport(
-                    Wording.Name(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, now));
+                : DatabaseStateReport.Of(database, now);
     }
+
 
     /// <summary>Reports whether everything is replicated in time, for health checks.</summary>
     public async Task<HealthReport> ReportHealthAsync()
@@ -135,16 +148,17 @@ internal sealed class StatusReporter : IDisposable
             return new HealthReport(false, true, "");
         }
 
-        var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
-        return Health.Judge(replication.Daemon, replication.Credentials, observation, maxLag, _start, _time.GetUtcNow());
+        var (replication, observation, _) = await ObserveAsync(mayManage: true).ConfigureAwait(false);
+        return Health.Judge(replication.Daemon, replication.Credentials, observation, maxLag, replication.Plan.HealthIgnoresPaused, _start, _time.GetUtcNow());
     }
 
     /// <summary>All metrics as Prometheus' text exposition.</summary>
-    public async Task<string> WriteMetricsAsync()
+    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
+    public async Task<string> WriteMetricsAsync(bool mayManage = true)
     {
-        var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
+        var (replication, observation, discretion) = await ObserveAsync(mayManage).ConfigureAwait(false);
         var own = await PluginMetrics.WriteAsync(replication.Daemon, replication.Credentials, observation, _time.GetUtcNow()).ConfigureAwait(false);
-        return _metrics is null ? own : own + await _metrics.WriteAsync().ConfigureAwait(false);
+        return _metrics is null ? own : own + string.Join('\n', (await _metrics.WriteAsync().ConfigureAwait(false)).Split('\n').Where(discretion.Allows));
     }
 
     public void Dispose()
@@ -153,17 +167,30 @@ internal sealed class StatusReporter : IDisposable
         _metrics?.Dispose();
     }
 
-    /// <summary>The latest sample, corrected if Litestream has gone down since.</summary>
-    private async Task<(ReplicationSnapshot Replication, ObservedDatabases Observation)> ObserveAsync()
+    /// <summary>The latest sample for somebody, corrected if Litestream has gone down since.</summary>
+    private async Task<(ReplicationSnapshot Replication, ObservedDatabases Observation, Discretion Discretion)> ObserveAsync(bool mayManage)
     {
-        var observation = await LatestAsync().ConfigureAwait(false);
+        var latest = await LatestAsync().ConfigureAwait(false);
         var replication = _read();
+        var discretion = new Discretion(replication.Plan, mayManage);
+        var observation = discretion.Show(latest);
         return (
             replication,
             replication.Daemon is { State: DaemonState.Waiting or DaemonState.Stopped } daemon
                 ? observation with { Databases = [.. observation.Databases.Select(database => AsStopped(database, daemon.DownSince ?? _time.GetUtcNow()))] }
-                : observation);
+                : observation,
+            discretion);
     }
+
+    private static IEnumerable<LogReport> Log(ReplicationSnapshot replication, Discretion discretion) =>
+        replication.LogEntries.Where(entry => discretion.Allows(entry.Database) && discretion.Allows(entry.Message) && discretion.Allows(entry.Details)).Select(Report);
+
+    private static List<DeedReport> Deeds(ReplicationSnapshot replication, Discretion discretion, string? database) =>
+    [
+        .. replication.Manual.Deeds
+            .Where(deed => (database is null || deed.Database == database) && discretion.Allows(deed.Database))
+            .Select(deed => new DeedReport(deed.At, deed.Actor, DeedWording.Name(deed.Action), deed.Database, deed.Failure, DeedWording.Line(deed))),
+    ];
 
     /// <summary>The latest sample; one without databases if the first takes too long, as on a file system that does not answer.</summary>
     private async Task<ObservedDatabases> LatestAsync()
@@ -237,7 +264,12 @@ internal sealed class StatusReporter : IDisposable
         database.SyncErrors,
         Report(database, database.Evidence, now),
         database.Warnings ?? [],
-        sparklines);
+        sparklines)
+    {
+        IsInternal = database.Plan.IsInternal,
+        Paused = replication.Manual.Pauses.GetValueOrDefault(database.Plan.Name) is { } pause ? new PauseReport(pause.Since, pause.Actor) : null,
+        IsReplicable = !database.Plan.Replicas.IsEmpty,
+    };
 
     // Without mirrors, what is known of the database is all that is known of its destinations.
     private static IEnumerable<DestinationObservation> Destinations(DatabaseObservation database) => database.Destinations.Count > 0
@@ -284,7 +316,7 @@ internal sealed class StatusReporter : IDisposable
     private SparklineReport Sparklines(DatabaseObservation database, DateTimeOffset now)
     {
         const int samplesPerPoint = 6;
-        var samples = _sampler.HistoryOf(database.Plan.Name)!.Read(HistoryRange.Hour, now);
+        var samples = (_sampler.HistoryOf(database.Plan.Name) ?? new History()).Read(HistoryRange.Hour, now);
         var sparklines = new SparklineReport(new float?[samples.Length / samplesPerPoint], new float?[samples.Length / samplesPerPoint]);
         for (var i = 0; i < sparklines.Lag.Length; i++)
         {

@@ -243,7 +243,7 @@ internal static class Wording
         : (IsToldByError(database.Reason) ? ErrorCauses.Find(database.Error)?.Clause : null) ?? ReasonWording.Clause(database.Reason);
 
     /// <summary>Whether the error tells the cause; otherwise it is a consequence.</summary>
-    private static bool IsToldByError(StateReason reason) => IsFromLitestream(reason) || reason is StateReason.FileUnreadable or StateReason.WriterUnknown;
+    private static bool IsToldByError(StateReason reason) => IsFromLitestream(reason) || reason is StateReason.FileUnreadable or StateReason.WriterUnknown or StateReason.NotDetached;
 
     private static bool IsNotKnownToBeBehind(DatabaseObservation database) => database.Reason == StateReason.NotKnownToBeBehind;
 
@@ -314,7 +314,7 @@ internal static class Wording
                 case StateReason.BackupDamaged or StateReason.OtherWriter:
                     unreliable++;
                     break;
-                case StateReason.FirstCopy or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile or StateReason.NameNotSupported:
+                case StateReason.FirstCopy or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile or StateReason.NameNotSupported or StateReason.SettingsRefused:
                     nothing++;
                     break;
                 case StateReason.NoAnswer or StateReason.Starting or StateReason.Filling:

@@ -41,6 +41,12 @@ internal sealed class SecretCollection
         values,
         [.. _replaced.Where(old => line - old.ReplacedAt < keptLines), .. _current == Nothing ? [] : new[] { new ReplacedSecrets(_current, line) }]);
 
+    /// <summary>A copy with more secrets of the configuration, and with other texts that are shown anyway.</summary>
+    /// <param name="permanent">Those secrets.</param>
+    /// <param name="known">Texts that are shown anyway; see <see cref="Redactor"/>.</param>
+    public SecretCollection With(SecretValues permanent, IReadOnlyCollection<string> known) => new(
+        new SecretValues([.. _permanent.Secrets.Union(permanent.Secrets)], [.. _permanent.AccessKeyIds.Union(permanent.AccessKeyIds)]), known, _current, _replaced);
+
     /// <summary>Secrets of earlier credentials, and how many lines the log had when they were replaced.</summary>
     private sealed record ReplacedSecrets(SecretValues Values, long ReplacedAt);
 }

@@ -8,11 +8,14 @@ namespace Datasette.Litestream.SqliteFiles;
 internal static class FileOverwriting
 {
     /// <summary>Why the file must have been overwritten between two looks; null if nothing indicates that.</summary>
+    /// <param name="before">The earlier look.</param>
+    /// <param name="after">The later look.</param>
+    /// <param name="isOneRun">Whether Litestream, which keeps the database open, was not restarted between them.</param>
     /// <remarks>
     /// A file that is overwritten between two looks that have a checkpoint between them, by a database of the same size and
     /// page size whose counters are not lower, is not found.
     /// </remarks>
-    public static string? Judge(HeaderLook before, HeaderLook after)
+    public static string? Judge(HeaderLook before, HeaderLook after, bool isOneRun = true)
     {
         if (before.File is not { } then || after.File is not { } now || then.Inode != now.Inode || IsStillEmpty(then, now))
         {
@@ -26,7 +29,8 @@ internal static class FileOverwriting
 
         if (!header.IsWal)
         {
-            return "it is not a database with a write-ahead log any more";
+            // Until Litestream has switched it to one, SQLite writes to the file itself.
+            return before.Header is { IsWal: true } ? "it is not a database with a write-ahead log any more" : null;
         }
 
         if (before.Header is { } earlier)
@@ -48,7 +52,7 @@ internal static class FileOverwriting
             return null;
         }
 
-        if (then != now && before.Index is { IsCheckpointing: false } last && HasNoCheckpointSince(last, index))
+        if (then != now && before.Index is { IsCheckpointing: false } last && HasNoCheckpointSince(last, index) && (isOneRun || !index.IsAsRecovered))
         {
             return "it was written to without a checkpoint";
         }
@@ -62,6 +66,7 @@ internal static class FileOverwriting
     // A new database is empty until its first table is created.
     private static bool IsStillEmpty(LookedAtFile then, LookedAtFile now) => then.Size == 0 && now.Size == 0;
 
+    // Where no log has begun yet, one may have come and gone: who closes the database last takes it in, and removes it with its index.
     private static bool HasNoCheckpointSince(WalIndex before, WalIndex after) =>
-        (before.Salt, before.Backfilled, before.Attempted) == (after.Salt, after.Backfilled, after.Attempted);
+        after.HasBegun && (before.Salt, before.Backfilled, before.Attempted) == (after.Salt, after.Backfilled, after.Attempted);
 }

@@ -29,4 +29,14 @@ internal sealed record DatabaseHeader(int PageSize, bool IsWal, uint ChangeCount
 /// <param name="Backfilled">How many of the frames are in the database file.</param>
 /// <param name="Attempted">How many a checkpoint has begun to write there.</param>
 /// <param name="IsCheckpointing">Whether a process holds the lock of a checkpoint.</param>
-internal sealed record WalIndex(uint Frames, uint PageCount, string Salt, uint Backfilled, uint Attempted, bool IsCheckpointing);
+internal sealed record WalIndex(uint Frames, uint PageCount, string Salt, uint Backfilled, uint Attempted, bool IsCheckpointing)
+{
+    /// <summary>Whether anything was ever written to the log: only then it has a salt.</summary>
+    public bool HasBegun => Salt.AsSpan().ContainsAnyExcept('0');
+
+    /// <summary>
+    /// Whether it looks as SQLite makes it from the log, without the marks of checkpoints, when the first one opens a database whose log
+    /// was left behind. Litestream leaves the log when it closes a database last.
+    /// </summary>
+    public bool IsAsRecovered => Backfilled == 0 && Attempted == Frames;
+}

@@ -20,8 +20,8 @@ internal sealed class DestinationClaims
     /// <summary>How long until Litestream is told again, where that failed.</summary>
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
-    private readonly ImmutableArray<PlaceClaims> _places;
-    private readonly ILookup<string, string> _databasesByIdentity;
+    private readonly WriterIdentity _self;
+    private readonly Func<WritersPlace, IStore> _open;
     private readonly Action<IReadOnlyList<Claim>> _onTaken;
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _looking = new(Parallelism);
@@ -29,6 +29,10 @@ internal sealed class DestinationClaims
     private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _publishing = new();
     private readonly ConcurrentDictionary<string, CancellationTokenSource> _held = new(StringComparer.Ordinal);
+
+    /// <summary>Only <see cref="AddAsync"/> and <see cref="RemoveAsync"/> change it, which take turns.</summary>
+    private volatile ImmutableList<PlaceClaims> _places;
+    private volatile ImmutableDictionary<string, string> _databasesByIdentity;
     private IWritingControl? _control;
     private Task _running = Task.CompletedTask;
     private volatile CancellationTokenSource _hurrying = new();
@@ -42,11 +46,9 @@ internal sealed class DestinationClaims
     public DestinationClaims(
         ReplicationPlan plan, WriterIdentity self, Func<WritersPlace, IStore> open, Action<IReadOnlyList<Claim>> onTaken, TimeProvider time)
     {
-        (_onTaken, _time) = (onTaken, time);
-        _places = [.. WritersPlace.Of(plan).Select(place => new PlaceClaims(place, self, open, time))];
-        _databasesByIdentity = plan.Databases
-            .SelectMany(database => database.Replicas.Except(database.Mirrors), (database, replica) => (database.Name, replica.Identity))
-            .ToLookup(pair => pair.Identity, pair => pair.Name, StringComparer.Ordinal);
+        (_self, _open, _onTaken, _time) = (self, open, onTaken, time);
+        _places = [.. WritersPlace.Of(plan.Databases).Select(place => new PlaceClaims(place, self, open, time))];
+        _databasesByIdentity = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal).SetItems(NamesByIdentity(plan.Databases));
         _forbidden = Find();
     }
 
@@ -79,6 +81,61 @@ internal sealed class DestinationClaims
         var names = NamesOf(_places.SelectMany(place => place.TakeForbidden()));
         _running = Task.WhenAll(Task.Run(KeepLookingAsync), Task.Run(() => ObeyAsync(names)));
         return names;
+    }
+
+    /// <summary>
+    /// Claims the destinations of more databases, after <see cref="StartAsync"/>. Litestream must leave those databases out meanwhile; it
+    /// goes on to leave out those whose destinations are another Datasette's. Not for two threads at once.
+    /// </summary>
+    /// <param name="databases">The databases.</param>
+    /// <returns>Completes after the first look, which takes 5 s at most.</returns>
+    public async Task AddAsync(IReadOnlyCollection<DatabasePlan> databases)
+    {
+        _databasesByIdentity = _databasesByIdentity.SetItems(NamesByIdentity(databases));
+        PlaceClaims[] added = [.. WritersPlace.Of(databases).Select(place => new PlaceClaims(place, _self, _open, _time))];
+        await Task.WhenAll(added.Select(LookAsync)).ConfigureAwait(false);
+        foreach (var place in added)
+        {
+            // What may be written is written from now on.
+            place.TakeForbidden();
+            if (_places.Find(known => known.Place.Key == place.Place.Key) is { } known)
+            {
+                known.Adopt(place);
+            }
+            else
+            {
+                _places = _places.Add(place);
+            }
+        }
+
+        Publish();
+        Signal(_due);
+    }
+
+    /// <summary>Lets go of the destinations of databases to which nothing is written any more. Not for two threads at once.</summary>
+    /// <param name="databases">The databases.</param>
+    /// <param name="timeout">How long it may take; what cannot be reached in time is found by others not to be renewed.</param>
+    public async Task RemoveAsync(IReadOnlyCollection<DatabasePlan> databases, TimeSpan timeout)
+    {
+        using var deadline = new CancellationTokenSource(timeout, _time);
+        await Task.WhenAll(WritersPlace.Of(databases).Select(LeaveAsync)).ConfigureAwait(false);
+        var empty = _places.FindAll(place => place.Claims.IsEmpty);
+        _places = _places.RemoveRange(empty);
+        empty.ForEach(place => place.Dispose());
+        _databasesByIdentity = _databasesByIdentity.RemoveRange(NamesByIdentity(databases).Select(pair => pair.Key));
+        Publish();
+
+        async Task LeaveAsync(WritersPlace place)
+        {
+            try
+            {
+                await (_places.Find(known => known.Place.Key == place.Key)?.LeaveAsync(place.Destinations.Select(destination => destination.Prefix).ToHashSet(StringComparer.Ordinal), deadline.Token) ?? Task.CompletedTask).ConfigureAwait(false);
+            }
+            catch (Exception ex) when (ex is StoreException or FormatException or OperationCanceledException)
+            {
+                // The claims themselves are gone, so nobody answers for them here.
+            }
+        }
     }
 
     /// <summary>
@@ -189,6 +246,11 @@ internal sealed class DestinationClaims
                     looks[place] = LookAndSignalAsync(place);
                 }
 
+                foreach (var gone in looks.Keys.Except(_places).ToList())
+                {
+                    looks.Remove(gone);
+                }
+
                 if (_places.Where(place => place.TrustedUntil <= now).ToList() is { Count: > 0 } untrusted)
                 {
                     untrusted.ForEach(place => place.StopTrusting());
@@ -297,10 +359,14 @@ internal sealed class DestinationClaims
         }
     }
 
+    private static IEnumerable<KeyValuePair<string, string>> NamesByIdentity(IEnumerable<DatabasePlan> databases) => databases
+        .SelectMany(database => database.Replicas.Except(database.Mirrors), (database, replica) => KeyValuePair.Create(replica.Identity, database.Name));
+
     /// <summary>Whether another one may begin to write soon, or has begun.</summary>
     private static bool IsUrgent(ClaimState state) => state is ClaimState.Unproven or ClaimState.Lost;
 
-    private ImmutableHashSet<string> NamesOf(IEnumerable<Claim> claims) => [.. claims.SelectMany(claim => _databasesByIdentity[claim.Destination.Identity])];
+    private ImmutableHashSet<string> NamesOf(IEnumerable<Claim> claims) =>
+        [.. claims.Select(claim => _databasesByIdentity.GetValueOrDefault(claim.Destination.Identity)).OfType<string>()];
 
     private static string Describe(ImmutableHashSet<string> lost, ImmutableHashSet<string> won) => string.Join(
         ' ',

@@ -5,7 +5,7 @@ using Datasette.Litestream.Stores;
 namespace Datasette.Litestream.Writers;
 
 /// <summary>
-/// The claims of this Datasette to the destinations of one place. One task at a time calls <see cref="LookAsync"/>; any thread may
+/// The claims of this Datasette to the destinations of one place. Looks, and what else works on the file, take turns; any thread may
 /// read <see cref="Claims"/> and say what was released.
 /// </summary>
 /// <param name="place">The place.</param>
@@ -32,6 +32,7 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
     private readonly ClaimRules _rules = new(self, time);
     private readonly Backoff _retryDelay = new(MinRetryDelay, MaxRetryDelay);
     private readonly Lock _sync = new();
+    private readonly SemaphoreSlim _turn = new(1, 1);
     private ImmutableArray<Claim> _claims = [.. place.Destinations.Select(destination => new Claim(destination))];
     private ImmutableHashSet<string> _released = [.. place.Destinations.Select(destination => destination.Prefix)];
     private IStore? _store;
@@ -90,6 +91,57 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>Whether there is anything new.</returns>
     public async Task<bool> LookAsync(CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            return await LookInTurnAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>Takes over the claims to more destinations of the same place, which were looked at apart.</summary>
+    /// <param name="others">Those claims; nobody looks at them any more.</param>
+    public void Adopt(PlaceClaims others)
+    {
+        lock (_sync)
+        {
+            _claims = [.. _claims, .. others.Claims];
+            _released = _released.Union(others._released);
+        }
+
+        others.Dispose();
+    }
+
+    /// <summary>Lets go of destinations to which nothing is written any more.</summary>
+    /// <param name="prefixes">The destinations' <see cref="ClaimedDestination.Prefix"/>.</param>
+    /// <param name="cancellationToken">Ends it; then others find them not to be renewed.</param>
+    /// <exception cref="StoreException">It could not be told.</exception>
+    public async Task LeaveAsync(IReadOnlySet<string> prefixes, CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            bool isLast;
+            lock (_sync)
+            {
+                _claims = [.. _claims.Where(claim => !prefixes.Contains(claim.Destination.Prefix))];
+                isLast = _claims.IsEmpty;
+            }
+
+            await ChangeAsync(file => file.Find(self) is not { } own ? file : isLast ? file.Without(self) : file.With(prefixes.Aggregate(own, (left, prefix) => left.Without(prefix))), cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task<bool> LookInTurnAsync(CancellationToken cancellationToken)
     {
         var (before, errorBefore) = (Claims, Error);
         var started = time.GetTimestamp();
@@ -165,7 +217,11 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _store?.Dispose();
+    public void Dispose()
+    {
+        _store?.Dispose();
+        _turn.Dispose();
+    }
 
     private async Task TryLookAsync(CancellationToken cancellationToken)
     {
@@ -183,7 +239,10 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
         var now = time.GetTimestamp();
         lock (_sync)
         {
-            _claims = [.. next.Select(claim => claim.Seen is { Since: long.MaxValue } seen ? claim with { Seen = seen with { Since = now } } : claim)];
+            var looked = next.ToDictionary(claim => claim.Destination.Prefix, claim => claim.Seen is { Since: long.MaxValue } seen ? claim with { Seen = seen with { Since = now } } : claim, StringComparer.Ordinal);
+
+            // Others may have been adopted meanwhile.
+            _claims = [.. _claims.Select(claim => looked.GetValueOrDefault(claim.Destination.Prefix, claim))];
         }
     }
 

@@ -9,15 +9,16 @@ namespace Datasette.Litestream.Writers;
 /// one file; for a folder it is the destination itself, since another container or machine may have nothing but that folder in
 /// common with this one.
 /// </summary>
+/// <param name="Key">Equal for two places with the same file.</param>
 /// <param name="Replica">A replica there, which says how to get there.</param>
 /// <param name="Path">The folder or the prefix, as <see cref="StoreFactory"/> has it.</param>
 /// <param name="Destinations">The destinations there that this Datasette writes to.</param>
-internal sealed record WritersPlace(ReplicaPlan Replica, string Path, ImmutableArray<ClaimedDestination> Destinations)
+internal sealed record WritersPlace(string Key, ReplicaPlan Replica, string Path, ImmutableArray<ClaimedDestination> Destinations)
 {
-    /// <summary>The places for all destinations of a plan that can have such a file.</summary>
-    public static ImmutableArray<WritersPlace> Of(ReplicationPlan plan) =>
+    /// <summary>The places for all destinations of some databases that can have such a file.</summary>
+    public static ImmutableArray<WritersPlace> Of(IEnumerable<DatabasePlan> databases) =>
     [
-        .. from database in plan.Databases
+        .. from database in databases
            from replica in database.Replicas
            where StoreFactory.CanOpen(replica.Type)
            let bucket = replica.Type == "s3" ? S3Settings.Of(replica) : null
@@ -27,6 +28,7 @@ internal sealed record WritersPlace(ReplicaPlan Replica, string Path, ImmutableA
            group (database, replica, path, prefix) by (bucket?.Endpoint, bucket?.Bucket, path) into place
            let first = place.First()
            select new WritersPlace(
+               string.Join('\n', place.Key.Endpoint, place.Key.Bucket, place.Key.path),
                first.replica,
                first.path,
                [.. place.Select(one => new ClaimedDestination(one.replica.Identity, one.prefix, one.database.Name, one.database.Path, one.replica.Destination))]),

@@ -111,11 +111,11 @@ def hold_log(path: str) -> dict[str, Any]:
     """Keeps a write-ahead log from beginning again until this process ends; empties one of which Litestream would miss a part.
 
     Litestream 0.5 goes on at the beginning of a log that has begun again if what it read last is still in the file, behind the new frames;
-    what was written after that, and before the log began again, would be in no backup (``verifyWithExecutor`` in db.go, v0.5.17). An empty
-    log has it write a snapshot.
+    what was written after that, and before the log began again, would be in no backup (``verifyWithExecutor`` in db.go, v0.5.17). Where it
+    has no file of its own, what it read last is what the destination has, and not known here. An empty log has it write a snapshot.
     """
     read = read_last_log(os.path.join(os.path.dirname(path), f".{os.path.basename(path)}-litestream", "ltx", "0"))
-    if read is None or not is_file_with_content(path + "-wal"):
+    if not is_file_with_content(path + "-wal"):
         return {}
     # One that can only read does not copy the log into the database when it is closed.
     reader = connect(path, "mode=ro")
@@ -126,7 +126,7 @@ def hold_log(path: str) -> dict[str, Any]:
     index = read_open_index(file)
     # A reader of a log of which a part is not in the database yet keeps it as it is. Where all of it is, the log may begin again once,
     # and then no more, since the reader keeps its frames out of the database (https://sqlite.org/walformat.html, 2.3.3).
-    if index is not None and index["salt"] == read["salt"] and (index["backfilled"] < index["frames"] or index["frames"] == read["frames"]):
+    if index and read and index["salt"] == read["salt"] and (index["backfilled"] < index["frames"] or index["frames"] == read["frames"]):
         held.append(reader)
         return {}
     reader.close()

@@ -224,6 +224,7 @@ public sealed class GeneratedConfigurationSpecs
             SettingKind.DurationList => Items(Duration),
             SettingKind.TextList => Items(Of("age1fake", "$BUCKET")),
             SettingKind.SecretList => Items(SecretValue),
+            SettingKind.Replicas => Of("file:///internal/$DB_NAME", "s3://internal"),
             SettingKind.Mapping => Members([.. setting.Members!.All.Select(member => (member.Key, Value(member)))]),
             _ => throw new ArgumentOutOfRangeException(nameof(setting)),
         };

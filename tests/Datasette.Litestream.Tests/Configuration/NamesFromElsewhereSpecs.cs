@@ -69,7 +69,7 @@ public sealed class NamesFromElsewhereSpecs
 
         CollectionAssert.AreEqual(
             new[] { "/own/roads", "/all/trees" }, plan.Databases.SelectMany(database => database.Replicas).Select(replica => replica.Destination).ToArray());
-        Assert.AreEqual(new SkippedDatabase("parks", "it is excluded from all-replicate"), plan.Skipped.Single());
+        Assert.AreEqual(new SkippedDatabase("parks", "it is excluded from all-replicate") { Registration = Registration.ToConfigured }, plan.Skipped.Single());
     }
 
     [TestMethod]
@@ -78,7 +78,7 @@ public sealed class NamesFromElsewhereSpecs
         var plan = Plans.From("""{"all-replicate": "file:///all/$DB_NAME"}""", """{"parks": {"replicas": false, "monitor-interval": 1}}""").Sound;
 
         Assert.IsEmpty(plan.Databases);
-        Assert.AreEqual(new SkippedDatabase("parks", "its replicas are turned off"), plan.Skipped.Single());
+        Assert.AreEqual(new SkippedDatabase("parks", "its replicas are turned off") { Registration = Registration.ToConfigured }, plan.Skipped.Single());
     }
 
     [TestMethod]

@@ -74,6 +74,9 @@ internal static class Plans
 
     public static AttachedDatabase Attached(string name) => new(name, $"/srv/data/{Uri.EscapeDataString(name).Replace('%', '_')}.db", IsMutable: true);
 
+    /// <summary>Datasette's internal database, as with <c>--internal</c>.</summary>
+    public static AttachedDatabase Internal { get; } = new(DatabasePlan.InternalName, "/srv/data/tokens.db", IsMutable: true) { IsInternal = true };
+
     public static AttachedDatabase Immutable(string name) => Attached(name) with { IsMutable = false };
 
     public static AttachedDatabase InMemory(string name) => new(name, Path: null, IsMutable: true);

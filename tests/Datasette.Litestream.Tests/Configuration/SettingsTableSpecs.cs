@@ -12,7 +12,7 @@ public sealed class SettingsTableSpecs
 
     private static readonly Place[] Places =
     [
-        new("plugin", SettingsTable.Plugin, Plugin, members => Plans.From(members, """{"parks": {"replicas": "s3://maps/x"}}""")),
+        new("plugin", SettingsTable.Plugin, Plugin, members => Plans.From(members, """{"parks": {"replicas": "s3://maps/x"}}""", Plans.Attached("parks"), Plans.Internal)),
         new("credentials", SettingsTable.Plugin["credentials"].Members!, $"{Plugin}.credentials", members => Plans.From($$"""{"credentials": {{members}} }""")),
         new("logging", SettingsTable.Plugin["logging"].Members!, $"{Plugin}.logging", members => Plans.From($$"""{"logging": {{members}} }""")),
         new("database", SettingsTable.Database, $"databases.parks.{Plugin}", members => Plans.From(databaseSettings: $$"""{"parks": {{members}} }""")),

@@ -129,7 +129,7 @@ public sealed class LockSpecs : IDisposable
     public void Where_nothing_can_be_written_it_says_so()
     {
         _folder.Write(".parks.db-litestream", "a file where the folder should be");
-        var message = Assert.ThrowsExactly<ReplicationException>(Take).Message;
+        var message = Assert.ThrowsExactly<FolderUnusableException>(Take).Message;
         StringAssert.StartsWith(message, "parks: Litestream must write beside the database, and cannot: ");
         StringAssert.EndsWith(message, $"Make {_folder.Path} writable for Datasette's user.");
     }

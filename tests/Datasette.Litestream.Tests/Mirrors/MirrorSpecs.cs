@@ -200,6 +200,26 @@ public sealed class MirrorSpecs
     }
 
     [TestMethod]
+    public async Task Nothing_is_copied_to_a_mirror_before_it_is_known_whose_history_it_has()
+    {
+        using var bench = new MirrorBench();
+        bench.MakeAt("first", MirrorBench.Snapshot(90));
+        bench.MakeAt("first", 91, 120);
+        bench.MakeAt("mirror", MirrorBench.Snapshot(90), history: 2);
+        bench.MakeAt("mirror", 91, 115, history: 2);
+
+        // The kernel refuses to follow this, so that what is here cannot be looked at.
+        File.CreateSymbolicLink(bench.Local, bench.Local);
+        bench.Mirroring.Start();
+        await Eventually.HoldsAsync(() => bench.Status()?.ListedAt is not null);
+        File.Delete(bench.Local);
+        bench.MakeLocal(91, 120);
+        await bench.ReachesAsync(120);
+        bench.AssertRestores(120);
+        AssertIsAside(bench, 115);
+    }
+
+    [TestMethod]
     public async Task A_mirror_that_went_farther_than_what_is_replicated_now_is_moved_aside()
     {
         using var bench = new MirrorBench();

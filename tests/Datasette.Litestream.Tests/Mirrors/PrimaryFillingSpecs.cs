@@ -73,7 +73,7 @@ public sealed class PrimaryFillingSpecs
         bench.MakeAt("first", 1, 9, history: 2);
         bench.MakeLocal(1, 9, history: 2);
         MakeFull(bench, "mirror");
-        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync());
+        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync());
     }
 
     [TestMethod]
@@ -82,17 +82,46 @@ public sealed class PrimaryFillingSpecs
         using var bench = new MirrorBench();
         MakeFull(bench, "first");
         MakeFull(bench, "mirror");
-        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync());
+        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync());
     }
 
     [TestMethod]
-    public async Task A_mirror_that_does_not_answer_holds_up_the_start_for_a_few_seconds()
+    public async Task A_mirror_that_answers_late_holds_up_the_others_for_a_few_seconds_and_its_own_database_until_it_is_known()
+    {
+        using var bench = new MirrorBench();
+        MakeFull(bench, "mirror");
+        bench.Faults("mirror").Freeze();
+        var started = System.Diagnostics.Stopwatch.GetTimestamp();
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
+        Assert.IsLessThan(10, System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds);
+        var filling = bench.Mirroring.FillAsync("parks");
+        bench.Faults("mirror").Thaw();
+        await filling.InTimeAsync();
+        bench.AssertRestores(120, "first");
+        AssertHasAll(bench, "mirror");
+    }
+
+    [TestMethod]
+    public async Task A_mirror_that_fails_at_first_is_asked_again()
+    {
+        using var bench = new MirrorBench();
+        MakeFull(bench, "mirror");
+        bench.Faults("mirror").Error = "connection refused";
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
+        var filling = bench.Mirroring.FillAsync("parks");
+        bench.Faults("mirror").Error = null;
+        await filling.InTimeAsync();
+        bench.AssertRestores(120, "first");
+    }
+
+    [TestMethod]
+    public async Task A_mirror_that_does_not_answer_at_all_does_not_count()
     {
         using var bench = new MirrorBench();
         bench.Faults("mirror").Freeze();
-        var started = System.Diagnostics.Stopwatch.GetTimestamp();
-        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync());
-        Assert.IsLessThan(10, System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds);
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
+        await bench.Mirroring.FillAsync("parks").WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.IsEmpty(bench.Files("first").Files);
         bench.Faults("mirror").Thaw();
     }
 
@@ -108,7 +137,7 @@ public sealed class PrimaryFillingSpecs
                 bench.Faults("mirror").Error = "connection refused";
             }
         };
-        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync()).Single());
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
         var filling = bench.Mirroring.FillAsync("parks");
         await Eventually.HoldsAsync(() => bench.Mirroring.Fills.GetValueOrDefault("parks")?.Error == "connection refused");
         bench.Faults("first").BeforeWrite = null;
@@ -131,7 +160,7 @@ public sealed class PrimaryFillingSpecs
 
     private static async Task FillsAsync(MirrorBench bench)
     {
-        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(CancellationToken.None).InTimeAsync()).Single());
+        Assert.AreEqual("parks", (await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync()).Single());
         await bench.Mirroring.FillAsync("parks").InTimeAsync();
     }
 

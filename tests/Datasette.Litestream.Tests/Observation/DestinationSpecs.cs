@@ -69,5 +69,5 @@ public sealed class DestinationSpecs
             null, null, null, lag is null ? null : 7, lag is { } age ? Observations.Now.AddSeconds(-age) : null, lag is { } seconds ? TimeSpan.FromSeconds(seconds) : null));
 
     private static HealthReport Judge(DatabaseObservation database) => Health.Judge(
-        null, null, new ObservedDatabases(Observations.Now, [database]), TimeSpan.FromSeconds(60), Observations.Now.AddMinutes(-10), Observations.Now);
+        null, null, new ObservedDatabases(Observations.Now, [database]), TimeSpan.FromSeconds(60), false, Observations.Now.AddMinutes(-10), Observations.Now);
 }

@@ -31,6 +31,7 @@ public sealed class TrackerSpecs
     private int _requested;
     private ClaimStatus? _forbidden;
     private PrimaryFill? _fill;
+    private Detaching? _detaching;
 
     public TrackerSpecs()
     {
@@ -459,7 +460,7 @@ public sealed class TrackerSpecs
     [TestMethod]
     public void An_error_of_a_file_of_the_same_name_is_asked_about_and_not_believed()
     {
-        _tracker = new DatabaseTracker(_plan, Start, hasUniqueFileName: false);
+        _tracker = new DatabaseTracker(_plan, Start) { HasUniqueFileName = false };
         Replicate(at: 1);
         Look(at: 2);
         Log("ERROR", "sync error", at: 3);
@@ -632,6 +633,19 @@ public sealed class TrackerSpecs
         StringAssert.StartsWith(Wording.Describe(seen, _now), "not known yet, because its first destination is being filled from another one");
     }
 
+    [TestMethod]
+    public void One_that_is_detached_is_red_when_its_last_changes_could_not_be_replicated()
+    {
+        Look(0);
+        _detaching = new Detaching(_now);
+        Assert.AreNotEqual(StateReason.NotDetached, Look(2).Reason);
+        _detaching = new Detaching(_now, "told to fail");
+        var observed = Look(4);
+        Assert.AreEqual((DatabaseState.Failing, StateReason.NotDetached, "told to fail"), (observed.State, observed.Reason, observed.Error));
+        _detaching = null;
+        Assert.AreNotEqual(StateReason.NotDetached, Look(6).Reason);
+    }
+
     private DatabaseObservation Look(int at)
     {
         _now = Start.AddSeconds(at);
@@ -644,7 +658,7 @@ public sealed class TrackerSpecs
             _uploaded = 0;
         }
 
-        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden, Fill = _fill });
+        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden, Fill = _fill, Detaching = _detaching });
     }
 
     private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)

@@ -125,7 +125,7 @@ public sealed class ReplicaChecksSpecs
         /// <summary>A database.</summary>
         public DatabasePlan this[string name] => _databases.Single(database => database.Name == name);
 
-        public ReplicaCheck? Latest(string name) => Checks.Latest(name, this[name].Primary);
+        public ReplicaCheck? Latest(string name) => Checks.Latest(this[name], this[name].Primary);
 
         public async Task<ReplicaCheck> IsCheckedAsync(string name)
         {

@@ -136,6 +136,7 @@ public sealed class HealthSpecs : IDisposable
                 credentials,
                 new ObservedDatabases(Observations.Now, [Observations.Database("a")]),
                 TimeSpan.FromMinutes(1),
+                false,
                 Observations.Now.AddHours(-1),
                 Observations.Now));
     }
@@ -146,12 +147,12 @@ public sealed class HealthSpecs : IDisposable
         var running = new DaemonStatus(DaemonState.Running);
         foreach (var observation in new[] { new ObservedDatabases(Observations.Now.AddSeconds(-16), [Observations.Database("a")]), new ObservedDatabases(Observations.Now, []) })
         {
-            var health = Health.Judge(running, null, observation, TimeSpan.FromMinutes(1), Observations.Now, Observations.Now);
+            var health = Health.Judge(running, null, observation, TimeSpan.FromMinutes(1), false, Observations.Now, Observations.Now);
             Assert.IsFalse(health.Healthy);
             StringAssert.StartsWith(health.Line, "bad: the databases have not been looked at since ");
         }
 
-        Assert.IsTrue(Health.Judge(null, null, new ObservedDatabases(Observations.Now.AddDays(-1), []), TimeSpan.FromMinutes(1), Observations.Now, Observations.Now).Healthy);
+        Assert.IsTrue(Health.Judge(null, null, new ObservedDatabases(Observations.Now.AddDays(-1), []), TimeSpan.FromMinutes(1), false, Observations.Now, Observations.Now).Healthy);
     }
 
     /// <summary>As on a file system that does not answer.</summary>
@@ -204,6 +205,7 @@ public sealed class HealthSpecs : IDisposable
         null,
         new ObservedDatabases(Observations.Now, databases),
         TimeSpan.FromMinutes(1),
+        false,
         Observations.Now.AddHours(-1),
         Observations.Now);
 

@@ -27,7 +27,7 @@ public sealed class PageWriterSpecs
         Assert.AreEqual("0 0 8 20", Report.Text.SparklineBox);
         Assert.AreEqual("No answer from Datasette since 2026-05-01 12:00:00 UTC. This page shows the state at that time.", Report.Text.Lost);
         AssertSummary("All is well.", "running", "true", Report.Text.Summary);
-        Assert.AreEqual("_memory: in memory", Report.Text.Skipped.Single());
+        Assert.AreEqual("_memory: in memory", Report.Text.Skipped.Single().Text);
     }
 
     [TestMethod]

@@ -148,7 +148,7 @@ public sealed class PluginMetricsSpecs
         listener.Start();
         var address = listener.LocalEndpoint;
         listener.Stop();
-        using var reporter = new MetricsReporter(new Uri($"http://{address}/metrics"), [], TimeProvider.System);
+        using var reporter = new MetricsReporter(new Uri($"http://{address}/metrics"), () => [], TimeProvider.System);
         Assert.AreEqual("", await reporter.WriteAsync().InTimeAsync());
     }
 
@@ -156,7 +156,7 @@ public sealed class PluginMetricsSpecs
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
-        using var reporter = new MetricsReporter(new Uri($"http://{listener.LocalEndpoint}/metrics"), plans, TimeProvider.System);
+        using var reporter = new MetricsReporter(new Uri($"http://{listener.LocalEndpoint}/metrics"), () => plans, TimeProvider.System);
         var answering = listener.AnswerAsync($$"""
             # HELP go_goroutines Number of goroutines that currently exist.
             # TYPE go_goroutines gauge

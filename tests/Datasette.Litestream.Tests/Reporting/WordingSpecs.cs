@@ -292,7 +292,7 @@ public sealed class WordingSpecs
     [TestMethod]
     public void Reasons_are_words() =>
         CollectionAssert.AreEqual(
-            new[] { "crash", "unresponsive", "failed start", "credentials", "destination", "renewal", "writer" }, Enum.GetValues<RestartReason>().Select(Wording.Name).ToArray());
+            new[] { "crash", "unresponsive", "failed start", "credentials", "destination", "renewal", "writer", "manual", "databases" }, Enum.GetValues<RestartReason>().Select(Wording.Name).ToArray());
 
     [TestMethod]
     public void Every_reason_has_a_word_and_a_sentence_of_its_own()

@@ -74,6 +74,53 @@ public sealed class FileOverwritingSpecs : IDisposable
         Assert.AreEqual((null, null), (FileOverwriting.Judge(before, before), FileOverwriting.Judge(before, after)));
     }
 
+    /// <summary>As with each restart of Litestream while nobody else has the database open.</summary>
+    [TestMethod]
+    public async Task A_log_that_came_and_went_between_two_looks_is_no_overwriting()
+    {
+        using (new OpenDatabase(_folder["trees.db"]))
+        {
+            // It has a table then.
+        }
+
+        HeaderLook before;
+        using (var first = new OpenDatabase(_folder["trees.db"]))
+        {
+            before = await first.LookAsync();
+            Assert.IsFalse(before.Index!.HasBegun);
+            first.Write(100);
+        }
+
+        using var second = new OpenDatabase(_folder["trees.db"]);
+        var after = await second.LookAsync();
+        Assert.AreNotEqual(before.File, after.File);
+        Assert.IsNull(FileOverwriting.Judge(before, after));
+    }
+
+    /// <summary>As with each restart of Litestream, which leaves the log, while nobody else has the database open.</summary>
+    [TestMethod]
+    public async Task A_log_whose_index_was_made_anew_between_two_looks_is_no_overwriting()
+    {
+        using var first = new OpenDatabase(_folder["trees.db"]);
+        first.Write(100);
+        first.Kill();
+        using var second = new OpenDatabase(_folder["trees.db"]);
+        _ = second.Execute("SELECT count(*) FROM t");
+        var before = await second.LookAsync();
+        Assert.IsTrue(before.Index!.IsAsRecovered);
+        _ = second.Execute("PRAGMA wal_checkpoint(PASSIVE)");
+        second.Kill();
+        using var third = new OpenDatabase(_folder["trees.db"]);
+        _ = third.Execute("SELECT count(*) FROM t");
+        var after = await third.LookAsync();
+        Assert.AreEqual((before.Index.Salt, before.Index.Backfilled, before.Index.Attempted), (after.Index!.Salt, after.Index.Backfilled, after.Index.Attempted));
+        Assert.AreNotEqual(before.File, after.File);
+        Assert.IsNull(FileOverwriting.Judge(before, after, isOneRun: false));
+
+        // Somebody has it open all the time.
+        Assert.IsNotNull(FileOverwriting.Judge(before, after));
+    }
+
     [TestMethod]
     [DataRow("another")]
     [DataRow("an older copy")]
@@ -100,6 +147,20 @@ public sealed class FileOverwritingSpecs : IDisposable
         Checkpoint();
         Overwrite(Copy(what));
         Assert.AreEqual(reason, FileOverwriting.Judge(before, await _database.LookAsync()));
+    }
+
+    /// <summary>As while another host is waited for, if somebody wrote when the database was to be switched.</summary>
+    [TestMethod]
+    public async Task A_database_without_a_write_ahead_log_so_far_may_be_written_to_and_switched()
+    {
+        _ = _database.Execute("PRAGMA journal_mode=DELETE");
+        var before = await _database.LookAsync();
+        _database.Write(1);
+        var after = await _database.LookAsync();
+        Assert.AreNotEqual(before.File, after.File);
+        Assert.IsNull(FileOverwriting.Judge(before, after));
+        _ = _database.Execute("PRAGMA journal_mode=WAL");
+        Assert.IsNull(FileOverwriting.Judge(after, await _database.LookAsync()));
     }
 
     [TestMethod]

@@ -51,6 +51,13 @@ internal sealed class OpenDatabase : IDisposable
 
     public async Task<HeaderLook> LookAsync() => (await Program.LookAsync([Path], CancellationToken.None))[0];
 
+    /// <summary>Ends the process so that the log stays as it is, as it does when Litestream closes the database.</summary>
+    public void Kill()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+    }
+
     public void Dispose()
     {
         _process.StandardInput.Close();

@@ -124,6 +124,34 @@ public sealed class DestinationClaimsSpecs : IDisposable
         }
     }
 
+    [TestMethod]
+    public async Task What_is_detached_is_let_go_of_and_claimed_again_when_it_is_attached()
+    {
+        var a = await StartAsync("a");
+        await a.Claims.RemoveAsync([a["trees"]], TimeSpan.FromSeconds(2)).InTimeAsync();
+        Assert.IsEmpty(await WritersOfAsync("trees"));
+        Assert.HasCount(1, await WritersOfAsync("parks"));
+        await a.Claims.AddAsync([a["trees"]]).InTimeAsync();
+        Assert.HasCount(1, await WritersOfAsync("trees"));
+        Assert.IsEmpty(a.Claims.Forbidden);
+        Assert.IsEmpty(a.Orders, "Litestream need not be told");
+    }
+
+    [TestMethod]
+    public async Task What_is_attached_and_another_one_s_is_left_out_until_that_one_lets_go()
+    {
+        var a = await StartAsync("a");
+        await a.Claims.RemoveAsync([a["trees"]], TimeSpan.FromSeconds(2)).InTimeAsync();
+        var b = await StartAsync("b");
+        CollectionAssert.AreEqual(new[] { "parks" }, b.AtStart.ToArray());
+        await a.Claims.AddAsync([a["trees"]]).InTimeAsync();
+        Assert.AreEqual(ClaimState.Waiting, a.Claims.Forbidden[a.Identity("trees")].State);
+        await PassUntilAsync(() => a.Orders.Any(order => order.Names.Contains("trees")) && !a.Claims.Forbidden.ContainsKey(a.Identity("trees")));
+    }
+
+    private async Task<IReadOnlyList<WriterRecord>> WritersOfAsync(string name) =>
+        WritersFile.Parse((await _places[$"/backup/{name}"].ReadAsync(WritersFile.Name, CancellationToken.None))!.Content).Writers;
+
     private async Task<Datasette> StartAsync(string host)
     {
         var datasette = new Datasette(this, host);
@@ -182,6 +210,8 @@ public sealed class DestinationClaimsSpecs : IDisposable
 
         /// <summary>Whether it alone cannot reach its destinations.</summary>
         public bool IsCutOff { get; set; }
+
+        public DatabasePlan this[string name] => _plan.Databases.Single(database => database.Name == name);
 
         public string Identity(string name) => _plan.Databases.Single(database => database.Name == name).Primary.Identity;
 

@@ -38,6 +38,7 @@ internal sealed class Machine
     {
         var replica = Plans.FromReplica("file:///backup/parks").Plan.Databases[0].Replicas[0];
         return new WritersPlace(
+            "/backup",
             replica, "/backup", [.. prefixes.Select(prefix => new ClaimedDestination($"file|/backup/{prefix}", prefix, prefix, $"/srv/{prefix}.db", $"/backup/{prefix}"))]);
     }
 

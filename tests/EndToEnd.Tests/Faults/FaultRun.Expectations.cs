@@ -134,7 +134,8 @@ internal sealed partial class FaultRun
         try
         {
             var restored = await LitestreamProgram.RestoreAsync(Litestream, [$"file://{await backup.CopyAsync()}"]);
-            Expect(restored == live.Dump(), $"the restored {database.Name} is not equal to the live one");
+            var difference = DumpComparison.FindDifference(live.Dump(), restored);
+            Expect(difference is null, $"the restored {database.Name} is not equal to the live one: {difference}");
         }
         catch (AssertFailedException ex)
         {

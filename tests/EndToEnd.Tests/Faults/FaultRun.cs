@@ -164,10 +164,9 @@ internal sealed partial class FaultRun : IAsyncDisposable
                 [
                     .. options.Destination is null ? [] : Settings.Set("all-replicate", S3Server.Url("$DB_NAME", proxy.Endpoint)),
                     .. options.Arguments.Select(argument => argument.Replace("{endpoint}", proxy.Endpoint, StringComparison.Ordinal)),
-                    .. Settings.SetFromEnvironment("access-key-id", "TEST_KEY_ID"),
-                    .. Settings.SetFromEnvironment("secret-access-key", "TEST_SECRET"),
+                    .. S3Key.Options,
                 ],
-                Environment = new Dictionary<string, string?>(options.Environment) { ["TEST_KEY_ID"] = key.Id, ["TEST_SECRET"] = key.Secret, ["AWS_CA_BUNDLE"] = null },
+                Environment = options.Environment.Concat(key.Variables).ToDictionary(),
             },
             (name, copies) => options.InFolder.Contains(name) ? new FolderCopies(Workspace.Backup(name), copies) : new S3Copies(server, name, copies));
         return (server, proxy);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.EndToEnd.Faults;
 
@@ -7,27 +8,37 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 [DoNotParallelize]
 public sealed class MirrorSpecs
 {
-    /// <summary>How long restores are made in a test that is not about one fault.</summary>
-    private static TimeSpan RestoreTime => TimeSpan.FromSeconds(Scale.IsFull ? 600 : 15);
+    /// <summary>In full these take longer than other tests may, in milliseconds.</summary>
+    private const int LongTime = 30 * 60_000;
+
+    private static readonly string[] Combinations = ["first second", "first s3", "s3-first s3-second", "first second s3"];
+
+    private static readonly TimeSpan EqualWithin = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long restores are made before and after each fault.</summary>
+    private static readonly TimeSpan Between = TimeSpan.FromSeconds(Scale.IsFull ? 60 : 2);
 
     [TestMethod]
-    public async Task Each_restore_of_each_destination_is_the_database_of_the_last_seconds()
+    [Timeout(LongTime)]
+    [DynamicData(nameof(Steady))]
+    public async Task Each_restore_of_each_destination_is_the_database_of_the_last_seconds(string destinations)
     {
-        await using var parks = new MirroredDatabase("first", "second", "third");
+        await using var parks = new MirroredDatabase(destinations.Split(' '));
         await parks.StartAsync();
         await parks.AllCatchUpAsync();
-        await parks.RestoreForAsync(RestoreTime);
+        await parks.RestoreForAsync(TimeSpan.FromSeconds(Scale.IsFull ? 600 : 5));
         await parks.StopAsync();
+        Record(destinations, parks);
         parks.AssertAllWell();
-        Figures.Record(string.Create(CultureInfo.InvariantCulture, $"mirrors: {parks.Restores} restores, at most {parks.Oldest.TotalSeconds:0.0} s old"));
     }
 
     [TestMethod]
+    [Timeout(2 * LongTime)]
     public async Task Every_destination_has_the_last_row_after_a_stop()
     {
-        for (var i = 0; i < Scale.Of(20); i++)
+        for (var i = 0; i < (Scale.IsFull ? 100 : 2); i++)
         {
-            await using var parks = new MirroredDatabase("first", "second");
+            await using var parks = new MirroredDatabase(Combinations[i % Combinations.Length].Split(' '));
             await parks.StartAsync();
             await parks.AllCatchUpAsync();
             await parks.StopWritingAsync();
@@ -37,122 +48,169 @@ public sealed class MirrorSpecs
     }
 
     [TestMethod]
-    public async Task A_Litestream_and_a_Datasette_that_are_killed_do_no_harm()
+    [Timeout(LongTime)]
+    [DynamicData(nameof(Faulty))]
+    public async Task After_each_fault_all_are_equal_again_soon(string destinations)
     {
-        await using var parks = new MirroredDatabase("first", "second");
+        // What is deleted at a bucket is found by the check.
+        await using var parks = new MirroredDatabase(destinations.Split(' ')) { Settings = new JsonObject { ["check-interval"] = "10s" } };
         await parks.StartAsync();
         await parks.AllCatchUpAsync();
+        await parks.RestoreForAsync(Between);
+
         Assert.AreEqual(0, Signals.Send(parks.Workspace.Litestreams.Single(), Signals.SIGKILL));
-        await parks.AllCatchUpAsync();
+        await EqualAgainAsync("Litestream was killed");
+
         await parks.StopAsync(Signals.SIGKILL);
         await parks.StartAsync();
-        await parks.AllCatchUpAsync();
-        await parks.RestoreForAsync(TimeSpan.FromSeconds(5));
-        parks.AssertAllWell();
-        Assert.IsEmpty(Directory.GetDirectories(parks.Workspace.Folder, "*.replaced-*"));
-    }
+        await EqualAgainAsync("Datasette was killed");
 
-    [TestMethod]
-    public async Task A_bucket_that_freezes_holds_up_no_folder_and_catches_up()
-    {
-        await using var parks = new MirroredDatabase("first", "second", "s3");
-        await parks.StartAsync();
-        await parks.AllCatchUpAsync();
-        await parks.RestoreForAsync(TimeSpan.FromSeconds(Scale.IsFull ? 600 : 4));
-        parks.Proxy!.Freeze();
-        await parks.RestoreForAsync(TimeSpan.FromSeconds(Scale.IsFull ? 60 : 10), "first", "second");
-        parks.Proxy.Forward();
-        Figures.Record("a bucket that was frozen is equal again", [await parks.AllCatchUpAsync(TimeSpan.FromSeconds(30))]);
-        await parks.RestoreForAsync(TimeSpan.FromSeconds(4));
+        foreach (var bucket in parks.Destinations.Where(MirroredDatabase.IsBucket))
+        {
+            parks.ProxyOf(bucket).Freeze();
+            await parks.RestoreForAsync(TimeSpan.FromSeconds(Scale.IsFull ? 60 : 10), [.. parks.Destinations.Where(other => other != bucket)]);
+            parks.ProxyOf(bucket).Forward();
+            await EqualAgainAsync($"{bucket} was frozen");
+        }
+
+        foreach (var destination in parks.Destinations.Reverse())
+        {
+            await parks.DeleteAsync(destination);
+            await EqualAgainAsync($"{destination} was deleted");
+        }
+
         await parks.StopWritingAsync();
         await parks.StopAsync();
+        Record(destinations, parks);
         await parks.AssertAllHaveEverythingAsync();
         parks.AssertAllWell();
-    }
 
-    [TestMethod]
-    public async Task A_mirror_that_is_deleted_is_equal_again_soon()
-    {
-        await using var parks = new MirroredDatabase("first", "second");
-        await parks.StartAsync();
-        await parks.AllCatchUpAsync();
-        Directory.Delete(parks.Folder("second"), recursive: true);
-        var time = await parks.AllCatchUpAsync(TimeSpan.FromSeconds(30));
-        Figures.Record($"a deleted mirror is equal again", [time]);
-        await parks.RestoreForAsync(TimeSpan.FromSeconds(5));
-        parks.AssertAllWell();
+        async Task EqualAgainAsync(string what)
+        {
+            Figures.Record($"{destinations}: {what}, until all are equal again", [await parks.AllCatchUpAsync(EqualWithin)]);
+            await parks.RestoreForAsync(Between);
+        }
     }
 
     /// <summary>While Datasette is down, its destinations are changed; everything that could be restored still can.</summary>
     [TestMethod]
-    public async Task A_first_destination_that_is_deleted_young_or_moved_to_second_place_costs_nothing()
+    [Timeout(LongTime)]
+    [DynamicData(nameof(Changed))]
+    public async Task Destinations_that_are_changed_cost_no_moment(string names)
     {
-        await using var parks = new MirroredDatabase("first", "second");
-        await parks.StartAsync();
-        await parks.AllCatchUpAsync();
-        await parks.StopAsync();
-        var before = await parks.RestoreAsync("second");
+        var (first, second, third) = names.Split(' ') is [var one, var two, var three] ? (one, two, three) : default;
+        await using var parks = new MirroredDatabase(first, second) { Settings = new JsonObject { ["l0-retention"] = "1h" } };
+        var kept = new HashSet<string>();
+        await RunAsync("as it is");
 
-        // Deleted, with and without what Litestream remembers beside the database, as in a new container.
+        // Deleted, with and without what is remembered beside the database, as in a new container.
+        await parks.DeleteAsync(first);
+        await RunAsync("the first is deleted");
+        await parks.DeleteAsync(first);
+        parks.ForgetBesideDatabase();
+        await RunAsync("the first is deleted in a new container");
+
+        if (!MirroredDatabase.IsBucket(first))
+        {
+            await parks.DeleteAsync(first);
+            Directory.CreateDirectory(parks.Folder(first));
+            await RunAsync("the first is emptied");
+        }
+
+        // A young one that knows nothing of what was before, from a Datasette with nothing beside its database.
         foreach (var isContainer in new[] { false, true })
         {
-            Directory.Delete(parks.Folder("first"), recursive: true);
-            if (isContainer)
-            {
-                Directory.Delete(parks.Workspace.Path(".parks.db-litestream"), recursive: true);
-            }
-
+            await parks.DeleteAsync(first);
+            parks.ForgetBesideDatabase();
+            parks.Destinations = [first];
             await parks.StartAsync();
             await parks.AllCatchUpAsync();
             await parks.StopAsync();
-            await AssertCanStillBeRestoredAsync(parks, before);
+            parks.Destinations = [first, second];
+            if (isContainer)
+            {
+                parks.ForgetBesideDatabase();
+            }
+
+            await RunAsync($"the first is young{(isContainer ? " in a new container" : "")}", mayMoveAside: true);
         }
 
-        // Moved to second place; a third one is new.
-        parks.Destinations = ["second", "first", "third"];
-        await parks.StartAsync();
-        await parks.AllCatchUpAsync();
-        await parks.StopAsync();
-        await AssertCanStillBeRestoredAsync(parks, before);
+        parks.Destinations = [second, first];
+        await RunAsync("the first is the second");
+        parks.Destinations = [second, first, third];
+        await RunAsync("a third is added");
+        parks.Destinations = [third, second, first];
+        await RunAsync("all have another order");
+        parks.Destinations = [third, second];
+        await RunAsync("the last is removed");
 
-        // Taken away, and then there again as it was: it is behind, and this machine has no files for it.
-        parks.Destinations = ["second", "third"];
-        await parks.StartAsync();
-        await parks.AllCatchUpAsync();
-        await parks.StopAsync();
-        Directory.Delete(parks.Workspace.Path(".parks.db-litestream"), recursive: true);
-        parks.Destinations = ["first", "second", "third"];
-        await parks.StartAsync();
-        await parks.AllCatchUpAsync();
+        // It is behind, and this machine has no files for it.
+        parks.ForgetBesideDatabase();
+        parks.Destinations = [first, second, third];
+        await RunAsync("the removed one is the first again", mayMoveAside: true);
+        parks.Destinations = [second];
+        await RunAsync("one is left");
+
         await parks.StopWritingAsync();
+        await parks.StartAsync();
         await parks.StopAsync();
         await parks.AssertAllHaveEverythingAsync();
-        await AssertCanStillBeRestoredAsync(parks, before);
-        parks.AssertAllWell();
+
+        // What is of another history, or cannot be shown not to be, is kept beside; nothing else is.
+        async Task RunAsync(string what, bool mayMoveAside = false)
+        {
+            try
+            {
+                await parks.StartAsync();
+                await parks.RememberAsync();
+                await parks.StopAsync();
+                var aside = await parks.AssertCanStillBeRestoredAsync();
+                Assert.IsTrue(mayMoveAside || kept.IsSupersetOf(aside), string.Join(", ", aside));
+                kept.UnionWith(aside);
+            }
+            catch (AssertFailedException ex)
+            {
+                throw new AssertFailedException($"{what}: {ex.Message}", ex);
+            }
+        }
     }
 
+    /// <summary>Datasette's own memory, while a mirror is filled with a large file.</summary>
     [TestMethod]
-    public async Task A_first_destination_that_is_deleted_or_replaced_while_it_runs_is_made_good_from_its_mirror()
+    [Timeout(LongTime)]
+    [DynamicData(nameof(Large))]
+    public async Task The_size_of_a_database_needs_no_memory(string destinations)
     {
-        await using var parks = new MirroredDatabase("first", "second");
-        await parks.StartAsync();
-        await parks.AllCatchUpAsync();
-        var before = await parks.RestoreAsync("second");
-        Directory.Delete(parks.Folder("first"), recursive: true);
-        await parks.RestoreForAsync(TimeSpan.FromSeconds(1), "second");
-        await parks.AllCatchUpAsync();
-        await AssertCanStillBeRestoredAsync(parks, before);
+        await using var parks = new MirroredDatabase("first");
         await parks.StopWritingAsync();
+        await parks.StartAsync();
+        await parks.Datasette!.WaitForDatabaseAsync("replicating");
+        var before = parks.Datasette!.PeakMemory;
         await parks.StopAsync();
-        await parks.AssertAllHaveEverythingAsync();
+
+        using (var database = parks.Workspace.Open("parks.db"))
+        {
+            WrittenDatabase.Fill(database, Scale.IsFull ? 2_000_000_000 : 100_000_000);
+        }
+
+        parks.Destinations = destinations.Split(' ');
+        await parks.StartAsync();
+        await parks.Datasette!.WaitForStatusAsync(status => (string?)status["databases"]?[0]?["state"] == "replicating", "all is replicated", TimeSpan.FromMinutes(15));
+        var grown = parks.Datasette.PeakMemory - before;
+        Figures.Record(string.Create(CultureInfo.InvariantCulture, $"{destinations}: peak memory of Datasette with a mirror and a large file over one destination and a small one: {grown / 1048576.0:0.0} MiB over {before / 1048576.0:0.0}"));
+        Assert.IsLessThan(64 << 20, grown);
     }
 
-    /// <summary>Asserts that what a destination had can be restored from it, up to the very transaction.</summary>
-    private static async Task AssertCanStillBeRestoredAsync(MirroredDatabase parks, RestoredBackup before)
-    {
-        var restored = await parks.RestoreAsync("second");
-        Assert.IsNull(restored.Damage);
-        Assert.IsTrue(before.Rows.IsSubsetOf(restored.Rows));
-        Assert.IsEmpty(Directory.GetDirectories(parks.Workspace.Folder, "second.replaced-*"));
-    }
+    private static IEnumerable<object[]> Steady => Rows(Combinations, "first second s3", "s3-first s3-second");
+
+    private static IEnumerable<object[]> Faulty => Rows(Combinations, "first s3");
+
+    private static IEnumerable<object[]> Changed => Rows(["first second third", "s3-first s3-second s3-third"], "first second third");
+
+    private static IEnumerable<object[]> Large => Rows(["first second", "first s3"], "first s3");
+
+    private static IEnumerable<object[]> Rows(string[] full, params string[] otherwise) => (Scale.IsFull ? full : otherwise).Select(row => new object[] { row });
+
+    private static void Record(string destinations, MirroredDatabase parks) => Figures.Record(
+        string.Create(CultureInfo.InvariantCulture, $"{destinations}: {parks.Restores} restores, at most {parks.Oldest.TotalSeconds:0.0} s old"));
 }

@@ -6,15 +6,18 @@ using System.Text.Json.Nodes;
 namespace Datasette.Litestream.EndToEnd.Faults;
 
 /// <summary>
-/// A database that is written to every 20 ms, replicated to several destinations, and restored from each of them again and again: each
+/// A database with 50 transactions a second, replicated to several destinations, and restored from each of them again and again: each
 /// restore must be the database at some moment of the last seconds. One thread writes; the test starts and stops Datasette.
 /// </summary>
 internal sealed class MirroredDatabase : IAsyncDisposable
 {
-    private static readonly TimeSpan WriteInterval = TimeSpan.FromMilliseconds(20), RestoreInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan WriteInterval = TimeSpan.FromMilliseconds(20), RestoreInterval = TimeSpan.FromSeconds(Scale.IsFull ? 10 : 2);
 
-    /// <summary>The destination that is a bucket; all others are folders.</summary>
+    /// <summary>What the names of destinations begin with that are buckets, each at a server of its own; all others are folders.</summary>
     private const string S3 = "s3";
+
+    /// <summary>How often a restore is tried while one waits for it.</summary>
+    private static readonly TimeSpan CatchUpInterval = TimeSpan.FromSeconds(0.5);
 
     /// <summary>A restore must have everything that was committed this long before it began.</summary>
     private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(5);
@@ -23,10 +26,10 @@ internal sealed class MirroredDatabase : IAsyncDisposable
     private readonly ConcurrentQueue<(long Id, DateTimeOffset At)> _rows = new();
     private readonly List<string> _problems = [];
     private readonly Task _writing;
-    private S3Server? _server;
-    private S3Key? _key;
+    private readonly Dictionary<string, Bucket> _buckets = [];
+    private readonly List<Moment> _moments = [];
 
-    /// <param name="destinations">The names of the folders; <c>s3</c> is a bucket.</param>
+    /// <param name="destinations">Their names, of which those that begin with <c>s3</c> are buckets.</param>
     public MirroredDatabase(params string[] destinations)
     {
         Destinations = destinations;
@@ -46,8 +49,8 @@ internal sealed class MirroredDatabase : IAsyncDisposable
 
     public DatasetteProcess? Datasette { get; private set; }
 
-    /// <summary>What is between Datasette and the bucket, after the start.</summary>
-    public TcpProxy? Proxy { get; private set; }
+    /// <summary>Further settings of the plugin.</summary>
+    public JsonObject Settings { get; init; } = [];
 
     /// <summary>How many restores were made.</summary>
     public int Restores { get; private set; }
@@ -57,28 +60,47 @@ internal sealed class MirroredDatabase : IAsyncDisposable
 
     private long LastId => _rows.Select(row => row.Id).LastOrDefault();
 
+    public static bool IsBucket(string destination) => destination.StartsWith(S3, StringComparison.Ordinal);
+
     public string Folder(string destination) => Workspace.Path(destination);
+
+    /// <summary>What is between Datasette and a bucket, after the start.</summary>
+    public TcpProxy ProxyOf(string destination) => _buckets[destination].Proxy;
+
+    /// <summary>Deletes all that is at a destination.</summary>
+    public async Task DeleteAsync(string destination)
+    {
+        if (IsBucket(destination))
+        {
+            await _buckets[destination].Server.DeleteAsync("parks");
+        }
+        else
+        {
+            // In one step, while files are written there.
+            var gone = Workspace.Path($"gone-{destination}");
+            Directory.Move(Folder(destination), gone);
+            Directory.Delete(gone, recursive: true);
+        }
+    }
+
+    /// <summary>Deletes what Litestream and the plugin remember beside the database, as a new container does.</summary>
+    public void ForgetBesideDatabase() => Directory.Delete(Workspace.Path(".parks.db-litestream"), recursive: true);
 
     /// <summary>Starts Datasette.</summary>
     public async Task StartAsync()
     {
-        var environment = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = RealParts.Litestream05 };
-        var settings = new JsonObject { ["shutdown-timeout"] = "5s" };
-        if (Destinations.Contains(S3) && _server is null)
+        foreach (var destination in Destinations.Where(destination => IsBucket(destination) && !_buckets.ContainsKey(destination)))
         {
-            _server = await S3Server.StartAsync();
-            _key = await _server.CreateKeyAsync();
-            Proxy = new TcpProxy(_server.Endpoint);
+            var server = await S3Server.StartAsync();
+            _buckets[destination] = new Bucket(server, await server.CreateKeyAsync("TESTKEY", "a-secret-of-the-tests"), new TcpProxy(server.Endpoint));
         }
 
-        if (_key is { } key)
-        {
-            (environment["TEST_KEY_ID"], environment["TEST_SECRET"], environment["AWS_CA_BUNDLE"]) = (key.Id, key.Secret, null);
-            settings["access-key-id"] = new JsonObject { ["$env"] = "TEST_KEY_ID" };
-            settings["secret-access-key"] = new JsonObject { ["$env"] = "TEST_SECRET" };
-        }
-
-        settings["all-replicate"] = new JsonArray([.. Destinations.Select(name => (JsonNode)(name == S3 ? S3Server.Url("parks", Proxy!.Endpoint) : $"file://{Folder(name)}"))]);
+        var key = _buckets.Values.FirstOrDefault()?.Key;
+        var environment = new Dictionary<string, string?>(key?.Variables ?? []) { ["DATASETTE_LITESTREAM_BINARY"] = RealParts.Litestream05 };
+        var settings = new JsonObject(Settings.Concat(key is null ? [] : S3Key.Settings).Select(setting => KeyValuePair.Create(setting.Key, setting.Value?.DeepClone())));
+        settings["shutdown-timeout"] = "5s";
+        settings["all-replicate"] = new JsonArray([.. Destinations.Select(name =>
+            (JsonNode)(IsBucket(name) ? S3Server.Url("parks", ProxyOf(name).Endpoint) : $"file://{Folder(name)}"))]);
         Workspace.Write("datasette.json", new JsonObject { ["plugins"] = new JsonObject { ["datasette-litestream"] = settings } }.ToJsonString());
         Datasette = await DatasetteProcess.StartAsync(Workspace, ["parks.db", "-c", "datasette.json"], environment);
     }
@@ -101,7 +123,8 @@ internal sealed class MirroredDatabase : IAsyncDisposable
             await Wait.UntilAsync(
                 async () => (await RestoreAsync(destination)) is { Damage: null } restored && restored.Rows.Contains(last),
                 $"{destination} has row {last}; {Datasette?.Output}",
-                within ?? TimeSpan.FromSeconds(45));
+                within ?? TimeSpan.FromSeconds(45),
+                CatchUpInterval);
         }
 
         return Stopwatch.GetElapsedTime(started);
@@ -133,15 +156,72 @@ internal sealed class MirroredDatabase : IAsyncDisposable
     {
         foreach (var destination in Destinations)
         {
-            var restored = await RestoreAsync(destination);
+            var restored = await RestoreAsAnyoneAsync(destination, []);
             Assert.IsNull(restored.Damage, destination);
             Assert.IsTrue(restored.Rows.Contains(LastId), $"{destination} has {restored.Rows.Count} rows and not the last one, {LastId}");
             Assert.AreEqual(restored.Rows.Count, (int)restored.Rows.Max());
         }
     }
 
+    /// <summary>Notes what can be restored of this moment, with everything that is committed now.</summary>
+    public async Task RememberAsync()
+    {
+        await AllCatchUpAsync();
+        var txid = Path.GetFileNameWithoutExtension(Directory.GetFiles(Workspace.Path(".parks.db-litestream/ltx/0"), "*.ltx").Max(StringComparer.Ordinal)!)[^16..];
+        var at = DateTimeOffset.UtcNow;
+        await AllCatchUpAsync();
+        var moment = new Moment(at, txid, (await RestoreAsAnyoneAsync(Destinations[0], RestoredBackup.At(at))).Rows.Count, (await RestoreAsAnyoneAsync(Destinations[0], ["-txid", txid])).Rows.Count);
+        Assert.IsGreaterThan(0, Math.Min(moment.Rows, moment.RowsOfTxid), $"{moment}");
+        _moments.Add(moment);
+    }
+
+    /// <summary>
+    /// Asserts that each moment that could be restored before can be restored from a destination, or from what is kept beside one. Of a
+    /// bucket Litestream restores no time from before its first upload there, and so that is done by the transaction.
+    /// </summary>
+    /// <returns>What is kept beside the destinations.</returns>
+    public async Task<IReadOnlyList<string>> AssertCanStillBeRestoredAsync()
+    {
+        var places = new List<string>();
+        foreach (var destination in Destinations)
+        {
+            places.AddRange(IsBucket(destination)
+                ? (await _buckets[destination].Server.PrefixesAsync()).Where(prefix => prefix.StartsWith("parks", StringComparison.Ordinal)).Select(prefix => _buckets[destination].Server.Url(prefix))
+                : Directory.GetDirectories(Workspace.Folder, $"{destination}*").Select(folder => $"file://{folder}"));
+        }
+
+        foreach (var moment in _moments)
+        {
+            var restored = await Task.WhenAll(places.Select(place => RestoreAsync(place, moment)));
+            Assert.IsTrue(restored.Any(one => one.IsAsBefore), $"{moment}: {string.Join("; ", places.Zip(restored, (place, one) => $"{place}: {one.Backup}"))}");
+        }
+
+        return [.. places.Where(place => place.Contains(".replaced-", StringComparison.Ordinal))];
+
+        async Task<(bool IsAsBefore, RestoredBackup Backup)> RestoreAsync(string place, Moment moment)
+        {
+            var environment = _buckets.Values.FirstOrDefault()?.Key.Environment;
+            var backup = await RestoredBackup.OfAsync(RealParts.Litestream05, place, RestoredBackup.At(moment.At), environment);
+            if (backup.Damage is null || place.StartsWith("file:", StringComparison.Ordinal))
+            {
+                return (backup.HasFirstRows(moment.Rows), backup);
+            }
+
+            backup = await RestoredBackup.OfAsync(RealParts.Litestream05, place, ["-txid", moment.Txid], environment);
+            return (backup.HasFirstRows(moment.RowsOfTxid), backup);
+        }
+    }
+
     public async Task<RestoredBackup> RestoreAsync(string destination) => await RestoredBackup.OfAsync(
-        RealParts.Litestream05, destination == S3 ? await _server!.CopyAsync("parks", Workspace.Path("copies")) : Folder(destination));
+        RealParts.Litestream05,
+        IsBucket(destination) ? await _buckets[destination].Server.CopyAsync("parks", Workspace.Path($"copies/{destination}")) : Folder(destination));
+
+    /// <summary>Restores with Litestream alone, from the bucket itself if it is one.</summary>
+    /// <param name="destination">The destination.</param>
+    /// <param name="point">The arguments for the point to restore; none for the newest.</param>
+    private Task<RestoredBackup> RestoreAsAnyoneAsync(string destination, string[] point) => IsBucket(destination)
+        ? RestoredBackup.OfAsync(RealParts.Litestream05, _buckets[destination].Server.Url("parks"), point, _buckets[destination].Key.Environment)
+        : RestoredBackup.OfAsync(RealParts.Litestream05, $"file://{Folder(destination)}", point);
 
     public async ValueTask DisposeAsync()
     {
@@ -151,8 +231,12 @@ internal sealed class MirroredDatabase : IAsyncDisposable
             await Datasette.DisposeAsync();
         }
 
-        Proxy?.Dispose();
-        _server?.Dispose();
+        foreach (var (server, _, proxy) in _buckets.Values)
+        {
+            proxy.Dispose();
+            server.Dispose();
+        }
+
         _stopping.Dispose();
         Workspace.Dispose();
     }
@@ -182,7 +266,7 @@ internal sealed class MirroredDatabase : IAsyncDisposable
                 Oldest = age > Oldest ? age : Oldest;
                 if (age > MaxAge)
                 {
-                    _problems.Add(string.Create(CultureInfo.InvariantCulture, $"{began:HH:mm:ss.f} {destination}: {age.TotalSeconds:0.0} s old"));
+                    _problems.Add(string.Create(CultureInfo.InvariantCulture, $"{began:HH:mm:ss.f} {destination}: {age.TotalSeconds:0.0} s old (load {File.ReadAllText("/proc/loadavg").Split(' ')[0]})"));
                 }
             }
         }
@@ -191,10 +275,24 @@ internal sealed class MirroredDatabase : IAsyncDisposable
     private void Write()
     {
         using var database = Workspace.Open("parks.db");
-        for (var id = 1L; !_stopping.Token.WaitHandle.WaitOne(WriteInterval); id++)
+        var started = Stopwatch.GetTimestamp();
+        for (var id = 1L; ; id++)
         {
+            // Late rows are caught up.
+            var due = (id * WriteInterval) - Stopwatch.GetElapsedTime(started);
+            if (_stopping.Token.WaitHandle.WaitOne(due > TimeSpan.Zero ? due : TimeSpan.Zero))
+            {
+                return;
+            }
+
             database.Execute($"insert into written (id, at) values ({id}, '{DateTimeOffset.UtcNow:O}')");
             _rows.Enqueue((id, DateTimeOffset.UtcNow));
         }
     }
+
+    /// <summary>What could be restored at a time, and of the last transaction that had arrived just before.</summary>
+    private sealed record Moment(DateTimeOffset At, string Txid, int Rows, int RowsOfTxid);
+
+    /// <summary>A bucket at a server of its own.</summary>
+    private sealed record Bucket(S3Server Server, S3Key Key, TcpProxy Proxy);
 }

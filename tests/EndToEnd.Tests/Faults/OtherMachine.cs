@@ -8,6 +8,9 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 /// </summary>
 internal sealed class OtherMachine : IAsyncDisposable
 {
+    /// <summary>The ids of the rows of a machine begin with its host's last letter.</summary>
+    public const long RowsPerMachine = 1_000_000;
+
     private readonly S3Server _server;
     private readonly S3Key _key;
     private DatasetteProcess? _datasette;
@@ -16,7 +19,7 @@ internal sealed class OtherMachine : IAsyncDisposable
     {
         (Host, _server, _key) = (host, server, key);
         Network = new TcpProxy(server.Endpoint);
-        Database = new WrittenDatabase("parks", Workspace.Path("parks.db"), lastId: host[^1] * 1_000_000L);
+        Database = new WrittenDatabase("parks", Workspace.Path("parks.db"), lastId: host[^1] * RowsPerMachine);
     }
 
     public string Host { get; }
@@ -59,28 +62,24 @@ internal sealed class OtherMachine : IAsyncDisposable
 
         // The program that it becomes has the process id of this one.
         var python = Workspace.Path("python");
-        Workspace.Write("python", $"""
+        Workspace.Write("python.sh", $"""
             #!/bin/sh
             exec unshare --uts sh -c 'hostname {Host} && exec "$0" "$@"' {await PluginEnvironment.PythonAsync()} "$@"
 
             """);
-        File.SetUnixFileMode(python, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+
+        // A file that this process has just written cannot be run while a child of another thread has it open still.
+        await PluginEnvironment.RunAsync("install", Workspace.Path("python.sh"), python);
         _datasette = await DatasetteProcess.StartAsync(
             Workspace,
             [
                 "parks.db",
                 .. Settings.Set("all-replicate", S3Server.Url("$DB_NAME", Network.Endpoint)),
                 .. Settings.Set("check-interval", "10s"),
-                .. Settings.SetFromEnvironment("access-key-id", "TEST_KEY_ID"),
-                .. Settings.SetFromEnvironment("secret-access-key", "TEST_SECRET"),
+                .. Settings.Set("health-max-lag", $"{Answer.HealthMaxLag.TotalSeconds}s"),
+                .. S3Key.Options,
             ],
-            new Dictionary<string, string?>
-            {
-                ["TEST_KEY_ID"] = _key.Id,
-                ["TEST_SECRET"] = _key.Secret,
-                ["AWS_CA_BUNDLE"] = null,
-                ["DATASETTE_LITESTREAM_BINARY"] = RealParts.Litestream05,
-            },
+            new Dictionary<string, string?>(_key.Variables) { ["DATASETTE_LITESTREAM_BINARY"] = RealParts.Litestream05 },
             python);
     }
 
@@ -102,25 +101,19 @@ internal sealed class OtherMachine : IAsyncDisposable
     public async Task<JsonNode> IsAsync(string stateOrReason)
     {
         JsonNode? database = null;
-        try
-        {
-            await Datasette.WaitForStatusAsync(
-                status => (database = status["databases"]?[0]) is not null
-                    && ((string?)database["state"] == stateOrReason || (string?)database["reason"]?["code"] == stateOrReason),
-                $"{Host} is {stateOrReason}",
-                TimeSpan.FromSeconds(75));
-            return database!;
-        }
-        catch (AssertFailedException ex)
-        {
-            throw new AssertFailedException($"{ex.Message}\n{Host}: {database?["state"]}, {database?["reason"]?["sentence"]} {database?["error"]}\n{Datasette.Output}", ex);
-        }
+        await Datasette.WaitForStatusAsync(
+            status => (database = status["databases"]?[0]) is not null
+                && ((string?)database["state"] == stateOrReason || (string?)database["reason"]?["code"] == stateOrReason),
+            $"{Host} is {stateOrReason}",
+            TimeSpan.FromSeconds(75));
+        return database!;
     }
 
     /// <summary>Has a file arrive at the destination that somebody else had sent before, in place of the last one from here.</summary>
     public async Task ReceiveLateFileAsync()
     {
-        var last = Directory.GetFiles(Workspace.Path(".parks.db-litestream/ltx/0"), "*.ltx").Max(StringComparer.Ordinal)!;
+        // What has not arrived yet would come later still.
+        var last = Directory.GetFiles(Path.Combine(await _server.CopyAsync("parks", Workspace.Path("copy")), "ltx", "0"), "*.ltx").Max(StringComparer.Ordinal)!;
         Workspace.Write("late.ltx", "not from here");
         await _server.PutAsync($"parks/0000/{Path.GetFileName(last)}", Workspace.Path("late.ltx"));
     }

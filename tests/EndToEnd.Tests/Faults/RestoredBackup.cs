@@ -10,13 +10,30 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 internal sealed record RestoredBackup(IReadOnlySet<long> Rows, string? Damage)
 {
     /// <summary>Restores a folder's newest state.</summary>
-    public static async Task<RestoredBackup> OfAsync(string litestream, string folder)
+    public static Task<RestoredBackup> OfAsync(string litestream, string folder) => OfAsync(litestream, $"file://{folder}", []);
+
+    /// <summary>The arguments to restore to a time.</summary>
+    public static string[] At(DateTimeOffset time) => ["-timestamp", $"{time.UtcDateTime:O}"];
+
+    /// <summary>Whether it has the first rows without a gap.</summary>
+    public bool HasFirstRows(int count) => Damage is null && Rows.Count == count && Rows.Max() == count;
+
+    public override string ToString() => Damage ?? $"{Rows.Count} rows up to {Rows.DefaultIfEmpty().Max()}";
+
+    /// <summary>Restores a backup.</summary>
+    /// <param name="litestream">The binary.</param>
+    /// <param name="url">Where it is.</param>
+    /// <param name="point">The arguments for the point to restore, such as <c>-txid</c>; none for the newest.</param>
+    /// <param name="environment">Credentials, for S3.</param>
+    public static async Task<RestoredBackup> OfAsync(
+        string litestream, string url, string[] point, IReadOnlyDictionary<string, string?>? environment = null)
     {
         var target = Directory.CreateTempSubdirectory("datasette-litestream-restore-").FullName;
         try
         {
             var file = Path.Combine(target, "restored.db");
-            var result = await Cli.Wrap(litestream).WithArguments(["restore", "-o", file, $"file://{folder}"])
+            var result = await Cli.Wrap(litestream).WithArguments(["restore", "-o", file, .. point, url])
+                .WithEnvironmentVariables(environment ?? new Dictionary<string, string?>())
                 .WithValidation(CommandResultValidation.None).ExecuteBufferedAsync();
             return result.ExitCode == 0
                 ? Read(file)

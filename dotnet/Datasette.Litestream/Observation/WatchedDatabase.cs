@@ -1,0 +1,81 @@
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Litestream;
+
+namespace Datasette.Litestream.Observation;
+
+/// <summary>All that the <see cref="Sampler"/> keeps of one database as long as it is in the plan. The sampling task owns it.</summary>
+internal sealed class WatchedDatabase
+{
+    private Task<SyncAnswer?>? _sync;
+    private DateTimeOffset _checkWantedAt;
+
+    /// <param name="plan">The database.</param>
+    /// <param name="start">When replication of it began.</param>
+    public WatchedDatabase(DatabasePlan plan, DateTimeOffset start)
+    {
+        Tracker = new DatabaseTracker(plan, start);
+        Mirrors = [.. plan.Mirrors.Select(mirror => new MirrorTracker(mirror, start, Tracker.MaxLag))];
+        Folders = new LookedAtFolders(plan.Replicas.Length);
+    }
+
+    public DatabasePlan Plan => Tracker.Plan;
+
+    public DatabaseTracker Tracker { get; }
+
+    public MirrorTracker[] Mirrors { get; }
+
+    public LookedAtFolders Folders { get; }
+
+    public ExaminedFile File { get; } = new();
+
+    /// <summary>Its files at the current look.</summary>
+    public DatabaseFiles Files { get; private set; }
+
+    /// <summary>The figures from Litestream's log at the current look.</summary>
+    public DatabaseLogStatistics Statistics { get; private set; } = DatabaseLogStatistics.Nothing;
+
+    /// <summary>Whether Litestream has been asked to sync it, and the answer was not taken yet.</summary>
+    public bool IsAsked => _sync is not null;
+
+    /// <summary>The same with another plan for it: its file may be another one.</summary>
+    public WatchedDatabase With(DatabasePlan plan)
+    {
+        Tracker.Plan = plan;
+        return this;
+    }
+
+    /// <summary>Looks at its files.</summary>
+    /// <param name="servedPath">Where Datasette serves it now.</param>
+    /// <param name="statistics">The figures from Litestream's log.</param>
+    public void Look(string servedPath, LogStatistics statistics) => (Files, Statistics) = (DatabaseFiles.Read(servedPath, Plan.Path), statistics.Of(Plan.Path));
+
+    /// <summary>Whether its destinations are to be checked because somebody wants that; true once for each time.</summary>
+    /// <param name="wantedAt">Since when.</param>
+    public bool TakeCheckRequest(DateTimeOffset wantedAt)
+    {
+        var isNew = wantedAt != _checkWantedAt;
+        _checkWantedAt = wantedAt;
+        return isNew;
+    }
+
+    /// <summary>Notes that Litestream is asked to sync it.</summary>
+    public void Ask(Task<SyncAnswer?> sync) => _sync = sync;
+
+    /// <summary>Litestream's answer since the last look; null if there is none.</summary>
+    public SyncAnswer? TakeAnswer(DateTimeOffset now)
+    {
+        if (_sync is not { IsCompleted: true } sync)
+        {
+            return null;
+        }
+
+        _sync = null;
+        var answer = sync.IsCompletedSuccessfully ? sync.Result : null;
+        if (answer is null or { Error: not null })
+        {
+            Tracker.BackOff(now);
+        }
+
+        return answer;
+    }
+}
