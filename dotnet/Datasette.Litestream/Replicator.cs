@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
-using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
@@ -57,7 +56,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private readonly LitestreamBinary _binary;
     private readonly HostEnvironment _host;
     private readonly LitestreamLog _log;
-    private readonly DatabaseLocks _locks = new();
+    private readonly DatabaseLocks _locks;
+    private readonly WriterIdentity _writer;
+    private readonly bool _isTakeOver;
     private readonly LitestreamCommand _command;
     private readonly StoreFactory _stores;
     private readonly Renewer? _renewer;
@@ -84,16 +85,23 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private volatile S3Credentials? _credentials;
     private volatile IReadOnlyList<string> _takeOvers = [];
 
-    private Replicator(
-        ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
+    /// <param name="setup">What is to be replicated, and with what.</param>
+    /// <param name="locks">The locks on its databases; whoever made them releases them, after <see cref="StopAsync"/>.</param>
+    /// <param name="writeError">Receives the lines for standard error, with their line breaks.</param>
+    /// <param name="isTakeOver">Whether Datasette has served its databases before, while another process replicated them.</param>
+    public Replicator(ReplicationSetup setup, DatabaseLocks locks, Action<string> writeError, bool isTakeOver = false)
     {
+        var (plan, binary, host) = (setup.Plan, setup.Binary, setup.Host);
         _plan = plan;
         _binary = binary;
-        _warnings = [.. warnings];
+        _warnings = setup.Warnings;
         _host = host;
+        _locks = locks;
+        _isTakeOver = isTakeOver;
+        _writer = WriterIdentity.OfThisProcess(_self, host.Time);
         _log = new LitestreamLog(host.Time);
         _socketFolder = SocketFolder.Create(host.Variables);
-        _secrets = new SecretCollection(SecretsOf(plan, host), [.. KnownTexts.Of(plan), _socketFolder.SocketPath, binary.Path]);
+        _secrets = new SecretCollection(setup.Secrets, [.. KnownTexts.Of(plan), _socketFolder.SocketPath, binary.Path]);
         _log.Redactor = _secrets.Redactor;
         Announcer = new Announcer(plan, host.Time, writeError);
         _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
@@ -102,7 +110,13 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         Tools = new ObservationTools(new SqliteProgram(host.SqliteProgram, host.Variables, host.Time), probe);
         _stores = new StoreFactory(LitestreamVariables, host.Time);
         _claims = plan.HasWritersFile
-            ? new DestinationClaims(plan, WriterIdentity.OfThisProcess(_self, host.Time), place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath), TellTakeOver, host.Time)
+            ? new DestinationClaims(
+                plan,
+                _writer,
+                place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath),
+                TellTakeOver,
+                host.Time,
+                locks.FormerWriters)
             : null;
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _mirroring = plan.Databases.All(database => database.Mirrors.IsEmpty) ? null
@@ -118,6 +132,9 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
     /// <summary>What is replicated where; the file of a database changes when a symbolic link is pointed elsewhere.</summary>
     public ReplicationPlan Plan => _plan;
+
+    /// <summary>Where reports are left for those that stand by; null if nothing is replicated.</summary>
+    public string? ReportFolder => Plan.Databases.IsEmpty ? null : LitestreamFolder.Of(Plan.Databases.Min(database => database.Path)!);
 
     /// <summary>The child processes with which replication is observed.</summary>
     public ObservationTools Tools { get; }
@@ -140,45 +157,6 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,
         Forbidden = _claims?.Forbidden ?? ImmutableDictionary<string, ClaimStatus>.Empty,
     };
-
-    /// <summary>Checks everything that can be checked before anything is started.</summary>
-    /// <param name="configuration">Datasette's configuration.</param>
-    /// <param name="host">Datasette's environment.</param>
-    /// <param name="writeError">Receives the lines for standard error after the start, with their line breaks.</param>
-    /// <exception cref="ReplicationException">It cannot start.</exception>
-    public static async Task<Replicator> PrepareAsync(DatasetteConfiguration configuration, HostEnvironment host, Action<string> writeError)
-    {
-        var redactor = new TaskCompletionSource<Redactor>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var finding = LitestreamBinary.FindAsync(
-            host.BundledBinary, host.ProgramFolder, host.Variables, host.Time, async text => (await redactor.Task.ConfigureAwait(false)).Redact(text));
-        var problems = new List<Problem>();
-        var plan = SharedFiles.LeaveOut(ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems));
-        var warnings = plan.Warnings.ToList();
-        redactor.SetResult(new SecretCollection(SecretsOf(plan, host), []).Redactor);
-        problems.AddRange(Preflight.CheckDestinations(plan));
-        problems.AddRange(Preflight.CheckEncryptionKeys(plan));
-        problems.AddRange(Preflight.CheckSecureAddresses(plan, library => NativeLibrary.TryLoad(library, out _)));
-        var errors = new List<string>();
-        LitestreamBinary? binary = null;
-        try
-        {
-            binary = await finding.ConfigureAwait(false);
-            warnings.AddRange(VersionCompatibility.Check(plan, binary.Version, problems));
-            plan = plan.For(binary.Version.ReleaseLine!.Value);
-        }
-        catch (ReplicationException ex)
-        {
-            errors.Add(ex.Message);
-        }
-
-        errors.AddRange(problems.Select(problem => problem.ToString()));
-        if (errors.Count > 0)
-        {
-            throw new ReplicationException(Join(errors));
-        }
-
-        return new Replicator(plan, binary!, host, warnings, writeError);
-    }
 
     /// <summary>
     /// Starts replication, and returns when everything that the plugin itself can know to be wrong is checked. What Litestream
@@ -213,7 +191,6 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         await (_claims?.LeaveAsync(LeaveTimeoutAfter(order.Timeout - _host.Time.GetElapsedTime(started))) ?? Task.CompletedTask).ConfigureAwait(false);
         _stores.Dispose();
         var leftOut = _leftOut.Names;
-        _locks.Release();
         _socketFolder.Dispose();
         return new ReplicationEnd(
             _supervisor is null ? result
@@ -372,7 +349,10 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
     private async Task PrepareFilesAsync(CancellationToken hurry)
     {
-        await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
+        if (!_isTakeOver)
+        {
+            await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
+        }
 
         // A database with a log beside it uses it.
         string[] paths = [.. Plan.Databases.Select(database => database.Path).Where(path => !File.Exists($"{path}-wal"))];
@@ -479,9 +459,6 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         _credentials = credentials;
     }
 
-    private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(
-        [.. plan.Secrets, .. InheritedSecrets.SecretsIn(host.Variables)], [.. plan.AccessKeyIds, .. InheritedSecrets.AccessKeyIdsIn(host.Variables)]);
-
     private async Task TakeLocksAsync()
     {
         foreach (var database in Plan.Databases)
@@ -502,7 +479,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
         {
             // Such a record was copied here with another database's folder.
             var isSupervised = record.Holder.IsRunning;
-            if (isSupervised || !await OrphanedProcess.EndAsync(litestream, LitestreamProcess.Arguments, Plan.ShutdownTimeout, _host.Time).ConfigureAwait(false))
+            if (isSupervised || !await OrphanedProcess.KillAsync(litestream, LitestreamProcess.Arguments, _host.Time).ConfigureAwait(false))
             {
                 Warn(
                     $"The record {recordPath} names process {litestream.ProcessId}, "
@@ -511,7 +488,7 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
                 return;
             }
 
-            Warn($"A Litestream (process {litestream.ProcessId}) was left over from a Datasette that was killed (process {record.Holder.ProcessId}); it was ended.");
+            Warn($"A Litestream (process {litestream.ProcessId}) was left over from a Datasette that was killed (process {record.Holder.ProcessId}); it was killed, and what it had not sent yet is sent now.");
         }
 
         SocketFolder.RemoveLeftover(record.SocketFolder);
@@ -522,7 +499,12 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
     private void Warn(string sentence) => _warnings = [.. _warnings, sentence];
 
     private void Record(int litestreamProcessId) =>
-        _locks.Record(new LockRecord(_self, ProcessIdentity.Of(litestreamProcessId), _socketFolder.Path));
+        _locks.Record(new LockRecord(_self, ProcessIdentity.Of(litestreamProcessId), _socketFolder.Path)
+        {
+            ReportFolder = ReportFolder ?? "",
+            ReportFolderInode = ReportFolder is null ? 0 : FileStatus.Look(ReportFolder).Status?.Inode ?? 0,
+            Writer = _writer.Id,
+        });
 
     // Runs on the supervising task.
     private void LogStatusChange(DaemonStatus before, DaemonStatus after)
@@ -578,8 +560,4 @@ internal sealed class Replicator : IReplicationControl, IWritingControl
 
         return hold;
     }
-
-    private static string Join(List<string> errors) => errors.Count == 1
-        ? errors[0]
-        : $"{errors.Count} problems:\n{string.Join('\n', errors.Select(problem => $"  - {problem}"))}";
 }

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+import click
 from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
 
@@ -24,22 +25,24 @@ class Refused(Exception):
         super().__init__(message)
         report = json.dumps({"view": "failed", "state": state, "sentence": state, "error": message})
         is_down = {"status": 503, "content_type": "text/plain", "body": f"{state}: replication has not started\n"}
-        as_json = {"status": 200, "content_type": "application/json", "body": report}
         self.Page = self.DatabaseState = self.Serve = lambda _: report
-        self.Answer = lambda what, _: json.dumps(as_json if what == "json" else is_down)
+        self.Answer = lambda what, _: json.dumps(is_down if what != "json" else {"status": 200, "content_type": "application/json", "body": report})
 
 
 @hookimpl
 def prepare_jinja2_environment(datasette: Datasette) -> None:
     """The first hook that knows the configuration, after all plugins are loaded: .NET loads during Datasette's own start."""
-    if plugin_blocks(configuration(datasette)[0]):
+    is_configured, command = bool(plugin_blocks(configuration(datasette)[0])), click.get_current_context(silent=True)
+    if is_configured and command and command.params.get("get"):
+        refusals[datasette] = Refused(f"{PLUGIN}: datasette --get answers one request, and replicates nothing", "off")
+    elif is_configured:
         from .runtime import begin_loading
         begin_loading()
 
 
 def start(datasette: Datasette) -> None:
-    """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, if it is not configured."""
-    if not plugin_blocks(configuration(datasette)[0]):
+    """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, if it is not configured or not to start."""
+    if not plugin_blocks(configuration(datasette)[0]) or datasette in refusals:
         return
     refusals[datasette] = Refused(f"{PLUGIN}: replication is starting", "starting")  # Without a lifespan, requests arrive meanwhile.
     try:
@@ -50,8 +53,7 @@ def start(datasette: Datasette) -> None:
         # A .NET exception has its message in Message; its text also contains the stack trace.
         refusals[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
         raise refusals[datasette] from error
-    bridges[datasette] = bridge
-    del refusals[datasette]
+    bridges[datasette], _ = bridge, refusals.pop(datasette)
 
 
 def stop(datasette: Datasette) -> bool:
@@ -93,5 +95,4 @@ def start_request(datasette: Datasette) -> str:
         "environment": dict(os.environ),
     }
     # .NET can read this whatever the YAML contained: dates and NaN become text, a lone surrogate becomes "?".
-    plain = json.loads(json.dumps(request, default=str), parse_constant=str)
-    return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return json.dumps(json.loads(json.dumps(request, default=str), parse_constant=str), ensure_ascii=False).encode("utf-8", "replace").decode()

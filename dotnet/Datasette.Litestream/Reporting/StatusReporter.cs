@@ -6,7 +6,7 @@ using Datasette.Litestream.Observation;
 namespace Datasette.Litestream.Reporting;
 
 /// <summary>Creates reports from the samples of the <see cref="Sampler"/>; asks Litestream only for its metrics.</summary>
-internal sealed class StatusReporter : IDisposable
+internal sealed class StatusReporter : IReporter, IDisposable
 {
     /// <summary>The number of log lines on the overview; a database's own page has all of its lines that are kept.</summary>
     private const int LogTail = 100;
@@ -41,14 +41,14 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>When the databases were last sampled.</summary>
     public DateTimeOffset UpdatedAt => _sampler.LastSampleAt;
 
-    /// <summary>Reports the state of all databases, and one page of them.</summary>
+    /// <inheritdoc/>
     public async Task<StatusReport> ReportAsync(StatusQuery query)
     {
         _metrics?.Prepare();
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
         var daemon = replication.Daemon;
         var now = _time.GetUtcNow();
-        var matching = query.Select(observation.Databases);
+        var matching = query.Select(observation.Databases, DatabaseListing.Of);
         var pages = Math.Max(1, (matching.Count + query.PageSize - 1) / query.PageSize);
         var page = Math.Clamp(query.Page, 1, pages);
         var shown = matching.Skip((page - 1) * query.PageSize).Take(query.PageSize).ToList();
@@ -76,7 +76,7 @@ internal sealed class StatusReporter : IDisposable
                 ? new CredentialReport(
                     credentials.Source, credentials.ReadAt, credentials.ChangedAt, credentials.ExpiresAt, credentials.Failure, credentials.FailingSince)
                 : null,
-            Count(observation.Databases),
+            CountReport.Of(observation.Databases.Select(database => database.State)),
             page,
             pages,
             query.PageSize,
@@ -93,7 +93,7 @@ internal sealed class StatusReporter : IDisposable
             _metrics is null ? null : await _metrics.ReportAsync([.. shown.Select(database => database.Plan)]).ConfigureAwait(false));
     }
 
-    /// <summary>Reports one database in full; null if it is not replicated.</summary>
+    /// <inheritdoc/>
     public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range)
     {
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
@@ -115,7 +115,7 @@ internal sealed class StatusReporter : IDisposable
             now);
     }
 
-    /// <summary>Reports one database in a line; null if it is not replicated.</summary>
+    /// <inheritdoc/>
     public async Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name)
     {
         var (_, observation) = await ObserveAsync().ConfigureAwait(false);
@@ -127,7 +127,7 @@ internal sealed class StatusReporter : IDisposable
                     Wording.Name(database.State), database.Since, database.Lag?.TotalSeconds, Wording.Describe(database, now));
     }
 
-    /// <summary>Reports whether everything is replicated in time, for health checks.</summary>
+    /// <inheritdoc/>
     public async Task<HealthReport> ReportHealthAsync()
     {
         if (_read().Plan.HealthMaxLag is not { } maxLag)
@@ -139,7 +139,7 @@ internal sealed class StatusReporter : IDisposable
         return Health.Judge(replication.Daemon, replication.Credentials, observation, maxLag, _start, _time.GetUtcNow());
     }
 
-    /// <summary>All metrics as Prometheus' text exposition.</summary>
+    /// <inheritdoc/>
     public async Task<string> WriteMetricsAsync()
     {
         var (replication, observation) = await ObserveAsync().ConfigureAwait(false);
@@ -199,25 +199,6 @@ internal sealed class StatusReporter : IDisposable
 
     private static DatabaseObservation? Find(ObservedDatabases observation, string name) =>
         observation.Databases.FirstOrDefault(database => database.Plan.Name == name);
-
-    private static CountReport Count(IReadOnlyList<DatabaseObservation> databases)
-    {
-        var counts = new int[Enum.GetValues<DatabaseState>().Length];
-        foreach (var database in databases)
-        {
-            counts[(int)database.State]++;
-        }
-
-        return new CountReport(
-            databases.Count,
-            counts[(int)DatabaseState.Replicating],
-            counts[(int)DatabaseState.Unverified],
-            counts[(int)DatabaseState.Starting],
-            counts[(int)DatabaseState.Behind],
-            counts[(int)DatabaseState.Failing],
-            counts[(int)DatabaseState.Stopped],
-            counts[(int)DatabaseState.Unknown]);
-    }
 
     private static DatabaseReport Report(ReplicationSnapshot replication, DatabaseObservation database, SparklineReport? sparklines, DateTimeOffset now) => new(
         database.Plan.Name,

@@ -39,11 +39,17 @@ internal sealed class DestinationClaims
     /// <param name="open">Opens the store of a place.</param>
     /// <param name="onTaken">Called with the claims that were just taken from another Datasette.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="ended">The writers that are known to write no more, whatever the file says; null for none.</param>
     public DestinationClaims(
-        ReplicationPlan plan, WriterIdentity self, Func<WritersPlace, IStore> open, Action<IReadOnlyList<Claim>> onTaken, TimeProvider time)
+        ReplicationPlan plan,
+        WriterIdentity self,
+        Func<WritersPlace, IStore> open,
+        Action<IReadOnlyList<Claim>> onTaken,
+        TimeProvider time,
+        ImmutableHashSet<Guid>? ended = null)
     {
         (_onTaken, _time) = (onTaken, time);
-        _places = [.. WritersPlace.Of(plan).Select(place => new PlaceClaims(place, self, open, time))];
+        _places = [.. WritersPlace.Of(plan).Select(place => new PlaceClaims(place, self, open, time, ended ?? []))];
         _databasesByIdentity = plan.Databases
             .SelectMany(database => database.Replicas.Except(database.Mirrors), (database, replica) => (database.Name, replica.Identity))
             .ToLookup(pair => pair.Identity, pair => pair.Name, StringComparer.Ordinal);
