@@ -119,12 +119,12 @@ internal sealed class Succession
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _waiting.ConfigureAwait(false);
-        if (_term is { } term)
-        {
-            await term.EndAsync(timeout, onLong, hurry).ConfigureAwait(false);
-        }
-
         LeaveAudiences(_ => true);
+        await (_term?.EndAsync(timeout, ReleaseAsync, onLong, hurry) ?? ReleaseAsync()).ConfigureAwait(false);
+    }
+
+    private async Task ReleaseAsync()
+    {
         if (!_locks.Names.IsEmpty)
         {
             using var turn = await Turn.TakeAsync(Paths, _time).ConfigureAwait(false);
@@ -252,7 +252,7 @@ internal sealed class Succession
         {
             if (_term is { } before)
             {
-                await before.EndAsync(ShutdownTimeout, null, CancellationToken.None).ConfigureAwait(false);
+                await before.EndAsync(ShutdownTimeout, () => Task.CompletedTask, null, CancellationToken.None).ConfigureAwait(false);
                 _term = null;
             }
 

@@ -71,9 +71,10 @@ internal sealed class Term
     /// The locks are still held.
     /// </summary>
     /// <param name="timeout">How long it may take.</param>
+    /// <param name="onEnded">Done as soon as nothing is replicated any more, before what else there is to say.</param>
     /// <param name="onLong">Called if it takes longer than a second, before that is said; null if it is not to be said.</param>
     /// <param name="hurry">Cancelled if it is to end at once.</param>
-    public async Task EndAsync(TimeSpan timeout, Action? onLong, CancellationToken hurry)
+    public async Task EndAsync(TimeSpan timeout, Func<Task> onEnded, Action? onLong, CancellationToken hurry)
     {
         await _ending.CancelAsync().ConfigureAwait(false);
         var observed = _reporter.LastObserved;
@@ -87,6 +88,7 @@ internal sealed class Term
         }
 
         var result = await ending.ConfigureAwait(false);
+        await onEnded().ConfigureAwait(false);
         if (EndReport.Describe(result.Litestream, result.Lacks, Replicator.Plan, observed, _startedAt) is { } told)
         {
             Replicator.OperatorLog.Write(told.Level, told.Sentence);

@@ -46,7 +46,9 @@ public sealed class HandOverSpecs
         Assert.AreEqual(HttpStatusCode.OK, code);
         StringAssert.StartsWith(line, "ok: ");
         StringAssert.EndsWith(line, $"(stands by; process {first.Id} replicates)\n");
-        foreach (var page in new[] { "/-/litestream-status", "/-/litestream-status?database=parks", "/parks" })
+        // 0.65 has no place for a line on a database's own page.
+        string[] pages = ["/-/litestream-status", "/-/litestream-status?database=parks", .. DatasetteInstallation.Is10In(python) ? ["/parks"] : Array.Empty<string>()];
+        foreach (var page in pages)
         {
             StringAssert.Contains(await second.Http.GetStringAsync(page), $"process {first.Id} replicates");
         }
@@ -77,7 +79,9 @@ public sealed class HandOverSpecs
         await load.WaitForAsync(100);
         first.Send(Signals.SIGKILL);
         await workspace.WaitForLitestreamAsync(after: litestream);
-        StringAssert.Contains(second.Output, $"A Litestream (process {litestream}) was left over from a Datasette that was killed (process {first.Id}); it was killed");
+        await Wait.UntilAsync(
+            () => second.Output.Contains($"A Litestream (process {litestream}) was left over from a Datasette that was killed (process {first.Id}); it was killed", StringComparison.Ordinal),
+            "it is told");
         await load.WaitForAsync(100);
         var committed = await load.StopAsync();
         await watch.AssertAsync($"SIGKILL, {(isV03 ? "0.3" : "0.5")}");

@@ -59,19 +59,15 @@ internal sealed class LitestreamWatch : IAsyncDisposable
 
     private async Task WatchAsync(Workspace workspace)
     {
-        var last = Stopwatch.GetTimestamp();
+        long? noneSince = null;
         while (!_stopping.IsCancellationRequested)
         {
             var running = workspace.Litestreams;
             (Most, Looks) = (Math.Max(Most, running.Count), Looks + 1);
             Seen.UnionWith(running);
-            var gap = Stopwatch.GetElapsedTime(last);
-            if (running.Count > 0)
-            {
-                last = Stopwatch.GetTimestamp();
-            }
-
-            LongestGap = gap > LongestGap && (running.Count > 0 || gap > LongestGap + Interval) ? gap : LongestGap;
+            var gap = noneSince is { } since ? Stopwatch.GetElapsedTime(since) : TimeSpan.Zero;
+            LongestGap = gap > LongestGap ? gap : LongestGap;
+            noneSince = running.Count > 0 ? null : noneSince ?? Stopwatch.GetTimestamp();
             await Task.Delay(Interval);
         }
     }
