@@ -30,6 +30,9 @@ internal sealed class Succession
     /// </summary>
     private const int TriesPerRound = 20;
 
+    /// <summary>How often it is looked who replicates, which is read from the reports: of a thousand databases that takes some milliseconds.</summary>
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(3);
+
     /// <summary>How long the other locks of a process that has died take to be free.</summary>
     private static readonly TimeSpan ReleaseTime = TimeSpan.FromMilliseconds(20);
 
@@ -167,16 +170,16 @@ internal sealed class Succession
 
     private async Task WaitAsync()
     {
-        var nextLook = _time.GetTimestamp();
+        long? lastLook = null;
         try
         {
             while (_standby.Count > 0)
             {
                 // A new holder is known by its record, which it writes when its Litestream runs.
-                if (_time.GetTimestamp() >= nextLook)
+                if (lastLook is not { } last || _time.GetElapsedTime(last) >= LookInterval)
                 {
                     JoinAudiences();
-                    nextLook = _time.GetTimestamp() + _time.TimestampFrequency;
+                    lastLook = _time.GetTimestamp();
                 }
 
                 if (await TryTakeAsync().ConfigureAwait(false))
