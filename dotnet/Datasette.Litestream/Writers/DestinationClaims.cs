@@ -24,6 +24,7 @@ internal sealed class DestinationClaims
     private readonly Func<WritersPlace, IStore> _open;
     private readonly Action<IReadOnlyList<Claim>> _onTaken;
     private readonly TimeProvider _time;
+    private readonly Func<ImmutableHashSet<Guid>> _ended;
     private readonly SemaphoreSlim _looking = new(Parallelism);
     private readonly SemaphoreSlim _due = new(0, 1), _changed = new(0, 1);
     private readonly CancellationTokenSource _stopping = new();
@@ -43,11 +44,17 @@ internal sealed class DestinationClaims
     /// <param name="open">Opens the store of a place.</param>
     /// <param name="onTaken">Called with the claims that were just taken from another Datasette.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="ended">Finds the writers that are known to write no more, whatever the file says; null for none.</param>
     public DestinationClaims(
-        ReplicationPlan plan, WriterIdentity self, Func<WritersPlace, IStore> open, Action<IReadOnlyList<Claim>> onTaken, TimeProvider time)
+        ReplicationPlan plan,
+        WriterIdentity self,
+        Func<WritersPlace, IStore> open,
+        Action<IReadOnlyList<Claim>> onTaken,
+        TimeProvider time,
+        Func<ImmutableHashSet<Guid>>? ended = null)
     {
-        (_self, _open, _onTaken, _time) = (self, open, onTaken, time);
-        _places = [.. WritersPlace.Of(plan.Databases).Select(place => new PlaceClaims(place, self, open, time))];
+        (_self, _open, _onTaken, _time, _ended) = (self, open, onTaken, time, ended ?? (() => []));
+        _places = PlacesOf(plan.Databases);
         _databasesByIdentity = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal).SetItems(NamesByIdentity(plan.Databases));
         _forbidden = Find();
     }
@@ -92,7 +99,7 @@ internal sealed class DestinationClaims
     public async Task AddAsync(IReadOnlyCollection<DatabasePlan> databases)
     {
         _databasesByIdentity = _databasesByIdentity.SetItems(NamesByIdentity(databases));
-        PlaceClaims[] added = [.. WritersPlace.Of(databases).Select(place => new PlaceClaims(place, _self, _open, _time))];
+        var added = PlacesOf(databases);
         await Task.WhenAll(added.Select(LookAsync)).ConfigureAwait(false);
         foreach (var place in added)
         {
@@ -357,6 +364,12 @@ internal sealed class DestinationClaims
             Signal(_changed);
             return false;
         }
+    }
+
+    private ImmutableList<PlaceClaims> PlacesOf(IEnumerable<DatabasePlan> databases)
+    {
+        var ended = _ended();
+        return [.. WritersPlace.Of(databases).Select(place => new PlaceClaims(place, _self, _open, _time, ended))];
     }
 
     private static IEnumerable<KeyValuePair<string, string>> NamesByIdentity(IEnumerable<DatabasePlan> databases) => databases
