@@ -32,6 +32,7 @@ public sealed class SuccessionSpecs : IDisposable
         // It shows what the first one sees.
         await Eventually.HoldsAsync(() => HealthOf(second).Body.EndsWith($"(stands by; {Self})\n", StringComparison.Ordinal));
         Assert.AreEqual(HealthOf(first).Status, HealthOf(second).Status);
+        await Eventually.HoldsAsync(() => ((string?)TestDatasette.Status(second)["summary"])!.Contains("is being copied", StringComparison.Ordinal));
         var status = TestDatasette.Status(second);
         Assert.AreEqual("standby", (string?)status["state"]);
         StringAssert.StartsWith((string?)status["summary"], $"This Datasette stands by; {Self}. The database parks is being copied for the first time, ");

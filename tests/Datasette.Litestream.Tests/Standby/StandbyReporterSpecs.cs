@@ -63,7 +63,7 @@ public sealed class StandbyReporterSpecs : IDisposable
         LeaveRecord("parks", "secrets");
         LeaveReport(
             new HealthReport(true, true, "ok"),
-            "secrets: it is not safe.",
+            "secrets.db is not safe.",
             [new LogReport(_clock.Now, "INFO", "replica sync", "db=secrets.db"), new LogReport(_clock.Now, "INFO", "replica sync", "db=parks.db")],
             "txid{database=\"parks\"} 7\ntxid{database=\"__INTERNAL__\"} 7\n",
             "parks",
@@ -86,7 +86,7 @@ public sealed class StandbyReporterSpecs : IDisposable
 
         var all = await reporter.ReportAsync(new StatusQuery());
         Assert.HasCount(2, all.Databases);
-        StringAssert.Contains(all.Summary, "secrets: it is not safe.");
+        StringAssert.Contains(all.Summary, "secrets.db is not safe.");
         Assert.HasCount(2, all.Log);
         Assert.HasCount(1, all.Deeds);
         Assert.IsNotNull(await reporter.ReportDatabaseAsync(DatabasePlan.InternalName, HistoryRange.Hour));
@@ -179,7 +179,7 @@ public sealed class StandbyReporterSpecs : IDisposable
                     [],
                     new SparklineReport(sparkline, sparkline)) { IsInternal = NameOf(name) != name }),
             ],
-            [$"{names[^1]}: a warning"],
+            [$"{names[^1]}.db: a warning"],
             log,
             null,
             [new DeedReport(_clock.Now, "root", "sync", NameOf(names[^1]), null, "synced")],
