@@ -2,7 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
 using Datasette.Litestream.Errors;
-using Datasette.Litestream.Logging;
 using Datasette.Litestream.Manual;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;

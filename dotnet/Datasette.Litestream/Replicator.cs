@@ -211,7 +211,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
     /// <summary>Stops replication: Litestream replicates the remaining changes and ends.</summary>
     /// <param name="order">How.</param>
-    public async Task<ReplicationEnd> StopAsync(StopOrder order)
+    /// <param name="onEnded">Done as soon as nothing is replicated any more, before that is told to the destinations; null for nothing.</param>
+    /// <param name="onLeft">Done when all of them have been told, if that is possible; null for nothing.</param>
+    public async Task<ReplicationEnd> StopAsync(StopOrder order, Func<Task>? onEnded = null, Func<Task>? onLeft = null)
     {
         var started = _host.Time.GetTimestamp();
         _steering.Stop();
@@ -222,7 +224,12 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         await (_otherLitestreams?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
         var lacks = _mirroring is null ? [] : await _mirroring.FinishAsync(order.Timeout - _host.Time.GetElapsedTime(started), order.Hurry).ConfigureAwait(false);
-        await (_claims?.LeaveAsync(LeaveTimeoutAfter(order.Timeout - _host.Time.GetElapsedTime(started))) ?? Task.CompletedTask).ConfigureAwait(false);
+        await (onEnded?.Invoke() ?? Task.CompletedTask).ConfigureAwait(false);
+        if (await (_claims?.LeaveAsync(LeaveTimeoutAfter(order.Timeout - _host.Time.GetElapsedTime(started))) ?? Task.FromResult(true)).ConfigureAwait(false))
+        {
+            await (onLeft?.Invoke() ?? Task.CompletedTask).ConfigureAwait(false);
+        }
+
         _stores.Dispose();
         var leftOut = _leftOut.Names;
         _socketFolder.Dispose();

@@ -155,16 +155,13 @@ internal sealed class Succession
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _waiting.ConfigureAwait(false);
         LeaveAudiences(_ => true);
-        await (_term?.EndAsync(timeout, ReleaseAsync, onLong, hurry) ?? ReleaseAsync()).ConfigureAwait(false);
+        await (_term?.EndAsync(timeout, () => InTurnAsync(_locks.HandOver), () => InTurnAsync(_locks.RemoveRecords), onLong, hurry) ?? Task.CompletedTask).ConfigureAwait(false);
     }
 
-    private async Task ReleaseAsync()
+    private async Task InTurnAsync(Action act)
     {
-        if (!_locks.Names.IsEmpty)
-        {
-            using var turn = await Turn.TakeAsync(Paths, Time).ConfigureAwait(false);
-            _locks.Release();
-        }
+        using var turn = await Turn.TakeAsync(Paths, Time).ConfigureAwait(false);
+        act();
     }
 
     private IEnumerable<string> Paths => (_term?.Replicator.Plan.Databases ?? []).Concat(Standby).Select(database => database.Path);

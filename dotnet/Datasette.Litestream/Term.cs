@@ -68,19 +68,19 @@ internal sealed class Term
 
     /// <summary>
     /// Ends it: Litestream replicates the remaining changes and ends. What is not replicated then is written to the operator's log.
-    /// The locks are still held.
     /// </summary>
     /// <param name="timeout">How long it may take.</param>
-    /// <param name="onEnded">Done as soon as nothing is replicated any more, before what else there is to say.</param>
+    /// <param name="onEnded">See <see cref="Replicator.StopAsync"/>.</param>
+    /// <param name="onLeft">See <see cref="Replicator.StopAsync"/>.</param>
     /// <param name="onLong">Called if it takes longer than a second, before that is said; null if it is not to be said.</param>
     /// <param name="hurry">Cancelled if it is to end at once.</param>
-    public async Task EndAsync(TimeSpan timeout, Func<Task> onEnded, Action? onLong, CancellationToken hurry)
+    public async Task EndAsync(TimeSpan timeout, Func<Task> onEnded, Func<Task> onLeft, Action? onLong, CancellationToken hurry)
     {
         await _ending.CancelAsync().ConfigureAwait(false);
         var observed = _reporter.LastObserved;
         _reporter.Dispose();
         var failing = EndReport.FailingForLong(observed, _time.GetUtcNow());
-        var ending = Replicator.StopAsync(new StopOrder(timeout, failing.Contains, hurry));
+        var ending = Replicator.StopAsync(new StopOrder(timeout, failing.Contains, hurry), onEnded, onLeft);
         if (onLong is not null && await Task.WhenAny(ending, Task.Delay(AnnouncedAfter, CancellationToken.None)).ConfigureAwait(false) != ending)
         {
             onLong();
@@ -88,7 +88,6 @@ internal sealed class Term
         }
 
         var result = await ending.ConfigureAwait(false);
-        await onEnded().ConfigureAwait(false);
         if (EndReport.Describe(result.Litestream, result.Lacks, Replicator.Plan, observed, _startedAt) is { } told)
         {
             Replicator.OperatorLog.Write(told.Level, told.Sentence);

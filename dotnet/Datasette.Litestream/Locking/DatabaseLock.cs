@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 
@@ -28,7 +27,7 @@ internal sealed class DatabaseLock : IDisposable
     private readonly FileLock? _inodeLock;
     private readonly string _databasePath;
     private readonly FileStatus? _lockFile;
-    private bool _hasWritten;
+    private byte[]? _written;
 
     private DatabaseLock(FileLock taken, FileLock? inodeLock, string databasePath, string recordPath, LockRecord? previous)
     {
@@ -101,7 +100,7 @@ internal sealed class DatabaseLock : IDisposable
     public void Write(byte[] record)
     {
         LockRecord.Write(RecordPath, record);
-        _hasWritten = true;
+        _written = record;
     }
 
     /// <summary>
@@ -112,7 +111,7 @@ internal sealed class DatabaseLock : IDisposable
     {
         try
         {
-            if (_hasWritten)
+            if (_written is not null)
             {
                 File.Delete(RecordPath);
             }
@@ -130,6 +129,24 @@ internal sealed class DatabaseLock : IDisposable
     {
         _inodeLock?.Dispose();
         _lock.Dispose();
+    }
+
+    /// <summary>Deletes its own record after <see cref="Dispose"/>, unless somebody has taken over.</summary>
+    public void RemoveRecord()
+    {
+        try
+        {
+            // Under the lock, nobody writes another one meanwhile. Who has it now needs none of this.
+            using var again = _written is null ? null : FileLock.TryTake(LockPath(_databasePath));
+            if (again is not null && File.Exists(RecordPath) && File.ReadAllBytes(RecordPath).AsSpan().SequenceEqual(_written))
+            {
+                File.Delete(RecordPath);
+            }
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or Win32Exception)
+        {
+            // Litestream's folder was removed.
+        }
     }
 
     /// <summary>Takes the lock on a file that has other names; it is null if the temporary folder is not writable.</summary>

@@ -8,6 +8,7 @@ namespace Datasette.Litestream.Locking;
 internal sealed class DatabaseLocks
 {
     private readonly ConcurrentDictionary<string, DatabaseLock> _held = new(StringComparer.Ordinal);
+    private List<DatabaseLock> _handedOver = [];
     private volatile byte[]? _record;
 
     /// <summary>The records that earlier holders left, each once, with the path of one of their files.</summary>
@@ -111,6 +112,20 @@ internal sealed class DatabaseLocks
 
         _held.Clear();
     }
+
+    /// <summary>
+    /// Releases all locks, and leaves their records: whoever takes over knows by them at once who does not write any more, while this
+    /// process goes on to tell its destinations.
+    /// </summary>
+    public void HandOver()
+    {
+        _handedOver = [.. _held.Values];
+        _held.Clear();
+        _handedOver.ForEach(held => held.Dispose());
+    }
+
+    /// <summary>Deletes the records that <see cref="HandOver"/> has left and nobody needs: those of databases that nobody has taken over.</summary>
+    public void RemoveRecords() => _handedOver.ForEach(held => held.RemoveRecord());
 
     private static void Write(DatabaseLock held, byte[] record)
     {

@@ -150,11 +150,13 @@ internal sealed class DestinationClaims
     /// others not to be renewed.
     /// </summary>
     /// <param name="timeout">How long it may take.</param>
-    public async Task LeaveAsync(TimeSpan timeout)
+    /// <returns>Whether all of them say so now.</returns>
+    public async Task<bool> LeaveAsync(TimeSpan timeout)
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
         using var deadline = new CancellationTokenSource(timeout, _time);
+        var left = 0;
         try
         {
             await Parallel.ForEachAsync(
@@ -165,6 +167,7 @@ internal sealed class DestinationClaims
                     try
                     {
                         await place.LeaveAsync(stop).ConfigureAwait(false);
+                        Interlocked.Increment(ref left);
                     }
                     catch (Exception ex) when (ex is StoreException or FormatException)
                     {
@@ -181,6 +184,8 @@ internal sealed class DestinationClaims
         {
             place.Dispose();
         }
+
+        return left == _places.Count;
     }
 
     private async Task LookAsync(PlaceClaims place)

@@ -32,6 +32,23 @@ public sealed class LockSpecs : IDisposable
     }
 
     [TestMethod]
+    public void Who_hands_over_leaves_its_record_until_its_destinations_know()
+    {
+        var (first, second) = (new DatabaseLocks(), new DatabaseLocks());
+        Assert.IsTrue(first.TryTake("parks", Database));
+        var writer = Guid.NewGuid();
+        first.Record(RecordOf(Environment.ProcessId) with { ReportFolder = LockFolder, ReportFolderInode = FileStatus.Look(LockFolder).Status!.Value.Inode, Writer = writer });
+        first.HandOver();
+        Assert.IsTrue(second.TryTake("parks", Database));
+        Assert.AreEqual(writer, second.FormerWriters.Single());
+        first.RemoveRecords();
+        Assert.IsTrue(File.Exists(RecordPath), "somebody has taken over");
+        second.Release();
+        first.RemoveRecords();
+        Assert.IsFalse(File.Exists(RecordPath));
+    }
+
+    [TestMethod]
     public void A_second_one_in_this_process_is_refused_until_the_first_is_given_back()
     {
         var first = Take();

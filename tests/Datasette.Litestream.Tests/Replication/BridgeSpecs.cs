@@ -226,9 +226,9 @@ public sealed class BridgeSpecs : IDisposable
     {
         using var child = StartedChild.Shell("exec sleep 1000");
         WriteRecord(ProcessIdentity.Of(child.Process.Id)!);
-        _datasette.Databases = ["parks", "unwritable"];
-        _datasette.Folder.Write(".unwritable.db-litestream", "a file where the folder should be");
-        StringAssert.StartsWith(_datasette.FailToStart(), "unwritable: Litestream must write beside the database");
+        _datasette.Settings["credentials-file"] = _datasette.Folder["none.json"];
+        _datasette.Settings["credentials-refresh-interval"] = 3600;
+        StringAssert.Contains(_datasette.FailToStart(), "none.json");
         Assert.IsFalse(child.Process.Exited.IsCompleted);
         Assert.AreEqual(child.Process.Id, LockRecord.Read(_datasette.RecordPath())?.Litestream?.ProcessId);
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Daemon;
@@ -5,6 +6,7 @@ using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Processes;
+using Datasette.Litestream.Writers;
 
 namespace Datasette.Litestream.Tests.Replication;
 
@@ -56,6 +58,24 @@ public sealed class SuccessionSpecs : IDisposable
         Assert.DoesNotContain("stands by", HealthOf(second).Body);
         TestDatasette.Stop(second);
         Assert.IsFalse(File.Exists(_datasette.RecordPath()));
+    }
+
+    /// <summary>Another machine would have to wait for half a minute.</summary>
+    [TestMethod]
+    public async Task Who_takes_over_need_not_be_told_by_the_destination_that_it_may_write()
+    {
+        var (first, _) = _datasette.Start();
+        var (second, _) = _datasette.StartAtOnce();
+        var writers = _datasette.Folder["replica/parks/.datasette-litestream-writers.json"];
+        await Eventually.HoldsAsync(() => File.Exists(writers));
+        File.Move(writers, $"{writers}.away");
+        Directory.CreateDirectory(writers);
+        var ended = Stopwatch.StartNew();
+        TestDatasette.Stop(first);
+        Directory.Delete(writers);
+        File.Move($"{writers}.away", writers);
+        await Eventually.HoldsAsync(() => second.Snapshot is { Daemon.State: DaemonState.Running, Forbidden.IsEmpty: true });
+        Assert.IsLessThan(ClaimRules.Patience, ended.Elapsed);
     }
 
     [TestMethod]
