@@ -63,6 +63,7 @@ internal sealed class Succession
     private volatile IReadOnlyList<AttachedDatabase>? _served;
     private volatile string? _failure;
     private Task _waiting = Task.CompletedTask;
+    private long? _lastLook;
     private int _nextTry;
 
     private Succession(ReplicationSetup setup, Action<string> writeError, Action onFatal)
@@ -143,6 +144,7 @@ internal sealed class Succession
         var standby = Standby;
         var asked = standby.Where(database => database.Name == request.Database).ToList();
         return _term is { } term && asked.Count == 0 ? await term.Replicator.DoAsync(request).ConfigureAwait(false)
+            : standby.Count == 0 ? new ManualResult(ManualOutcome.Refused, "Nothing that can be replicated is served.")
             : new ManualResult(ManualOutcome.Refused, $"{Describe(_view.Look(asked.Count > 0 ? asked : standby))} Ask that one.");
     }
 
@@ -155,7 +157,7 @@ internal sealed class Succession
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _waiting.ConfigureAwait(false);
         LeaveAudiences(_ => true);
-        await (_term?.EndAsync(timeout, () => InTurnAsync(_locks.HandOver), () => InTurnAsync(_locks.RemoveRecords), onLong, hurry) ?? Task.CompletedTask).ConfigureAwait(false);
+        await (_term?.EndAsync(timeout, () => InTurnAsync(_locks.HandOver), () => InTurnAsync(_locks.RemoveRecords), onLong, hurry) ?? InTurnAsync(_locks.Release)).ConfigureAwait(false);
     }
 
     private async Task InTurnAsync(Action act)
@@ -206,36 +208,11 @@ internal sealed class Succession
 
     private async Task WaitAsync()
     {
-        long? lastLook = null;
         try
         {
             while (true)
             {
-                if (_term is null)
-                {
-                    Replan();
-                }
-
-                if (_term is not null && Standby.Count == 0)
-                {
-                    LeaveAudiences(_ => true);
-                    await _changed.Reader.ReadAsync(_stopping.Token).ConfigureAwait(false);
-                    continue;
-                }
-
-                // A new holder is known by its record, which it writes when its Litestream runs.
-                if (lastLook is not { } last || Time.GetElapsedTime(last) >= LookInterval)
-                {
-                    JoinAudiences();
-                    lastLook = Time.GetTimestamp();
-                }
-
-                // Where nothing is served any more there is nobody to wait for.
-                if (Standby.Count == 0 || await TryTakeAsync().ConfigureAwait(false))
-                {
-                    await TakeOverAsync().ConfigureAwait(false);
-                }
-
+                await TryStepAsync().ConfigureAwait(false);
                 await Task.Delay(TryInterval, Time, _stopping.Token).ConfigureAwait(false);
             }
         }
@@ -243,6 +220,53 @@ internal sealed class Succession
         {
             // Stopped.
         }
+    }
+
+    private async Task TryStepAsync()
+    {
+        try
+        {
+            await StepAsync().ConfigureAwait(false);
+        }
+        catch (Exception ex) when (ex is not OperationCanceledException)
+        {
+            // Nobody awaits this task before the stop, and the next try may succeed.
+            await FailAsync(ex).ConfigureAwait(false);
+        }
+    }
+
+    private async Task StepAsync()
+    {
+        if (_term is null)
+        {
+            Replan();
+        }
+        else if (Standby.Count == 0)
+        {
+            LeaveAudiences(_ => true);
+            await _changed.Reader.ReadAsync(_stopping.Token).ConfigureAwait(false);
+            return;
+        }
+
+        // A new holder is known by its record, which it writes when its Litestream runs.
+        if (_lastLook is not { } last || Time.GetElapsedTime(last) >= LookInterval)
+        {
+            JoinAudiences();
+            _lastLook = Time.GetTimestamp();
+        }
+
+        // Where nothing is served any more there is nobody to wait for.
+        if (Standby.Count == 0 || await TryTakeAsync().ConfigureAwait(false))
+        {
+            await TakeOverAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task FailAsync(Exception error)
+    {
+        _failure = $"This Datasette could not take over: {error.Message}";
+        OperatorLog.Write(LogLevel.Error, _failure);
+        await Task.Delay(_retryDelay.Next(), Time, _stopping.Token).ConfigureAwait(false);
     }
 
     /// <summary>Follows what Datasette serves, until there is a term that does.</summary>
@@ -343,9 +367,7 @@ internal sealed class Succession
         {
             // Another process may be able to.
             _locks.Release();
-            _failure = $"This Datasette could not take over: {ex.Message}";
-            OperatorLog.Write(LogLevel.Error, _failure);
-            await Task.Delay(_retryDelay.Next(), Time, _stopping.Token).ConfigureAwait(false);
+            await FailAsync(ex).ConfigureAwait(false);
             return false;
         }
     }

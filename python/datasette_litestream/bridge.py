@@ -82,11 +82,10 @@ async def watch(datasette: Datasette) -> None:
 
 def tell_served(datasette: Datasette) -> bool:
     """Tells which databases Datasette serves, if they are others than before; returns whether there is a ``Bridge``."""
-    if bridge := bridges.get(datasette):
-        # At every change, Datasette has another dictionary of them.
-        if told.get(datasette) is not datasette.databases:
-            told[datasette] = datasette.databases
-            bridge.Serve(as_json(served(datasette)))
+    # At every change, Datasette has another dictionary of them.
+    if (bridge := bridges.get(datasette)) and told.get(datasette) is not datasette.databases:
+        told[datasette] = datasette.databases
+        bridge.Serve(as_json(served(datasette)))
     return bridge is not None
 
 

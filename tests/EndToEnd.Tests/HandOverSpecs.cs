@@ -99,7 +99,7 @@ public sealed class HandOverSpecs
         for (var i = 0; i < Scale.Of(10); i++)
         {
             // uvicorn starts another worker, which stands by.
-            Signals.Send(ParentOf(litestream), Signals.SIGKILL);
+            _ = Signals.Send(ParentOf(litestream), Signals.SIGKILL);
             litestream = await workspace.WaitForLitestreamAsync(after: litestream);
         }
 
