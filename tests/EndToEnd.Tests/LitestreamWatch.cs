@@ -14,7 +14,7 @@ internal sealed class LitestreamWatch : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _watching, _asking;
     private readonly List<string> _unhealthy = [];
-    private int _healthy;
+    private int _healthy, _answers;
 
     /// <param name="workspace">The workspace, in which a Litestream runs now.</param>
     /// <param name="datasette">Says which Datasette is to be asked now.</param>
@@ -30,7 +30,7 @@ internal sealed class LitestreamWatch : IAsyncDisposable
     /// <summary>How many looks there were.</summary>
     public int Looks { get; private set; }
 
-    /// <summary>The longest time in which none ran.</summary>
+    /// <summary>The longest time in which none ran, from the first answer on: where all workers are replaced at once, nobody serves for a moment.</summary>
     public TimeSpan LongestGap { get; private set; }
 
     /// <summary>How many different ones ran.</summary>
@@ -60,6 +60,7 @@ internal sealed class LitestreamWatch : IAsyncDisposable
     private async Task WatchAsync(Workspace workspace)
     {
         long? noneSince = null;
+        var answers = 0;
         while (!_stopping.IsCancellationRequested)
         {
             var running = workspace.Litestreams;
@@ -67,7 +68,15 @@ internal sealed class LitestreamWatch : IAsyncDisposable
             Seen.UnionWith(running);
             var gap = noneSince is { } since ? Stopwatch.GetElapsedTime(since) : TimeSpan.Zero;
             LongestGap = gap > LongestGap ? gap : LongestGap;
-            noneSince = running.Count > 0 ? null : noneSince ?? Stopwatch.GetTimestamp();
+            if (running.Count > 0)
+            {
+                (noneSince, answers) = (null, Volatile.Read(ref _answers));
+            }
+            else if (noneSince is null && Volatile.Read(ref _answers) > answers)
+            {
+                noneSince = Stopwatch.GetTimestamp();
+            }
+
             await Task.Delay(Interval);
         }
     }
@@ -80,6 +89,7 @@ internal sealed class LitestreamWatch : IAsyncDisposable
             {
                 using var http = new HttpClient();
                 using var answer = await http.GetAsync(new Uri(datasette().Http.BaseAddress!, "/-/litestream/health"));
+                Interlocked.Increment(ref _answers);
                 _healthy += answer.StatusCode == HttpStatusCode.OK ? 1 : 0;
                 if (answer.StatusCode != HttpStatusCode.OK)
                 {
