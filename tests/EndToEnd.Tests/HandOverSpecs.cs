@@ -218,8 +218,20 @@ public sealed class HandOverSpecs
     }
 
     /// <summary>Waits until each of ten connections in turn is told the same.</summary>
-    private static Task<TimeSpan> WaitForHealthAsync(DatasetteProcess datasette, HttpStatusCode code, string line) => Wait.UntilAsync(
-        async () =>
+    private static async Task<TimeSpan> WaitForHealthAsync(DatasetteProcess datasette, HttpStatusCode code, string line)
+    {
+        var told = "";
+        try
+        {
+            return await Wait.UntilAsync(IsSoAsync, $"the health of every worker is {code}");
+        }
+        catch (Exception)
+        {
+            Console.WriteLine($"told last: {told}\n{datasette.Output}");
+            throw;
+        }
+
+        async Task<bool> IsSoAsync()
         {
             for (var i = 0; i < 10; i++)
             {
@@ -228,6 +240,7 @@ public sealed class HandOverSpecs
                     var (answered, with) = await HealthAsync(datasette);
                     if (answered != code || !with.StartsWith(line, StringComparison.Ordinal))
                     {
+                        told = $"{answered} {with}";
                         return false;
                     }
                 }
@@ -238,8 +251,8 @@ public sealed class HandOverSpecs
             }
 
             return true;
-        },
-        $"the health of every worker is {code}");
+        }
+    }
 
     /// <summary>Of several workers, all say that the backup is failing, not only the one that replicates.</summary>
     private static async Task AssertAllFailWithTheDestinationAsync(Workspace workspace, DatasetteProcess host)
