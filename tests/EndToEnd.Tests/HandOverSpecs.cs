@@ -93,10 +93,11 @@ public sealed class HandOverSpecs
     public async Task Workers_of_uvicorn_replicate_one_at_a_time()
     {
         using var workspace = MakeWorkspace();
-        await using var host = await DatasetteProcess.WorkersAsync(workspace, await PythonAsync(), FailSoon, "uvicorn", Scale.IsFull ? 4 : 2);
+        var (workers, kills) = (Scale.IsFull ? 4 : 2, Scale.Of(10));
+        await using var host = await DatasetteProcess.WorkersAsync(workspace, await PythonAsync(), FailSoon, "uvicorn", workers);
         var litestream = await workspace.WaitForLitestreamAsync();
         await using var watch = new LitestreamWatch(workspace, () => host);
-        for (var i = 0; i < Scale.Of(10); i++)
+        for (var i = 0; i < kills; i++)
         {
             // uvicorn starts another worker, which stands by.
             _ = Signals.Send(ParentOf(litestream), Signals.SIGKILL);
@@ -105,6 +106,9 @@ public sealed class HandOverSpecs
 
         await WaitForHealthAsync(host, HttpStatusCode.OK, "ok: ");
         await watch.AssertAsync("uvicorn, workers killed");
+
+        // A destination that is away when a worker starts is a wrong configuration.
+        await Wait.UntilAsync(() => host.Output.Split("Application startup complete.").Length > workers + kills, "all workers have started");
         await AssertAllFailWithTheDestinationAsync(workspace, host);
         await host.AssertReplicatesAsync("parks");
         Assert.IsEmpty(workspace.Litestreams);
