@@ -1,9 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
-using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
-using Datasette.Litestream.Logging;
 using Datasette.Litestream.Manual;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
@@ -21,17 +19,10 @@ public sealed class Bridge
     /// <summary>How long the process may continue after replication had to be given up.</summary>
     private static readonly TimeSpan FatalTimeout = TimeSpan.FromSeconds(4);
 
-    /// <summary>How long a stop may take without a word.</summary>
-    private static readonly TimeSpan AnnouncedAfter = TimeSpan.FromSeconds(1);
-
     private readonly Lock _stopping = new();
     private readonly CancellationTokenSource _hurrying = new();
     private readonly Action<string> _writeError;
-    private TimeProvider _time = TimeProvider.System;
-    private Replicator? _prepared;
-    private Replicator? _replicator;
-    private StatusReporter? _reporter;
-    private DateTimeOffset _startedAt;
+    private Succession? _succession;
     private Task? _stopped;
     private volatile bool _isFatal;
     private volatile bool _isAnnounced;
@@ -44,12 +35,13 @@ public sealed class Bridge
     /// <param name="writeError">Receives each line for standard error, with its line break.</param>
     internal Bridge(Action<string> writeError) => _writeError = writeError;
 
-    /// <summary>The current state of replication; null if it has not been started, or was stopped.</summary>
-    internal ReplicationSnapshot? Snapshot => _replicator?.Snapshot;
+    /// <summary>The current state of replication; null while another process replicates, and before the start.</summary>
+    internal ReplicationSnapshot? Snapshot => _succession?.Term?.Replicator.Snapshot;
 
     /// <summary>
     /// Checks everything that can be checked, starts replication, and returns before Litestream replicates: what Litestream
-    /// finds wrong is shown. Writes warnings to standard error, one line each.
+    /// finds wrong is shown. Writes warnings to standard error, one line each. Databases that another process replicates are
+    /// left to that one until it ends.
     /// </summary>
     /// <param name="request"><c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …}, "databases":
     /// [{"name": "parks", "path": "/srv/parks.db", "servedPath": "/srv/link.db", "isMutable": true}], "bundledBinary":
@@ -61,27 +53,15 @@ public sealed class Bridge
     {
         ArgumentNullException.ThrowIfNull(request);
         var parsed = StartRequest.Parse(request);
-        _time = parsed.Host.Time;
-        _startedAt = _time.GetUtcNow();
-        var replicator = Task.Run(async () =>
-        {
-            _prepared = await Replicator.PrepareAsync(parsed.Configuration, parsed.Host, _writeError).ConfigureAwait(false);
-            await _prepared.StartAsync(EndProcess).ConfigureAwait(false);
-            return _prepared;
-        }).GetAwaiter().GetResult();
-        _replicator = replicator;
-        _reporter = new StatusReporter(() => replicator.Snapshot, _time, replicator.Observe, replicator.Tools);
-        foreach (var warning in replicator.Snapshot.Warnings)
-        {
-            replicator.OperatorLog.Write(LogLevel.Warning, warning);
-        }
+        _succession = Task.Run(async () => await Succession.StartAsync(
+            await ReplicationSetup.CheckAsync(parsed.Configuration, parsed.Host).ConfigureAwait(false), _writeError, EndProcess).ConfigureAwait(false)).GetAwaiter().GetResult();
     }
 
     /// <summary>
     /// Tells which databases Datasette serves now, and where: they come and go. Returns before they are replicated, or no longer are.
     /// </summary>
     /// <param name="served">As <c>databases</c> in the request of <see cref="Start"/>.</param>
-    public void Serve(string served) => _ = _replicator?.ServeAsync(StartRequest.ParseDatabases(JsonElement.Parse(served)));
+    public void Serve(string served) => _succession?.Serve(StartRequest.ParseDatabases(JsonElement.Parse(served)));
 
     /// <summary>The state of replication: a page of the databases, or one database in full.</summary>
     /// <param name="query">The query string of the request, unchanged; see <see cref="StatusQuery"/>.</param>
@@ -133,7 +113,7 @@ public sealed class Bridge
     {
         lock (_stopping)
         {
-            _stopped ??= _replicator is { } replicator ? Task.Run(() => StopAsync(replicator)) : Task.CompletedTask;
+            _stopped ??= _succession is { } succession ? Task.Run(() => StopAsync(succession)) : Task.CompletedTask;
         }
 
         return _stopped.IsCompleted;
@@ -169,10 +149,10 @@ public sealed class Bridge
         {
             answer = ManualReport.Answer(action, new ManualResult(ManualOutcome.Wrong, problem!));
         }
-        else if (_replicator is { } replicator)
+        else if (_succession is { } succession)
         {
-            var result = Task.Run(() => replicator.DoAsync(request)).GetAwaiter().GetResult();
-            answer = ManualReport.Answer(request, result, _time.GetUtcNow(), replicator.Plan.Databases.Any(database => database.Name == request.Database));
+            var result = Task.Run(() => succession.DoAsync(request)).GetAwaiter().GetResult();
+            answer = ManualReport.Answer(request, result, succession.Time.GetUtcNow(), succession.Replicates(request.Database));
         }
         else
         {
@@ -202,40 +182,20 @@ public sealed class Bridge
             : (false, JsonSerializer.Serialize(new NotReplicatedReport(false, Wording.NotReplicated(name)), StatusJson.Default.NotReplicatedReport));
     }
 
-    private async Task StopAsync(Replicator replicator)
+    private Task StopAsync(Succession succession) => _isFatal
+        ? succession.StopAsync(FatalTimeout * 0.75, null, _hurrying.Token)
+        : succession.StopAsync(succession.ShutdownTimeout, () => _isAnnounced = true, _hurrying.Token);
+
+    private T Wait<T>(Func<IReporter, Task<T>> ask)
     {
-        var observed = _reporter!.LastObserved;
-        _reporter.Dispose();
-        _replicator = null;
-        var timeout = _isFatal ? FatalTimeout * 0.75 : replicator.Plan.ShutdownTimeout;
-        var failing = EndReport.FailingForLong(observed, _time.GetUtcNow());
-        var ending = replicator.StopAsync(new StopOrder(timeout, failing.Contains, _hurrying.Token));
-        if (await Task.WhenAny(ending, Task.Delay(AnnouncedAfter)).ConfigureAwait(false) != ending && !_isFatal)
-        {
-            _isAnnounced = true;
-            replicator.OperatorLog.Write(LogLevel.Warning, EndReport.Announce(timeout - AnnouncedAfter));
-        }
-
-        var result = await ending.ConfigureAwait(false);
-        if (EndReport.Describe(result.Litestream, result.Lacks, replicator.Plan, observed, _startedAt) is { } told)
-        {
-            replicator.OperatorLog.Write(told.Level, told.Sentence);
-        }
-
-        await replicator.Announcer.DisposeAsync().ConfigureAwait(false);
-    }
-
-    private T Wait<T>(Func<StatusReporter, Task<T>> ask)
-    {
-        var reporter = _reporter ?? throw new InvalidOperationException("not started");
-        return Task.Run(() => ask(reporter)).GetAwaiter().GetResult();
+        var succession = _succession ?? throw new InvalidOperationException("not started");
+        return Task.Run(() => ask(succession.Reporter)).GetAwaiter().GetResult();
     }
 
     // Without credentials there is no backup, and Datasette must not silently continue without one.
-    private void EndProcess(string message)
+    private void EndProcess()
     {
         _isFatal = true;
-        _prepared!.OperatorLog.Write(LogLevel.Error, $"{message} Datasette ends.");
         _ = LibC.kill(Environment.ProcessId, LibC.SIGTERM);
         _ = Task.Run(async () =>
         {

@@ -55,18 +55,18 @@ internal sealed partial class Replicator : IAttachmentControl
     /// <inheritdoc/>
     ReplicationPlan IAttachmentControl.PlanFor(DatasetteConfiguration configuration)
     {
-        var known = Plan.Databases.Select(database => database.Name).ToHashSet(StringComparer.Ordinal);
-        var served = configuration with { Databases = [.. configuration.Databases.OrderBy(database => !known.Contains(database.Name))] };
-        var plan = SharedFiles.LeaveOut(ReplicationPlanner.PlanServed(served, name => _host.Variables.GetValueOrDefault(name)));
-        var refused = plan.Databases.Where(database => !known.Contains(database.Name))
-            .Select(database => (Database: database, Problem: FindProblem(plan, database)))
-            .Where(one => one.Problem is not null)
-            .ToDictionary(one => one.Database, one => one.Problem!);
-        return (plan with
+        var (known, files) = (Plan.Databases.Select(database => database.Name).ToHashSet(StringComparer.Ordinal), Plan.Databases.Select(database => database.Path).ToHashSet(StringComparer.Ordinal));
+        var plan = _setup.PlanFor(configuration, known);
+        foreach (var gone in _locks.Names.Except(plan.Databases.Select(database => database.Name)).Except(known))
         {
-            Databases = plan.Databases.RemoveAll(refused.ContainsKey),
-            Unreplicable = [.. plan.Unreplicable, .. refused.Select(one => ReplicationPlanner.Refuse(one.Key.Name, one.Key.Path, one.Value))],
-        }).For(_binary.Version.ReleaseLine!.Value);
+            // It was detached just when it could be taken over.
+            _locks.Release(gone);
+        }
+
+        ImmutableArray<DatabasePlan> others = [.. plan.Databases.Where(database => !known.Contains(database.Name) && !files.Contains(database.Path) && IsReplicatedElsewhere(database))];
+        _others = others;
+        _onOthers?.Invoke();
+        return plan with { Databases = plan.Databases.RemoveAll(others.Contains) };
     }
 
     /// <inheritdoc/>
@@ -75,7 +75,7 @@ internal sealed partial class Replicator : IAttachmentControl
         lock (_redacting)
         {
             // Before anything is said about what is new.
-            _secrets = _secrets.With(SecretsOf(plan, _host), [.. KnownTexts.Of(plan), _socketFolder.SocketPath, _binary.Path]);
+            _secrets = _secrets.With(_setup.SecretsOf(plan), [.. KnownTexts.Of(plan), _socketFolder.SocketPath, _binary.Path]);
             _log.Redactor = _secrets.Redactor;
         }
 
@@ -186,6 +186,15 @@ internal sealed partial class Replicator : IAttachmentControl
             Publish(_plan with { Databases = _plan.Databases.RemoveAll(database => names.Contains(database.Name)) });
         }
 
+        lock (_recording)
+        {
+            if (_litestream is not null)
+            {
+                // Reports may be left beside another database from now on.
+                RecordInTurn();
+            }
+        }
+
         foreach (var name in names)
         {
             _mirroring?.Remove(name);
@@ -219,13 +228,8 @@ internal sealed partial class Replicator : IAttachmentControl
             _locks.Take(name, database.Path);
             unusable = Preflight.FindStateFolderFault(database) is { } fault ? unusable.SetItem(name, fault) : unusable.Remove(name);
         }
-        catch (FolderUnusableException ex)
+        catch (Exception ex) when (ex is FolderUnusableException or ReplicationException)
         {
-            unusable = unusable.SetItem(name, ex.Message);
-        }
-        catch (ReplicationException ex) when (database.Attachment > 0)
-        {
-            // Datasette serves already.
             unusable = unusable.SetItem(name, ex.Message);
         }
 
@@ -238,21 +242,26 @@ internal sealed partial class Replicator : IAttachmentControl
         return !unusable.ContainsKey(name);
     }
 
-    /// <summary>What keeps a database of a plan from being replicated, in a sentence; null if nothing is known to.</summary>
-    private string? FindProblem(ReplicationPlan plan, DatabasePlan database)
+    private bool IsReplicatedElsewhere(DatabasePlan database)
     {
-        var problems = new List<Problem>();
-        var alone = plan with { Databases = [database] };
-        VersionCompatibility.Check(alone, _binary.Version, problems);
-        problems.AddRange(Preflight.CheckStateFolders(plan, alone.Databases));
-        problems.AddRange(Preflight.CheckEncryptionKeys(alone));
-        return problems.Count == 0 ? null : problems[0].ToString();
+        try
+        {
+            return !_locks.TryTake(database.Name, database.Path);
+        }
+        catch (FolderUnusableException)
+        {
+            // It is shown why it is not replicated here.
+            return false;
+        }
     }
 
     // Under the lock of planning.
     private void Publish(ReplicationPlan plan)
     {
         _plan = plan;
+        _reportFolder = plan.Databases.Any(database => LitestreamFolder.Of(database.Path) == _reportFolder) ? _reportFolder : FindReportFolder(plan);
         _document = LitestreamConfiguration.Create(plan, _binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
     }
+
+    private static string? FindReportFolder(ReplicationPlan plan) => plan.Databases.IsEmpty ? null : LitestreamFolder.Of(plan.Databases.Min(database => database.Path)!);
 }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
-using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Attaching;
 using Datasette.Litestream.Configuration;
@@ -59,7 +58,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     private readonly LitestreamBinary _binary;
     private readonly HostEnvironment _host;
     private readonly LitestreamLog _log;
-    private readonly DatabaseLocks _locks = new();
+    private readonly DatabaseLocks _locks;
+    private readonly WriterIdentity _writer;
+    private readonly bool _isTakeOver;
     private readonly LitestreamCommand _command;
     private readonly StoreFactory _stores;
     private readonly Renewer? _renewer;
@@ -69,7 +70,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
     private readonly Lock _redacting = new();
-    private readonly DatasetteConfiguration _configuration;
+    private readonly Lock _recording = new();
+    private readonly ReplicationSetup _setup;
+    private readonly Action? _onOthers;
     private readonly LeftOutDatabases _leftOut = new();
 
     /// <summary>Before, there is no <see cref="_supervisor"/> yet.</summary>
@@ -77,30 +80,44 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
     /// <summary>Before, it is not known what Litestream is to start with.</summary>
     private readonly TaskCompletionSource _isPrepared = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private OtherLitestreamWatch? _others;
+    private OtherLitestreamWatch? _otherLitestreams;
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
     private Supervisor? _supervisor;
     private Attacher? _attacher;
     private CredentialRefresher? _refresher;
     private SecretCollection _secrets;
+
+    /// <summary>The last Litestream; null before the first, and if that ended at once.</summary>
+    private ProcessIdentity? _litestream;
+    private volatile string? _reportFolder;
+    private volatile IReadOnlyList<DatabasePlan> _others;
     private volatile IReadOnlyList<string> _warnings;
     private volatile ReplicationPlan _plan;
     private volatile JsonObject _document;
     private volatile S3Credentials? _credentials;
     private volatile IReadOnlyList<string> _takeOvers = [];
 
-    private Replicator(
-        DatasetteConfiguration configuration, ReplicationPlan plan, LitestreamBinary binary, HostEnvironment host, IEnumerable<string> warnings, Action<string> writeError)
+    /// <param name="setup">What is to be replicated, and with what.</param>
+    /// <param name="locks">The locks on its databases; whoever made them releases them, after <see cref="StopAsync"/>.</param>
+    /// <param name="writeError">Receives the lines for standard error, with their line breaks.</param>
+    /// <param name="isTakeOver">Whether Datasette has served its databases before, while another process replicated them.</param>
+    /// <param name="onOthers">Called when <see cref="Others"/> may have changed; must not block. Null if nobody wants to know.</param>
+    public Replicator(ReplicationSetup setup, DatabaseLocks locks, Action<string> writeError, bool isTakeOver = false, Action? onOthers = null)
     {
-        _configuration = configuration;
+        var (plan, binary, host) = (setup.Plan, setup.Binary, setup.Host);
+        (_setup, _others, _onOthers) = (setup, setup.Others, onOthers);
         _plan = plan;
+        _reportFolder = FindReportFolder(plan);
         _binary = binary;
-        _warnings = [.. warnings];
+        _warnings = setup.Warnings;
         _host = host;
+        _locks = locks;
+        _isTakeOver = isTakeOver;
+        _writer = WriterIdentity.OfThisProcess(_self, host.Time);
         _log = new LitestreamLog(host.Time);
         _socketFolder = SocketFolder.Create(host.Variables);
-        _secrets = new SecretCollection(SecretsOf(plan, host), [.. KnownTexts.Of(plan), _socketFolder.SocketPath, binary.Path]);
+        _secrets = new SecretCollection(setup.Secrets, [.. KnownTexts.Of(plan), _socketFolder.SocketPath, binary.Path]);
         _log.Redactor = _secrets.Redactor;
         Announcer = new Announcer(plan, host.Time, writeError);
         _document = LitestreamConfiguration.Create(plan, binary.Version.ReleaseLine!.Value, _socketFolder.SocketPath);
@@ -109,7 +126,13 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         Tools = new ObservationTools(new SqliteProgram(host.SqliteProgram, host.Variables, host.Time), probe);
         _stores = new StoreFactory(LitestreamVariables, host.Time);
         _claims = plan.HasWritersFile
-            ? new DestinationClaims(plan, WriterIdentity.OfThisProcess(_self, host.Time), place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath), TellTakeOver, host.Time)
+            ? new DestinationClaims(
+                plan,
+                _writer,
+                place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath),
+                TellTakeOver,
+                host.Time,
+                () => locks.FormerWriters)
             : null;
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _mirroring = binary.Version.ReleaseLine == ReleaseLine.V03 ? null
@@ -127,6 +150,12 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     /// <summary>What is replicated where; the file of a database changes when a symbolic link is pointed elsewhere.</summary>
     public ReplicationPlan Plan => _plan;
 
+    /// <summary>Where reports are left for those that stand by: beside one of the databases, as long as that one is replicated. Null if nothing is.</summary>
+    public string? ReportFolder => _reportFolder;
+
+    /// <summary>The databases that would be replicated here if other processes did not do so.</summary>
+    public IReadOnlyList<DatabasePlan> Others => _others;
+
     /// <summary>The child processes with which replication is observed.</summary>
     public ObservationTools Tools { get; }
 
@@ -136,13 +165,13 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     /// <summary>The log for the operator.</summary>
     public OperatorLog OperatorLog => Announcer.Log;
 
-    private IReadOnlyList<OtherLitestream> Others => _others?.Found ?? [];
+    private IReadOnlyList<OtherLitestream> OtherLitestreams => _otherLitestreams?.Found ?? [];
 
     /// <summary>The current state.</summary>
     public ReplicationSnapshot Snapshot => new(
-        Plan, _binary, _document, [.. Plan.Warnings, .. _warnings, .. NothingReplicated, .. _takeOvers, .. Others.Select(other => other.Sentence), .. Announcer.Warnings], Daemon, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
+        Plan, _binary, _document, [.. Plan.Warnings, .. _warnings, .. NothingReplicated, .. _takeOvers, .. OtherLitestreams.Select(other => other.Sentence), .. Announcer.Warnings], Daemon, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
     {
-        OtherLitestreams = Others,
+        OtherLitestreams = OtherLitestreams,
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
         Mirrors = _mirroring?.Statuses ?? ImmutableDictionary<MirrorKey, MirrorStatus>.Empty,
         Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,
@@ -157,59 +186,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     /// <summary>The status of Litestream; null if there is nothing to replicate.</summary>
     private DaemonStatus? Daemon => Plan.Databases.IsEmpty && _supervisor?.Status.State is DaemonState.Starting or DaemonState.Idle ? null : _supervisor?.Status;
 
-    private string[] NothingReplicated => Plan.Databases.IsEmpty
+    private string[] NothingReplicated => Plan.Databases.IsEmpty && Others.Count == 0
         ? ["No database is replicated: either no database that Datasette serves can be replicated, or none is configured."]
         : [];
-
-    /// <summary>Checks everything that can be checked before anything is started.</summary>
-    /// <param name="configuration">Datasette's configuration.</param>
-    /// <param name="host">Datasette's environment.</param>
-    /// <param name="writeError">Receives the lines for standard error after the start, with their line breaks.</param>
-    /// <exception cref="ReplicationException">It cannot start.</exception>
-    public static async Task<Replicator> PrepareAsync(DatasetteConfiguration configuration, HostEnvironment host, Action<string> writeError)
-    {
-        var redactor = new TaskCompletionSource<Redactor>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var finding = LitestreamBinary.FindAsync(
-            host.BundledBinary, host.ProgramFolder, host.Variables, host.Time, async text => (await redactor.Task.ConfigureAwait(false)).Redact(text));
-        var problems = new List<Problem>();
-        var plan = SharedFiles.LeaveOut(ReplicationPlanner.Plan(configuration, name => host.Variables.GetValueOrDefault(name), problems));
-        var warnings = new List<string>();
-        redactor.SetResult(new SecretCollection(SecretsOf(plan, host), []).Redactor);
-        var unwritable = Preflight.CheckDestinations(plan).ToLookup(fault => fault.Problem, fault => fault.Database);
-        if (unwritable.SelectMany(fault => fault).Distinct().Count() == plan.Databases.Length)
-        {
-            problems.AddRange(unwritable.Select(fault => fault.Key));
-        }
-        else
-        {
-            // The others are replicated.
-            warnings.AddRange(unwritable.Select(fault => fault.Key.ToString()));
-        }
-
-        problems.AddRange(Preflight.CheckStateFolders(plan, plan.Databases));
-        problems.AddRange(Preflight.CheckEncryptionKeys(plan));
-        problems.AddRange(Preflight.CheckSecureAddresses(plan, library => NativeLibrary.TryLoad(library, out _)));
-        var errors = new List<string>();
-        LitestreamBinary? binary = null;
-        try
-        {
-            binary = await finding.ConfigureAwait(false);
-            warnings.AddRange(VersionCompatibility.Check(plan, binary.Version, problems));
-            plan = plan.For(binary.Version.ReleaseLine!.Value);
-        }
-        catch (ReplicationException ex)
-        {
-            errors.Add(ex.Message);
-        }
-
-        errors.AddRange(problems.Select(problem => problem.ToString()));
-        if (errors.Count > 0)
-        {
-            throw new ReplicationException(Join(errors));
-        }
-
-        return new Replicator(configuration, plan, binary!, host, warnings, writeError);
-    }
 
     /// <summary>
     /// Starts replication, and returns when everything that the plugin itself can know to be wrong is checked. What Litestream
@@ -232,7 +211,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
     /// <summary>Stops replication: Litestream replicates the remaining changes and ends.</summary>
     /// <param name="order">How.</param>
-    public async Task<ReplicationEnd> StopAsync(StopOrder order)
+    /// <param name="onEnded">Done as soon as nothing is replicated any more, before that is told to the destinations; null for nothing.</param>
+    /// <param name="onLeft">Done when all of them have been told, if that is possible; null for nothing.</param>
+    public async Task<ReplicationEnd> StopAsync(StopOrder order, Func<Task>? onEnded = null, Func<Task>? onLeft = null)
     {
         var started = _host.Time.GetTimestamp();
         _steering.Stop();
@@ -240,13 +221,17 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         _refresher?.Dispose();
         await (_attacher?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
-        await (_others?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+        await (_otherLitestreams?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
         var lacks = _mirroring is null ? [] : await _mirroring.FinishAsync(order.Timeout - _host.Time.GetElapsedTime(started), order.Hurry).ConfigureAwait(false);
-        await (_claims?.LeaveAsync(LeaveTimeoutAfter(order.Timeout - _host.Time.GetElapsedTime(started))) ?? Task.CompletedTask).ConfigureAwait(false);
+        await (onEnded?.Invoke() ?? Task.CompletedTask).ConfigureAwait(false);
+        if (await (_claims?.LeaveAsync(LeaveTimeoutAfter(order.Timeout - _host.Time.GetElapsedTime(started))) ?? Task.FromResult(true)).ConfigureAwait(false))
+        {
+            await (onLeft?.Invoke() ?? Task.CompletedTask).ConfigureAwait(false);
+        }
+
         _stores.Dispose();
         var leftOut = _leftOut.Names;
-        _locks.Release();
         _socketFolder.Dispose();
         return new ReplicationEnd(
             _supervisor is null ? result
@@ -336,8 +321,8 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
         _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, PrepareDatabasesAsync);
         _supervised.SetResult();
-        _attacher = new Attacher(this, _configuration, _isPrepared.Task, _host.Time);
-        _others = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
+        _attacher = new Attacher(this, _setup.Configuration, _isPrepared.Task, _host.Time);
+        _otherLitestreams = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
         if (source is not null)
         {
             _refresher = new CredentialRefresher(source, credentials!, _host.Time, _log.Redact);
@@ -385,7 +370,11 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
     private async Task PrepareFilesAsync(CancellationToken hurry)
     {
-        await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
+        if (!_isTakeOver)
+        {
+            await ProcessLoad.WaitUntilIdleAsync(FirstAnswerTime * Plan.Databases.Length, hurry).ConfigureAwait(false);
+        }
+
         await UseLogsAsync(Plan.Databases).ConfigureAwait(false);
     }
 
@@ -500,15 +489,12 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         _credentials = credentials;
     }
 
-    private static SecretValues SecretsOf(ReplicationPlan plan, HostEnvironment host) => new(
-        [.. plan.Secrets, .. InheritedSecrets.SecretsIn(host.Variables)], [.. plan.AccessKeyIds, .. InheritedSecrets.AccessKeyIdsIn(host.Variables)]);
-
     private async Task TakeLocksAsync()
     {
         var unusable = Plan.Databases.Where(database => !TryTakeLock(database)).ToList();
-        if (unusable.Count > 0 && unusable.Count == Plan.Databases.Length)
+        if (unusable.Count > 0 && unusable.Count == Plan.Databases.Length && Others.Count == 0)
         {
-            throw new ReplicationException(Join([.. unusable.Select(database => _unusable[database.Name])]));
+            throw new ReplicationException(ReplicationSetup.Join([.. unusable.Select(database => _unusable[database.Name])]));
         }
 
         // Their mirrors begin when they can be replicated.
@@ -527,7 +513,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         {
             // Such a record was copied here with another database's folder.
             var isSupervised = record.Holder.IsRunning;
-            if (isSupervised || !await OrphanedProcess.EndAsync(litestream, LitestreamProcess.Arguments, Plan.ShutdownTimeout, _host.Time).ConfigureAwait(false))
+            if (isSupervised || !await OrphanedProcess.KillAsync(litestream, LitestreamProcess.Arguments, _host.Time).ConfigureAwait(false))
             {
                 Warn(
                     $"The record {recordPath} names process {litestream.ProcessId}, "
@@ -536,7 +522,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
                 return;
             }
 
-            Warn($"A Litestream (process {litestream.ProcessId}) was left over from a Datasette that was killed (process {record.Holder.ProcessId}); it was ended.");
+            Warn($"A Litestream (process {litestream.ProcessId}) was left over from a Datasette that was killed (process {record.Holder.ProcessId}); it was killed, and what it had not sent yet is sent now.");
         }
 
         SocketFolder.RemoveLeftover(record.SocketFolder);
@@ -546,8 +532,25 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
     private void Warn(string sentence) => _warnings = [.. _warnings, sentence];
 
-    private void Record(int litestreamProcessId) =>
-        _locks.Record(new LockRecord(_self, ProcessIdentity.Of(litestreamProcessId), _socketFolder.Path));
+    private void Record(int litestreamProcessId)
+    {
+        lock (_recording)
+        {
+            _litestream = ProcessIdentity.Of(litestreamProcessId);
+            RecordInTurn();
+        }
+    }
+
+    private void RecordInTurn()
+    {
+        var folder = ReportFolder;
+        _locks.Record(new LockRecord(_self, _litestream, _socketFolder.Path)
+        {
+            ReportFolder = folder ?? "",
+            ReportFolderInode = folder is null ? 0 : FileStatus.Look(folder).Status?.Inode ?? 0,
+            Writer = _writer.Id,
+        });
+    }
 
     // Runs on the supervising task.
     private void LogStatusChange(DaemonStatus before, DaemonStatus after)
@@ -622,8 +625,4 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
         return hold;
     }
-
-    private static string Join(List<string> errors) => errors.Count == 1
-        ? errors[0]
-        : $"{errors.Count} problems:\n{string.Join('\n', errors.Select(problem => $"  - {problem}"))}";
 }

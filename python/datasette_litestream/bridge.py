@@ -7,6 +7,7 @@ import sys
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import click
 from datasette import hookimpl
 from datasette.utils import resolve_env_secrets
 
@@ -35,14 +36,17 @@ class Refused(Exception):
 @hookimpl
 def prepare_jinja2_environment(datasette: Datasette) -> None:
     """The first hook that knows the configuration, after all plugins are loaded: .NET loads during Datasette's own start."""
-    if plugin_blocks(configuration(datasette)[0]):
+    is_configured, command = bool(plugin_blocks(configuration(datasette)[0])), click.get_current_context(silent=True)
+    if is_configured and command and command.params.get("get"):
+        refusals[datasette] = Refused(f"{PLUGIN}: datasette --get answers one request, and replicates nothing", "off")
+    elif is_configured:
         from .runtime import begin_loading
         begin_loading()
 
 
 def start(datasette: Datasette) -> None:
-    """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, if it is not configured."""
-    if not plugin_blocks(configuration(datasette)[0]):
+    """Starts replication as ``datasette`` is configured; does nothing, and loads no .NET, if it is not configured or not to start."""
+    if not plugin_blocks(configuration(datasette)[0]) or datasette in refusals:
         return
     refusals[datasette] = Refused(f"{PLUGIN}: replication is starting", "starting")  # Without a lifespan, requests arrive meanwhile.
     try:
@@ -54,8 +58,7 @@ def start(datasette: Datasette) -> None:
         # A .NET exception has its message in Message; its text also contains the stack trace.
         refusals[datasette] = Refused(f"{PLUGIN}: {getattr(error, 'Message', error)}")
         raise refusals[datasette] from error
-    bridges[datasette] = bridge
-    del refusals[datasette]
+    bridges[datasette], _ = bridge, refusals.pop(datasette)
     run_beside(datasette, watch)
 
 

@@ -5,8 +5,10 @@ import atexit
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -16,10 +18,10 @@ from . import bridge
 from . import datasette_versions as versions
 from .datasette_versions import Datasette, StartupError, configuration
 
-# Signals that end a process by default, and may reach a host without a lifespan.
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-# Datasettes that an ASGI server may be starting; `datasette serve` starts Datasette before it creates the application.
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # They end a process by default, and may reach a host without a lifespan.
+# Datasettes that an ASGI server may be starting (`datasette serve` starts Datasette before it creates the application), and those in a lifespan.
 _applications: WeakSet[Datasette] = WeakSet()
+_lifespans: WeakSet[Datasette] = WeakSet()
 # The handlers that ours have replaced, and the signals that are blocked until replication ends. The main thread owns both.
 _handlers: dict[int, Any] = {}
 _blocked: set[int] = set()
@@ -44,6 +46,7 @@ def startup(datasette: Datasette) -> Any:
         if datasette in bridge.bridges:
             atexit.register(finish, datasette)
             _handlers.update(handle(SIGNALS, on_signal))
+            datasette.close = partial(close, datasette, getattr(datasette, "close", lambda: None))
 
     return start
 
@@ -65,7 +68,9 @@ def asgi_wrapper(datasette: Datasette) -> Any:
                     signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.bridges else _blocked)
                 await send(message)
 
-            await app(scope, receive, send_in_lifespan if scope["type"] == "lifespan" else send)
+            is_lifespan = scope["type"] == "lifespan"
+            _lifespans.update([datasette] if is_lifespan else [])
+            await app(scope, receive, send_in_lifespan if is_lifespan else send)
 
         return wrapped
 
@@ -100,11 +105,17 @@ async def end(datasette: Datasette) -> None:
 
 
 def finish(datasette: Datasette) -> None:
-    """At exit, for hosts without a lifespan and for ``datasette --get``."""
+    """At exit, for hosts without a lifespan."""
     if datasette in bridge.bridges:
         asyncio.run(end(datasette))
-    # A signal that was blocked until now ends the process as its sender expects.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.bridges else _blocked)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, () if bridge.bridges else _blocked)  # It ends the process as its sender expects.
+
+
+def close(datasette: Datasette, close_databases: Callable[[], None]) -> None:
+    """Closes a Datasette; outside of a lifespan, as in a test, its replication ends too: no hook tells of that."""
+    close_databases()
+    if datasette not in _lifespans:
+        ThreadPoolExecutor(1).submit(finish, datasette).result()
 
 
 def on_signal(number: int, frame: Any) -> None:

@@ -13,20 +13,15 @@ from types import SimpleNamespace
 from typing import Any
 
 ASSEMBLY = Path(__file__).parent / "assembly" / "Datasette.Litestream"
-# hostfxr.h and coreclr_delegates.h, https://learn.microsoft.com/dotnet/core/tutorials/netcore-hosting
-LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER = 5
-ErrorWriter = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
+LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER = 5  # hostfxr.h and coreclr_delegates.h, https://learn.microsoft.com/dotnet/core/tutorials/netcore-hosting
+ErrorWriter, ComponentFunction = ctypes.CFUNCTYPE(None, ctypes.c_char_p), ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
 LoadFunction = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_char_p] * 3, *[ctypes.c_void_p] * 3)
-ComponentFunction = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
-# One thread, since several Datasettes of a process may start at the same time.
-_loader = ThreadPoolExecutor(1, "datasette-litestream loads .NET")
+_loader = ThreadPoolExecutor(1, "datasette-litestream loads .NET")  # One thread: several Datasettes of a process may start at the same time.
 
 
 def start_runtime(root: Path) -> Any:
-    """Starts the .NET in a folder, and returns a runtime for ``pythonnet.load``; raises OSError if it cannot.
-
-    This does not use clr_loader, which parses C declarations at run time: that takes a tenth of Datasette's whole start.
-    """
+    """Starts the .NET in a folder, and returns a runtime for ``pythonnet.load``; raises OSError if it cannot."""
+    # Not with clr_loader, which parses C declarations at run time: that takes a tenth of Datasette's whole start.
     hosts = root.glob("host/fxr/*/libhostfxr.*")
     newest = max(hosts, key=lambda host: [int(part) for part in re.findall("[0-9]+", host.parent.name)], default=None)
     if newest is None:
@@ -35,8 +30,7 @@ def start_runtime(root: Path) -> Any:
     write_error = ErrorWriter(lambda line: errors.append(os.fsdecode(line)))
     host.hostfxr_set_error_writer(write_error)
     config = os.fsencode(f"{ASSEMBLY}.runtimeconfig.json")
-    # A code above 0 means that the process already had a runtime.
-    if (code := host.hostfxr_initialize_for_runtime_config(config, None, ctypes.byref(context))) >= 0:
+    if (code := host.hostfxr_initialize_for_runtime_config(config, None, ctypes.byref(context))) >= 0:  # Above 0, there already was a runtime.
         code = host.hostfxr_get_runtime_delegate(context, LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER, ctypes.byref(load_function))
     host.hostfxr_set_error_writer(ErrorWriter())
     if code < 0:
@@ -54,11 +48,6 @@ def start_runtime(root: Path) -> Any:
         info=lambda: sys.modules["clr_loader"].RuntimeInfo("CoreCLR", "10", True, False, {}),
         shutdown=lambda: None,  # A process has only one CoreCLR, which ends with it.
     )
-
-
-def begin_loading() -> Future[Any]:
-    """Begins to load the assembly in parallel with Datasette's start; the result is its namespace."""
-    return _loader.submit(load)
 
 
 @cache
@@ -79,11 +68,14 @@ def load() -> Any:
     except OSError as error:
         raise RuntimeError(f".NET 10 or later cannot be loaded from {root}: {error}") from None
     if chosen is not None and (found := importlib.import_module("System").Environment.Version).Major < 10:
-        raise RuntimeError(
-            f"other code in this process has chosen .NET {found} for Python.NET, and this plugin needs .NET 10 or later. "
-            "Change that choice, or run the other code in another process."
-        )
+        problem = f"other code in this process has chosen .NET {found} for Python.NET, and this plugin needs .NET 10 or later"
+        raise RuntimeError(f"{problem}. Change that choice, or run the other code in another process.")
     import clr
     clr.AddReference(str(ASSEMBLY))  # Without its suffix it is not searched for in each folder of sys.path.
     import Datasette.Litestream
     return Datasette.Litestream
+
+
+def begin_loading() -> Future[Any]:
+    """Begins to load the assembly in parallel with Datasette's start; the result is its namespace."""
+    return _loader.submit(load)

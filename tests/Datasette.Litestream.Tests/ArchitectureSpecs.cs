@@ -35,6 +35,7 @@ public sealed class ArchitectureSpecs
         ["Manual"] = ["Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Attaching"] = ["Errors", "Configuration", "Daemon", "Observation"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
+        ["Standby"] = ["Errors", "Processes", "Configuration", "Locking", "Litestream", "Daemon", "Observation", "Reporting"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
     };
 

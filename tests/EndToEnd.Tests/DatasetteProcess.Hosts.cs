@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.EndToEnd;
@@ -24,6 +25,23 @@ internal sealed partial class DatasetteProcess
         Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp = EndAtHangUp, string application = "app")
     {
         var host = LaunchUvicorn(workspace, python, settings, lifespan, hangUp, application);
+        await host.WaitUntilItServesAsync(Patience);
+        return host;
+    }
+
+    /// <summary>Runs <c>app.py</c> with several workers, and waits until it serves.</summary>
+    /// <param name="workspace">See <see cref="UvicornAsync"/>.</param>
+    /// <param name="python">See <see cref="UvicornAsync"/>.</param>
+    /// <param name="settings">See <see cref="UvicornAsync"/>.</param>
+    /// <param name="module">uvicorn or gunicorn.</param>
+    /// <param name="workers">How many.</param>
+    public static async Task<DatasetteProcess> WorkersAsync(Workspace workspace, string python, JsonObject settings, string module, int workers)
+    {
+        string[] options = module == "uvicorn"
+            ? ["--app-dir", Applications, "--port", "0"]
+            : ["--chdir", workspace.Folder, "--pythonpath", Applications, "--bind", "127.0.0.1:0", "--worker-class", "uvicorn.workers.UvicornWorker"];
+        var host = LaunchApplication(
+            workspace, python, settings, EndAtHangUp, ["-m", module, .. options, "--workers", workers.ToString(CultureInfo.InvariantCulture), "app:app"]);
         await host.WaitUntilItServesAsync(Patience);
         return host;
     }

@@ -306,7 +306,8 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         }
     }
 
-    [GeneratedRegex(@"http://127\.0\.0\.1:[1-9][0-9]*(?= \(Press CTRL\+C)")]
+    // As uvicorn says it, and as gunicorn does.
+    [GeneratedRegex(@"http://127\.0\.0\.1:[1-9][0-9]*(?= \((Press CTRL\+C|[0-9]+\)))")]
     private static partial Regex ServingLine();
 
     [GeneratedRegex(@"/-/auth-token\?token=[0-9a-f]+")]

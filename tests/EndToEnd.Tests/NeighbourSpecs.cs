@@ -130,7 +130,7 @@ public sealed partial class NeighbourSpecs
 
     /// <summary>An environment in which pip has installed some packages and then the wheel, each with its dependencies.</summary>
     /// <returns>Its Python.</returns>
-    private static Task<string> PythonAsync(params string[] packages) =>
+    public static Task<string> PythonAsync(params string[] packages) =>
         Environments.GetOrAdd(string.Join(' ', packages), _ => MakeAsync(packages));
 
     private static async Task<string> MakeAsync(string[] packages)

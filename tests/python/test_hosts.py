@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from datasette_litestream import bridge, datasette_versions, hosts
@@ -260,3 +261,24 @@ def test_a_signal_while_replication_ends_hurries_it_and_does_nothing_else(
     assert not bridge.bridges
     assert signal.getsignal(number) is signal.SIG_DFL
     signal.signal(number, inherited)
+
+
+def test_a_Datasette_that_is_closed_outside_of_a_lifespan_ends_its_replication(make_datasette: Any, replicated: Any, starts: Any, run: Any) -> None:
+    _, stand_in = replicated
+    starts(stand_in)
+    datasette = make_datasette()
+    run(datasette.invoke_startup())
+    datasette.close()
+    assert datasette not in bridge.bridges
+    assert stand_in.stopped == 1
+
+
+def test_datasette_get_starts_nothing(make_datasette: Any, replicate_all: dict[str, Any], run: Any, get: Any) -> None:
+    datasette = make_datasette(replicate_all, "parks")
+    with click.Context(click.Command("serve")) as context:
+        context.params["get"] = "/"
+        run(datasette.invoke_startup())
+    assert not bridge.bridges
+    answer = get(datasette, "/-/litestream/health")
+    assert (answer.status_code, answer.text) == (503, "off: replication has not started\n")
+    assert get(datasette, "/-/litestream-status.json").json()["state"] == "off"

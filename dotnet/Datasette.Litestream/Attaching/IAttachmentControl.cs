@@ -13,7 +13,10 @@ internal interface IAttachmentControl
     /// <summary>The databases beside which Litestream could not work at the last try.</summary>
     ImmutableArray<DatabasePlan> Unusable { get; }
 
-    /// <summary>Plans for the databases that Datasette serves now; what is replicated already comes first.</summary>
+    /// <summary>
+    /// Plans for the databases that Datasette serves now; what is replicated already comes first. What another process replicates is not
+    /// in it, and the locks on the rest are held.
+    /// </summary>
     ReplicationPlan PlanFor(DatasetteConfiguration configuration);
 
     /// <summary>Takes over a plan. Litestream is not told yet.</summary>

@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 
@@ -8,7 +7,7 @@ namespace Datasette.Litestream.Locking;
 /// <summary>
 /// The lock on one database file, which only one process can hold: two Litestreams would destroy the backup. It is an exclusive
 /// lock of the operating system on a file in Litestream's own folder beside the database. So containers that share a volume see
-/// it too, and it is released when its process ends for any reason.
+/// it too, and it is released when its process ends for any reason. Who finds it taken stands by.
 /// <para>
 /// A file with several names (hard links) has such a folder beside each. So the locks of its other names in the same folder must
 /// be free too, and a lock for the inode is taken in the system's temporary folder, for names in other folders. Neither sees
@@ -20,11 +19,15 @@ internal sealed class DatabaseLock : IDisposable
 {
     private const string LockName = "datasette-litestream.lock", RecordName = "datasette-litestream.json";
 
+    /// <summary>The place of the record of the holder of a database's lock.</summary>
+    /// <param name="path">The database's file, absolute.</param>
+    public static string RecordPathOf(string path) => Path.Combine(LitestreamFolder.Of(path), RecordName);
+
     private readonly FileLock _lock;
     private readonly FileLock? _inodeLock;
     private readonly string _databasePath;
     private readonly FileStatus? _lockFile;
-    private bool _hasWritten;
+    private byte[]? _written;
 
     private DatabaseLock(FileLock taken, FileLock? inodeLock, string databasePath, string recordPath, LockRecord? previous)
     {
@@ -45,13 +48,12 @@ internal sealed class DatabaseLock : IDisposable
     /// <summary>Takes the lock.</summary>
     /// <param name="name">Datasette's name for the database.</param>
     /// <param name="path">Its file, absolute.</param>
-    /// <exception cref="ReplicationException">Another process holds it.</exception>
+    /// <returns>Null if somebody else holds it, possibly by another name of the file.</returns>
     /// <exception cref="FolderUnusableException">The folder of the database is not writable, or its file system has no locks.</exception>
-    public static DatabaseLock Take(string name, string path)
+    public static DatabaseLock? TryTake(string name, string path)
     {
         var parent = Path.GetDirectoryName(path)!;
         var folder = LitestreamFolder.Of(path);
-        var recordPath = Path.Combine(folder, RecordName);
         FileLock? taken;
         try
         {
@@ -74,23 +76,17 @@ internal sealed class DatabaseLock : IDisposable
 
         if (taken is null)
         {
-            throw Taken(name, path, recordPath);
+            return null;
         }
 
         FileLock? inodeLock = null;
-        if (FileStatus.Look(path).Status is { Links: > 1 } status)
+        if (FileStatus.Look(path).Status is { Links: > 1 } status && !TryTakeInode(path, status, out inodeLock))
         {
-            try
-            {
-                inodeLock = TakeInode(name, path, status);
-            }
-            catch (ReplicationException)
-            {
-                taken.Dispose();
-                throw;
-            }
+            taken.Dispose();
+            return null;
         }
 
+        var recordPath = RecordPathOf(path);
         return new DatabaseLock(taken, inodeLock, path, recordPath, LockRecord.Read(recordPath));
     }
 
@@ -104,7 +100,7 @@ internal sealed class DatabaseLock : IDisposable
     public void Write(byte[] record)
     {
         LockRecord.Write(RecordPath, record);
-        _hasWritten = true;
+        _written = record;
     }
 
     /// <summary>
@@ -115,7 +111,7 @@ internal sealed class DatabaseLock : IDisposable
     {
         try
         {
-            if (_hasWritten)
+            if (_written is not null)
             {
                 File.Delete(RecordPath);
             }
@@ -135,9 +131,29 @@ internal sealed class DatabaseLock : IDisposable
         _lock.Dispose();
     }
 
-    /// <summary>Takes the lock on a file that has other names; null if the temporary folder is not writable.</summary>
-    private static FileLock? TakeInode(string name, string path, FileStatus status)
+    /// <summary>Deletes its own record after <see cref="Dispose"/>, unless somebody has taken over.</summary>
+    public void RemoveRecord()
     {
+        try
+        {
+            // Under the lock, nobody writes another one meanwhile. Who has it now needs none of this.
+            using var again = _written is null ? null : FileLock.TryTake(LockPath(_databasePath));
+            if (again is not null && File.Exists(RecordPath) && File.ReadAllBytes(RecordPath).AsSpan().SequenceEqual(_written))
+            {
+                File.Delete(RecordPath);
+            }
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or Win32Exception)
+        {
+            // Litestream's folder was removed.
+        }
+    }
+
+    /// <summary>Takes the lock on a file that has other names; it is null if the temporary folder is not writable.</summary>
+    /// <returns>False if the file is locked by another of its names.</returns>
+    private static bool TryTakeInode(string path, FileStatus status, out FileLock? inodeLock)
+    {
+        inodeLock = null;
         var lockPath = Path.Combine(Path.GetTempPath(), $"datasette-litestream-{status.Device:x}-{status.Inode:x}.lock");
         try
         {
@@ -147,27 +163,23 @@ internal sealed class DatabaseLock : IDisposable
                 if (other != path && FileStatus.Look(other, followLinks: false).Status?.IsSameFile(status) == true && Directory.Exists(folder))
                 {
                     // It is enough that it is free: who comes later by that name finds the lock of this one taken.
-                    using var free = FileLock.TryTake(Path.Combine(folder, LockName)) ?? throw Taken(name, other, Path.Combine(folder, RecordName));
+                    using var free = FileLock.TryTake(Path.Combine(folder, LockName));
+                    if (free is null)
+                    {
+                        return false;
+                    }
                 }
             }
 
-            return FileLock.TryTake(lockPath) ?? throw Taken(name, path, recordPath: null);
+            inodeLock = FileLock.TryTake(lockPath);
+            return inodeLock is not null;
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or Win32Exception)
         {
             // The lock on this name holds, and the other names are warned of.
-            return null;
+            return true;
         }
     }
 
     private static string LockPath(string databasePath) => Path.Combine(LitestreamFolder.Of(databasePath), LockName);
-
-    private static ReplicationException Taken(string name, string path, string? recordPath)
-    {
-        var holder = recordPath is null ? null : LockRecord.Read(recordPath)?.Holder;
-        return new ReplicationException(
-            $"{name}: another Datasette{(holder is null ? "" : $" (process {holder.ProcessId})")} replicates {path} already"
-            + $"{(recordPath is null ? " by another of its names" : "")}, and two would destroy the backup. "
-            + "Stop that one first, or take the plugin's settings out of this one.");
-    }
 }

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using Datasette.Litestream.Errors;
 
 namespace Datasette.Litestream.Locking;
 
@@ -6,7 +8,8 @@ namespace Datasette.Litestream.Locking;
 internal sealed class DatabaseLocks
 {
     private readonly ConcurrentDictionary<string, DatabaseLock> _held = new(StringComparer.Ordinal);
-    private byte[]? _record;
+    private List<DatabaseLock> _handedOver = [];
+    private volatile byte[]? _record;
 
     /// <summary>The records that earlier holders left, each once, with the path of one of their files.</summary>
     public IEnumerable<(LockRecord Record, string Path)> Previous => _held.Values
@@ -14,32 +17,62 @@ internal sealed class DatabaseLocks
         .DistinctBy(held => held.Previous)
         .Select(held => (held.Previous!, held.RecordPath));
 
+    /// <summary>The writers that have held one of these locks before, and so have let go of it or died.</summary>
+    public ImmutableHashSet<Guid> FormerWriters =>
+    [
+        .. Previous.Where(previous => previous.Record.FindReportFolder(previous.Path) is not null).Select(previous => previous.Record.Writer),
+    ];
+
+    /// <summary>The names of the databases whose locks are held.</summary>
+    public ImmutableHashSet<string> Names => [.. _held.Keys];
+
     /// <summary>
     /// Takes the lock on a database. A lock that is held by that name already is kept if it still is on that file; otherwise
     /// it is released: Litestream's folder was removed, and the lock file with it, or the database is another file.
     /// </summary>
     /// <param name="name">Datasette's name for the database.</param>
     /// <param name="path">Its file, absolute.</param>
-    /// <exception cref="Errors.ReplicationException">Another process holds it.</exception>
+    /// <returns>Whether it is held now; otherwise somebody else holds it.</returns>
     /// <exception cref="FolderUnusableException">Litestream cannot work beside the database.</exception>
-    public void Take(string name, string path)
+    public bool TryTake(string name, string path)
     {
         if (_held.TryGetValue(name, out var held))
         {
             if (held.IsOn(path))
             {
-                return;
+                return true;
             }
 
             _held.TryRemove(name, out _);
             held.Release();
         }
 
-        var taken = DatabaseLock.Take(name, path);
+        if (DatabaseLock.TryTake(name, path) is not { } taken)
+        {
+            return false;
+        }
+
         _held[name] = taken;
         if (_record is not null)
         {
             Write(taken, _record);
+        }
+
+        return true;
+    }
+
+    /// <summary>Takes the lock on a database which nobody else may hold.</summary>
+    /// <param name="name">Datasette's name for the database.</param>
+    /// <param name="path">Its file, absolute.</param>
+    /// <exception cref="ReplicationException">Another process holds it.</exception>
+    /// <exception cref="FolderUnusableException">Litestream cannot work beside the database.</exception>
+    public void Take(string name, string path)
+    {
+        if (!TryTake(name, path))
+        {
+            throw new ReplicationException(
+                $"{name}: {LockHolder.Find(path)} replicates {path} already, and two would destroy the backup. "
+                + "Stop that one first, or have Datasette serve another file.");
         }
     }
 
@@ -68,9 +101,10 @@ internal sealed class DatabaseLocks
     public (LockRecord Record, string Path)? PreviousOf(string name) =>
         _held.GetValueOrDefault(name) is { Previous: { } record } held ? (record, held.RecordPath) : null;
 
-    /// <summary>Releases all locks.</summary>
+    /// <summary>Releases all locks. The next ones that are taken get no record until the holder is recorded again.</summary>
     public void Release()
     {
+        _record = null;
         foreach (var held in _held.Values)
         {
             held.Release();
@@ -78,6 +112,20 @@ internal sealed class DatabaseLocks
 
         _held.Clear();
     }
+
+    /// <summary>
+    /// Releases all locks, and leaves their records: whoever takes over knows by them at once who does not write any more, while this
+    /// process goes on to tell its destinations.
+    /// </summary>
+    public void HandOver()
+    {
+        _handedOver = [.. _held.Values];
+        _held.Clear();
+        _handedOver.ForEach(held => held.Dispose());
+    }
+
+    /// <summary>Deletes the records that <see cref="HandOver"/> has left and nobody needs: those of databases that nobody has taken over.</summary>
+    public void RemoveRecords() => _handedOver.ForEach(held => held.RemoveRecord());
 
     private static void Write(DatabaseLock held, byte[] record)
     {

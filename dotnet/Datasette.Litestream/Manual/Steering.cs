@@ -145,7 +145,7 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
             return new ManualResult(ManualOutcome.Done, $"{name} is replicated to {Destinations(database)} from now on. It is safe when its first copy is there.");
         }
 
-        var reason = plan.Unreplicable.FirstOrDefault(one => one.Name == name)?.Sentence ?? "something else is at its file or its destination.";
+        var reason = plan.Unreplicable.FirstOrDefault(one => one.Name == name)?.Sentence ?? "another process replicates it, or something else is at its file or its destination.";
         await replication.ReplicateAsync(name, new ReplicationByHand(isReplicated: false)).ConfigureAwait(false);
         return new ManualResult(ManualOutcome.Failed, $"{name} cannot be replicated: {reason}");
     }

@@ -13,18 +13,16 @@ internal static class OrphanedProcess
     private static readonly TimeSpan KillTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// Ends it gracefully, or kills it after a timeout. Anyone who can write to a database's folder can put any process into
+    /// Kills it: what it had not sent is in the databases and their logs, and nobody replicates until it has ended. Anyone who can write to a database's folder can put any process into
     /// the record there. The program's name and file prove nothing, since the program may be a script, be renamed or have been
     /// replaced. So a Litestream is recognized by its arguments.
     /// </summary>
     /// <param name="litestream">A process that was running a moment ago.</param>
     /// <param name="arguments">The arguments that this plugin starts Litestream with.</param>
-    /// <param name="timeout">How long it may take before it is killed.</param>
     /// <param name="time">The clock.</param>
     /// <returns>False if the process is not such a Litestream; it is left alone then.</returns>
     /// <exception cref="ReplicationException">It is such a Litestream, but cannot be ended.</exception>
-    public static async Task<bool> EndAsync(
-        ProcessIdentity litestream, IReadOnlyList<string> arguments, TimeSpan timeout, TimeProvider time)
+    public static async Task<bool> KillAsync(ProcessIdentity litestream, IReadOnlyList<string> arguments, TimeProvider time)
     {
         // Open the descriptor before checking the process id, so that the checks hold for the process behind the descriptor.
         using var descriptor = PidFileDescriptor.Of(litestream.ProcessId);
@@ -44,33 +42,24 @@ internal static class OrphanedProcess
             throw CannotEnd(litestream, $"it is another user's ({program.UserId})");
         }
 
+        var error = descriptor?.Send(LibC.SIGKILL) ?? LibC.Kill(litestream.ProcessId, LibC.SIGKILL);
+        if (error is not (0 or LibC.ESRCH))
+        {
+            throw CannotEnd(litestream, Marshal.GetPInvokeErrorMessage(error));
+        }
+
         var started = time.GetTimestamp();
-        Send(LibC.SIGTERM);
         while (litestream.IsRunning)
         {
-            if (time.GetElapsedTime(started) > timeout + KillTimeout)
+            if (time.GetElapsedTime(started) > KillTimeout)
             {
                 throw CannotEnd(litestream, "it was killed, and does not end");
-            }
-
-            if (time.GetElapsedTime(started) > timeout)
-            {
-                Send(LibC.SIGKILL);
             }
 
             await Task.Delay(PollInterval, time).ConfigureAwait(false);
         }
 
         return true;
-
-        void Send(int signal)
-        {
-            var error = descriptor?.Send(signal) ?? LibC.Kill(litestream.ProcessId, signal);
-            if (error is not (0 or LibC.ESRCH))
-            {
-                throw CannotEnd(litestream, Marshal.GetPInvokeErrorMessage(error));
-            }
-        }
     }
 
     private static ReplicationException CannotEnd(ProcessIdentity litestream, string reason) => new(

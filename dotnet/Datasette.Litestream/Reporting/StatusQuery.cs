@@ -27,19 +27,22 @@ internal sealed record StatusQuery(
     private const int DefaultSize = 50, MaxSize = 200;
     private const string ByState = "state";
 
-    private static readonly Dictionary<string, Func<DatabaseObservation, IComparable?>> Keys = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, Func<DatabaseListing, IComparable?>> Keys = new(StringComparer.Ordinal)
     {
         [ByState] = database => -Severity(database.State),
         ["name"] = database => null,
         ["lag"] = database => database.Lag,
         ["last_sync"] = database => database.LastSyncAt,
-        ["size"] = database => database.DatabaseBytes,
+        ["size"] = database => database.Bytes,
     };
 
     /// <summary>The sort order in effect.</summary>
     public string Order => Sort is { } sort && Keys.ContainsKey(sort) ? sort : ByState;
 
-    public int PageSize => Math.Clamp(Size, 1, MaxSize);
+    public int PageSize => this == All ? Size : Math.Clamp(Size, 1, MaxSize);
+
+    /// <summary>All databases on one page, which no request can ask for.</summary>
+    public static StatusQuery All { get; } = new(Size: 1_000_000);
 
     /// <summary>The range of the history of <see cref="Database"/>.</summary>
     public HistoryRange Range => History == HistoryRange.Day.Name ? HistoryRange.Day : HistoryRange.Hour;
@@ -96,14 +99,18 @@ internal sealed record StatusQuery(
     }
 
     /// <summary>The databases that match, in order.</summary>
-    public IReadOnlyList<DatabaseObservation> Select(IEnumerable<DatabaseObservation> databases)
+    /// <param name="databases">All of them.</param>
+    /// <param name="list">What of one can be searched and sorted.</param>
+    public IReadOnlyList<T> Select<T>(IEnumerable<T> databases, Func<T, DatabaseListing> list)
     {
-        var matching = string.IsNullOrEmpty(Search) ? databases : databases.Where(Matches);
+        var all = databases.Select(database => (Database: database, Listed: list(database)));
+        var matching = string.IsNullOrEmpty(Search) ? all : all.Where(one => Matches(one.Listed));
         var key = Keys[Order];
         var byName = StringComparer.OrdinalIgnoreCase;
-        return Descending
-            ? [.. matching.OrderByDescending(key).ThenByDescending(database => database.Plan.Name, byName)]
-            : [.. matching.OrderBy(key).ThenBy(database => database.Plan.Name, byName)];
+        var sorted = Descending
+            ? matching.OrderByDescending(one => key(one.Listed)).ThenByDescending(one => one.Listed.Name, byName)
+            : matching.OrderBy(one => key(one.Listed)).ThenBy(one => one.Listed.Name, byName);
+        return [.. sorted.Select(one => one.Database)];
     }
 
     private static int Severity(DatabaseState state) => state switch
@@ -117,8 +124,29 @@ internal sealed record StatusQuery(
         _ => 0,
     };
 
-    private bool Matches(DatabaseObservation database) =>
-        Contains(database.Plan.Name) || Contains(database.Plan.Path) || database.Plan.Replicas.Any(replica => Contains(replica.Destination));
+    private bool Matches(DatabaseListing database) => Contains(database.Name) || Contains(database.Path) || database.Destinations.Any(Contains);
 
     private bool Contains(string text) => text.Contains(Search!, StringComparison.OrdinalIgnoreCase);
+}
+
+/// <summary>What of a database can be searched and sorted.</summary>
+/// <param name="Name">Datasette's name.</param>
+/// <param name="Path">Its file.</param>
+/// <param name="Destinations">Where it is replicated to.</param>
+/// <param name="State">Its state.</param>
+/// <param name="Lag">See <see cref="DatabaseReport.LagSeconds"/>.</param>
+/// <param name="LastSyncAt">See <see cref="DatabaseReport.LastSyncAt"/>.</param>
+/// <param name="Bytes">The size of the file.</param>
+internal sealed record DatabaseListing(
+    string Name, string Path, IEnumerable<string> Destinations, DatabaseState State, TimeSpan? Lag, DateTimeOffset? LastSyncAt, long? Bytes)
+{
+    /// <summary>What of an observation can be searched and sorted.</summary>
+    public static DatabaseListing Of(DatabaseObservation database) => new(
+        database.Plan.Name,
+        database.Plan.Path,
+        database.Plan.Replicas.Select(replica => replica.Destination),
+        database.State,
+        database.Lag,
+        database.LastSyncAt,
+        database.DatabaseBytes);
 }

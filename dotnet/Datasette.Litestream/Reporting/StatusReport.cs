@@ -8,7 +8,7 @@ namespace Datasette.Litestream.Reporting;
 /// The content of <c>/-/litestream-status.json</c>: figures, and <see cref="Text"/>, which is all that the page gets. It
 /// contains no secret.
 /// </summary>
-/// <param name="State"><c>running</c>, <c>starting</c>, <c>waiting</c> (for the next start), <c>stopping</c>, <c>stopped</c> or <c>idle</c> (nothing to replicate).</param>
+/// <param name="State"><c>running</c>, <c>starting</c>, <c>waiting</c> (for the next start), <c>stopping</c>, <c>stopped</c> <c>idle</c> (nothing to replicate) or <c>standby</c> (another process replicates).</param>
 /// <param name="Healthy">Whether everything is known to be safe, or to be on its way; null if not everything is known.</param>
 /// <param name="Headline">The state in one sentence: what is not safe, and since when.</param>
 /// <param name="WrongSince">Since when something has been wrong; null if nothing is wrong.</param>
@@ -108,7 +108,28 @@ internal sealed record CredentialReport(
     string Source, DateTimeOffset ReadAt, DateTimeOffset? ChangedAt, DateTimeOffset? ExpiresAt, string? Failure, DateTimeOffset? FailingSince);
 
 /// <summary>The number of databases in each state; see <see cref="DatabaseReport.State"/>.</summary>
-internal sealed record CountReport(int Total, int Replicating, int Unverified, int Starting, int Behind, int Failing, int Stopped, int Unknown);
+internal sealed record CountReport(int Total, int Replicating, int Unverified, int Starting, int Behind, int Failing, int Stopped, int Unknown)
+{
+    /// <summary>Counts states.</summary>
+    public static CountReport Of(IEnumerable<DatabaseState> states)
+    {
+        var counts = new int[Enum.GetValues<DatabaseState>().Length];
+        foreach (var state in states)
+        {
+            counts[(int)state]++;
+        }
+
+        return new CountReport(
+            counts.Sum(),
+            counts[(int)DatabaseState.Replicating],
+            counts[(int)DatabaseState.Unverified],
+            counts[(int)DatabaseState.Starting],
+            counts[(int)DatabaseState.Behind],
+            counts[(int)DatabaseState.Failing],
+            counts[(int)DatabaseState.Stopped],
+            counts[(int)DatabaseState.Unknown]);
+    }
+}
 
 /// <param name="Name">Datasette's name.</param>
 /// <param name="Path">Its file.</param>

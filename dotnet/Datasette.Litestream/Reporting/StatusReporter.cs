@@ -8,7 +8,7 @@ using Datasette.Litestream.Replicas;
 namespace Datasette.Litestream.Reporting;
 
 /// <summary>Creates reports from the samples of the <see cref="Sampler"/>; asks Litestream only for its metrics.</summary>
-internal sealed class StatusReporter : IDisposable
+internal sealed class StatusReporter : IReporter, IDisposable
 {
     /// <summary>The number of log lines on the overview; a database's own page has all of its lines that are kept.</summary>
     private const int LogTail = 100;
@@ -43,16 +43,14 @@ internal sealed class StatusReporter : IDisposable
     /// <summary>When the databases were last sampled.</summary>
     public DateTimeOffset UpdatedAt => _sampler.LastSampleAt;
 
-    /// <summary>Reports the state of all databases, and one page of them.</summary>
-    /// <param name="query">What is asked for.</param>
-    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
+    /// <inheritdoc/>
     public async Task<StatusReport> ReportAsync(StatusQuery query, bool mayManage = true)
     {
         _metrics?.Prepare();
         var (replication, observation, discretion) = await ObserveAsync(mayManage).ConfigureAwait(false);
         var daemon = replication.Daemon;
         var now = _time.GetUtcNow();
-        var matching = query.Select(observation.Databases);
+        var matching = query.Select(observation.Databases, DatabaseListing.Of);
         var pages = Math.Max(1, (matching.Count + query.PageSize - 1) / query.PageSize);
         var page = Math.Clamp(query.Page, 1, pages);
         var shown = matching.Skip((page - 1) * query.PageSize).Take(query.PageSize).ToList();
@@ -64,7 +62,7 @@ internal sealed class StatusReporter : IDisposable
             WrongSince(daemon, replication.Credentials, observation, now),
             observation.At,
             now,
-            new LitestreamReport(
+            discretion.Show(new LitestreamReport(
                 binary.Version.ToString(),
                 binary.Path,
                 binary.Origin,
@@ -72,15 +70,15 @@ internal sealed class StatusReporter : IDisposable
                 daemon?.StartedAt,
                 daemon?.StartedAt is { } started ? (now - started).TotalSeconds : null,
                 daemon?.Failures ?? 0,
-                discretion.Show(daemon?.LastFailure),
+                daemon?.LastFailure,
                 daemon?.LastFailureAt,
                 daemon?.NextStartAt,
-                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Name(restart.Reason), discretion.Show(restart.Message)!))]),
+                [.. (daemon?.Restarts ?? []).Select(restart => new RestartReport(restart.At, Wording.Name(restart.Reason), restart.Message))])),
             replication.Credentials is { } credentials
                 ? new CredentialReport(
                     credentials.Source, credentials.ReadAt, credentials.ChangedAt, credentials.ExpiresAt, credentials.Failure, credentials.FailingSince)
                 : null,
-            Count(observation.Databases),
+            CountReport.Of(observation.Databases.Select(database => database.State)),
             page,
             pages,
             query.PageSize,
@@ -101,10 +99,7 @@ internal sealed class StatusReporter : IDisposable
         };
     }
 
-    /// <summary>Reports one database in full; null if it is not replicated.</summary>
-    /// <param name="name">Datasette's name for it.</param>
-    /// <param name="range">The range of its history.</param>
-    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
+    /// <inheritdoc/>
     public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true)
     {
         var (replication, observation, discretion) = await ObserveAsync(mayManage).ConfigureAwait(false);
@@ -131,7 +126,7 @@ internal sealed class StatusReporter : IDisposable
         };
     }
 
-    /// <summary>Reports one of the databases that Datasette lists in a line; null if it is not replicated.</summary>
+    /// <inheritdoc/>
     public async Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name)
     {
         var (_, observation, _) = await ObserveAsync(mayManage: false).ConfigureAwait(false);
@@ -142,8 +137,7 @@ internal sealed class StatusReporter : IDisposable
                 : DatabaseStateReport.Of(database, now);
     }
 
-
-    /// <summary>Reports whether everything is replicated in time, for health checks.</summary>
+    /// <inheritdoc/>
     public async Task<HealthReport> ReportHealthAsync()
     {
         if (_read().Plan.HealthMaxLag is not { } maxLag)
@@ -155,8 +149,7 @@ internal sealed class StatusReporter : IDisposable
         return Health.Judge(replication.Daemon, replication.Credentials, observation, maxLag, replication.Plan.HealthIgnoresPaused, _start, _time.GetUtcNow());
     }
 
-    /// <summary>All metrics as Prometheus' text exposition.</summary>
-    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
+    /// <inheritdoc/>
     public async Task<string> WriteMetricsAsync(bool mayManage = true)
     {
         var (replication, observation, discretion) = await ObserveAsync(mayManage).ConfigureAwait(false);
@@ -175,7 +168,7 @@ internal sealed class StatusReporter : IDisposable
     {
         var latest = await LatestAsync().ConfigureAwait(false);
         var replication = _read();
-        var discretion = new Discretion(replication.Plan, mayManage);
+        var discretion = new Discretion(replication.Plan.Databases, mayManage);
         var observation = discretion.Show(latest);
         return (
             replication,
@@ -186,7 +179,7 @@ internal sealed class StatusReporter : IDisposable
     }
 
     private static IEnumerable<LogReport> Log(ReplicationSnapshot replication, Discretion discretion) =>
-        replication.LogEntries.Where(entry => discretion.Allows(entry.Database) && discretion.Allows(entry.Message) && discretion.Allows(entry.Details)).Select(Report);
+        replication.LogEntries.Where(entry => discretion.Allows(entry.Database)).Select(Report).Where(discretion.Allows);
 
     private static List<DeedReport> Deeds(ReplicationSnapshot replication, Discretion discretion, string? database) =>
     [
@@ -229,25 +222,6 @@ internal sealed class StatusReporter : IDisposable
 
     private static DatabaseObservation? Find(ObservedDatabases observation, string name) =>
         observation.Databases.FirstOrDefault(database => database.Plan.Name == name);
-
-    private static CountReport Count(IReadOnlyList<DatabaseObservation> databases)
-    {
-        var counts = new int[Enum.GetValues<DatabaseState>().Length];
-        foreach (var database in databases)
-        {
-            counts[(int)database.State]++;
-        }
-
-        return new CountReport(
-            databases.Count,
-            counts[(int)DatabaseState.Replicating],
-            counts[(int)DatabaseState.Unverified],
-            counts[(int)DatabaseState.Starting],
-            counts[(int)DatabaseState.Behind],
-            counts[(int)DatabaseState.Failing],
-            counts[(int)DatabaseState.Stopped],
-            counts[(int)DatabaseState.Unknown]);
-    }
 
     private static DatabaseReport Report(ReplicationSnapshot replication, DatabaseObservation database, SparklineReport? sparklines, DateTimeOffset now) => new(
         database.Plan.Name,

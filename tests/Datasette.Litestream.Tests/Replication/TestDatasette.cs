@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
+using Datasette.Litestream.Locking;
 using Datasette.Litestream.Tests.Daemon;
 using Datasette.Litestream.Tests.Processes;
 
@@ -16,6 +17,7 @@ internal sealed class TestDatasette : IDisposable
 {
     private readonly List<Bridge> _bridges = [];
     private readonly ConcurrentQueue<string> _fatal = [];
+    private readonly DatabaseLocks _locks = new();
 
     public TestDatasette()
     {
@@ -90,7 +92,7 @@ internal sealed class TestDatasette : IDisposable
     public (Bridge Bridge, string Warnings) Start()
     {
         var started = StartAtOnce();
-        Eventually.HoldsAsync(() => started.Bridge.Snapshot!.Daemon is null or { State: DaemonState.Running }).GetAwaiter().GetResult();
+        Eventually.HoldsAsync(() => started.Bridge.Snapshot?.Daemon is null or { State: DaemonState.Running }).GetAwaiter().GetResult();
         return started;
     }
 
@@ -109,7 +111,7 @@ internal sealed class TestDatasette : IDisposable
     public async Task<Replicator> StartReplicatorAsync(TestClock time, DaemonState expected = DaemonState.Running)
     {
         var request = StartRequest.Parse(Request(), time);
-        var replicator = await Replicator.PrepareAsync(request.Configuration, request.Host, OperatorLines.Enqueue);
+        var replicator = new Replicator(await ReplicationSetup.CheckAsync(request.Configuration, request.Host), _locks, OperatorLines.Enqueue);
         await replicator.StartAsync(_fatal.Enqueue);
         await Eventually.HoldsAsync(() => replicator.Snapshot.Daemon is null || replicator.Snapshot.Daemon.State == expected);
         return replicator;
@@ -126,6 +128,7 @@ internal sealed class TestDatasette : IDisposable
     public void Dispose()
     {
         _bridges.ForEach(Stop);
+        _locks.Release();
         var left = Processes.Kill();
         var folders = SocketFolders;
         Folder.Dispose();

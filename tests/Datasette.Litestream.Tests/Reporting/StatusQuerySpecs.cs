@@ -69,5 +69,5 @@ public sealed class StatusQuerySpecs
     [DataRow("", "hour")]
     public void A_history_is_of_an_hour_or_a_day(string queryString, string range) => Assert.AreEqual(range, StatusQuery.Parse(queryString).Range.Name);
 
-    private static string Names(StatusQuery query) => string.Join(' ', query.Select(Databases).Select(database => database.Plan.Name));
+    private static string Names(StatusQuery query) => string.Join(' ', query.Select(Databases, DatabaseListing.Of).Select(database => database.Plan.Name));
 }

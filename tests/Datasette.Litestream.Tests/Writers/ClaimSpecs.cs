@@ -43,6 +43,17 @@ public sealed class ClaimSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task Who_is_known_to_have_let_go_of_the_databases_lock_is_not_waited_for()
+    {
+        var a = Machine("container a");
+        await a.LookAsync();
+        var b = new Machine(_clock, Writers.Machine.Identity("container b", _clock), Store(), [a.Identified.Id], "parks");
+        Assert.AreEqual(ClaimState.Held, await b.LookAsync());
+        Assert.IsFalse(b.Parks.IsForced);
+        Assert.IsNull(b.Parks.TakenFrom);
+    }
+
+    [TestMethod]
     public async Task As_long_as_nobody_asks_nothing_is_written()
     {
         var a = Machine("a");

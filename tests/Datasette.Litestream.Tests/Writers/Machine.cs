@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Stores;
 using Datasette.Litestream.Tests.Configuration;
@@ -17,9 +18,19 @@ internal sealed class Machine
     }
 
     public Machine(TestClock clock, WriterIdentity identity, IStore store, params string[] prefixes)
+        : this(clock, identity, store, [], prefixes)
+    {
+    }
+
+    /// <param name="clock">The clock.</param>
+    /// <param name="identity">Its name.</param>
+    /// <param name="store">The place.</param>
+    /// <param name="ended">Who is known to have let go.</param>
+    /// <param name="prefixes">What it wants to write to.</param>
+    public Machine(TestClock clock, WriterIdentity identity, IStore store, ImmutableHashSet<Guid> ended, params string[] prefixes)
     {
         (_clock, Identified) = (clock, identity);
-        Claims = new PlaceClaims(Place(prefixes.Length == 0 ? ["parks"] : prefixes), identity, _ => store, clock);
+        Claims = new PlaceClaims(Place(prefixes.Length == 0 ? ["parks"] : prefixes), identity, _ => store, clock, ended);
     }
 
     public WriterIdentity Identified { get; }
