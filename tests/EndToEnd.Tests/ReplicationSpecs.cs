@@ -122,14 +122,15 @@ public sealed class ReplicationSpecs
     }
 
     [TestMethod]
-    public async Task A_single_request_with_get_leaves_a_backup_and_nothing_running()
+    public async Task A_single_request_with_get_replicates_nothing_and_leaves_nothing()
     {
         using var workspace = new Workspace();
         workspace.Create("parks");
         var (exitCode, output) = await DatasetteProcess.RunAsync(workspace, ["parks.db", "--get", "/parks.json", .. Settings.ReplicateAll()]);
         Assert.AreEqual(0, exitCode, output);
         Assert.IsEmpty(workspace.Litestreams);
-        await workspace.AssertRestoredAsync("parks");
+        Assert.IsFalse(Directory.Exists(workspace.Path("backup")));
+        Assert.IsFalse(Directory.Exists(workspace.Path(".parks.db-litestream")));
     }
 
     private const string TwoReplicas =

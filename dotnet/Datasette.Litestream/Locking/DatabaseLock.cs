@@ -48,8 +48,10 @@ internal sealed class DatabaseLock : IDisposable
     /// <summary>Takes the lock.</summary>
     /// <param name="name">Datasette's name for the database.</param>
     /// <param name="path">Its file, absolute.</param>
-    /// <returns>Null if somebody else holds it, possibly by another name of the file.</returns>
-    /// <exception cref="FolderUnusableException">The folder of the database is not writable, or its file system has no locks.</exception>
+    /// <returns>Null if somebody else holds it.</returns>
+    /// <exception cref="FolderUnusableException">
+    /// The folder of the database is not writable, or its file system has no locks, or somebody else holds the lock by another name of the file.
+    /// </exception>
     public static DatabaseLock? TryTake(string name, string path)
     {
         var parent = Path.GetDirectoryName(path)!;
@@ -82,8 +84,11 @@ internal sealed class DatabaseLock : IDisposable
         FileLock? inodeLock = null;
         if (FileStatus.Look(path).Status is { Links: > 1 } status && !TryTakeInode(path, status, out inodeLock))
         {
+            // What is written by two names is in two logs, so there is nothing to stand by for.
             taken.Dispose();
-            return null;
+            throw new FolderUnusableException(
+                $"{name}: another Datasette replicates {path} already by another of its names (hard links), and what is written by two names "
+                + "destroys the database. Serve it by one name.");
         }
 
         var recordPath = RecordPathOf(path);

@@ -30,7 +30,7 @@ internal static class ReasonWording
         StateReason.SameFile => "the file is replicated under another name",
         StateReason.NameNotSupported => "Litestream cannot open a file of this name",
         StateReason.SettingsRefused => "what is configured for it is wrong",
-        StateReason.FolderUnusable => "Litestream cannot use its folder",
+        StateReason.FolderUnusable => "Litestream cannot work with the file",
         StateReason.NotDetached => "it was detached, and its last changes could not be replicated",
         StateReason.FolderRemoved => "Litestream's folder was removed",
         StateReason.BackupDamaged => "the backup is damaged",

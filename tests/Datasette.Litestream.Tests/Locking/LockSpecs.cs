@@ -104,7 +104,8 @@ public sealed class LockSpecs : IDisposable
         var first = Take();
         first.Write(RecordOf(Environment.ProcessId).ToJson());
 
-        Assert.IsNull(DatabaseLock.TryTake("trails", _folder[other]));
+        StringAssert.Contains(
+            Assert.ThrowsExactly<FolderUnusableException>(() => DatabaseLock.TryTake("trails", _folder[other])).Message, $"trails: another Datasette replicates {_folder[other]} already by another of its names");
         first.Release();
         DatabaseLock.TryTake("trails", _folder[other])!.Release();
     }

@@ -155,7 +155,8 @@ public sealed class FileFaultSpecs
     {
         await run.StartGreenAsync();
         await run.BreakAsync(() => Assert.IsTrue(HardLink.TryCreate(run.Parks.Path, run.Workspace.Path("trees.db"))));
-        await ExpectRefusedAsync(run, "trees.db");
+        var (exitCode, output) = await DatasetteProcess.RunAsync(run.Workspace, ["trees.db", .. Elsewhere]);
+        run.Expect(exitCode != 0 && output.Contains("another Datasette", StringComparison.Ordinal), $"a second Datasette was not refused: {output}");
         await run.ExpectRestoredAsync();
     });
 
@@ -166,7 +167,12 @@ public sealed class FileFaultSpecs
         await run.BreakAsync(() => run.ShellAsync("rm -rf .parks.db-litestream"));
         await run.ExpectRedAsync("folder_removed|replicated_anew");
         await run.ExpectGreenAsync();
-        await ExpectRefusedAsync(run, "parks.db");
+        await using (var second = await DatasetteProcess.StartAsync(run.Workspace, ["parks.db", .. Elsewhere]))
+        {
+            var status = await second.StatusAsync();
+            run.Expect((string?)status["state"] == "standby", $"a second Datasette does not stand by: {status["summary"]}");
+        }
+
         await run.ExpectRestoredAsync();
     });
 
@@ -226,9 +232,6 @@ public sealed class FileFaultSpecs
         await run.LastAsync(10);
     });
 
-    private static async Task ExpectRefusedAsync(FaultRun run, string file)
-    {
-        var (exitCode, output) = await DatasetteProcess.RunAsync(run.Workspace, [file, .. Settings.Set("all-replicate", "file://$PWD/elsewhere/$DB_NAME")]);
-        run.Expect(exitCode != 0 && output.Contains("another Datasette", StringComparison.Ordinal), $"a second Datasette was not refused: {output}");
-    }
+    /// <summary>The settings of a second Datasette.</summary>
+    private static string[] Elsewhere => [.. Settings.Set("all-replicate", "file://$PWD/elsewhere/$DB_NAME")];
 }
