@@ -6,7 +6,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The first command of CONTRIBUTING.md, on a complete machine, and on machines that lack a part.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed partial class SetUpSpecs
 {
     /// <summary>The programs of every machine.</summary>
