@@ -228,7 +228,7 @@ internal sealed partial class Replicator : IAttachmentControl
             _locks.Take(name, database.Path);
             unusable = Preflight.FindStateFolderFault(database) is { } fault ? unusable.SetItem(name, fault) : unusable.Remove(name);
         }
-        catch (Exception ex) when (ex is FolderUnusableException or ReplicationException)
+        catch (Exception ex) when (ex is DatabaseUnusableException or ReplicationException)
         {
             unusable = unusable.SetItem(name, ex.Message);
         }
@@ -248,7 +248,7 @@ internal sealed partial class Replicator : IAttachmentControl
         {
             return !_locks.TryTake(database.Name, database.Path);
         }
-        catch (FolderUnusableException)
+        catch (DatabaseUnusableException)
         {
             // It is shown why it is not replicated here.
             return false;

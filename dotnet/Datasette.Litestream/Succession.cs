@@ -317,7 +317,7 @@ internal sealed class Succession
             _unusable.Remove(database.Name);
             return isTaken;
         }
-        catch (FolderUnusableException ex)
+        catch (DatabaseUnusableException ex)
         {
             _unusable.Add(database.Name);
             _failure = ex.Message;

@@ -49,7 +49,7 @@ internal sealed class DatabaseLock : IDisposable
     /// <param name="name">Datasette's name for the database.</param>
     /// <param name="path">Its file, absolute.</param>
     /// <returns>Null if somebody else holds it.</returns>
-    /// <exception cref="FolderUnusableException">
+    /// <exception cref="DatabaseUnusableException">
     /// The folder of the database is not writable, or its file system has no locks, or somebody else holds the lock by another name of the file.
     /// </exception>
     public static DatabaseLock? TryTake(string name, string path)
@@ -64,13 +64,13 @@ internal sealed class DatabaseLock : IDisposable
         }
         catch (Exception ex) when (ex is UnauthorizedAccessException or IOException)
         {
-            throw new FolderUnusableException(
+            throw new DatabaseUnusableException(
                 $"{name}: Litestream must write beside the database, and cannot: {ex.Message} Make {parent} writable for Datasette's user.",
                 ex);
         }
         catch (Win32Exception ex)
         {
-            throw new FolderUnusableException(
+            throw new DatabaseUnusableException(
                 $"{name}: the file system of {folder} does not lock files ({ex.Message}), and nothing else keeps a second Datasette from "
                 + "replicating the same database, which would destroy the backup. Move the database to one that does, such as a local disk.",
                 ex);
@@ -86,7 +86,7 @@ internal sealed class DatabaseLock : IDisposable
         {
             // What is written by two names is in two logs, so there is nothing to stand by for.
             taken.Dispose();
-            throw new FolderUnusableException(
+            throw new DatabaseUnusableException(
                 $"{name}: another Datasette replicates {path} already by another of its names (hard links), and what is written by two names "
                 + "destroys the database. Serve it by one name.");
         }

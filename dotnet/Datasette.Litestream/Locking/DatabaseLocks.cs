@@ -33,7 +33,7 @@ internal sealed class DatabaseLocks
     /// <param name="name">Datasette's name for the database.</param>
     /// <param name="path">Its file, absolute.</param>
     /// <returns>Whether it is held now; otherwise somebody else holds it.</returns>
-    /// <exception cref="FolderUnusableException">Litestream cannot work beside the database.</exception>
+    /// <exception cref="DatabaseUnusableException">Litestream cannot work beside the database.</exception>
     public bool TryTake(string name, string path)
     {
         if (_held.TryGetValue(name, out var held))
@@ -65,7 +65,7 @@ internal sealed class DatabaseLocks
     /// <param name="name">Datasette's name for the database.</param>
     /// <param name="path">Its file, absolute.</param>
     /// <exception cref="ReplicationException">Another process holds it.</exception>
-    /// <exception cref="FolderUnusableException">Litestream cannot work beside the database.</exception>
+    /// <exception cref="DatabaseUnusableException">Litestream cannot work beside the database.</exception>
     public void Take(string name, string path)
     {
         if (!TryTake(name, path))

@@ -105,7 +105,7 @@ public sealed class LockSpecs : IDisposable
         first.Write(RecordOf(Environment.ProcessId).ToJson());
 
         StringAssert.Contains(
-            Assert.ThrowsExactly<FolderUnusableException>(() => DatabaseLock.TryTake("trails", _folder[other])).Message, $"trails: another Datasette replicates {_folder[other]} already by another of its names");
+            Assert.ThrowsExactly<DatabaseUnusableException>(() => DatabaseLock.TryTake("trails", _folder[other])).Message, $"trails: another Datasette replicates {_folder[other]} already by another of its names");
         first.Release();
         DatabaseLock.TryTake("trails", _folder[other])!.Release();
     }
@@ -157,7 +157,7 @@ public sealed class LockSpecs : IDisposable
     public void Where_nothing_can_be_written_it_says_so()
     {
         _folder.Write(".parks.db-litestream", "a file where the folder should be");
-        var message = Assert.ThrowsExactly<FolderUnusableException>(() => Take()).Message;
+        var message = Assert.ThrowsExactly<DatabaseUnusableException>(() => Take()).Message;
         StringAssert.StartsWith(message, "parks: Litestream must write beside the database, and cannot: ");
         StringAssert.EndsWith(message, $"Make {_folder.Path} writable for Datasette's user.");
     }
