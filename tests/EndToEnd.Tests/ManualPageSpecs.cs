@@ -14,7 +14,7 @@ public sealed class ManualPageSpecs
     {
         _ = RealParts.Litestream05;
         using var workspace = new Workspace();
-        var python = await PluginEnvironment.PythonAsync(DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet));
+        var python = await PluginEnvironment.PythonOfAsync(version);
         string[] files = [workspace.Create("parks"), workspace.Create("roads"), workspace.Create("trees")];
         await using var datasette = await DatasetteProcess.StartAsync(
             workspace,

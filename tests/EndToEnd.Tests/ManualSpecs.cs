@@ -114,7 +114,7 @@ public sealed class ManualSpecs
         }
 
         // A page of another site can have a signed-in browser send a form, but not Datasette's token or the same origin.
-        var python = await PluginEnvironment.PythonAsync(DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet));
+        var python = await PluginEnvironment.PythonOfAsync(version);
         using var forged = new HttpRequestMessage(HttpMethod.Post, "/-/litestream/restart") { Content = new FormUrlEncodedContent([]) };
         forged.Headers.Add("Cookie", await DatasetteProcess.SignCookieAsync(python, "ops"));
         forged.Headers.Add("Origin", "https://example.com");
@@ -218,7 +218,7 @@ public sealed class ManualSpecs
     private static async Task<DatasetteProcess> StartAsync(
         Workspace workspace, string version, string settings = "health: true", Dictionary<string, string?>? environment = null)
     {
-        var python = await PluginEnvironment.PythonAsync(DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet));
+        var python = await PluginEnvironment.PythonOfAsync(version);
         workspace.Create("parks");
         workspace.Create("roads");
         workspace.Create("secret");

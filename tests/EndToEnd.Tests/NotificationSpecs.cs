@@ -145,7 +145,7 @@ public sealed partial class NotificationSpecs
                 workspace.Create("parks"), .. Settings.ReplicateAll(),
                 .. Settings.Set("notify-url", $"https://chat.example{Hook}"), .. Settings.Set("heartbeat-url", $"https://watch.example{Ping}"),
             ],
-            python: await PluginEnvironment.PythonAsync(DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet)));
+            python: await PluginEnvironment.PythonOfAsync(version));
         var message = Refusal.AssertIn(exitCode, output);
         foreach (var key in new[] { "notify-url", "heartbeat-url" })
         {
@@ -163,7 +163,7 @@ public sealed partial class NotificationSpecs
     {
         _ = RealParts.Litestream;
         using var workspace = new Workspace();
-        var python = await PluginEnvironment.PythonAsync(DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet));
+        var python = await PluginEnvironment.PythonOfAsync(version);
         workspace.Write("keys.json", """{"access-key-id": "AKIAFAKE", "secret-access-key": "fake"}""");
         await using var datasette = await DatasetteProcess.LaunchIntoFileAsync(
             workspace,

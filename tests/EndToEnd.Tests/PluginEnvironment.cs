@@ -30,6 +30,10 @@ internal static partial class PluginEnvironment
         return WithWheel.GetOrAdd(datasette ?? DatasetteInstallation.Main, datasette => new(() => MakeWithWheelAsync(datasette))).Value;
     }
 
+    /// <summary>The same with a version of Datasette, and Python.NET where the main one has it; the main one if null.</summary>
+    public static Task<string> PythonOfAsync(string? version = null) => PythonAsync(
+        version is null ? DatasetteInstallation.Main : DatasetteInstallation.Of(version, DatasetteInstallation.Main.HasPythonNet));
+
     /// <summary>The wheel of this checkout, without Litestream.</summary>
     public static Task<string> WheelAsync()
     {
