@@ -35,8 +35,8 @@ internal sealed record WalIndex(uint Frames, uint PageCount, string Salt, uint B
     public bool HasBegun => Salt.AsSpan().ContainsAnyExcept('0');
 
     /// <summary>
-    /// Whether it looks as SQLite makes it from the log, without the marks of checkpoints, when the first one opens a database whose log
-    /// was left behind. Litestream leaves the log when it closes a database last.
+    /// Whether SQLite can have made it from the log, without the marks of checkpoints, since the last checkpoint: it does so when the
+    /// first one opens a database whose log was left behind. Litestream leaves the log when it closes a database last.
     /// </summary>
-    public bool IsAsRecovered => Backfilled == 0 && Attempted == Frames;
+    public bool IsAsRecovered => Backfilled == 0;
 }

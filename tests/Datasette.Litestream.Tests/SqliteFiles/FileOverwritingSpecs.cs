@@ -99,7 +99,9 @@ public sealed class FileOverwritingSpecs : IDisposable
 
     /// <summary>As with each restart of Litestream, which leaves the log, while nobody else has the database open.</summary>
     [TestMethod]
-    public async Task A_log_whose_index_was_made_anew_between_two_looks_is_no_overwriting()
+    [DataRow(false)]
+    [DataRow(true)]
+    public async Task A_log_whose_index_was_made_anew_between_two_looks_is_no_overwriting(bool isWrittenThen)
     {
         using var first = new OpenDatabase(_folder["trees.db"]);
         first.Write(100);
@@ -112,6 +114,11 @@ public sealed class FileOverwritingSpecs : IDisposable
         second.Kill();
         using var third = new OpenDatabase(_folder["trees.db"]);
         _ = third.Execute("SELECT count(*) FROM t");
+        if (isWrittenThen)
+        {
+            third.Write(1);
+        }
+
         var after = await third.LookAsync();
         Assert.AreEqual((before.Index.Salt, before.Index.Backfilled, before.Index.Attempted), (after.Index!.Salt, after.Index.Backfilled, after.Index.Attempted));
         Assert.AreNotEqual(before.File, after.File);
