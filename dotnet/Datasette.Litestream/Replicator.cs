@@ -80,6 +80,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
     /// <summary>Before, it is not known what Litestream is to start with.</summary>
     private readonly TaskCompletionSource _isPrepared = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Cancelled when replication is to end at once.</summary>
+    private readonly CancellationTokenSource _hurrying = new();
     private OtherLitestreamWatch? _otherLitestreams;
     private readonly SocketFolder _socketFolder;
     private readonly ProcessIdentity _self = ProcessIdentity.Of(Environment.ProcessId)!;
@@ -216,6 +219,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     public async Task<ReplicationEnd> StopAsync(StopOrder order, Func<Task>? onEnded = null, Func<Task>? onLeft = null)
     {
         var started = _host.Time.GetTimestamp();
+        using var hurrying = order.Hurry.Register(_hurrying.Cancel);
         _steering.Stop();
         _mirroring?.StopFilling();
         _refresher?.Dispose();
@@ -349,7 +353,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             _log.Add($"Error: the databases could not be prepared for Litestream: {ex.Message}");
         }
 
-        var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(Plan.Databases, hurry).ConfigureAwait(false);
+        var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(Plan.Databases, _hurrying.Token).ConfigureAwait(false);
         _mirroring?.Start();
         DaemonSettings settings;
         lock (_restarting)

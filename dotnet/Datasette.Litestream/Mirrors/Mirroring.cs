@@ -102,7 +102,8 @@ internal sealed class Mirroring
 
     /// <summary>
     /// Compares, before Litestream starts, what this machine, the first destination and the mirrors have of each database.
-    /// Destinations that do not answer hold up the start for a few seconds at most.
+    /// Destinations that do not answer hold up the start for a few seconds at most. A stop waits for it, too: what is not compared is not
+    /// replicated.
     /// </summary>
     /// <param name="databases">The databases.</param>
     /// <param name="cancellationToken">Ends it.</param>
@@ -111,7 +112,7 @@ internal sealed class Mirroring
     public async Task<IReadOnlySet<string>> PrepareAsync(IEnumerable<DatabasePlan> databases, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(CompareTimeout, _tools.Time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken, _stoppingFills.Token);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         var plans = databases.Where(database => _databases.ContainsKey(database.Name)).ToList();
         plans.ForEach(plan => _databases[plan.Name].IsUnknown = true);
         try

@@ -86,6 +86,15 @@ public sealed class PrimaryFillingSpecs
     }
 
     [TestMethod]
+    public async Task A_stop_that_comes_first_leaves_nothing_uncompared()
+    {
+        using var bench = new MirrorBench();
+        MakeFull(bench, "first");
+        bench.Mirroring.StopFilling();
+        Assert.IsEmpty(await bench.Mirroring.PrepareAsync(bench.Plan.Databases, CancellationToken.None).InTimeAsync());
+    }
+
+    [TestMethod]
     public async Task A_mirror_that_answers_late_holds_up_the_others_for_a_few_seconds_and_its_own_database_until_it_is_known()
     {
         using var bench = new MirrorBench();
