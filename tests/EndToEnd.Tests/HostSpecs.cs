@@ -329,14 +329,17 @@ public sealed partial class HostSpecs
         using var workspace = MakeWorkspace();
         workspace.Create("trees");
         var output = await DatasetteProcess.RunApplicationAsync(workspace, await PluginEnvironment.PythonOfAsync(datasette), Right, "lifespan.py");
+
+        // A stop that takes longer on a busy machine says so.
+        var lines = output.Split(Environment.NewLine).Where(line => line.StartsWith("lifespan.", StringComparison.Ordinal));
         Assert.AreEqual(
             """
             lifespan.startup.complete another another
             lifespan.startup.complete another another
             lifespan.shutdown.complete another another
             lifespan.shutdown.complete own own
-
             """,
+            string.Join('\n', lines),
             output);
         await AssertAllIsRestoredAsync(workspace);
         await workspace.AssertRestoredAsync("trees");

@@ -83,7 +83,7 @@ public sealed partial class NotificationSpecs
         await datasette.WaitForStatusAsync(status => (string?)status["state"] == "running" && (int)status["litestream"]!["failures"]! == kills, "Litestream runs again");
         Assert.IsLessThan(TimeSpan.FromMinutes(1), started.Elapsed);
         Assert.HasCount(1, Lines(datasette), datasette.Output);
-        StringAssert.Contains(Lines(datasette)[0], "WARNING:  datasette-litestream: Litestream ended by itself with signal 9. It ");
+        StringAssert.StartsWith(Lines(datasette)[0], "WARNING:  datasette-litestream: Litestream ended by itself with signal 9. ");
         await Wait.UntilAsync(() => Lines(datasette).Count == 2, "the rest is told", MoreThanAMinute);
         StringAssert.Matches(Lines(datasette)[1], RestartLine());
         await Wait.UntilAsync(() => Posts(receiver).Count == 2, "the chat has both");
