@@ -3,26 +3,23 @@ using Microsoft.Playwright;
 
 namespace Datasette.Litestream.EndToEnd;
 
-/// <summary>A headless Chromium that notes every console error and every request that leaves the host.</summary>
+/// <summary>
+/// A window of its own, with cookies of its own, in a headless Chromium that all tests share. It notes every console error and every request
+/// that leaves the host.
+/// </summary>
 internal sealed class Browser : IAsyncDisposable
 {
     /// <summary>The status page.</summary>
     public const string Overview = "/-/litestream-status";
 
-    /// <summary>
-    /// A browser keeps a core busy, so that many at once would hold up what else runs. A test opens one only: two tests that each wait for
-    /// a second one would wait for ever.
-    /// </summary>
-    private static readonly SemaphoreSlim Turns = new(2);
+    private static readonly Lazy<Task<IBrowser>> Chromium = new(LaunchAsync);
 
-    private readonly IPlaywright _playwright;
-    private readonly IBrowser _browser;
+    private readonly IBrowserContext _context;
     private readonly List<string> _complaints = [];
 
-    private Browser(IPlaywright playwright, IBrowser browser, IPage page, string host)
+    private Browser(IBrowserContext context, IPage page, string host)
     {
-        _playwright = playwright;
-        _browser = browser;
+        _context = context;
         Page = page;
         page.Console += (_, message) =>
         {
@@ -46,32 +43,12 @@ internal sealed class Browser : IAsyncDisposable
     /// <summary>Opens the status page, signed in as root.</summary>
     public static async Task<Browser> OpenAsync(DatasetteProcess datasette, BrowserNewContextOptions? options = null)
     {
-        var chromium = RealParts.Chromium;
+        _ = RealParts.Chromium;
         var host = datasette.Http.BaseAddress!.ToString();
         options ??= new();
         options.BaseURL = host;
-        await Turns.WaitAsync();
-        try
-        {
-            return await OpenAsync(datasette, options, chromium, host);
-        }
-        catch
-        {
-            Turns.Release();
-            throw;
-        }
-    }
-
-    private static async Task<Browser> OpenAsync(DatasetteProcess datasette, BrowserNewContextOptions options, string chromium, string host)
-    {
-        var playwright = await Playwright.CreateAsync();
-        var process = await playwright.Chromium.LaunchAsync(new()
-        {
-            ExecutablePath = chromium,
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-        });
-        var context = await process.NewContextAsync(options);
-        var browser = new Browser(playwright, process, await context.NewPageAsync(), host);
+        var context = await (await Chromium.Value).NewContextAsync(options);
+        var browser = new Browser(context, await context.NewPageAsync(), host);
         await browser.Page.GotoAsync(datasette.SignInPath);
         await browser.Page.GotoAsync(Overview);
         return browser;
@@ -109,10 +86,16 @@ internal sealed class Browser : IAsyncDisposable
     /// <summary>Fails if there was an error in the console, or a request to another host.</summary>
     public void AssertClean() => Assert.IsEmpty(_complaints, string.Join('\n', _complaints));
 
-    public async ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync() => await _context.DisposeAsync();
+
+    private static async Task<IBrowser> LaunchAsync()
     {
-        await _browser.CloseAsync();
-        _playwright.Dispose();
-        Turns.Release();
+        // Its driver ends it with the tests.
+        var playwright = await Playwright.CreateAsync();
+        return await playwright.Chromium.LaunchAsync(new()
+        {
+            ExecutablePath = RealParts.Chromium,
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        });
     }
 }

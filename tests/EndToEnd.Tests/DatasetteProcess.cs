@@ -14,7 +14,7 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     /// <summary>How often the status is requested: each answer takes Datasette some milliseconds.</summary>
-    private static readonly TimeSpan StatusInterval = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan StatusInterval = TimeSpan.FromMilliseconds(100);
 
     private const string Secret = "end-to-end";
 
