@@ -9,7 +9,7 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 /// A database with 50 transactions a second, replicated to several destinations, and restored from each of them again and again: each
 /// restore must be the database at some moment of the last seconds. One thread writes; the test starts and stops Datasette.
 /// </summary>
-internal sealed class MirroredDatabase : IAsyncDisposable
+internal class MirroredDatabase : IAsyncDisposable
 {
     private static readonly TimeSpan WriteInterval = TimeSpan.FromMilliseconds(20), RestoreInterval = TimeSpan.FromSeconds(Scale.IsFull ? 10 : 2);
 
