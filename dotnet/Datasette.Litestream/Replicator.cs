@@ -64,6 +64,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     private readonly LitestreamCommand _command;
     private readonly StoreFactory _stores;
     private readonly Renewer? _renewer;
+    private readonly CompactionRetry _compactionRetry;
     private readonly Mirroring? _mirroring;
     private readonly DestinationClaims? _claims;
     private readonly Steering _steering;
@@ -141,6 +142,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         _mirroring = binary.Version.ReleaseLine == ReleaseLine.V03 ? null
             : new Mirroring(() => _plan, (replica, path) => new GuardedStore(_stores.Open(replica, path), () => WhileWriting(replica)), host.Time, Random.Shared, _log.Redact);
         _steering = new Steering(this, host.Time, deed => OperatorLog.Write(DeedWording.LevelOf(deed), DeedWording.Tell(deed)));
+        _compactionRetry = new CompactionRetry(message => _ = RestartAsync(RestartReason.Destination, message), host.Time);
         _renewer = probe is null ? null : new Renewer(
             this,
             new DatabaseRenewal(
@@ -250,6 +252,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         Announcer.Look(snapshot, observed);
         _steering.Look(observed);
         _renewer?.Consider(observed);
+        _compactionRetry.Look(observed, snapshot.LogStatistics);
         foreach (var database in observed.Databases)
         {
             foreach (var destination in database.Destinations)

@@ -109,14 +109,32 @@ public sealed class ReplicaFaultSpecs
     [TestMethod]
     public Task The_files_cannot_be_merged() => FaultRun.RunAsync(async run =>
     {
-        // Nothing can be written to the folder of the first level, into which Litestream merges every 30 s. (A file in its place
-        // fails the second level too, which has its next turn in 5 minutes.)
+        // Nothing can be written to the folder of the first level, into which Litestream merges every 30 s.
         var merged = run.Own(await SmallDisk.MountAsync(Path.Combine(run.Workspace.Backup("parks"), "ltx/1")));
         await merged.RemountAsync(isReadOnly: true);
         await run.StartAsync(new());
         await run.BreakAsync(() => { });
         await run.ExpectRedAsync("compaction_failed", within: UntilMerged);
         await run.MendAsync(() => merged.RemountAsync(isReadOnly: false));
+        await run.ExpectGreenAsync(within: UntilMerged);
+        await run.ExpectRestoredAsync();
+    });
+
+    /// <summary>By itself, Litestream tries the second level again after five minutes, and the third after an hour.</summary>
+    [TestMethod]
+    public Task The_files_of_a_level_that_is_merged_rarely_cannot_be_merged() => FaultRun.RunAsync(async run =>
+    {
+        var level = Path.Combine(run.Workspace.Backup("parks"), "ltx/1");
+        Directory.CreateDirectory(Path.GetDirectoryName(level)!);
+        File.WriteAllText(level, "");
+        await run.StartAsync(new());
+        await run.BreakAsync(() => { });
+        await run.ExpectRedAsync("compaction_failed", within: UntilMerged);
+        await run.MendAsync(() =>
+        {
+            File.Delete(level);
+            return Task.CompletedTask;
+        });
         await run.ExpectGreenAsync(within: UntilMerged);
         await run.ExpectRestoredAsync();
     });
