@@ -29,9 +29,12 @@ internal sealed class DatabaseRenewal(
     {
         var replica = database.Primary;
         var check = await probe.CheckAsync(database, 0, listsAll: true, cancellationToken).ConfigureAwait(false);
-        if (check.Error is { } unreachable)
+        if (check.Error is { } unreadable)
         {
-            return unreachable;
+            // A folder in which damage was seen can be reached, but what lies there is possibly such that Litestream cannot list it.
+            return database.IsReplicatedToFolder && cause == StateReason.BackupDamaged
+                ? await ReplaceAsync(database, cancellationToken).ConfigureAwait(false)
+                : unreadable;
         }
 
         var highest = check.Inventory!.HighestTxid;
@@ -59,8 +62,11 @@ internal sealed class DatabaseRenewal(
         // What is left of a damaged chain would keep Litestream from merging files for ever.
         return canContinue && cause != StateReason.BackupDamaged && await ContinueAsync(database, cancellationToken).ConfigureAwait(false) is null
             ? null
-            : _oldBackup.MoveAside(replica) ?? await StartOverAsync(database, cancellationToken).ConfigureAwait(false);
+            : await ReplaceAsync(database, cancellationToken).ConfigureAwait(false);
     }
+
+    private async Task<string?> ReplaceAsync(DatabasePlan database, CancellationToken cancellationToken) =>
+        _oldBackup.MoveAside(database.Primary) ?? await StartOverAsync(database, cancellationToken).ConfigureAwait(false);
 
     /// <summary>
     /// Has Litestream begin where nothing is; where another destination has something, that is continued, so that transaction ids do

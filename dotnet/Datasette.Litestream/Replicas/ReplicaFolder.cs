@@ -121,11 +121,13 @@ internal sealed class ReplicaFolder
     }
 
     /// <summary>
-    /// Whether this look can do without the folders of merged files: nothing was uploaded, and every file that a restore needs is
-    /// examined anyway. What else may lie there can wait for a later look.
+    /// Whether this look can do without the folders of merged files: nothing was uploaded, every file that a restore needs is examined
+    /// anyway, and there is no other folder. What else may lie there can wait for a later look.
     /// </summary>
     private bool IsBrief() =>
         _last.Condition == ReplicaCondition.Whole
+        && _isRootSettled
+        && Status(_root) == _rootStatus
         && _inOrder.Length <= _maxFiles
         && ++_looks % LooksPerList != 0
         && _levels[0].IsSettled
@@ -170,6 +172,7 @@ internal sealed class ReplicaFolder
     {
         var names = _names[level];
         names.Clear();
+        _levels[level].IsFile = false;
         _temporaryFiles.RemoveAll(file => Path.GetDirectoryName(file.AsSpan()).SequenceEqual(_levels[level].Path));
         if (_levels[level].Status is not null)
         {
@@ -187,9 +190,10 @@ internal sealed class ReplicaFolder
             }
             catch (DirectoryNotFoundException)
             {
-                // Deleted meanwhile.
+                // Deleted meanwhile, or a file, at which Litestream's restore fails.
                 names.Clear();
-                _levels[level].Status = null;
+                _levels[level].IsFile = File.Exists(_levels[level].Path);
+                _levels[level].Status = _levels[level].IsFile ? _levels[level].Status : null;
             }
         }
 
@@ -207,6 +211,11 @@ internal sealed class ReplicaFolder
     /// <summary>What the names alone show.</summary>
     private ReplicaFinding? FindFault(ulong replicatedTxid)
     {
+        if (Array.Find(_levels, static level => level.IsFile) is { } blocked)
+        {
+            return new ReplicaFinding(ReplicaCondition.Damaged, 0, $"{blocked.Path} is a file, and should be a folder");
+        }
+
         if (_chain.Reach > 0 && _chain.Reach >= replicatedTxid && _chain.ResumesAt is null)
         {
             return null;
@@ -455,6 +464,9 @@ internal sealed class ReplicaFolder
 
         /// <summary>Whether any later change shows in its time.</summary>
         public bool IsSettled { get; set; }
+
+        /// <summary>Whether a file is in its place.</summary>
+        public bool IsFile { get; set; }
     }
 
     /// <summary>A file that a restore of the newest point needs.</summary>

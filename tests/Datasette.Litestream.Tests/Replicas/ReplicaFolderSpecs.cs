@@ -29,6 +29,24 @@ public sealed class ReplicaFolderSpecs
     }
 
     [TestMethod]
+    public async Task A_file_in_the_place_of_a_level_is_told_as_long_as_it_is_there()
+    {
+        using var replication = await RealReplication.StartAsync();
+        var txid = await replication.SyncAsync();
+        var look = replication.Look();
+        Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition);
+        var level = Path.Combine(replication.Backup, "ltx", "5");
+        File.WriteAllText(level, "");
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.AreEqual(new ReplicaFinding(ReplicaCondition.Damaged, 0, $"{level} is a file, and should be a folder"), look.Look(Now, txid));
+        }
+
+        File.Delete(level);
+        Assert.AreEqual(ReplicaCondition.Whole, look.Look(Now, txid).Condition);
+    }
+
+    [TestMethod]
     public void A_folder_that_cannot_be_looked_at_is_told()
     {
         using var folder = new TemporaryFolder();

@@ -124,18 +124,27 @@ public sealed class ReplicaFaultSpecs
     [TestMethod]
     public Task The_files_of_a_level_that_is_merged_rarely_cannot_be_merged() => FaultRun.RunAsync(async run =>
     {
-        var level = Path.Combine(run.Workspace.Backup("parks"), "ltx/1");
-        Directory.CreateDirectory(Path.GetDirectoryName(level)!);
-        File.WriteAllText(level, "");
-        await run.StartAsync(new());
-        await run.BreakAsync(() => { });
-        await run.ExpectRedAsync("compaction_failed", within: UntilMerged);
-        await run.MendAsync(() =>
-        {
-            File.Delete(level);
-            return Task.CompletedTask;
-        });
+        var (first, second) = (Path.Combine(run.Workspace.Backup("parks"), "ltx/1"), Path.Combine(run.Workspace.Backup("parks"), "ltx/2"));
+        var merged = run.Own(await SmallDisk.MountAsync(second));
+        await merged.RemountAsync(isReadOnly: true);
+        await run.StartGreenAsync();
+        await Wait.UntilAsync(() => Directory.Exists(first) && Directory.EnumerateFiles(first, "*.ltx").Any(), "there is something to be merged");
+
+        // It merges all levels when it starts.
+        await run.BreakAsync(() => run.SignalLitestream(Signals.SIGKILL));
+        await run.ExpectRedAsync("compaction_failed");
+        await run.MendAsync(() => merged.RemountAsync(isReadOnly: false));
         await run.ExpectGreenAsync(within: UntilMerged);
+        await run.ExpectRestoredAsync();
+    });
+
+    [TestMethod]
+    public Task A_file_is_in_the_place_of_a_level() => FaultRun.RunAsync(async run =>
+    {
+        await run.StartGreenAsync();
+        await run.BreakAsync(() => File.WriteAllText(Path.Combine(run.Workspace.Backup("parks"), "ltx/5"), ""));
+        await run.ExpectRedAsync("backup_damaged");
+        await run.ExpectGreenAsync();
         await run.ExpectRestoredAsync();
     });
 
