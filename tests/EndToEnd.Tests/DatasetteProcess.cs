@@ -248,6 +248,9 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
             RedirectStandardError = true,
         };
         start.Environment["DATASETTE_SECRET"] = Secret;
+
+        // Litestream would use it for S3.
+        start.Environment.Remove("AWS_CA_BUNDLE");
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
         {
             start.Environment[name] = value;

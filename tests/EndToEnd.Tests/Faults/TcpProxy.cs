@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace Datasette.Litestream.EndToEnd.Faults;
@@ -20,6 +21,7 @@ internal sealed class TcpProxy : IDisposable
     private TaskCompletionSource? _thaw;
     private int? _status;
     private int? _bytesPerSecond;
+    private TimeSpan _delay;
     private long _nextTurn;
 
     /// <param name="target">The endpoint to forward to, as a URL.</param>
@@ -56,10 +58,13 @@ internal sealed class TcpProxy : IDisposable
     /// <summary>Forwards at most this many bytes per second to the target.</summary>
     public void Limit(int bytesPerSecond) => _bytesPerSecond = bytesPerSecond;
 
+    /// <summary>Forwards each request to the target only after a while.</summary>
+    public void Delay(TimeSpan delay) => _delay = delay;
+
     /// <summary>Ends every fault.</summary>
     public void Forward()
     {
-        (_status, _bytesPerSecond) = (null, null);
+        (_status, _bytesPerSecond, _delay) = (null, null, TimeSpan.Zero);
         Interlocked.Exchange(ref _thaw, null)?.TrySetResult();
         if (_listener is null)
         {
@@ -123,7 +128,8 @@ internal sealed class TcpProxy : IDisposable
             }
 
             await server.ConnectAsync(_target);
-            await Task.WhenAll(PumpAsync(client, server, isThrottled: true), PumpAsync(server, client, isThrottled: false));
+            var isAnswered = new StrongBox<bool>(true);
+            await Task.WhenAll(PumpAsync(client, server, isAnswered, isRequest: true), PumpAsync(server, client, isAnswered, isRequest: false));
         }
         catch (Exception ex) when (ex is SocketException or ObjectDisposedException)
         {
@@ -148,13 +154,19 @@ internal sealed class TcpProxy : IDisposable
         }
     }
 
-    private async Task PumpAsync(Socket from, Socket to, bool isThrottled)
+    private async Task PumpAsync(Socket from, Socket to, StrongBox<bool> isAnswered, bool isRequest)
     {
         var buffer = new byte[ChunkBytes];
         while (await from.ReceiveAsync(buffer) is > 0 and var count)
         {
             await (_thaw?.Task ?? Task.CompletedTask);
-            if (isThrottled && _bytesPerSecond is { } rate)
+            if (isRequest && isAnswered.Value)
+            {
+                await Task.Delay(_delay);
+            }
+
+            isAnswered.Value = !isRequest;
+            if (isRequest && _bytesPerSecond is { } rate)
             {
                 await WaitForTurnAsync(count, rate);
             }
