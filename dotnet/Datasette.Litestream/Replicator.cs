@@ -18,6 +18,7 @@ using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Secrets;
 using Datasette.Litestream.SqliteFiles;
+using Datasette.Litestream.Standby;
 using Datasette.Litestream.Stores;
 using Datasette.Litestream.Writers;
 
@@ -136,7 +137,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
                 place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath),
                 TellTakeOver,
                 host.Time,
-                () => locks.FormerWriters)
+                new LocalSuccession(() => locks.FormerWriters, () => FormerClaims, () => ReportFolder is { } folder && Audience.IsThere(folder) ? folder : null))
             : null;
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _mirroring = binary.Version.ReleaseLine == ReleaseLine.V03 ? null
@@ -422,6 +423,15 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             // Stopping: what was not filled is told at the end.
         }
     }
+
+    /// <summary>What those have left that have held one of the locks before.</summary>
+    private IEnumerable<HeldClaims> FormerClaims =>
+        from previous in _locks.Previous
+        let folder = previous.Record.FindReportFolder(previous.Path)
+        where folder is not null
+        let held = HeldClaims.Read(folder)
+        where held?.Writer == previous.Record.Writer
+        select held;
 
     private CancellationToken WhileWriting(ReplicaPlan replica) => _claims?.WhileHeld(replica.Identity) ?? CancellationToken.None;
 

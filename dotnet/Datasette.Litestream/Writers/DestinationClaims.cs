@@ -17,6 +17,9 @@ internal sealed class DestinationClaims
     /// <summary>How many files are looked at at once.</summary>
     private const int Parallelism = 8;
 
+    /// <summary>How long after the claims were left they are left anew, if nothing has changed.</summary>
+    private static readonly TimeSpan LeaveInterval = TimeSpan.FromSeconds(2);
+
     /// <summary>How long until Litestream is told again, where that failed.</summary>
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
@@ -25,7 +28,7 @@ internal sealed class DestinationClaims
     private readonly Func<WritersPlace, IStore> _open;
     private readonly Action<IReadOnlyList<Claim>> _onTaken;
     private readonly TimeProvider _time;
-    private readonly Func<ImmutableHashSet<Guid>> _ended;
+    private readonly LocalSuccession _succession;
     private readonly SemaphoreSlim _looking = new(Parallelism);
     private readonly SemaphoreSlim _due = new(0, 1), _changed = new(0, 1);
     private readonly CancellationTokenSource _stopping = new();
@@ -40,22 +43,26 @@ internal sealed class DestinationClaims
     private volatile CancellationTokenSource _hurrying = new();
     private volatile ImmutableDictionary<string, ClaimStatus> _forbidden;
 
+    /// <summary>Where <see cref="HeldClaims"/> were left last, and when; under <see cref="_publishing"/>.</summary>
+    private string? _leftIn;
+    private long _leftAt;
+
     /// <param name="plan">What is to be written where.</param>
     /// <param name="self">This Datasette.</param>
     /// <param name="open">Opens the store of a place.</param>
     /// <param name="onTaken">Called with the claims that were just taken from another Datasette.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="ended">Finds the writers that are known to write no more, whatever the file says; null for none.</param>
+    /// <param name="succession">How claims come from another Datasette of this machine, and go to the next.</param>
     public DestinationClaims(
         ReplicationPlan plan,
         WriterIdentity self,
         Func<WritersPlace, IStore> open,
         Action<IReadOnlyList<Claim>> onTaken,
         TimeProvider time,
-        Func<ImmutableHashSet<Guid>>? ended = null)
+        LocalSuccession succession)
     {
-        (_self, _isInside, _open, _onTaken, _time, _ended) = (self, plan.IsWritersFileInside, open, onTaken, time, ended ?? (() => []));
-        _places = PlacesOf(plan.Databases);
+        (_self, _isInside, _open, _onTaken, _time, _succession) = (self, plan.IsWritersFileInside, open, onTaken, time, succession);
+        _places = PlacesOf(plan.Databases, succession.Former());
         _databasesByIdentity = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal).SetItems(NamesByIdentity(plan.Databases));
         _forbidden = Find();
     }
@@ -80,12 +87,13 @@ internal sealed class DestinationClaims
     /// <summary>Makes the first look, before Litestream starts, and goes on looking from then on.</summary>
     /// <param name="control">The replication.</param>
     /// <returns>
-    /// The names of the databases without which Litestream is to start. Completes after the first look, which takes 5 s at most.
+    /// The names of the databases without which Litestream is to start. Completes after the first look, which takes
+    /// <see cref="PlaceClaims.LookTimeout"/> at most; it is not waited for where another Datasette of this machine has looked just now.
     /// </returns>
     public async Task<ImmutableHashSet<string>> StartAsync(IWritingControl control)
     {
         _control = control;
-        await Task.WhenAll(_places.Select(LookAsync)).ConfigureAwait(false);
+        await Task.WhenAll(_places.Where(place => !IsHeld(place)).Select(LookAsync)).ConfigureAwait(false);
         var names = NamesOf(_places.SelectMany(place => place.TakeForbidden()));
         _running = Task.WhenAll(Task.Run(KeepLookingAsync), Task.Run(() => ObeyAsync(names)));
         return names;
@@ -96,12 +104,12 @@ internal sealed class DestinationClaims
     /// goes on to leave out those whose destinations are another Datasette's. Not for two threads at once.
     /// </summary>
     /// <param name="databases">The databases. Those that Litestream could not work on at the start were claimed then.</param>
-    /// <returns>Completes after the first look, which takes 5 s at most.</returns>
+    /// <returns>Completes after the first look, which takes <see cref="PlaceClaims.LookTimeout"/> at most.</returns>
     public async Task AddAsync(IReadOnlyCollection<DatabasePlan> databases)
     {
         var unclaimed = databases.Where(database => !_databasesByIdentity.ContainsKey(database.Primary.Identity)).ToList();
         _databasesByIdentity = _databasesByIdentity.SetItems(NamesByIdentity(unclaimed));
-        var added = PlacesOf(unclaimed);
+        var added = PlacesOf(unclaimed, []);
         await Task.WhenAll(added.Select(LookAsync)).ConfigureAwait(false);
         foreach (var place in added)
         {
@@ -127,6 +135,11 @@ internal sealed class DestinationClaims
     public async Task RemoveAsync(IReadOnlyCollection<DatabasePlan> databases, TimeSpan timeout)
     {
         using var deadline = new CancellationTokenSource(timeout, _time);
+        lock (_publishing)
+        {
+            TakeBack();
+        }
+
         await Task.WhenAll(WritersPlace.Of(databases, _isInside).Select(LeaveAsync)).ConfigureAwait(false);
         var empty = _places.FindAll(place => place.Claims.IsEmpty);
         _places = _places.RemoveRange(empty);
@@ -148,8 +161,8 @@ internal sealed class DestinationClaims
     }
 
     /// <summary>
-    /// Takes this Datasette out of the files, after Litestream has ended. What cannot be reached in time is left, and found by
-    /// others not to be renewed.
+    /// Takes this Datasette out of the files, after Litestream has ended, unless its claims are left to one that stands by. What cannot
+    /// be reached in time is left, and found by others not to be renewed.
     /// </summary>
     /// <param name="timeout">How long it may take.</param>
     /// <returns>Whether all of them say so now.</returns>
@@ -162,7 +175,7 @@ internal sealed class DestinationClaims
         try
         {
             await Parallel.ForEachAsync(
-                _places.Where(place => place.Error is null),
+                _places.Where(place => place.Error is null && _leftIn is null),
                 new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = deadline.Token },
                 async (place, stop) =>
                 {
@@ -198,6 +211,7 @@ internal sealed class DestinationClaims
             var before = place.Claims;
             if (!await place.LookAsync(_stopping.Token).ConfigureAwait(false))
             {
+                LeaveSometimes();
                 return;
             }
 
@@ -221,9 +235,48 @@ internal sealed class DestinationClaims
         lock (_publishing)
         {
             PublishInTurn();
+            Leave();
         }
 
         Signal(_changed);
+    }
+
+    private void LeaveSometimes()
+    {
+        lock (_publishing)
+        {
+            if (_time.GetElapsedTime(_leftAt) >= LeaveInterval)
+            {
+                Leave();
+            }
+        }
+    }
+
+    /// <summary>Leaves the claims to whoever stands by, as long as all of them are held; nothing is let go of before that is taken back.</summary>
+    private void Leave()
+    {
+        _leftAt = _time.GetTimestamp();
+        var places = _places;
+        var folder = places.TrueForAll(IsHeld) ? _succession.Folder() : null;
+        if (folder != _leftIn)
+        {
+            TakeBack();
+        }
+
+        var until = places.Select(place => place.TrustedUntil).DefaultIfEmpty(long.MaxValue).Min();
+        if (folder is not null && new HeldClaims(_self.Id, HeldClaims.DigestOf(places.SelectMany(place => place.Claims, (place, claim) => (place.Place.Key, claim.Destination))), until).TryLeave(folder))
+        {
+            _leftIn = folder;
+        }
+    }
+
+    private void TakeBack()
+    {
+        if (_leftIn is not null)
+        {
+            HeldClaims.Remove(_leftIn);
+            _leftIn = null;
+        }
     }
 
     private void PublishInTurn()
@@ -373,17 +426,21 @@ internal sealed class DestinationClaims
         }
     }
 
-    private ImmutableList<PlaceClaims> PlacesOf(IEnumerable<DatabasePlan> databases)
+    private ImmutableList<PlaceClaims> PlacesOf(IEnumerable<DatabasePlan> databases, IEnumerable<HeldClaims> former)
     {
-        var ended = _ended();
-        return [.. WritersPlace.Of(databases, _isInside).Select(place => new PlaceClaims(place, _self, _open, _time, ended))];
+        var (ended, places) = (_succession.Ended(), WritersPlace.Of(databases, _isInside));
+        var digest = HeldClaims.DigestOf(places.SelectMany(place => place.Destinations, (place, destination) => (place.Key, destination)));
+        var held = former.FirstOrDefault(held => ended.Contains(held.Writer) && held.Destinations == digest && _time.GetElapsedTime(_time.GetTimestamp(), held.Until) is { } left && left > TimeSpan.Zero && left <= ClaimRules.Trust);
+        return [.. places.Select(place => new PlaceClaims(place, _self, _open, _time, ended, held?.Until))];
     }
+
+    private static bool IsHeld(PlaceClaims place) => place.Claims.All(claim => claim.IsHeld);
 
     private static IEnumerable<KeyValuePair<string, string>> NamesByIdentity(IEnumerable<DatabasePlan> databases) => databases
         .SelectMany(database => database.Replicas.Except(database.Mirrors), (database, replica) => KeyValuePair.Create(replica.Identity, database.Name));
 
     /// <summary>Whether another one may begin to write soon, or has begun.</summary>
-    private static bool IsUrgent(ClaimState state) => state is ClaimState.Unproven or ClaimState.Lost;
+    private static bool IsUrgent(ClaimState state) => state is ClaimState.Unproven or ClaimState.Waiting or ClaimState.Lost;
 
     private ImmutableHashSet<string> NamesOf(IEnumerable<Claim> claims) =>
         [.. claims.Select(claim => _databasesByIdentity.GetValueOrDefault(claim.Destination.Identity)).OfType<string>()];

@@ -13,11 +13,12 @@ namespace Datasette.Litestream.Writers;
 /// <param name="open">Opens the store there.</param>
 /// <param name="time">The clock.</param>
 /// <param name="ended">The writers that are known to write no more, whatever the file says.</param>
+/// <param name="heldUntil">Until when one of those has held all of the claims, as a timestamp of the clock; null if none has.</param>
 internal sealed class PlaceClaims(
-    WritersPlace place, WriterIdentity self, Func<WritersPlace, IStore> open, TimeProvider time, ImmutableHashSet<Guid> ended) : IDisposable
+    WritersPlace place, WriterIdentity self, Func<WritersPlace, IStore> open, TimeProvider time, ImmutableHashSet<Guid> ended, long? heldUntil = null) : IDisposable
 {
-    /// <summary>How long one look may take.</summary>
-    public static readonly TimeSpan LookTimeout = TimeSpan.FromSeconds(5);
+    /// <summary>How long one look may take: enough for two requests to a server that takes 3 s for each.</summary>
+    public static readonly TimeSpan LookTimeout = TimeSpan.FromSeconds(8);
 
     /// <summary>How long after the begin of a look the next one begins.</summary>
     public static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(10);
@@ -35,10 +36,10 @@ internal sealed class PlaceClaims(
     private readonly Backoff _retryDelay = new(MinRetryDelay, MaxRetryDelay);
     private readonly Lock _sync = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
-    private ImmutableArray<Claim> _claims = [.. place.Destinations.Select(destination => new Claim(destination))];
+    private ImmutableArray<Claim> _claims = [.. place.Destinations.Select(destination => new Claim(destination) { State = heldUntil is null ? ClaimState.Unproven : ClaimState.Held })];
     private ImmutableHashSet<string> _released = [.. place.Destinations.Select(destination => destination.Prefix)];
     private IStore? _store;
-    private long _trustedUntil;
+    private long _trustedUntil = heldUntil ?? 0;
 
     /// <summary>The place.</summary>
     public WritersPlace Place => place;

@@ -15,6 +15,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
 
     private readonly Dictionary<string, MemoryStore> _places = Both.ToDictionary(name => $"/backup/{name}", _ => new MemoryStore());
     private readonly TestClock _clock = new();
+    private readonly TemporaryFolder _folder = new();
     private readonly List<Datasette> _started = [];
     private bool _isCutOff;
 
@@ -26,6 +27,8 @@ public sealed class DestinationClaimsSpecs : IDisposable
         {
             store.Dispose();
         }
+
+        _folder.Dispose();
     }
 
     [TestMethod]
@@ -152,9 +155,71 @@ public sealed class DestinationClaimsSpecs : IDisposable
     private async Task<IReadOnlyList<WriterRecord>> WritersOfAsync(string name) =>
         WritersFile.Parse((await _places[$"/backup/{name}"].ReadAsync(WritersFile.Name, CancellationToken.None))!.Content).Writers;
 
-    private async Task<Datasette> StartAsync(string host)
+    [TestMethod]
+    public async Task The_next_one_of_the_same_machine_starts_before_the_destinations_answer()
     {
-        var datasette = new Datasette(this, host);
+        var first = await StartFirstAsync();
+        Assert.IsFalse(await first.Claims.LeaveAsync(TimeSpan.FromSeconds(1)), "it is left to the next one");
+        _isCutOff = true;
+        var next = await StartNextAsync(first);
+        Assert.IsEmpty(next.AtStart);
+        Assert.IsEmpty(next.Claims.Forbidden);
+        _isCutOff = false;
+        await PassUntilAsync(() => Holder("parks") == next.Identified.Id && Holder("trees") == next.Identified.Id);
+        Assert.IsEmpty(next.Orders);
+    }
+
+    [TestMethod]
+    public async Task It_stops_writing_where_they_never_answer()
+    {
+        var first = await StartFirstAsync();
+        await first.Claims.LeaveAsync(TimeSpan.FromSeconds(1));
+        _isCutOff = true;
+        var next = await StartNextAsync(first);
+        var started = _clock.Now;
+        await PassUntilAsync(() => next.Orders.LastOrDefault().Names is { Count: 2 });
+        Assert.IsLessThanOrEqualTo(ClaimRules.Trust + TimeSpan.FromSeconds(1), _clock.Now - started);
+    }
+
+    [TestMethod]
+    public async Task It_looks_first_where_that_was_too_long_ago()
+    {
+        var first = await StartFirstAsync();
+        await first.Claims.LeaveAsync(TimeSpan.FromSeconds(1));
+        _clock.Advance(ClaimRules.Trust + TimeSpan.FromSeconds(1));
+        _isCutOff = true;
+        Assert.HasCount(2, (await StartNextAsync(first)).AtStart);
+    }
+
+    [TestMethod]
+    public async Task It_looks_first_at_what_the_first_one_did_not_write_to()
+    {
+        var first = await StartFirstAsync();
+        await first.Claims.RemoveAsync([first["trees"]], TimeSpan.FromSeconds(1));
+        await first.Claims.LeaveAsync(TimeSpan.FromSeconds(1));
+        _isCutOff = true;
+        Assert.HasCount(2, (await StartNextAsync(first)).AtStart);
+    }
+
+    [TestMethod]
+    public async Task What_another_machine_asks_for_is_left_to_nobody_else()
+    {
+        var first = await StartFirstAsync();
+        Assert.IsNotNull(HeldClaims.Read(_folder.Path));
+        var other = await StartAsync("b");
+        await PassUntilAsync(() => !first.Orders.IsEmpty);
+        Assert.IsNull(HeldClaims.Read(_folder.Path));
+        await PassUntilAsync(() => other.Claims.Forbidden.IsEmpty);
+        Assert.HasCount(2, (await StartNextAsync(first)).AtStart);
+    }
+
+    /// <summary>Who writes to the destination of a database, as its file says.</summary>
+    private Guid? Holder(string name) =>
+        WritersFile.Parse(_places[$"/backup/{name}"].ReadAsync(WritersFile.Name, CancellationToken.None).GetAwaiter().GetResult()!.Content).Writers.Single(writer => !writer.Holds.IsEmpty).Identity.Id;
+
+    private async Task<Datasette> StartAsync(string host, LocalSuccession? succession = null)
+    {
+        var datasette = new Datasette(this, host, succession);
         _started.Add(datasette);
         datasette.AtStart = await datasette.Claims.StartAsync(datasette);
         return datasette;
@@ -167,6 +232,13 @@ public sealed class DestinationClaimsSpecs : IDisposable
     }
 
     /// <summary>Lets the time pass until something has come about.</summary>
+    /// <summary>One for which another one stands by.</summary>
+    private Task<Datasette> StartFirstAsync() => StartAsync("a", new LocalSuccession(() => [], () => [], () => _folder.Path));
+
+    /// <summary>One that has its locks now, on the same machine.</summary>
+    private Task<Datasette> StartNextAsync(Datasette first) =>
+        StartAsync("a", new LocalSuccession(() => [first.Identified.Id], () => HeldClaims.Read(_folder.Path) is { } held ? [held] : [], () => null));
+
     private Task PassUntilAsync(Func<bool> condition) => Eventually.HoldsAsync(() =>
     {
         if (condition())
@@ -184,18 +256,22 @@ public sealed class DestinationClaimsSpecs : IDisposable
         private Task _held = Task.CompletedTask;
         private ImmutableArray<Claim> _taken = [];
 
-        public Datasette(DestinationClaimsSpecs specs, string host)
+        public Datasette(DestinationClaimsSpecs specs, string host, LocalSuccession? succession = null)
         {
+            Identified = Machine.Identity(host, specs._clock);
             _plan = Plans.From(
                 """{"all-replicate": "file:///backup/$DB_NAME"}""",
                 databases: [.. Both.Select(name => new AttachedDatabase(name, $"/{host}/{name}.db", IsMutable: true))]).Plan;
             Claims = new DestinationClaims(
                 _plan,
-                Machine.Identity(host, specs._clock),
+                Identified,
                 place => new CutOffStore(specs._places[place.Path], () => specs._isCutOff || IsCutOff),
                 taken => ImmutableInterlocked.Update(ref _taken, (all, more) => all.AddRange(more), taken),
-                specs._clock);
+                specs._clock,
+                succession ?? LocalSuccession.None);
         }
+
+        public WriterIdentity Identified { get; }
 
         public DestinationClaims Claims { get; }
 
