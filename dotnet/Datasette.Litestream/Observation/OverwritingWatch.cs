@@ -9,7 +9,11 @@ namespace Datasette.Litestream.Observation;
 /// sampling task owns it.
 /// </summary>
 /// <param name="program">The program that reads SQLite files.</param>
-internal sealed class OverwritingWatch(SqliteProgram program)
+/// <param name="comparesRuns">
+/// Whether looks from two runs of Litestream are compared. In between, a log's index can be made anew, and have the marks of a checkpoint that
+/// was done once more. Litestream 0.3 is restarted whenever a database comes or goes.
+/// </param>
+internal sealed class OverwritingWatch(SqliteProgram program, bool comparesRuns)
 {
     private (Task<IReadOnlyList<HeaderLook>> Looks, ExaminedFile[] Files, DateTimeOffset At)? _running;
 
@@ -27,7 +31,7 @@ internal sealed class OverwritingWatch(SqliteProgram program)
             {
                 for (var n = 0; n < done.Files.Length; n++)
                 {
-                    done.Files[n].Take(done.Looks.Result[n], done.At, run);
+                    done.Files[n].Take(done.Looks.Result[n], done.At, run, comparesRuns);
                 }
             }
         }
@@ -37,7 +41,9 @@ internal sealed class OverwritingWatch(SqliteProgram program)
             return;
         }
 
-        var changed = all.Where(one => one.File is { } file && one.Database.Examination.File != file).ToList();
+        var changed = all
+            .Where(one => one.File is { } file && (one.Database.Examination.File != file || (!comparesRuns && run is not null && one.Database.BelongsToAnother(run))))
+            .ToList();
         if (changed.Count > 0)
         {
             changed.ForEach(one => one.Database.Begin(one.File, run));
@@ -65,11 +71,15 @@ internal sealed class ExaminedFile
     /// <param name="run">Which run of Litestream it is; null while it is not running.</param>
     public void Begin(FileStatus? file, DateTimeOffset? run) => (_looked, _run, _isForgotten) = (file, run, false);
 
+    /// <summary>Whether the last look was taken in another run of Litestream.</summary>
+    public bool BelongsToAnother(DateTimeOffset? run) => _last is { } last && last.Run != run;
+
     /// <summary>Takes the result of that look.</summary>
     /// <param name="look">The result.</param>
     /// <param name="at">When the file was seen before it.</param>
     /// <param name="run">Which run of Litestream it is now.</param>
-    public void Take(HeaderLook look, DateTimeOffset at, DateTimeOffset? run)
+    /// <param name="comparesRuns">See <see cref="OverwritingWatch"/>.</param>
+    public void Take(HeaderLook look, DateTimeOffset at, DateTimeOffset? run, bool comparesRuns)
     {
         if (_isForgotten)
         {
@@ -77,7 +87,13 @@ internal sealed class ExaminedFile
             return;
         }
 
-        var problem = Examination.Problem ?? (_last is { } before ? FileOverwriting.Judge(before.Look, look, before.Run == run && _run == run) : null);
+        var problem = Examination.Problem;
+        if (problem is null && _last is { } before)
+        {
+            var isOneRun = before.Run == run && _run == run;
+            problem = FileOverwriting.Judge(before.Look, look, isOneRun, comparesRuns);
+        }
+
         Examination = new Examination(look.Error is null ? _looked : null, at, problem, look.Error);
         _last = look.Error is null ? (look, _run) : _last;
     }

@@ -68,7 +68,7 @@ internal sealed class Sampler : IDisposable
         var now = time.GetUtcNow();
         _litestreamStartedAt = replication.Daemon?.StartedAt ?? now;
         _metrics = replication is { Plan.Metrics: { } address, Binary.Version.ReleaseLine: ReleaseLine.V03 } ? new MetricsReader(address.Url) : null;
-        _overwriting = tools is null ? null : new OverwritingWatch(tools.SqliteProgram);
+        _overwriting = tools is null ? null : new OverwritingWatch(tools.SqliteProgram, comparesRuns: replication.Binary.Version.ReleaseLine == ReleaseLine.V05);
         _destinations = new DestinationWatch(tools?.Probe, ReplicatedTxidOf, replication.Plan.CheckInterval, time);
         Follow(replication.Plan, now);
         _latest = new ObservedDatabases(now, []);

@@ -11,11 +11,12 @@ internal static class FileOverwriting
     /// <param name="before">The earlier look.</param>
     /// <param name="after">The later look.</param>
     /// <param name="isOneRun">Whether Litestream, which keeps the database open, was not restarted between them.</param>
+    /// <param name="comparesRuns">Whether the marks of checkpoints are compared if it was.</param>
     /// <remarks>
     /// A file that is overwritten between two looks that have a checkpoint between them, by a database of the same size and
     /// page size whose counters are not lower, is not found.
     /// </remarks>
-    public static string? Judge(HeaderLook before, HeaderLook after, bool isOneRun = true)
+    public static string? Judge(HeaderLook before, HeaderLook after, bool isOneRun = true, bool comparesRuns = true)
     {
         if (before.File is not { } then || after.File is not { } now || then.Inode != now.Inode || IsStillEmpty(then, now))
         {
@@ -52,7 +53,7 @@ internal static class FileOverwriting
             return null;
         }
 
-        if (then != now && before.Index is { IsCheckpointing: false } last && HasNoCheckpointSince(last, index) && (isOneRun || !index.IsAsRecovered))
+        if (then != now && before.Index is { IsCheckpointing: false } last && HasNoCheckpointSince(last, index) && (isOneRun || (comparesRuns && !index.IsAsRecovered)))
         {
             return "it was written to without a checkpoint";
         }

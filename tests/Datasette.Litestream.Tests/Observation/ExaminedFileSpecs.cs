@@ -40,13 +40,25 @@ public sealed class ExaminedFileSpecs
         Assert.IsNotNull(_file.Examination.Problem);
     }
 
+    [TestMethod]
+    public void Where_runs_are_not_compared_each_begins_with_a_look_of_its_own()
+    {
+        Look(First, modified: 1, comparesRuns: false);
+        Assert.IsFalse(_file.BelongsToAnother(First));
+        Assert.IsTrue(_file.BelongsToAnother(Second));
+        Look(Second, modified: 2, comparesRuns: false);
+        Assert.IsNull(_file.Examination.Problem);
+        Look(Second, modified: 3, comparesRuns: false);
+        Assert.IsNotNull(_file.Examination.Problem);
+    }
+
     /// <summary>The next one is compared with one of the run before.</summary>
     [TestMethod]
     public void A_look_that_fails_after_a_restart_does_not_count()
     {
         Look(First, modified: 1, isMadeAnew: true);
         _file.Begin(default(FileStatus), Second);
-        _file.Take(new HeaderLook("/srv/parks.db", null, null, null, "Permission denied"), Start, Second);
+        _file.Take(new HeaderLook("/srv/parks.db", null, null, null, "Permission denied"), Start, Second, comparesRuns: true);
         Look(Second, modified: 2, isMadeAnew: true);
         Assert.IsNull(_file.Examination.Problem);
     }
@@ -64,14 +76,14 @@ public sealed class ExaminedFileSpecs
     {
         Look(First, modified: 1, isMadeAnew: true);
         _file.Begin(default(FileStatus), First);
-        _file.Take(Seen(2, 7, isMadeAnew: true), Start, Second);
+        _file.Take(Seen(2, 7, isMadeAnew: true), Start, Second, comparesRuns: true);
         Assert.IsNull(_file.Examination.Problem);
     }
 
-    private void Look(DateTimeOffset run, long modified, uint counter = 7, bool isMadeAnew = false)
+    private void Look(DateTimeOffset run, long modified, uint counter = 7, bool isMadeAnew = false, bool comparesRuns = true)
     {
         _file.Begin(default(FileStatus), run);
-        _file.Take(Seen(modified, counter, isMadeAnew), Start, run);
+        _file.Take(Seen(modified, counter, isMadeAnew), Start, run, comparesRuns);
     }
 
     private static HeaderLook Seen(long modified, uint counter, bool isMadeAnew) => new(

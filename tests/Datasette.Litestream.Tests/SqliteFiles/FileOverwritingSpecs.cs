@@ -128,6 +128,25 @@ public sealed class FileOverwritingSpecs : IDisposable
         Assert.IsNotNull(FileOverwriting.Judge(before, after));
     }
 
+    /// <summary>As with Litestream 0.3, which is restarted for each database that comes.</summary>
+    [TestMethod]
+    public async Task A_checkpoint_that_is_done_once_more_in_another_run_is_no_overwriting_where_runs_are_not_compared()
+    {
+        using var first = new OpenDatabase(_folder["trees.db"]);
+        first.Write(100);
+        _ = first.Execute("PRAGMA wal_checkpoint(PASSIVE)");
+        var before = await first.LookAsync();
+        first.Kill();
+        using var second = new OpenDatabase(_folder["trees.db"]);
+        _ = second.Execute("SELECT count(*) FROM t");
+        _ = second.Execute("PRAGMA wal_checkpoint(PASSIVE)");
+        var after = await second.LookAsync();
+        Assert.AreEqual(before.Index, after.Index);
+        Assert.AreNotEqual(before.File, after.File);
+        Assert.IsNull(FileOverwriting.Judge(before, after, isOneRun: false, comparesRuns: false));
+        Assert.IsNotNull(FileOverwriting.Judge(before, after, isOneRun: true, comparesRuns: false));
+    }
+
     [TestMethod]
     [DataRow("another")]
     [DataRow("an older copy")]

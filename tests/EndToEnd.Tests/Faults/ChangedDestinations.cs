@@ -45,6 +45,7 @@ internal sealed class ChangedDestinations : MirroredDatabase
     {
         await StopWritingAsync();
         await StartAsync();
+        await AllCatchUpAsync();
         await StopAsync();
         await AssertAllHaveEverythingAsync();
     }

@@ -142,7 +142,7 @@ public sealed class ReplicaFaultSpecs
     public Task A_file_is_in_the_place_of_a_level() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        await run.BreakAsync(() => File.WriteAllText(Path.Combine(run.Workspace.Backup("parks"), "ltx/5"), ""));
+        await run.BreakAsync(() => File.WriteAllText(Path.Combine(run.Workspace.Backup("parks"), "ltx/5"), ""), destroysBackup: true);
         await run.ExpectRedAsync("backup_damaged");
         await run.ExpectGreenAsync();
         await run.ExpectRestoredAsync();
