@@ -231,6 +231,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         await (_otherLitestreams?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
         var lacks = _mirroring is null ? [] : await _mirroring.FinishAsync(order.Timeout - _host.Time.GetElapsedTime(started), order.Hurry).ConfigureAwait(false);
+        await (_claims?.EndAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (onEnded?.Invoke() ?? Task.CompletedTask).ConfigureAwait(false);
         if (await (_claims?.LeaveAsync(LeaveTimeoutAfter(order.Timeout - _host.Time.GetElapsedTime(started))) ?? Task.FromResult(true)).ConfigureAwait(false))
         {

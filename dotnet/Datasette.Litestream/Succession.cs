@@ -328,6 +328,10 @@ internal sealed class Succession
     private async Task TakeOverAsync()
     {
         _stopping.Token.ThrowIfCancellationRequested();
+
+        // Who replicates now leaves nothing to itself.
+        LeaveAudiences(_ => true);
+        _lastLook = null;
         var before = Standby;
         if (_term is { } running)
         {

@@ -161,15 +161,31 @@ internal sealed class DestinationClaims
     }
 
     /// <summary>
-    /// Takes this Datasette out of the files, after Litestream has ended, unless its claims are left to one that stands by. What cannot
-    /// be reached in time is left, and found by others not to be renewed.
+    /// Stops looking, after Litestream has ended and before the locks are released, and finds out whether the claims are left to one that
+    /// stands by.
+    /// </summary>
+    public async Task EndAsync()
+    {
+        if (!_stopping.IsCancellationRequested)
+        {
+            await _stopping.CancelAsync().ConfigureAwait(false);
+            await _running.ConfigureAwait(false);
+            lock (_publishing)
+            {
+                Leave();
+            }
+        }
+    }
+
+    /// <summary>
+    /// Takes this Datasette out of the files, unless its claims are left to one that stands by. What cannot be reached in time is left,
+    /// and found by others not to be renewed.
     /// </summary>
     /// <param name="timeout">How long it may take.</param>
     /// <returns>Whether all of them say so now.</returns>
     public async Task<bool> LeaveAsync(TimeSpan timeout)
     {
-        await _stopping.CancelAsync().ConfigureAwait(false);
-        await _running.ConfigureAwait(false);
+        await EndAsync().ConfigureAwait(false);
         using var deadline = new CancellationTokenSource(timeout, _time);
         var left = 0;
         try
