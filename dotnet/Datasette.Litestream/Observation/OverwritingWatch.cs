@@ -15,6 +15,9 @@ namespace Datasette.Litestream.Observation;
 /// </param>
 internal sealed class OverwritingWatch(SqliteProgram program, bool comparesRuns)
 {
+    /// <summary>How long after its start Litestream 0.3 may still have to open databases: it does so at its first tick, if no writer keeps it from it.</summary>
+    private static readonly TimeSpan OpeningTime = TimeSpan.FromSeconds(15);
+
     private (Task<IReadOnlyList<HeaderLook>> Looks, ExaminedFile[] Files, DateTimeOffset At)? _running;
 
     /// <summary>Takes the results of the last child, and starts another one if a file has changed.</summary>
@@ -24,6 +27,7 @@ internal sealed class OverwritingWatch(SqliteProgram program, bool comparesRuns)
     /// <param name="cancellationToken">Kills the child.</param>
     public void Advance(DateTimeOffset now, DateTimeOffset? run, IEnumerable<(ExaminedFile Database, string Path, FileStatus? File)> all, CancellationToken cancellationToken)
     {
+        run = comparesRuns || now - run >= OpeningTime ? run : null;
         if (_running is { Looks.IsCompleted: true } done)
         {
             _running = null;
@@ -90,7 +94,7 @@ internal sealed class ExaminedFile
         var problem = Examination.Problem;
         if (problem is null && _last is { } before)
         {
-            var isOneRun = before.Run == run && _run == run;
+            var isOneRun = run is not null && before.Run == run && _run == run;
             problem = FileOverwriting.Judge(before.Look, look, isOneRun, comparesRuns);
         }
 
