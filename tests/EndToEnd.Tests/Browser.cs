@@ -14,6 +14,12 @@ internal sealed class Browser : IAsyncDisposable
 
     private static readonly Lazy<Task<IBrowser>> Chromium = new(LaunchAsync);
 
+    /// <summary>
+    /// A window keeps a core busy, so that many at once would hold up what else runs. A test opens one only: two tests that each wait for a
+    /// second one would wait for ever.
+    /// </summary>
+    private static readonly SemaphoreSlim Turns = new(2);
+
     private readonly IBrowserContext _context;
     private readonly List<string> _complaints = [];
 
@@ -47,11 +53,20 @@ internal sealed class Browser : IAsyncDisposable
         var host = datasette.Http.BaseAddress!.ToString();
         options ??= new();
         options.BaseURL = host;
-        var context = await (await Chromium.Value).NewContextAsync(options);
-        var browser = new Browser(context, await context.NewPageAsync(), host);
-        await browser.Page.GotoAsync(datasette.SignInPath);
-        await browser.Page.GotoAsync(Overview);
-        return browser;
+        await Turns.WaitAsync();
+        try
+        {
+            var context = await (await Chromium.Value).NewContextAsync(options);
+            var browser = new Browser(context, await context.NewPageAsync(), host);
+            await browser.Page.GotoAsync(datasette.SignInPath);
+            await browser.Page.GotoAsync(Overview);
+            return browser;
+        }
+        catch
+        {
+            Turns.Release();
+            throw;
+        }
     }
 
     /// <summary>Waits until the browser is at an address.</summary>
@@ -86,7 +101,11 @@ internal sealed class Browser : IAsyncDisposable
     /// <summary>Fails if there was an error in the console, or a request to another host.</summary>
     public void AssertClean() => Assert.IsEmpty(_complaints, string.Join('\n', _complaints));
 
-    public async ValueTask DisposeAsync() => await _context.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _context.DisposeAsync();
+        Turns.Release();
+    }
 
     private static async Task<IBrowser> LaunchAsync()
     {

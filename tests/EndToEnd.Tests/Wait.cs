@@ -5,7 +5,7 @@ namespace Datasette.Litestream.EndToEnd;
 /// <summary>Waits for conditions by polling.</summary>
 internal static class Wait
 {
-    /// <summary>Six tests that ask a browser all the time would leave nothing of the machine to what they wait for.</summary>
+    /// <summary>Several tests that ask a browser all the time would leave nothing of the machine to what they wait for.</summary>
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(25);
 
     public static Task<TimeSpan> UntilAsync(Func<bool> isSo, string what, TimeSpan? patience = null) =>
