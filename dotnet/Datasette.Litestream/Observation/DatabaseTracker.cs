@@ -67,6 +67,9 @@ internal sealed class DatabaseTracker
     private FileStatus? _replicatedFile;
     private FileStatus? _folder;
     private DateTimeOffset _runSeenAt;
+
+    /// <summary>What Litestream could not merge before this time was of a backup that was replaced since.</summary>
+    private DateTimeOffset _renewedAt = DateTimeOffset.MinValue;
     private DateTimeOffset _withdrawnAt = DateTimeOffset.MinValue;
     private DateTimeOffset? _badSince;
     private bool _hasBeenGood;
@@ -320,6 +323,7 @@ internal sealed class DatabaseTracker
         if (look.Renewal is not null)
         {
             // Its backup begins anew, possibly with the first transaction.
+            _renewedAt = look.Run.Value;
             (ReplicaTxid, _replicaKnownAt, _snapshot, _unannouncedSnapshot, _checkFault) = (null, null, null, null, null);
             Withdraw(look.At);
         }
@@ -512,9 +516,9 @@ internal sealed class DatabaseTracker
             return (StateReason.ReplicationStopped, null);
         }
 
-        if (HasUniqueFileName && look.Statistics.FailedCompactions is { IsEmpty: false } failed)
+        if (HasUniqueFileName && look.Statistics.FailedCompactions.Values.FirstOrDefault(failed => failed.Time >= _renewedAt) is { } failed)
         {
-            return (StateReason.CompactionFailed, failed.First().Value.ToString());
+            return (StateReason.CompactionFailed, failed.ToString());
         }
 
         if (_confirmed is null)
