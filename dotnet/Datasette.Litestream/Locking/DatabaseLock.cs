@@ -104,7 +104,7 @@ internal sealed class DatabaseLock : IDisposable
     /// <param name="record">The result of <see cref="LockRecord.ToJson"/>.</param>
     public void Write(byte[] record)
     {
-        LockRecord.Write(RecordPath, record);
+        AtomicFile.Write(RecordPath, record);
         _written = record;
     }
 

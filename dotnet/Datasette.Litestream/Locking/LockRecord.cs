@@ -71,16 +71,6 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
         }
     }
 
-    /// <summary>Writes a record atomically: a reader finds either this one or the previous one.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="json">The result of <see cref="ToJson"/>.</param>
-    public static void Write(string path, byte[] json)
-    {
-        var draft = path + ".new";
-        File.WriteAllBytes(draft, json);
-        File.Move(draft, path, overwrite: true);
-    }
-
     /// <summary>The record as UTF-8, which is the same for every database.</summary>
     public byte[] ToJson()
     {

@@ -172,7 +172,7 @@ internal sealed class DestinationClaims
             await _running.ConfigureAwait(false);
             lock (_publishing)
             {
-                Leave();
+                LeaveToNext();
             }
         }
     }
@@ -227,7 +227,7 @@ internal sealed class DestinationClaims
             var before = place.Claims;
             if (!await place.LookAsync(_stopping.Token).ConfigureAwait(false))
             {
-                LeaveSometimes();
+                LeaveToNextSometimes();
                 return;
             }
 
@@ -251,25 +251,25 @@ internal sealed class DestinationClaims
         lock (_publishing)
         {
             PublishInTurn();
-            Leave();
+            LeaveToNext();
         }
 
         Signal(_changed);
     }
 
-    private void LeaveSometimes()
+    private void LeaveToNextSometimes()
     {
         lock (_publishing)
         {
             if (_time.GetElapsedTime(_leftAt) >= LeaveInterval)
             {
-                Leave();
+                LeaveToNext();
             }
         }
     }
 
     /// <summary>Leaves the claims to whoever stands by, as long as all of them are held; nothing is let go of before that is taken back.</summary>
-    private void Leave()
+    private void LeaveToNext()
     {
         _leftAt = _time.GetTimestamp();
         var places = _places;

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.Writers;
 
@@ -42,10 +43,7 @@ internal sealed record HeldClaims(Guid Writer, string Destinations, long Until)
     {
         try
         {
-            var path = Path.Combine(folder, Name);
-            var draft = $"{path}.new";
-            File.WriteAllBytes(draft, JsonSerializer.SerializeToUtf8Bytes(this, HeldClaimsJson.Default.HeldClaims));
-            File.Move(draft, path, overwrite: true);
+            AtomicFile.Write(Path.Combine(folder, Name), JsonSerializer.SerializeToUtf8Bytes(this, HeldClaimsJson.Default.HeldClaims));
             return true;
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)

@@ -73,18 +73,18 @@ public sealed class LockSpecs : IDisposable
         Assert.IsNull(DatabaseLock.TryTake("parks", Database));
         Assert.AreEqual("another process", $"{LockHolder.Find(Database)}");
 
-        LockRecord.Write(RecordPath, RecordOf(1234567).ToJson());
+        AtomicFile.Write(RecordPath, RecordOf(1234567).ToJson());
         Assert.AreEqual("another process", $"{LockHolder.Find(Database)}", "of another run of the system");
         var dead = ProcessIdentity.Of(holder.Process.Id)! with { StartTime = 1 };
-        LockRecord.Write(RecordPath, new LockRecord(dead, null, "/tmp/datasette-litestream-1").ToJson());
+        AtomicFile.Write(RecordPath, new LockRecord(dead, null, "/tmp/datasette-litestream-1").ToJson());
         Assert.AreEqual("another process", $"{LockHolder.Find(Database)}", "that one has ended");
-        LockRecord.Write(RecordPath, RecordOf(holder.Process.Id).ToJson());
+        AtomicFile.Write(RecordPath, RecordOf(holder.Process.Id).ToJson());
         Assert.IsNull(DatabaseLock.TryTake("parks", Database));
         Assert.AreEqual($"process {holder.Process.Id}", $"{LockHolder.Find(Database)}");
         var elsewhere = ProcessIdentity.Of(holder.Process.Id)! with { Namespace = "pid:[1]" };
-        LockRecord.Write(RecordPath, new LockRecord(elsewhere, null, "/tmp/datasette-litestream-1").ToJson());
+        AtomicFile.Write(RecordPath, new LockRecord(elsewhere, null, "/tmp/datasette-litestream-1").ToJson());
         Assert.AreEqual($"process {holder.Process.Id} of another container", $"{LockHolder.Find(Database)}");
-        LockRecord.Write(RecordPath, RecordOf(holder.Process.Id).ToJson());
+        AtomicFile.Write(RecordPath, RecordOf(holder.Process.Id).ToJson());
 
         var left = RecordOf(holder.Process.Id);
         holder.Process.Send(LibC.SIGKILL);
@@ -126,7 +126,7 @@ public sealed class LockSpecs : IDisposable
     public void The_record_is_gone_before_the_lock_is_given_back_and_only_its_own()
     {
         Directory.CreateDirectory(LockFolder);
-        LockRecord.Write(RecordPath, RecordOf(1234567).ToJson());
+        AtomicFile.Write(RecordPath, RecordOf(1234567).ToJson());
         var unused = Take();
         Assert.IsNotNull(unused.Previous);
         unused.Release();
@@ -172,7 +172,7 @@ public sealed class LockSpecs : IDisposable
             ReportFolderInode = FileStatus.Look(LockFolder).Status!.Value.Inode,
             Writer = Guid.NewGuid(),
         };
-        LockRecord.Write(RecordPath, record.ToJson());
+        AtomicFile.Write(RecordPath, record.ToJson());
         Assert.AreEqual(record, LockRecord.Read(RecordPath));
         Assert.AreEqual(LockFolder, record.FindReportFolder(RecordPath));
         Assert.AreEqual(LockFolder, (record with { ReportFolder = "/mounted/elsewhere/.parks.db-litestream" }).FindReportFolder(RecordPath));

@@ -303,7 +303,7 @@ public sealed class BridgeSpecs : IDisposable
     private void WriteRecord(ProcessIdentity litestream, string? socketFolder = null)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(_datasette.RecordPath())!);
-        LockRecord.Write(_datasette.RecordPath(), new LockRecord(litestream with { ProcessId = 7 }, litestream, socketFolder ?? _datasette.Folder["run/gone"]).ToJson());
+        AtomicFile.Write(_datasette.RecordPath(), new LockRecord(litestream with { ProcessId = 7 }, litestream, socketFolder ?? _datasette.Folder["run/gone"]).ToJson());
     }
 
     private void AssertNothingIsLeft()

@@ -152,7 +152,7 @@ public sealed class StandbyReporterSpecs : IDisposable
         };
         foreach (var name in names)
         {
-            LockRecord.Write(Path.Combine(FolderOf(name), "datasette-litestream.json"), record.ToJson());
+            AtomicFile.Write(Path.Combine(FolderOf(name), "datasette-litestream.json"), record.ToJson());
         }
     }
 
