@@ -32,6 +32,7 @@ public sealed class TrackerSpecs
     private ClaimStatus? _forbidden;
     private PrimaryFill? _fill;
     private Detaching? _detaching;
+    private Renewal? _renewal;
 
     public TrackerSpecs()
     {
@@ -484,6 +485,24 @@ public sealed class TrackerSpecs
         Assert.AreEqual(StateReason.AllReplicated, Look(at: 9).Reason);
     }
 
+    /// <summary>A new backup has nothing to merge yet, so no line would ever say that it is over.</summary>
+    [TestMethod]
+    public void A_compaction_that_failed_in_a_backup_that_was_replaced_since_is_no_error()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        Log("ERROR", "compaction failed", at: 3, more: ",\"level\":2,\"error\":\"not a directory\"");
+        Replicate(at: 4);
+        Assert.AreEqual(StateReason.CompactionFailed, Look(at: 5).Reason);
+        (_run, _renewal) = (Start.AddSeconds(6), new Renewal(StateReason.BackupDamaged, Start.AddSeconds(5), Start.AddSeconds(6)));
+        Look(at: 7);
+        _renewal = null;
+        Replicate(at: 8);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 10).Reason);
+        Log("ERROR", "compaction failed", at: 11, more: ",\"level\":2,\"error\":\"not a directory\"");
+        Assert.AreEqual(StateReason.CompactionFailed, Look(at: 12).Reason);
+    }
+
     [TestMethod]
     public void The_replica_has_what_Litestream_last_remembered_to_have_brought_there()
     {
@@ -658,7 +677,7 @@ public sealed class TrackerSpecs
             _uploaded = 0;
         }
 
-        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden, Fill = _fill, Detaching = _detaching });
+        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden, Fill = _fill, Detaching = _detaching, Renewal = _renewal });
     }
 
     private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)
