@@ -31,8 +31,9 @@ internal sealed class DatabaseRenewal(
         var check = await probe.CheckAsync(database, 0, listsAll: true, cancellationToken).ConfigureAwait(false);
         if (check.Error is { } unreadable)
         {
-            // A folder in which damage was seen can be reached, but what lies there is possibly such that Litestream cannot list it.
-            return database.IsReplicatedToFolder && cause == StateReason.BackupDamaged
+            // What lies in a folder in which damage was seen is possibly such that Litestream cannot list it. Where there is no folder, but a
+            // file or nothing, the backup may come back, and is waited for.
+            return database.IsReplicatedToFolder && cause == StateReason.BackupDamaged && OldBackup.IsFolder(replica)
                 ? await ReplaceAsync(database, cancellationToken).ConfigureAwait(false)
                 : unreadable;
         }

@@ -12,15 +12,19 @@ namespace Datasette.Litestream.Healing;
 /// <param name="time">The clock.</param>
 internal sealed class OldBackup(TimeSpan retention, TimeProvider time)
 {
+    /// <summary>Whether the folder of a replica is there.</summary>
+    public static bool IsFolder(ReplicaPlan replica) => Directory.Exists(FolderOf(replica));
+
     /// <summary>Moves what is in the folder of a replica, if anything is.</summary>
     /// <returns>Why it could not be moved, in a sentence; null if it was, or if there was nothing.</returns>
     public string? MoveAside(ReplicaPlan replica)
     {
-        var folder = FolderOf(replica);
-        if (!Directory.Exists(folder))
+        if (!IsFolder(replica))
         {
             return null;
         }
+
+        var folder = FolderOf(replica);
 
         var to = folder + ReplacedBackup.SuffixAt(time.GetUtcNow());
         try
