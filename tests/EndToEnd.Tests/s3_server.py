@@ -11,8 +11,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import flask
 from moto import settings
@@ -21,6 +24,7 @@ from moto.iam.access_control import S3IAMRequest
 from moto.iam.models import iam_backends
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.s3.models import FakeKey, s3_backends
+from moto.s3.responses import S3Response
 from moto.sts.responses import TokenResponse
 
 USER = "litestream"
@@ -49,7 +53,19 @@ def authenticate_if_signed(response: TokenResponse, resource: str = "*") -> None
         authenticate(response, resource)
 
 
+put_object = S3Response.put_object
+turn = threading.Lock()
+
+
+def put_object_in_turn(response: S3Response) -> Any:
+    """S3 keeps a condition against all others; moto looks first and writes then, in as many threads as there are requests."""
+    is_conditional = "If-Match" in response.headers or "If-None-Match" in response.headers
+    with turn if is_conditional else nullcontext():
+        return put_object(response)
+
+
 def main() -> None:
+    S3Response.put_object = put_object_in_turn
     S3IAMRequest.check_signature = check_signature_as_sent
     TokenResponse._authenticate_and_authorize_normal_action = authenticate_if_signed
     iam = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]

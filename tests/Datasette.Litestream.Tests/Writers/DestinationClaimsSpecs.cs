@@ -22,6 +22,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
     public void Dispose()
     {
         _isCutOff = true;
+        _started.ForEach(datasette => datasette.LetGo());
         Task.WhenAll(_started.Select(datasette => datasette.Claims.LeaveAsync(TimeSpan.Zero))).InTimeAsync().GetAwaiter().GetResult();
         foreach (var store in _places.Values)
         {
@@ -253,7 +254,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
     private sealed class Datasette : IWritingControl
     {
         private readonly ReplicationPlan _plan;
-        private Task _held = Task.CompletedTask;
+        private TaskCompletionSource _held = new();
         private ImmutableArray<Claim> _taken = [];
 
         public Datasette(DestinationClaimsSpecs specs, string host, LocalSuccession? succession = null)
@@ -269,6 +270,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
                 taken => ImmutableInterlocked.Update(ref _taken, (all, more) => all.AddRange(more), taken),
                 specs._clock,
                 succession ?? LocalSuccession.None);
+            LetGo();
         }
 
         public WriterIdentity Identified { get; }
@@ -294,10 +296,11 @@ public sealed class DestinationClaimsSpecs : IDisposable
         /// <summary>Has Litestream take its time with what it is told.</summary>
         public TaskCompletionSource Hold()
         {
-            var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            _held = held.Task;
-            return held;
+            return _held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
+
+        /// <summary>Lets Litestream end, as a stop does.</summary>
+        public void LetGo() => _held.TrySetResult();
 
         public async Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
         {
@@ -307,7 +310,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
                 throw new InvalidOperationException("Litestream cannot be ended");
             }
 
-            await Task.WhenAny(_held, Task.Delay(Timeout.InfiniteTimeSpan, hurry));
+            await Task.WhenAny(_held.Task, Task.Delay(Timeout.InfiniteTimeSpan, hurry));
         }
     }
 }
