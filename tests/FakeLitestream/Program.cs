@@ -7,6 +7,7 @@
 //   fail                  prints a reason and ends with exit code 1 instead of becoming ready
 //   fail-from=N           the same, from the Nth start on (needs starts=FILE)
 //   never-ready           runs, but opens no control socket
+//   never-ready-from=N    the same, from the Nth start on (needs starts=FILE)
 //   refused=FILE          the destinations of the databases whose paths are the lines of FILE refuse: it ends at its start
 //   cause=TEXT            what a destination that refuses says
 //   unanswered=FILE       those destinations never answer: it is never ready
@@ -89,7 +90,7 @@ if (Value("log") is { } text)
     Log("ERROR", text);
 }
 
-if (words.Contains("fail") || (Value("fail-from") is { } first && start >= int.Parse(first)))
+if (IsTold("fail"))
 {
     Console.Error.WriteLine("Error: told to fail");
     return 1;
@@ -122,7 +123,7 @@ if (Value("db-error") is { } databaseError)
     databases.ForEach(path => Log("ERROR", databaseError, path));
 }
 
-if (!words.Contains("never-ready") && !databases.Any(Lines("unanswered").Contains))
+if (!IsTold("never-ready") && !databases.Any(Lines("unanswered").Contains))
 {
     if (version.StartsWith("0.5", StringComparison.Ordinal))
     {
@@ -151,6 +152,9 @@ return exitCode;
 
 string? Value(string name) =>
     words.FirstOrDefault(word => word.StartsWith($"{name}=", StringComparison.Ordinal))?[(name.Length + 1)..];
+
+// Whether it is told to do that at this start.
+bool IsTold(string what) => words.Contains(what) || (Value($"{what}-from") is { } first && start >= int.Parse(first));
 
 string[] Lines(string name) => Value(name) is { } file && File.Exists(file) ? File.ReadAllLines(file) : [];
 

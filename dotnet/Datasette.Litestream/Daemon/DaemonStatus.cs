@@ -43,6 +43,12 @@ internal sealed record DaemonStatus(
     public DateTimeOffset? DownSince { get; init; }
 
     /// <summary>
+    /// Whether it does not run although it should, or has ended for good. One that is being started after a failure is still down: it may never
+    /// become ready.
+    /// </summary>
+    public bool IsDown => State is DaemonState.Waiting or DaemonState.Stopped || (State == DaemonState.Starting && LastFailureAt >= DownSince);
+
+    /// <summary>
     /// The control socket of the running Litestream; null while none is running, and for a release line without one.
     /// </summary>
     public ControlSocket? Socket { get; init; }

@@ -172,7 +172,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
         var observation = discretion.Show(latest);
         return (
             replication,
-            replication.Daemon is { State: DaemonState.Waiting or DaemonState.Stopped } daemon
+            replication.Daemon is { IsDown: true } daemon
                 ? observation with { Databases = [.. observation.Databases.Select(database => AsStopped(database, daemon.DownSince ?? _time.GetUtcNow()))] }
                 : observation,
             discretion);
@@ -215,7 +215,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
         new[] { WrongSince(daemon, observation, now), credentials?.FailingSince }.Min();
 
     private static DateTimeOffset? WrongSince(DaemonStatus? daemon, ObservedDatabases observation, DateTimeOffset now) =>
-        daemon is { State: DaemonState.Waiting or DaemonState.Stopped }
+        daemon is { IsDown: true }
             ? daemon.DownSince ?? observation.At
             : observation.IsOutdated(now) ? observation.At
             : observation.Databases.Where(database => Wording.IsHealthy(database.State) == false).Min(database => (DateTimeOffset?)database.Since);

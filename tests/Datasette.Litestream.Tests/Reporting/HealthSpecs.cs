@@ -200,6 +200,20 @@ public sealed class HealthSpecs : IDisposable
         Assert.AreEqual(down, (await _reporter!.ReportAsync(new StatusQuery()).InTimeAsync()).WrongSince);
     }
 
+    [TestMethod]
+    public async Task A_Litestream_that_is_being_started_after_a_failure_is_still_down()
+    {
+        _datasette.Words = "never-ready-from=2";
+        await StartAsync();
+        var down = _clock.Now;
+        _ = LibC.kill(_replicator!.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
+        await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting });
+        await _clock.PassAsync(_replicator!.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now);
+        await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Starting });
+        var report = await _reporter!.ReportAsync(new StatusQuery()).InTimeAsync();
+        Assert.AreEqual((false, (DateTimeOffset?)down, "stopped"), (report.Healthy, report.WrongSince, report.Databases.Single().State));
+    }
+
     private static HealthReport Judge(params DatabaseObservation[] databases) => Health.Judge(
         new DaemonStatus(DaemonState.Running),
         null,
