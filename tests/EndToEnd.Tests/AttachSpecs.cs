@@ -35,7 +35,11 @@ public sealed class AttachSpecs
         await workspace.AssertRestoredAsync("trees", litestream: binary);
         var status = await datasette.StatusAsync();
         Assert.AreEqual(litestream == "0.5", workspace.Litestreams.Single() == first, "0.5 goes on, 0.3 is restarted");
-        Assert.AreEqual(litestream == "0.5" ? 0 : 2, status["litestream"]!["restarts"]!.AsArray().Count, "two at once are one restart");
+        var restarts = status["litestream"]!["restarts"]!.AsArray();
+        Assert.AreEqual(
+            litestream == "0.5" ? 0 : 1,
+            restarts.Count(restart => ((string)restart!["message"]!).StartsWith("Datasette has attached", StringComparison.Ordinal)),
+            $"two at once are one restart: {restarts.ToJsonString()}");
 
         // What was detached can be deleted.
         File.Delete(workspace.Path("trees.db"));

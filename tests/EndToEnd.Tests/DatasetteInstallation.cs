@@ -50,6 +50,9 @@ internal sealed partial record DatasetteInstallation(string Python, string Versi
     /// <summary>The versions for the core tests: the stable one, and the oldest and the newest supported 1.0.</summary>
     public static IReadOnlyList<string> Supported { get; } = ["0.65.5", "1.0a20", Newest10];
 
+    /// <summary>The versions for tests of what is ours rather than Datasette's: the stable one and the newest; in full all that are supported.</summary>
+    public static IReadOnlyList<string> Principal { get; } = Scale.IsFull ? Supported : [Supported[0], Supported[^1]];
+
     /// <summary>Whether it has the features of 1.0: configuration separate from metadata, a write API, API tokens.</summary>
     public bool Is10 => Is10Version(Version);
 

@@ -24,7 +24,7 @@ internal sealed partial class DatasetteProcess
     public static async Task<DatasetteProcess> UvicornAsync(
         Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp = EndAtHangUp, string application = "app")
     {
-        var host = LaunchUvicorn(workspace, python, settings, lifespan, hangUp, application);
+        var host = await LaunchUvicornAsync(workspace, python, settings, lifespan, hangUp, application);
         await host.WaitUntilItServesAsync(Patience);
         return host;
     }
@@ -40,7 +40,7 @@ internal sealed partial class DatasetteProcess
         string[] options = module == "uvicorn"
             ? ["--app-dir", Applications, "--port", "0"]
             : ["--chdir", workspace.Folder, "--pythonpath", Applications, "--bind", "127.0.0.1:0", "--worker-class", "uvicorn.workers.UvicornWorker"];
-        var host = LaunchApplication(
+        var host = await LaunchApplicationAsync(
             workspace, python, settings, EndAtHangUp, ["-m", module, .. options, "--workers", workers.ToString(CultureInfo.InvariantCulture), "app:app"]);
         await host.WaitUntilItServesAsync(Patience);
         return host;
@@ -51,7 +51,7 @@ internal sealed partial class DatasetteProcess
     public static async Task<(int ExitCode, string Output)> RunUvicornAsync(
         Workspace workspace, string python, JsonObject settings, string lifespan)
     {
-        await using var host = LaunchUvicorn(workspace, python, settings, lifespan, EndAtHangUp, "app");
+        await using var host = await LaunchUvicornAsync(workspace, python, settings, lifespan, EndAtHangUp, "app");
         _ = host._serving.Task.ContinueWith(_ => { }, TaskScheduler.Default);
         return (await host.WaitForExitAsync(), host.Output);
     }
@@ -60,7 +60,7 @@ internal sealed partial class DatasetteProcess
     /// <returns>Its output.</returns>
     public static async Task<string> RunApplicationAsync(Workspace workspace, string python, JsonObject settings, string program)
     {
-        await using var host = LaunchApplication(workspace, python, settings, EndAtHangUp, Path.Combine(Applications, program));
+        await using var host = await LaunchApplicationAsync(workspace, python, settings, EndAtHangUp, Path.Combine(Applications, program));
         _ = host._serving.Task.ContinueWith(_ => { }, TaskScheduler.Default);
         Assert.AreEqual(0, await host.WaitForExitAsync(), host.Output);
         return host.Output;
@@ -71,7 +71,7 @@ internal sealed partial class DatasetteProcess
     {
         var options = DatasetteInstallation.Is10In(python) ? arguments : await StableOptions.FromAsync(workspace, arguments, python);
         var process = Start(workspace, "env", [EndAtHangUp, python, "-m", "datasette", "--root", "-p", "0", .. options], environment: null);
-        var datasette = new DatasetteProcess(workspace, python, process);
+        var datasette = await LaunchAsync(workspace, python, process);
         await datasette.WaitUntilItServesAsync(Patience);
         return datasette;
     }
@@ -83,15 +83,15 @@ internal sealed partial class DatasetteProcess
         return $"ds_actor={(await PluginEnvironment.RunAsync(python, "-c", sign, Secret, id)).Trim()}";
     }
 
-    private static DatasetteProcess LaunchUvicorn(
-        Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp, string application) => LaunchApplication(
+    private static Task<DatasetteProcess> LaunchUvicornAsync(
+        Workspace workspace, string python, JsonObject settings, string lifespan, string hangUp, string application) => LaunchApplicationAsync(
             workspace,
             python,
             settings,
             hangUp,
             ["-m", "uvicorn", "--app-dir", Applications, "--port", "0", "--lifespan", lifespan, $"{application}:app"]);
 
-    private static DatasetteProcess LaunchApplication(
+    private static Task<DatasetteProcess> LaunchApplicationAsync(
         Workspace workspace, string python, JsonObject settings, string hangUp, params string[] arguments)
     {
         var insert = new JsonObject { ["sql"] = "insert into rows (text) values (:text)", ["write"] = true };
@@ -102,6 +102,6 @@ internal sealed partial class DatasetteProcess
             ["databases"] = new JsonObject { ["parks"] = new JsonObject { ["queries"] = new JsonObject { [StableOptions.InsertQuery] = insert } } },
         };
         var environment = new Dictionary<string, string?> { ["APP_CONFIGURATION"] = configuration.ToJsonString() };
-        return new(workspace, python, Start(workspace, "env", [hangUp, python, .. arguments], environment));
+        return LaunchAsync(workspace, python, Start(workspace, "env", [hangUp, python, .. arguments], environment));
     }
 }

@@ -13,12 +13,18 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     /// <summary>The timeout for anything that a test waits for; no test measures with it.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    /// <summary>How often the status is requested: each answer takes Datasette some milliseconds.</summary>
-    private static readonly TimeSpan StatusInterval = TimeSpan.FromMilliseconds(100);
+    /// <summary>The least time between two requests for the status: each answer takes Datasette some milliseconds.</summary>
+    private static readonly TimeSpan StatusInterval = TimeSpan.FromMilliseconds(50);
 
     private const string Secret = "end-to-end";
 
     private static readonly ConcurrentDictionary<string, Task<Dictionary<string, string>>> RootHeaders = new();
+
+    /// <summary>
+    /// A start keeps a core busy for a second or two: more at once than there are cores would take as long together, and would leave those that
+    /// serve nothing of the machine.
+    /// </summary>
+    private static readonly SemaphoreSlim Starts = new(Environment.ProcessorCount);
 
     private readonly string _python;
     private readonly Process _process;
@@ -94,7 +100,7 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     public static async Task<DatasetteProcess> DemoAsync(Workspace workspace)
     {
         var python = (DatasetteInstallation.OnPath ?? DatasetteInstallation.Main).Python;
-        var demo = new DatasetteProcess(
+        var demo = await LaunchAsync(
             workspace, python, Start(workspace, "bash", [Path.Combine(PluginEnvironment.RepositoryRoot, "scripts/demo"), "-p", "0"], environment: null));
 
         // It builds the plugin first.
@@ -235,7 +241,16 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         python ??= await PluginEnvironment.PythonAsync();
         string[] options = [.. arguments];
         var translated = DatasetteInstallation.Is10In(python) ? options : await StableOptions.FromAsync(workspace, options, python);
-        return new DatasetteProcess(workspace, python, Start(workspace, python, ["-m", "datasette", .. translated], environment));
+        return await LaunchAsync(workspace, python, Start(workspace, python, ["-m", "datasette", .. translated], environment));
+    }
+
+    /// <summary>Launches what says on its output that it serves, or ends, when it is its turn.</summary>
+    private static async Task<DatasetteProcess> LaunchAsync(Workspace workspace, string python, Process process)
+    {
+        await Starts.WaitAsync();
+        var datasette = new DatasetteProcess(workspace, python, process);
+        _ = datasette._serving.Task.ContinueWith(_ => Starts.Release(), TaskScheduler.Default);
+        return datasette;
     }
 
     private static Process Start(

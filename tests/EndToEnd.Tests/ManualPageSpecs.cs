@@ -6,7 +6,7 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed class ManualPageSpecs
 {
-    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Supported.Select(version => new object[] { version });
+    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Principal.Select(version => new object[] { version });
 
     [TestMethod]
     [DynamicData(nameof(Datasettes))]

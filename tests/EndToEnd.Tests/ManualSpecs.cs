@@ -20,7 +20,7 @@ public sealed class ManualSpecs
             return {"id": token.removeprefix("token-of-")} if token.startswith("token-of-") else None
         """;
 
-    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Supported.Select(version => new object[] { version });
+    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Principal.Select(version => new object[] { version });
 
     [TestMethod]
     [DynamicData(nameof(Datasettes))]

@@ -17,7 +17,7 @@ public sealed partial class NotificationSpecs
 
     private static readonly TimeSpan MoreThanAMinute = TimeSpan.FromSeconds(90);
 
-    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Supported.Select(version => new object[] { version });
+    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Principal.Select(version => new object[] { version });
 
     [TestMethod]
     public async Task A_destination_that_fails_is_told_once_and_once_when_it_works_again()

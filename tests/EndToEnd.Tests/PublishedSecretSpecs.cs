@@ -19,11 +19,11 @@ public sealed class PublishedSecretSpecs
     ];
 
     public static IEnumerable<(string Datasette, string Settings, string Key)> ByKey =>
-        from datasette in DatasetteInstallation.Supported
+        from datasette in DatasetteInstallation.Principal
         from secret in Secrets
         select (datasette, secret.Settings, secret.Key);
 
-    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Supported.Select(version => new object[] { version });
+    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Principal.Select(version => new object[] { version });
 
     [TestMethod]
     [DynamicData(nameof(ByKey))]

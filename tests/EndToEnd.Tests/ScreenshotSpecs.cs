@@ -8,7 +8,6 @@ namespace Datasette.Litestream.EndToEnd;
 /// <c>TestResults</c>; <c>scripts/screenshots</c> puts them into the documentation.
 /// </summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class ScreenshotSpecs
 {
     /// <summary>The folder of the databases if the screenshots are for the documentation.</summary>
