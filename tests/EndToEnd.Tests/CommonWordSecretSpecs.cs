@@ -53,7 +53,10 @@ public sealed class CommonWordSecretSpecs
         await s3.RevokeAsync(key);
         await datasette.InsertAsync(Word, "while refused");
         await datasette.WaitForDatabaseAsync("failing");
-        await Wait.UntilAsync(() => datasette.Output.Contains($"The database {Word} has been failing", StringComparison.Ordinal), "the operator is told");
+
+        // It is told within a minute of the last message.
+        await Wait.UntilAsync(
+            () => datasette.Output.Contains($"The database {Word} has been failing", StringComparison.Ordinal), "the operator is told", DatasetteProcess.Patience * 2);
         StringAssert.Contains((string?)(await datasette.StatusAsync())["databases"]![0]!["error"], "InvalidAccessKeyId");
         AssertIsReadable(datasette.Output);
 

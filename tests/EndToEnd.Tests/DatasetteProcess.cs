@@ -169,9 +169,17 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         catch (AssertFailedException ex)
         {
             var output = Output.Split('\n').Where(line => !line.Contains("\" 200 OK", StringComparison.Ordinal));
-            throw new AssertFailedException($"{ex.Message}\n{status?.ToJsonString()}\n{string.Join('\n', output)}", ex);
+            throw new AssertFailedException($"{Outline(status)}\n{ex.Message}\n{status?.ToJsonString()}\n{string.Join('\n', output)}", ex);
         }
     }
+
+    /// <summary>A status in one line, for the start of a message that may be cut.</summary>
+    private static string Outline(JsonNode? status) => status is null ? "no status" : string.Join(
+        "; ",
+        [
+            $"Litestream is {status["state"]} after {status["litestream"]?["failures"]} failures",
+            .. (status["databases"]?.AsArray() ?? []).Select(one => $"{one!["name"]}: {one["state"]}/{one["reason"]?["code"]} {one["error"]}".TrimEnd()).Distinct(),
+        ]);
 
     /// <summary>Waits until a database is in a state.</summary>
     /// <param name="state">The state.</param>

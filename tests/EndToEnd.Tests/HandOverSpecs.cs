@@ -20,7 +20,7 @@ public sealed class HandOverSpecs
 
     private static readonly string[] Arguments = ["parks.db", .. Settings.ReplicateAll()];
 
-    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Supported.Select(version => new object[] { version });
+    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Principal.Select(version => new object[] { version });
 
     private static JsonObject Replicate => new() { ["all-replicate"] = "file://$PWD/backup/$DB_NAME" };
 
