@@ -5,6 +5,7 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Several processes that serve one file: one replicates at any time, and when it ends another one does at once.</summary>
 [TestClass]
+[DoNotParallelize]
 public sealed class HandOverSpecs
 {
     /// <summary>A page that shows what is mapped into the process.</summary>
