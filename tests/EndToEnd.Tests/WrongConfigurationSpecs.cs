@@ -14,16 +14,35 @@ public sealed class WrongConfigurationSpecs
     /// Top-level settings as YAML in flow style; the key path that the message names; the solution that it gives.
     /// </summary>
     [TestMethod]
+    [DataRow("all-replicate: 5", $"{TopLevel}.all-replicate", "expected a URL such as s3://bucket/path")]
+    [DataRow("all-replicate: [[s3://b/$DB_NAME]]", $"{TopLevel}.all-replicate[0]", "expected a URL such as s3://bucket/path")]
     [DataRow("all-replicates: s3://b/$DB_NAME", $"{TopLevel}.all-replicates", "did you mean \"all-replicate\"?")]
     [DataRow("all-replicate: s4://b/$DB_NAME", $"{TopLevel}.all-replicate", "did you mean \"s3\"?")]
+    [DataRow("all-replicate: s3:///$DB_NAME", $"{TopLevel}.all-replicate", "names no bucket; write s3://NAME/path")]
+    [DataRow("all-replicate: backup/$DB_NAME", $"{TopLevel}.all-replicate", "write file:///absolute/path")]
+    [DataRow("all-replicate: s3://b/$DBNAME", $"{TopLevel}.all-replicate", "did you mean \"DB_NAME\"?")]
     [DataRow("all-replicate: s3://$NO_SUCH_BUCKET/$DB_NAME", $"{TopLevel}.all-replicate", "the environment variable NO_SUCH_BUCKET is not set")]
+    [DataRow("all-replicate: [path:db]", $"{TopLevel}.all-replicate[0]", "write a space after the colon")]
+    [DataRow("all-replicate: s3://127.0.0.1:9000/b/$DB_NAME", $"{TopLevel}.all-replicate", "and endpoint: http://127.0.0.1:9000")]
     [DataRow("all-replicate: [{url: s3://b/$DB_NAME, sse-customer-key-path: in-the-way}]", $"{TopLevel}.all-replicate[0].sse-customer-key-path", "in-the-way is empty")]
+    [DataRow("all-replicate: s3://b/5$/$DB_NAME", $"{TopLevel}.all-replicate", "write $$ for a dollar")]
     [DataRow("all-replicate: s3://b/same", $"{TopLevel}.all-replicate", "parks and trees would all be written to s3://b/same")]
+    [DataRow("all-replicate: [{url: file://backup/x/../same}]", $"{TopLevel}.all-replicate[0]", "put $DB_NAME into the destination")]
+    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, path: x}]", $"{TopLevel}.all-replicate[0].path", "keep one of them")]
+    [DataRow("all-replicate: [{region: eu-west-1}]", $"{TopLevel}.all-replicate[0]", "names no destination; add url, or type and path")]
+    [DataRow("all-replicate: [{url: s3://b/$DB_NAME, sync-intervall: 1s}]", $"{TopLevel}.all-replicate[0].sync-intervall", "did you mean \"sync-interval\"?")]
     [DataRow("all-replicate: [{url: s3://b/$DB_NAME, skip-verify: certainly}]", $"{TopLevel}.all-replicate[0].skip-verify", "expected true or false, got \"certainly\"")]
     [DataRow("all-replicate: file://in-the-way/$DB_NAME", $"{TopLevel}.all-replicate", "in-the-way is a file")]
     [DataRow("metrics-addr: localhost", $"{TopLevel}.metrics-addr", "expected HOST:PORT such as 127.0.0.1:9090")]
+    [DataRow("metrics-addr: 9090", $"{TopLevel}.metrics-addr", "expected HOST:PORT such as 127.0.0.1:9090")]
+    [DataRow("credentials-file: keys.json, credentials-command: get-keys, credentials-refresh-interval: 60", $"{TopLevel}.credentials-command", "keep one source")]
+    [DataRow("access-key-id: abcd, secret-access-key: efgh, credentials-file: keys.json, credentials-refresh-interval: 60", $"{TopLevel}.credentials-file", "keep one source")]
     [DataRow("credentials-file: keys.json", $"{TopLevel}.credentials-refresh-interval", "the number of seconds")]
+    [DataRow("credentials-file: keys.json, credentials-refresh-interval: 0", $"{TopLevel}.credentials-refresh-interval", "expected a duration above zero")]
+    [DataRow("credentials-refresh-interval: 60", $"{TopLevel}.credentials-refresh-interval", "add one of them or remove it")]
+    [DataRow("credentials-file: keys.json, credentials-refresh-interval: 60, on-refresh-failure: ignore", $"{TopLevel}.on-refresh-failure", "expected stop or keep")]
     [DataRow("access-key-id: abcd", $"{TopLevel}.secret-access-key", "is missing beside access-key-id; add it")]
+    [DataRow("access-key-id: abcd, secret-access-key: {$env: NO_SUCH_SECRET}", $"{TopLevel}.secret-access-key", "a variable named by $env that is not set")]
     [DataRow("access-key-id: abcd, secret-access-key: {$file: no-such-file}", "$file", "no-such-file")]
     [DataRow("all-replicate: s3://b/$DB_NAME, credentials-file: no-keys.json, credentials-refresh-interval: 60", "credentials-file", "no-keys.json cannot be read")]
     [DataRow("all-replicate: s3://b/$DB_NAME, credentials-command: sh -c \"echo no luck >&2; exit 3\", credentials-refresh-interval: 60", "credentials-command", "failed with exit code 3. Its standard error: no luck")]
@@ -36,6 +55,8 @@ public sealed class WrongConfigurationSpecs
 
     [TestMethod]
     [DataRow("all-replicate: [{url: s3://b/$DB_NAME, retention-check-interval: 1h}]", $"{TopLevel}.all-replicate[0].retention-check-interval", "remove it, or run Litestream 0.3.13")]
+    [DataRow("all-replicate: s3://b/$DB_NAME, retention: 12h", $"{TopLevel}.retention", "lower snapshot-interval to it, or raise it")]
+    [DataRow("all-replicate: [gs://b/$DB_NAME, file://backup/$DB_NAME]", $"{TopLevel}.all-replicate[0]", "keep it alone, or replicate to a folder")]
     public async Task A_setting_that_Litestream_0_5_does_not_have_is_named(string settings, string key, string cure)
     {
         _ = RealParts.Litestream05;
@@ -44,6 +65,8 @@ public sealed class WrongConfigurationSpecs
 
     [TestMethod]
     [DataRow("replicass: s3://b/parks", $"{OfParks}.replicass", "did you mean \"replicas\"?")]
+    [DataRow("replicas: [s3://b/parks], monitor-interval: fast", $"{OfParks}.monitor-interval", "expected a duration above zero such as 10s")]
+    [DataRow("replicas: [s3://b/parks], min-checkpoint-page-count: -1", $"{OfParks}.min-checkpoint-page-count", "expected a whole number of at least 1")]
     [DataRow("replicas: [s3://b/parks, s3://b/parks/]", $"{OfParks}.replicas[1]", "keep one of the two")]
     [DataRow("monitor-interval: 1s", OfParks, "add replicas here, or all-replicate")]
     public async Task A_wrong_setting_of_a_database_is_named(string settings, string key, string cure)

@@ -48,6 +48,7 @@ public sealed class MirrorSpecs
     }
 
     [TestMethod]
+    [DoNotParallelize]
     [Timeout(LongTime)]
     [DynamicData(nameof(Faulty))]
     public async Task After_each_fault_all_are_equal_again_soon(string destinations)

@@ -19,11 +19,8 @@ internal class MirroredDatabase : IAsyncDisposable
     /// <summary>How often a restore is tried while one waits for it.</summary>
     private static readonly TimeSpan CatchUpInterval = TimeSpan.FromSeconds(0.5);
 
-    /// <summary>
-    /// A restore must have everything that was committed this long before it began. A busy machine takes longer; what it is to be is measured
-    /// in full.
-    /// </summary>
-    private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(Scale.IsFull ? 5 : 20);
+    /// <summary>A restore must have everything that was committed this long before it began.</summary>
+    private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(5);
 
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentQueue<(long Id, DateTimeOffset At)> _rows = new();
