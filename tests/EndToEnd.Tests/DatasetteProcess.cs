@@ -178,7 +178,7 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         "; ",
         [
             $"Litestream is {status["state"]} after {status["litestream"]?["failures"]} failures",
-            .. (status["databases"]?.AsArray() ?? []).Select(one => $"{one!["name"]}: {one["state"]}/{one["reason"]?["code"]} {one["error"]}".TrimEnd()).Distinct(),
+            .. (status["databases"]?.AsArray() ?? []).Select(one => $"{one!["name"]}: {one["state"]}/{one["reason"]?["code"]} {one["error"]}".TrimEnd()),
         ]);
 
     /// <summary>Waits until a database is in a state.</summary>
@@ -218,7 +218,14 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     {
         await InsertAsync(database, "through Datasette");
         await StopAsync();
-        await Workspace.AssertRestoredAsync(database, litestream: litestream);
+        try
+        {
+            await Workspace.AssertRestoredAsync(database, litestream: litestream);
+        }
+        catch (AssertFailedException ex)
+        {
+            throw new AssertFailedException($"{ex.Message}\n{Output}", ex);
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -256,9 +263,17 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     private static async Task<DatasetteProcess> LaunchAsync(Workspace workspace, string python, Process process)
     {
         await Starts.WaitAsync();
-        var datasette = new DatasetteProcess(workspace, python, process);
-        _ = datasette._serving.Task.ContinueWith(_ => Starts.Release(), TaskScheduler.Default);
-        return datasette;
+        try
+        {
+            var datasette = new DatasetteProcess(workspace, python, process);
+            _ = datasette._serving.Task.ContinueWith(_ => Starts.Release(), TaskScheduler.Default);
+            return datasette;
+        }
+        catch
+        {
+            Starts.Release();
+            throw;
+        }
     }
 
     private static Process Start(

@@ -294,10 +294,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
         public string Identity(string name) => _plan.Databases.Single(database => database.Name == name).Primary.Identity;
 
         /// <summary>Has Litestream take its time with what it is told.</summary>
-        public TaskCompletionSource Hold()
-        {
-            return _held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        }
+        public TaskCompletionSource Hold() => _held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
         /// <summary>Lets Litestream end, as a stop does.</summary>
         public void LetGo() => _held.TrySetResult();
