@@ -53,7 +53,7 @@ internal readonly record struct DatabaseLook(
     /// <summary>When Litestream was last seen to send anything; null if it never was.</summary>
     public DateTimeOffset? MovedAt { get; init; }
 
-    /// <summary>Whether Litestream is being started for the first time.</summary>
+    /// <summary>Whether Litestream does not run yet, or not for a moment, which is no fault: it is started for the first time, or restarted as planned.</summary>
     public bool IsStarting { get; init; }
 
     /// <summary>How far the database is being replicated anew; null if it is not.</summary>

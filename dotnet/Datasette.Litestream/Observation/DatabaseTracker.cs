@@ -447,9 +447,10 @@ internal sealed class DatabaseTracker
             return (StateReason.ReplicatedAnew, renewal.Error);
         }
 
+        var hasWaitedTooLong = lag > _maxLag && (_confirmed is not null || ReplicaTxid is not null);
         if (look.Run is null)
         {
-            return (look.IsStarting ? StateReason.Starting : StateReason.LitestreamDown, null);
+            return (!look.IsStarting ? StateReason.LitestreamDown : hasWaitedTooLong ? StateReason.WaitingTooLong : StateReason.Starting, null);
         }
 
         if (_syncError is not null)
@@ -493,7 +494,7 @@ internal sealed class DatabaseTracker
             return (StateReason.FirstCopy, null);
         }
 
-        if (lag > _maxLag && (_confirmed is not null || ReplicaTxid is not null))
+        if (hasWaitedTooLong)
         {
             return (StateReason.WaitingTooLong, look.Check?.Error);
         }

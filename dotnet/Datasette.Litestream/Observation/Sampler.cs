@@ -263,8 +263,7 @@ internal sealed class Sampler : IDisposable
             CopiedBytes = copied,
             MovedAt = plan.IsReplicatedToFolder ? _sent.LastAt : _sent.LastToServerAt,
 
-            // A first start is no fault.
-            IsStarting = isAttaching || replication.Daemon is { State: DaemonState.Starting, Restarts.Count: 0 },
+            IsStarting = isAttaching || replication.Daemon is { IsDown: false },
         };
         DatabaseObservation observed;
         try

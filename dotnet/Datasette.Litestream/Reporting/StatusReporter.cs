@@ -172,8 +172,8 @@ internal sealed class StatusReporter : IReporter, IDisposable
         var observation = discretion.Show(latest);
         return (
             replication,
-            replication.Daemon is { IsDown: true } daemon
-                ? observation with { Databases = [.. observation.Databases.Select(database => AsStopped(database, daemon.DownSince ?? _time.GetUtcNow()))] }
+            replication.Daemon is { DownSince: not null } or { IsDown: true }
+                ? observation with { Databases = [.. observation.Databases.Select(database => WithoutLitestream(database, replication.Daemon, observation.At))] }
                 : observation,
             discretion);
     }
@@ -201,9 +201,20 @@ internal sealed class StatusReporter : IReporter, IDisposable
         }
     }
 
-    // What is wrong already stays: a Litestream that is down is the lesser fault.
-    private static DatabaseObservation AsStopped(DatabaseObservation database, DateTimeOffset since) =>
-        Wording.IsHealthy(database.State) == false ? database : database with { State = DatabaseState.Stopped, Reason = StateReason.LitestreamDown, Since = since };
+    /// <summary>A database while Litestream does not run: that everything is safe is known up to the look.</summary>
+    private DatabaseObservation WithoutLitestream(DatabaseObservation database, DaemonStatus daemon, DateTimeOffset lookedAt)
+    {
+        var now = _time.GetUtcNow();
+        var isAtRisk = database.Lag == TimeSpan.Zero;
+        var corrected = isAtRisk
+            ? database with { Evidence = database.Evidence with { Lag = now - lookedAt, ReplicatedUntil = lookedAt } }
+            : database;
+
+        // What is wrong already stays: a Litestream that is down is the lesser fault. One that is restarted as planned is none.
+        return !daemon.IsDown || Wording.IsHealthy(database.State) == false
+            ? corrected
+            : corrected with { State = DatabaseState.Stopped, Reason = StateReason.LitestreamDown, Since = daemon.DownSince ?? now };
+    }
 
     /// <summary>Whether everything is safe; null if not everything that this needs is known.</summary>
     private static bool? IsHealthy(DaemonStatus? daemon, CredentialStatus? credentials, ObservedDatabases observation, DateTimeOffset now) =>

@@ -43,7 +43,7 @@ internal static class Wording
     {
         null => $"No database is replicated.",
         { State: DaemonState.Waiting, DownSince: { } down, NextStartAt: { } next } =>
-            $"Litestream has been down since {At(down, now)}, and nothing is replicated; {SoFar(observation.Databases)}{Risk(observation.Databases, now)}. "
+            $"Litestream has been down since {At(down, now)}, and nothing is replicated; {Risk(observation.Databases, now)}. "
             + $"It is started again in {Duration(next > now ? next - now : TimeSpan.Zero)}.",
         { State: not (DaemonState.Running or DaemonState.Idle) } => $"Litestream is {daemon.State.ToString().ToLowerInvariant()}.",
         _ => Summarize(observation, now),
@@ -246,9 +246,6 @@ internal static class Wording
     private static bool IsToldByError(StateReason reason) => IsFromLitestream(reason) || reason is StateReason.FileUnreadable or StateReason.WriterUnknown or StateReason.NotDetached;
 
     private static bool IsNotKnownToBeBehind(DatabaseObservation database) => database.Reason == StateReason.NotKnownToBeBehind;
-
-    private static string SoFar(IReadOnlyList<DatabaseObservation> databases) =>
-        databases.All(database => database.Lag == TimeSpan.Zero) ? "so far " : "";
 
     private static string All(IReadOnlyList<DatabaseObservation> databases) => databases.Count == 1 ? "The database is" : $"All {Count(databases.Count)} databases are";
 

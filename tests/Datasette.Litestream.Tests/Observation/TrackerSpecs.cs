@@ -26,7 +26,7 @@ public sealed class TrackerSpecs
     private long? _databaseBytes = 4096;
     private ulong _inode = 2;
     private string? _fileError;
-    private bool _isRunning = true, _hasSocket = true, _answers = true;
+    private bool _isRunning = true, _isStarting, _hasSocket = true, _answers = true;
     private string _listedAs = "replicating";
     private int _requested;
     private ClaimStatus? _forbidden;
@@ -67,6 +67,20 @@ public sealed class TrackerSpecs
         Assert.AreEqual(StateReason.SyncFailed, Look(at: 21).Reason);
         _isRunning = false;
         Assert.AreEqual(StateReason.LitestreamDown, Look(at: 22).Reason);
+    }
+
+    /// <summary>As when a destination that refused has answered, or where Litestream 0.3 gets another database.</summary>
+    [TestMethod]
+    public void A_planned_restart_is_no_fault_as_long_as_it_is_short()
+    {
+        Replicate(at: 1);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 2).Reason);
+        (_isRunning, _isStarting) = (false, true);
+        Change(at: 3);
+        Assert.AreEqual(StateReason.Starting, Look(at: 4).Reason);
+        Assert.AreEqual(StateReason.WaitingTooLong, Look(at: 8).Reason);
+        _isStarting = false;
+        Assert.AreEqual(StateReason.LitestreamDown, Look(at: 10).Reason);
     }
 
     [TestMethod]
@@ -677,7 +691,7 @@ public sealed class TrackerSpecs
             _uploaded = 0;
         }
 
-        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden, Fill = _fill, Detaching = _detaching, Renewal = _renewal });
+        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden, Fill = _fill, Detaching = _detaching, Renewal = _renewal, IsStarting = _isStarting });
     }
 
     private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)

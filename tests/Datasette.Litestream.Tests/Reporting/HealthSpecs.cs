@@ -181,8 +181,11 @@ public sealed class HealthSpecs : IDisposable
         _datasette.Words = "fail-from=2";
         await StartAsync();
         Assert.IsTrue((await HealthAsync()).Healthy);
+        _clock.Advance(TimeSpan.FromSeconds(1));
         var down = _clock.Now;
         _ = LibC.kill(_replicator!.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
+        await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting });
+        StringAssert.Contains((await HealthAsync()).Line, "what was written since 00:00:00 UTC is not safe");
         for (var failures = 1; _clock.Now - down < TimeSpan.FromSeconds(60); failures++)
         {
             await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting } status && status.Failures >= failures);
