@@ -5,7 +5,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Several processes that serve one file: one replicates at any time, and when it ends another one does at once.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class HandOverSpecs
 {
     /// <summary>A page that shows what is mapped into the process.</summary>
@@ -68,6 +67,7 @@ public sealed class HandOverSpecs
     [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
+    [DoNotParallelize]
     public async Task One_that_is_killed_leaves_a_Litestream_that_is_killed_and_its_rows_are_sent(bool isV03)
     {
         using var workspace = MakeWorkspace();
@@ -151,6 +151,7 @@ public sealed class HandOverSpecs
     [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
+    [DoNotParallelize]
     public async Task Green_over_blue_replicates_without_a_gap(bool isSlow)
     {
         using var backup = await HandedOverBackup.MakeAsync(isSlow);
