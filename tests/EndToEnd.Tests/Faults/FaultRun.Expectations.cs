@@ -10,8 +10,11 @@ internal sealed partial class FaultRun
     /// <summary>How soon a fault that destroys safety must be seen where the plugin can see it with every look.</summary>
     private static readonly TimeSpan SoonSeen = TimeSpan.FromSeconds(6);
 
-    /// <summary>How soon a fault must be mended that can be.</summary>
-    private static readonly TimeSpan SoonMended = TimeSpan.FromSeconds(30);
+    /// <summary>
+    /// How soon a fault must be seen to be mended that can be: it is within 30 s, such as by Litestream's next merge of small files, the next
+    /// look comes within 2 s, and then somebody must ask.
+    /// </summary>
+    private static readonly TimeSpan SoonMended = TimeSpan.FromSeconds(33);
 
     /// <summary>Expects the page to say something.</summary>
     public async Task ExpectPageAsync(string pattern, double within)
