@@ -6,7 +6,9 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed class ManualPageSpecs
 {
-    public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Principal.Select(version => new object[] { version });
+    /// <summary>The page is the same in each Datasette, so that a short run opens it in the newest.</summary>
+    public static IEnumerable<object[]> Datasettes =>
+        (Scale.IsFull ? DatasetteInstallation.Supported : [DatasetteInstallation.Supported[^1]]).Select(version => new object[] { version });
 
     [TestMethod]
     [DynamicData(nameof(Datasettes))]
