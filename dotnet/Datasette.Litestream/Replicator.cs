@@ -557,6 +557,8 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             _litestream = ProcessIdentity.Of(litestreamProcessId);
             RecordInTurn();
         }
+
+        _claims?.LeaveFromNowOn();
     }
 
     private void RecordInTurn()

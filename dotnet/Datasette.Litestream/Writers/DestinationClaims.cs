@@ -100,6 +100,21 @@ internal sealed class DestinationClaims
     }
 
     /// <summary>
+    /// Leaves the claims to whoever takes over, from when the record beside the database names this Datasette on. Those that were taken over
+    /// are left on before the first look, which can take seconds: this process may be killed before that.
+    /// </summary>
+    public void LeaveFromNowOn()
+    {
+        lock (_publishing)
+        {
+            if (!_stopping.IsCancellationRequested)
+            {
+                LeaveToNext();
+            }
+        }
+    }
+
+    /// <summary>
     /// Claims the destinations of more databases, after <see cref="StartAsync"/>. Litestream must leave those databases out meanwhile; it
     /// goes on to leave out those whose destinations are another Datasette's. Not for two threads at once.
     /// </summary>

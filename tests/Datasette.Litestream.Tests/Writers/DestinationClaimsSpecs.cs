@@ -202,6 +202,18 @@ public sealed class DestinationClaimsSpecs : IDisposable
         Assert.HasCount(2, (await StartNextAsync(first)).AtStart);
     }
 
+    /// <summary>As when workers are killed one after the other, each before its destinations have answered.</summary>
+    [TestMethod]
+    public async Task What_was_taken_over_is_left_on_before_the_first_look()
+    {
+        var first = await StartFirstAsync();
+        _isCutOff = true;
+        var second = await StartNextAsync(first, isFollowed: true);
+        Assert.IsEmpty(second.AtStart);
+        second.Claims.LeaveFromNowOn();
+        Assert.IsEmpty((await StartNextAsync(second)).AtStart);
+    }
+
     [TestMethod]
     public async Task What_another_machine_asks_for_is_left_to_nobody_else()
     {
@@ -232,14 +244,14 @@ public sealed class DestinationClaimsSpecs : IDisposable
         await PassUntilAsync(() => _clock.Now >= end);
     }
 
-    /// <summary>Lets the time pass until something has come about.</summary>
     /// <summary>One for which another one stands by.</summary>
     private Task<Datasette> StartFirstAsync() => StartAsync("a", new LocalSuccession(() => [], () => [], () => _folder.Path));
 
     /// <summary>One that has its locks now, on the same machine.</summary>
-    private Task<Datasette> StartNextAsync(Datasette first) =>
-        StartAsync("a", new LocalSuccession(() => [first.Identified.Id], () => HeldClaims.Read(_folder.Path) is { } held ? [held] : [], () => null));
+    private Task<Datasette> StartNextAsync(Datasette first, bool isFollowed = false) => StartAsync(
+        "a", new LocalSuccession(() => [first.Identified.Id], () => HeldClaims.Read(_folder.Path) is { } held ? [held] : [], () => isFollowed ? _folder.Path : null));
 
+    /// <summary>Lets the time pass until something has come about.</summary>
     private Task PassUntilAsync(Func<bool> condition) => Eventually.HoldsAsync(() =>
     {
         if (condition())
