@@ -137,7 +137,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
                 place => _stores.OpenAt(place.Replica, place.Path, place.Destinations[0].DatabasePath),
                 TellTakeOver,
                 host.Time,
-                new LocalSuccession(() => locks.FormerWriters, () => FormerClaims, () => ReportFolder is { } folder && Audience.IsThere(folder) ? folder : null))
+                new LocalSuccession(() => locks.FormerWriters, () => FormerClaims, () => ReportFolder, () => ReportFolder is { } folder && Audience.IsThere(folder)))
             : null;
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _mirroring = binary.Version.ReleaseLine == ReleaseLine.V03 ? null

@@ -188,6 +188,10 @@ internal sealed class DestinationClaims
             lock (_publishing)
             {
                 LeaveToNext();
+                if (!_succession.HasNext())
+                {
+                    TakeBack();
+                }
             }
         }
     }
@@ -283,7 +287,7 @@ internal sealed class DestinationClaims
         }
     }
 
-    /// <summary>Leaves the claims to whoever stands by, as long as all of them are held; nothing is let go of before that is taken back.</summary>
+    /// <summary>Leaves the claims to whoever takes over, as long as all of them are held; nothing is let go of before that is taken back.</summary>
     private void LeaveToNext()
     {
         _leftAt = _time.GetTimestamp();

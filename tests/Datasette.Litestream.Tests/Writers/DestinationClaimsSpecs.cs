@@ -17,7 +17,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
     private readonly TestClock _clock = new();
     private readonly TemporaryFolder _folder = new();
     private readonly List<Datasette> _started = [];
-    private bool _isCutOff;
+    private bool _isCutOff, _standsBy = true;
 
     public void Dispose()
     {
@@ -202,6 +202,16 @@ public sealed class DestinationClaimsSpecs : IDisposable
         Assert.HasCount(2, (await StartNextAsync(first)).AtStart);
     }
 
+    [TestMethod]
+    public async Task Where_nobody_stands_by_nothing_is_left_after_the_end()
+    {
+        var first = await StartFirstAsync();
+        Assert.IsNotNull(HeldClaims.Read(_folder.Path));
+        _standsBy = false;
+        Assert.IsTrue(await first.Claims.LeaveAsync(TimeSpan.FromSeconds(1)));
+        Assert.IsNull(HeldClaims.Read(_folder.Path));
+    }
+
     /// <summary>As when workers are killed one after the other, each before its destinations have answered.</summary>
     [TestMethod]
     public async Task What_was_taken_over_is_left_on_before_the_first_look()
@@ -245,11 +255,11 @@ public sealed class DestinationClaimsSpecs : IDisposable
     }
 
     /// <summary>One for which another one stands by.</summary>
-    private Task<Datasette> StartFirstAsync() => StartAsync("a", new LocalSuccession(() => [], () => [], () => _folder.Path));
+    private Task<Datasette> StartFirstAsync() => StartAsync("a", new LocalSuccession(() => [], () => [], () => _folder.Path, () => _standsBy));
 
     /// <summary>One that has its locks now, on the same machine.</summary>
     private Task<Datasette> StartNextAsync(Datasette first, bool isFollowed = false) => StartAsync(
-        "a", new LocalSuccession(() => [first.Identified.Id], () => HeldClaims.Read(_folder.Path) is { } held ? [held] : [], () => isFollowed ? _folder.Path : null));
+        "a", new LocalSuccession(() => [first.Identified.Id], () => HeldClaims.Read(_folder.Path) is { } held ? [held] : [], () => isFollowed ? _folder.Path : null, () => isFollowed));
 
     /// <summary>Lets the time pass until something has come about.</summary>
     private Task PassUntilAsync(Func<bool> condition) => Eventually.HoldsAsync(() =>
