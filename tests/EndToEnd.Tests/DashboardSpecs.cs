@@ -162,7 +162,7 @@ public sealed partial class DashboardSpecs
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
         var summary = page.Locator("[data-summary]");
-        await Wait.UntilAsync(async () => await summary.GetAttributeAsync("data-healthy") == "true", "all is well");
+        await WaitForRecoveryAsync(datasette, page);
 
         // Killed repeatedly until the page shows it, since the first restart may happen between two updates.
         await Wait.UntilAsync(
@@ -454,10 +454,10 @@ public sealed partial class DashboardSpecs
     /// <summary>Waits until everything is replicated, and then until the page says so.</summary>
     private static async Task WaitForRecoveryAsync(DatasetteProcess datasette, IPage page)
     {
-        await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well again");
+        await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well");
         await Wait.UntilAsync(
             async () => await page.Locator("[data-summary]").GetAttributeAsync("data-healthy") == "true",
-            "the page says that all is well again");
+            "the page says that all is well");
     }
 
     /// <summary>Waits until the page has sent a request, and shown the answer.</summary>
