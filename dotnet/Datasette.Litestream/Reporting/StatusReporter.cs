@@ -205,8 +205,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
     private DatabaseObservation WithoutLitestream(DatabaseObservation database, DaemonStatus daemon, DateTimeOffset lookedAt)
     {
         var now = _time.GetUtcNow();
-        var isAtRisk = database.Lag == TimeSpan.Zero;
-        var corrected = isAtRisk
+        var corrected = database.Lag == TimeSpan.Zero
             ? database with { Evidence = database.Evidence with { Lag = now - lookedAt, ReplicatedUntil = lookedAt } }
             : database;
 
