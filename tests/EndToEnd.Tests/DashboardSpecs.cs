@@ -162,7 +162,7 @@ public sealed partial class DashboardSpecs
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
         var summary = page.Locator("[data-summary]");
-        await WaitForRecoveryAsync(datasette, page);
+        await WaitUntilAllIsWellAsync(datasette, page);
 
         // Killed repeatedly until the page shows it, since the first restart may happen between two updates.
         await Wait.UntilAsync(
@@ -177,7 +177,7 @@ public sealed partial class DashboardSpecs
             },
             "the page says that Litestream is down");
         await page.Locator("[data-lines=restarts] li").First.WaitForAsync();
-        await WaitForRecoveryAsync(datasette, page);
+        await WaitUntilAllIsWellAsync(datasette, page);
         StringAssert.Contains(await page.Locator("[data-lines=restarts]").InnerTextAsync(), "crash");
         browser.AssertClean();
     }
@@ -193,7 +193,7 @@ public sealed partial class DashboardSpecs
         await s3.Datasette.InsertAsync("parks", "not safe");
         await WaitForTroubleAsync(page);
         await s3.RotateAsync();
-        await WaitForRecoveryAsync(s3.Datasette, page);
+        await WaitUntilAllIsWellAsync(s3.Datasette, page);
         browser.AssertClean();
     }
 
@@ -214,7 +214,7 @@ public sealed partial class DashboardSpecs
         await page.Locator("summary:text(\"Litestream's words\")").ClickAsync();
         await page.Locator("[data-field=error]").GetByText("no space left on device").WaitForAsync();
         disk.Empty();
-        await WaitForRecoveryAsync(datasette, page);
+        await WaitUntilAllIsWellAsync(datasette, page);
         browser.AssertClean();
     }
 
@@ -452,7 +452,7 @@ public sealed partial class DashboardSpecs
         "the page says what is wrong");
 
     /// <summary>Waits until everything is replicated, and then until the page says so.</summary>
-    private static async Task WaitForRecoveryAsync(DatasetteProcess datasette, IPage page)
+    private static async Task WaitUntilAllIsWellAsync(DatasetteProcess datasette, IPage page)
     {
         await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well");
         await Wait.UntilAsync(

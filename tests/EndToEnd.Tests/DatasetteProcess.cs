@@ -168,17 +168,36 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         }
         catch (AssertFailedException ex)
         {
-            var output = Output.Split('\n').Where(line => !line.Contains("\" 200 OK", StringComparison.Ordinal));
-            throw new AssertFailedException($"{Outline(status)}\n{ex.Message}\n{status?.ToJsonString()}\n{string.Join('\n', output)}", ex);
+            throw new AssertFailedException(Describe(status, ex.Message), ex);
         }
+    }
+
+    /// <summary>What Datasette tells now, and has printed; for the message of a test that failed.</summary>
+    /// <param name="failure">What failed.</param>
+    public async Task<string> DescribeAsync(string failure)
+    {
+        try
+        {
+            return Describe(await StatusAsync(), failure);
+        }
+        catch (Exception ex) when (ex is HttpRequestException or OperationCanceledException)
+        {
+            return $"{failure}\n{ex.Message}\n{Output}";
+        }
+    }
+
+    private string Describe(JsonNode? status, string failure)
+    {
+        var output = Output.Split('\n').Where(line => !line.Contains("\" 200 OK", StringComparison.Ordinal));
+        return $"{Outline(status)}\n{failure}\n{status?.ToJsonString()}\n{string.Join('\n', output)}";
     }
 
     /// <summary>A status in one line, for the start of a message that may be cut.</summary>
     private static string Outline(JsonNode? status) => status is null ? "no status" : string.Join(
         "; ",
         [
-            $"Litestream is {status["state"]} after {status["litestream"]?["failures"]} failures",
-            .. (status["databases"]?.AsArray() ?? []).Select(one => $"{one!["name"]}: {one["state"]}/{one["reason"]?["code"]} {one["error"]}".TrimEnd()),
+            $"Litestream is {status["state"]} after {status["litestream"]?["failures"]} failures; looked at {status["updated_at"]}, asked at {status["now"]}",
+            .. (status["databases"]?.AsArray() ?? []).Select(one => $"{one!["name"]}: {one["state"]} {one["reason"]?.ToJsonString()} {one["error"]}".TrimEnd()),
         ]);
 
     /// <summary>Waits until a database is in a state.</summary>

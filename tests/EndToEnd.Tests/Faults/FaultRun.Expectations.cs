@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
 namespace Datasette.Litestream.EndToEnd.Faults;
@@ -163,23 +162,6 @@ internal sealed partial class FaultRun
         }
 
         return said.Count == 0 ? "no answer" : string.Join("; ", said.Count <= 12 ? said : [.. said.Take(6), "…", .. said.TakeLast(5)]);
-    }
-
-    /// <summary>All that Datasette tells of a database now, in one line.</summary>
-    private async Task<string> TellAsync(string name)
-    {
-        try
-        {
-            var status = JsonNode.Parse(await Datasette.Http.GetStringAsync(Answer.Address(AnswerSource.Json)))!;
-            var database = status["databases"]!.AsArray().Single(database => (string?)database!["name"] == name)!;
-            using var health = await Datasette.Http.GetAsync(Answer.Address(AnswerSource.Health));
-            var said = string.Join(", ", Answers.Select(answer => answer.AnsweredAt).TakeLast(1).Select(Clock));
-            return $"looked at {status["updated_at"]}, {database["reason"]!.ToJsonString()}, lag {database["lag_seconds"]}, {(await health.Content.ReadAsStringAsync()).Trim()}; last answer at {said}, {_observer!.Unanswered} missing; {Datasette.Output.ReplaceLineEndings(" | ")}";
-        }
-        catch (Exception ex) when (ex is HttpRequestException or OperationCanceledException or InvalidOperationException)
-        {
-            return $"{ex.Message} {Datasette.Output.ReplaceLineEndings(" | ")}";
-        }
     }
 
     private static DatabaseAnswer? Of(Answer answer, string name) => answer.Databases.FirstOrDefault(database => database.Name == name);

@@ -188,7 +188,10 @@ internal sealed partial class FaultRun : IAsyncDisposable
     {
         var seen = await FirstAsync(
             _mendedAt, DateTimeOffset.UtcNow + DatasetteProcess.Patience, answer => Of(answer, name ?? Parks.Name) is { } known && Regex.IsMatch(known.State, $"^({states})$"));
-        Assert.IsNotNull(seen, $"{name ?? Parks.Name} never was {states}: {Describe(_mendedAt, name: null)}. Now: {(seen is null ? await TellAsync(name ?? Parks.Name) : "")}");
+        if (seen is null)
+        {
+            Assert.Fail(await Datasette.DescribeAsync($"{name ?? Parks.Name} never was {states}: {Describe(_mendedAt, name: null)}; {_observer!.Unanswered} answers missing"));
+        }
     }
 
     /// <summary>Makes the fault.</summary>
