@@ -170,12 +170,11 @@ internal sealed class StatusReporter : IReporter, IDisposable
         var replication = _read();
         var discretion = new Discretion(replication.Plan.Databases, mayManage);
         var observation = discretion.Show(latest);
-        return (
-            replication,
-            replication.Daemon is { DownSince: not null } or { IsDown: true }
-                ? observation with { Databases = [.. observation.Databases.Select(database => WithoutLitestream(database, replication.Daemon, observation.At))] }
-                : observation,
-            discretion);
+
+        // It does not run, or has not run all the time since.
+        return replication.Daemon is { } daemon && (daemon.IsDown || daemon.DownSince is not null || daemon.StartedAt > observation.At)
+            ? (replication, observation with { Databases = [.. observation.Databases.Select(database => WithoutLitestream(database, daemon, observation.At))] }, discretion)
+            : (replication, observation, discretion);
     }
 
     private static IEnumerable<LogReport> Log(ReplicationSnapshot replication, Discretion discretion) =>
@@ -201,7 +200,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
         }
     }
 
-    /// <summary>A database while Litestream does not run: that everything is safe is known up to the look.</summary>
+    /// <summary>A database without Litestream, since the look or for a moment after it: that everything is safe is known up to the look.</summary>
     private DatabaseObservation WithoutLitestream(DatabaseObservation database, DaemonStatus daemon, DateTimeOffset lookedAt)
     {
         var now = _time.GetUtcNow();

@@ -204,6 +204,19 @@ public sealed class HealthSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task What_was_seen_before_Litestream_was_started_again_is_known_up_to_then()
+    {
+        await StartAsync();
+        Assert.IsTrue((await HealthAsync()).Healthy);
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        _ = LibC.kill(_replicator!.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
+        await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting });
+        await _clock.PassAsync(_replicator!.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now);
+        await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Running });
+        Assert.AreEqual("ok: 1 database; what was written since 00:00:00 UTC is not safe yet", (await HealthAsync()).Line);
+    }
+
+    [TestMethod]
     public async Task A_Litestream_that_is_being_started_after_a_failure_is_still_down()
     {
         _datasette.Words = "never-ready-from=2";
