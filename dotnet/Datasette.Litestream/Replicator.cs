@@ -53,6 +53,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     /// <summary>How long a start of Litestream may be held up for the logs that have begun again.</summary>
     private static readonly TimeSpan HoldLogsTimeout = TimeSpan.FromSeconds(15);
 
+    /// <summary>How long a write-ahead log is held for a Litestream that does not read it: meanwhile it grows.</summary>
+    private static readonly TimeSpan MaxHold = TimeSpan.FromSeconds(30);
+
     /// <summary>How long the switch of all databases to write-ahead logs may take.</summary>
     private static readonly TimeSpan UseLogsTimeout = TimeSpan.FromMinutes(1);
 
@@ -632,17 +635,17 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         };
     }
 
-    private async Task<IDisposable> HoldLogsAsync(IReadOnlyList<DatabasePlan> databases)
+    private async Task<ILogHold> HoldLogsAsync(IReadOnlyList<DatabasePlan> databases, CancellationToken cancellationToken)
     {
-        var hold = await Tools.SqliteProgram.HoldLogsAsync([.. databases.Select(database => (database.Path, LitestreamFolder.Of(database)))], HoldLogsTimeout).ConfigureAwait(false);
-        foreach (var (path, error) in databases.Select(database => database.Path).Zip(hold.Errors))
+        var hold = await Tools.SqliteProgram.HoldLogsAsync(
+            [.. databases.Select(database => (database.Path, LitestreamFolder.Of(database)))], HoldLogsTimeout, MaxHold, cancellationToken).ConfigureAwait(false);
+        foreach (var (path, error) in hold.Errors.Where(error => File.Exists(error.Key)))
         {
-            if (error is not null && File.Exists(path))
-            {
-                _log.Add($"Error: {Path.GetFileName(path)}: {error}");
-            }
+            _log.Add($"Error: {Path.GetFileName(path)}: {error}");
         }
 
-        return hold;
+        return hold.HasEnded
+            ? throw new ReplicationException($"Write-ahead logs could not be kept as they are for Litestream's start: {hold.Errors.Values.FirstOrDefault("the program for it ended")}.")
+            : hold;
     }
 }

@@ -29,7 +29,7 @@ public sealed class ArchitectureSpecs
         ["Writers"] = ["Errors", "Processes", "Configuration", "Stores"],
         ["Stores"] = ["Errors", "Processes", "Secrets", "Configuration", "Locking", "Litestream", "Replicas"],
         ["Mirrors"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream", "Replicas", "Stores"],
-        ["Daemon"] = ["Errors", "Processes", "Configuration", "Litestream"],
+        ["Daemon"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Litestream"],
         ["Notification"] = ["Errors", "Logging"],
         ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon", "Writers"],
         ["Manual"] = ["Configuration", "Litestream", "Replicas", "Daemon", "Observation"],

@@ -141,4 +141,51 @@ public sealed class ReplicationSpecs
               - file://$PWD/backup/$DB_NAME
               - file://$PWD/second-backup/$DB_NAME
         """;
+
+    /// <summary>
+    /// While no Litestream runs, the log begins again after rows that Litestream has not read, and a reader keeps it from being emptied:
+    /// Litestream would go on with the new log, and the backup would lack those rows.
+    /// </summary>
+    [TestMethod]
+    public async Task A_log_that_Litestream_would_miss_a_part_of_is_waited_for()
+    {
+        _ = RealParts.Litestream05;
+        using var workspace = new Workspace();
+        var file = workspace.Create("parks");
+        using var outside = workspace.Open(file);
+        await using (var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]))
+        {
+            for (var i = 0; i < 30; i++)
+            {
+                outside.Insert($"read {i} {new string('x', 3000)}");
+            }
+
+            await datasette.WaitForDatabaseAsync("replicating");
+            await datasette.StopAsync();
+        }
+
+        for (var i = 0; i < 5; i++)
+        {
+            outside.Insert($"not read {i} {new string('x', 3000)}");
+        }
+
+        outside.Execute("pragma wal_checkpoint(passive)");
+        outside.Execute("create table other (a)");
+        using (var reader = workspace.Open(file))
+        {
+            reader.Execute("begin");
+            _ = reader.Read("select count(*) from rows");
+            outside.Execute("insert into other values (1)");
+            await using var datasette = await DatasetteProcess.StartAsync(workspace, [file, .. Settings.ReplicateAll()]);
+            var status = await datasette.WaitForStatusAsync(status => (string?)status["databases"]![0]!["reason"]!["code"] == "log_blocked", "the log is told");
+            Assert.AreEqual("failing", (string?)status["databases"]![0]!["state"]);
+            StringAssert.Contains(
+                await datasette.Http.GetStringAsync("/-/litestream-status"), "Litestream would miss what was in it before, unless the log is emptied, and others keep it from that.");
+            reader.Execute("commit");
+            await datasette.WaitForDatabaseAsync("replicating");
+            await datasette.StopAsync();
+        }
+
+        await workspace.AssertRestoredAsync("parks");
+    }
 }

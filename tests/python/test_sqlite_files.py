@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
+import threading
+import time
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,13 +24,21 @@ PROGRAM = Path(__file__).parents[2] / "python/datasette_litestream/child/sqlite_
 class Program:
     """The program, as long as its standard input is open."""
 
-    def __init__(self, path: Path, state: Path) -> None:
+    def __init__(self, path: Path, state: Path, seconds: float = 30) -> None:
         self.process = subprocess.Popen([sys.executable, PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"do": "hold-log", "path": str(path), "state": str(state)}) + "\n")
-        self.process.stdin.flush()
+        self.tell({"do": "hold-log", "path": str(path), "state": str(state), "seconds": seconds})
         self.answer = json.loads(self.process.stdout.readline())
+
+    def tell(self, request: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     def end(self) -> None:
         self.process.communicate()
@@ -129,7 +142,7 @@ def test_what_is_written_while_no_litestream_reads_is_in_the_backup(
     change(path, serving, 40)
     replicate(litestream, path, state, destination)
     if program is not None:
-        program.end()
+        program.kill()
     run(litestream, "restore", "-o", str(tmp_path / "restored.db"), destination)
     expected = read(path)
     serving.close()
@@ -152,6 +165,95 @@ def test_what_Litestream_has_read_is_looked_up_in_the_folder_of_meta_path(tmp_pa
     run(litestream, "restore", "-o", str(tmp_path / "restored.db"), destination)
     assert read(tmp_path / "restored.db") == read(path)
     serving.close()
+
+
+def test_a_checkpoint_that_is_under_way_is_waited_for(tmp_path: Path, litestream: str) -> None:
+    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
+    serving = serve(path)
+    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    begin_again(path, serving)
+    with open(tmp_path / "parks.db-shm", "r+b") as index:
+        # The lock of a checkpoint, which SQLite does not wait for.
+        fcntl.fcntl(index, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 121, 1, 0))
+        timer = threading.Timer(0.5, index.close)
+        timer.start()
+        program = Program(path, state)
+        timer.join()
+    assert program.answer == {}
+    assert path.with_name("parks.db-wal").stat().st_size == 0
+    program.end()
+    serving.close()
+
+
+def test_a_log_that_somebody_reads_all_the_time_is_not_held(tmp_path: Path, litestream: str) -> None:
+    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
+    serving = serve(path)
+    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    begin_again(path, serving)
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM t").fetchone()
+        write(path, range(102, 103))
+        program = Program(path, state)
+        assert program.answer == {"blocked": "somebody reads it all the time"}
+        program.end()
+    program = Program(path, state)
+    assert program.answer == {}
+    program.end()
+    serving.close()
+
+
+def test_a_log_that_is_let_go_of_can_begin_again(tmp_path: Path, litestream: str) -> None:
+    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
+    serving = serve(path)
+    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    write_more(path, serving)
+    program = Program(path, state)
+    change(path, serving, 40)
+    assert not is_all_in_the_database(serving)
+    program.tell({"do": "let-go", "path": str(path)})
+    program.tell({"do": "look", "path": str(path)})
+    assert program.process.stdout is not None
+    program.process.stdout.readline()
+    assert is_all_in_the_database(serving)
+    program.end()
+    serving.close()
+
+
+def test_a_log_whose_holder_is_left_alone_is_emptied(tmp_path: Path, litestream: str) -> None:
+    """Litestream may be left, too, and open the database only then."""
+    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
+    serving = serve(path)
+    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    write_more(path, serving)
+    program = Program(path, state)
+    assert path.with_name("parks.db-wal").stat().st_size > 0
+    program.end()
+    assert path.with_name("parks.db-wal").stat().st_size == 0
+    serving.close()
+
+
+def test_a_log_that_is_held_for_long_is_emptied_as_soon_as_nobody_else_reads_it(tmp_path: Path, litestream: str) -> None:
+    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
+    serving = serve(path)
+    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    write_more(path, serving)
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM t").fetchone()
+        program = Program(path, state, seconds=0.01)
+        change(path, serving, 40)
+        assert path.with_name("parks.db-wal").stat().st_size > 0
+    give_up = time.monotonic() + 10
+    while path.with_name("parks.db-wal").stat().st_size > 0:
+        assert time.monotonic() < give_up
+    program.end()
+    serving.close()
+
+
+def is_all_in_the_database(serving: sqlite3.Connection) -> bool:
+    _, frames, copied = serving.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return bool(frames == copied)
 
 
 def read(path: Path) -> list[tuple[int]]:

@@ -1,5 +1,6 @@
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.SqliteFiles;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -17,9 +18,10 @@ internal sealed record DaemonSettings(
     TimeSpan OpeningTime)
 {
     /// <summary>
-    /// Keeps the write-ahead logs of databases as they are, from before Litestream is started until it has read them; null if nothing does.
+    /// Keeps the write-ahead logs of databases as they are, from before Litestream is started until it has read them; null if nothing does. It
+    /// throws a <see cref="Errors.ReplicationException"/> if that fails for all of them.
     /// </summary>
-    public Func<IReadOnlyList<DatabasePlan>, Task<IDisposable>>? HoldLogs { get; init; }
+    public Func<IReadOnlyList<DatabasePlan>, CancellationToken, Task<ILogHold>>? HoldLogs { get; init; }
 
     /// <summary>The content of litestream.yml, for its standard input.</summary>
     public string Configuration => Yaml.Write(LitestreamConfiguration.Create(Plan, ReleaseLine, SocketPath));

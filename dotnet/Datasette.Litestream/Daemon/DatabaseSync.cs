@@ -21,12 +21,14 @@ internal static class DatabaseSync
     /// <summary>Returns when Litestream has synced every database, or on cancellation; errors are in Litestream's log.</summary>
     /// <param name="socket">Litestream's control socket.</param>
     /// <param name="databasePaths">The files, absolute.</param>
+    /// <param name="onSynced">Called with each file that Litestream has synced; on any thread.</param>
     /// <param name="maxRetryDelay">The maximum delay between two tries.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancellationToken">Ends the wait; Litestream continues.</param>
     public static async Task RunAsync(
         ControlSocket socket,
         IEnumerable<string> databasePaths,
+        Action<string> onSynced,
         TimeSpan maxRetryDelay,
         TimeProvider time,
         CancellationToken cancellationToken)
@@ -37,7 +39,7 @@ internal static class DatabaseSync
             await Parallel.ForEachAsync(databasePaths, options, async (path, stop) =>
             {
                 var backoff = new Backoff(MinRetryDelay, maxRetryDelay);
-                while (!await TrySyncAsync(socket, path, stop).ConfigureAwait(false))
+                while (!await TrySyncAsync(socket, path, onSynced, stop).ConfigureAwait(false))
                 {
                     await Task.Delay(backoff.Next(), time, stop).ConfigureAwait(false);
                 }
@@ -119,11 +121,12 @@ internal static class DatabaseSync
         error.StatusCode is HttpStatusCode.InternalServerError or HttpStatusCode.Conflict;
 
     /// <returns>False if another try may succeed.</returns>
-    private static async Task<bool> TrySyncAsync(ControlSocket socket, string path, CancellationToken cancellationToken)
+    private static async Task<bool> TrySyncAsync(ControlSocket socket, string path, Action<string> onSynced, CancellationToken cancellationToken)
     {
         try
         {
             await socket.SyncAsync(path, cancellationToken).ConfigureAwait(false);
+            onSynced(path);
             return true;
         }
         catch (JsonException)

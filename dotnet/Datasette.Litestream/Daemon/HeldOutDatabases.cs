@@ -4,14 +4,14 @@ using Datasette.Litestream.Errors;
 namespace Datasette.Litestream.Daemon;
 
 /// <summary>
-/// The databases that Litestream runs without, and when to ask their destinations again: after 2 s, and up to 5 min. Only the
-/// supervising task uses it.
+/// The databases that Litestream runs without, and when to try them again: after 2 s, and up to 15 s for a log, and 5 min for a
+/// destination. Only the supervising task uses it.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="random">The source of the delays' jitter.</param>
 internal sealed class HeldOutDatabases(TimeProvider time, Random random)
 {
-    private static readonly TimeSpan MinDelay = TimeSpan.FromSeconds(2), MaxDelay = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan MinDelay = TimeSpan.FromSeconds(2), MaxDelay = TimeSpan.FromMinutes(5), MaxLogDelay = TimeSpan.FromSeconds(15);
 
     private readonly Dictionary<string, Backoff> _delays = new(StringComparer.Ordinal);
     private readonly Queue<string> _suspects = new();
@@ -31,23 +31,23 @@ internal sealed class HeldOutDatabases(TimeProvider time, Random random)
         : All.IsEmpty ? null
         : All.Select(held => (held.Key, held.Value.NextTryAt)).MinBy(held => held.NextTryAt);
 
-    /// <summary>Holds a database out, or, if it is, records that its destination has refused again.</summary>
+    /// <summary>Holds a database out, or, if it is, records that it was tried again in vain.</summary>
     /// <returns>Whether it was not held out before.</returns>
-    public bool Refused(string path, string reason)
+    public bool Refused(string path, HeldOutCause cause, string reason)
     {
         Clear(path);
         var now = time.GetUtcNow();
         if (!_delays.TryGetValue(path, out var delay))
         {
-            _delays[path] = delay = new Backoff(MinDelay, MaxDelay, random);
+            _delays[path] = delay = new Backoff(MinDelay, cause == HeldOutCause.LogBlocked ? MaxLogDelay : MaxDelay, random);
         }
 
         var before = All.GetValueOrDefault(path);
-        All = All.SetItem(path, new HeldOutDatabase(reason, before?.Since ?? now, now, now + delay.Next()));
+        All = All.SetItem(path, new HeldOutDatabase(cause, reason, before?.Since ?? now, now, now + delay.Next()));
         return before is null;
     }
 
-    /// <summary>Records that the destination of a database has answered.</summary>
+    /// <summary>Records that a database can be replicated.</summary>
     /// <returns>Whether it was held out.</returns>
     public bool Answered(string path)
     {

@@ -7,6 +7,7 @@ using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.SqliteFiles;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -23,9 +24,6 @@ internal sealed class LitestreamProcess : IDisposable
 
     /// <summary>The maximum delay between tries of a database's first sync; Litestream also retries by itself.</summary>
     private static readonly TimeSpan MaxFirstSyncDelay = TimeSpan.FromSeconds(30);
-
-    /// <summary>How long logs are held at most: meanwhile they grow.</summary>
-    private static readonly TimeSpan MaxHold = TimeSpan.FromSeconds(30);
 
     /// <summary>The maximum delay between tries of the last sync, for which there is little time.</summary>
     private static readonly TimeSpan MaxLastSyncDelay = TimeSpan.FromMilliseconds(250);
@@ -105,14 +103,16 @@ internal sealed class LitestreamProcess : IDisposable
     /// <exception cref="ReplicationException">It did not become ready; the message contains the last lines of its
     /// log.</exception>
     /// <exception cref="DestinationRefusedException">It ended because of one destination.</exception>
+    /// <exception cref="LogsBlockedException">It was not started because of the write-ahead logs of some databases.</exception>
     public static async Task<LitestreamProcess> StartAsync(
         DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, CancellationToken cancellationToken)
     {
         // While no Litestream reads them, SQLite may let logs begin again that it has not read to their end.
-        var hold = settings.HoldLogs is { } holdLogs ? await holdLogs(settings.Plan.Databases).ConfigureAwait(false) : null;
+        var hold = settings.HoldLogs is { } holdLogs ? await holdLogs(settings.Plan.Databases, cancellationToken).ConfigureAwait(false) : null;
         LitestreamProcess? process = null;
         try
         {
+            LogsBlockedException.ThrowIfAny(hold);
             cancellationToken.ThrowIfCancellationRequested();
             process = new LitestreamProcess(settings, log, time);
             onStarted(process.Id);
@@ -147,6 +147,7 @@ internal sealed class LitestreamProcess : IDisposable
     /// <param name="removed">The files of those that it is to leave alone.</param>
     /// <returns>The files of those that were left alone with an error, which is Litestream's in a sentence.</returns>
     /// <exception cref="HttpRequestException">One could not be taken in.</exception>
+    /// <exception cref="LogsBlockedException">None was taken in because of the write-ahead logs of some.</exception>
     public async Task<StopResult> ChangeAsync(IReadOnlyCollection<(DatabasePlan Database, string Url)> added, IReadOnlyCollection<string> removed)
     {
         var errors = new ConcurrentDictionary<string, string>(StringComparer.Ordinal);
@@ -166,9 +167,10 @@ internal sealed class LitestreamProcess : IDisposable
         if (paths.Length > 0)
         {
             // Litestream may have replicated it before, and its log may begin again before Litestream has read the rest.
-            var hold = _settings.HoldLogs is { } holdLogs ? await holdLogs([.. added.Select(one => one.Database)]).ConfigureAwait(false) : null;
+            var hold = _settings.HoldLogs is { } holdLogs ? await holdLogs([.. added.Select(one => one.Database)], CancellationToken.None).ConfigureAwait(false) : null;
             try
             {
+                LogsBlockedException.ThrowIfAny(hold);
                 await ForEachAsync(added, RegisterTimeout, async (one, stop) =>
                 {
                     try
@@ -367,20 +369,25 @@ internal sealed class LitestreamProcess : IDisposable
     }
 
     // Otherwise Litestream would wait for its own first tick, and then for the replica's.
-    private void StartFirstSync(IReadOnlyList<string> paths, IDisposable? hold)
+    private void StartFirstSync(IReadOnlyList<string> paths, ILogHold? hold)
     {
-        var sync = Socket is null ? Task.CompletedTask : Task.Run(() => DatabaseSync.RunAsync(Socket, paths, MaxFirstSyncDelay, _time, _stoppingFirstSync.Token));
+        var unread = paths.Count;
+        var sync = Socket is null ? Task.CompletedTask : Task.Run(() => DatabaseSync.RunAsync(Socket, paths, OnRead, MaxFirstSyncDelay, _time, _stoppingFirstSync.Token));
         _firstSync = _firstSync.IsCompleted ? sync : Task.WhenAll(_firstSync, sync);
         if (hold is not null)
         {
-            _ = ReleaseAsync(hold, sync);
+            // A log that it has not read it may still read, even while it is being stopped.
+            _ = Exited.ContinueWith(_ => hold.Dispose(), TaskScheduler.Default);
         }
-    }
 
-    private async Task ReleaseAsync(IDisposable hold, Task sync)
-    {
-        await Task.WhenAny(sync, Task.Delay(MaxHold, _time, _stoppingFirstSync.Token)).ConfigureAwait(false);
-        hold.Dispose();
+        void OnRead(string path)
+        {
+            hold?.LetGo(path);
+            if (Interlocked.Decrement(ref unread) == 0)
+            {
+                hold?.Dispose();
+            }
+        }
     }
 
     private bool IsReady()

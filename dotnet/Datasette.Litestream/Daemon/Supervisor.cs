@@ -43,7 +43,7 @@ internal sealed class Supervisor
     private volatile LitestreamProcess? _process;
 
     /// <summary>The question to the next destination, and what ends it; null if none is asked.</summary>
-    private (Task<DestinationAnswer> Answer, CancellationTokenSource Ending)? _asking;
+    private (Task<Answer> Answer, CancellationTokenSource Ending)? _asking;
 
     /// <summary>Whether a database is still left out although its destination has answered.</summary>
     private bool _isOutdated;
@@ -315,7 +315,7 @@ internal sealed class Supervisor
             {
                 return await _process.ChangeAsync([.. added.Select(one => (one.Database, one.Url!))], removed).ConfigureAwait(false);
             }
-            catch (HttpRequestException ex)
+            catch (Exception ex) when (ex is HttpRequestException or LogsBlockedException)
             {
                 _log.Add($"Error: a database could not be registered, so Litestream is restarted: {ex.Message}");
             }
@@ -364,7 +364,7 @@ internal sealed class Supervisor
         if (_asking is null && _heldOut.Next is { } next)
         {
             var ending = new CancellationTokenSource();
-            _asking = (AskAsync(next.Path, next.At, _settings, ending.Token), ending);
+            _asking = (AskAsync(next.Path, next.At, _heldOut.All.GetValueOrDefault(next.Path)?.Cause ?? HeldOutCause.DestinationRefused, _settings, ending.Token), ending);
         }
 
         if (_asking is { } asking)
@@ -418,7 +418,14 @@ internal sealed class Supervisor
             }
             catch (DestinationRefusedException ex) when (settings.DatabasePaths.Contains(ex.Refusal.DatabasePath))
             {
-                HoldOut(ex.Refusal.DatabasePath, ex.Refusal.Cause);
+                HoldOut(ex.Refusal.DatabasePath, HeldOutCause.DestinationRefused, ex.Refusal.Cause);
+            }
+            catch (LogsBlockedException ex)
+            {
+                foreach (var (path, cause) in ex.Causes)
+                {
+                    HoldOut(path, HeldOutCause.LogBlocked, cause);
+                }
             }
             catch (OperationCanceledException)
             {
@@ -442,8 +449,8 @@ internal sealed class Supervisor
         }
     }
 
-    /// <summary>Asks the destination of a database at a time.</summary>
-    private async Task<DestinationAnswer> AskAsync(string path, DateTimeOffset at, DaemonSettings settings, CancellationToken cancellationToken)
+    /// <summary>Finds out at a time whether what keeps Litestream from a database still does.</summary>
+    private async Task<Answer> AskAsync(string path, DateTimeOffset at, HeldOutCause cause, DaemonSettings settings, CancellationToken cancellationToken)
     {
         try
         {
@@ -454,13 +461,21 @@ internal sealed class Supervisor
             }
 
             var database = settings.Plan.Databases.First(database => database.Path == path);
-            return new DestinationAnswer(path, await DestinationCheck.AskAsync(settings, database, _time, cancellationToken).ConfigureAwait(false));
+            return new Answer(path, cause, cause == HeldOutCause.LogBlocked
+                ? await FindBlockAsync(settings, database, cancellationToken).ConfigureAwait(false)
+                : await DestinationCheck.AskAsync(settings, database, _time, cancellationToken).ConfigureAwait(false));
         }
         catch (Exception ex) when (ex is not OperationCanceledException)
         {
             // Not to have been able to ask must not disturb the Litestream that runs.
-            return new DestinationAnswer(path, ex.Message);
+            return new Answer(path, cause, ex.Message);
         }
+    }
+
+    private static async Task<string?> FindBlockAsync(DaemonSettings settings, DatabasePlan database, CancellationToken cancellationToken)
+    {
+        using var hold = await settings.HoldLogs!([database], cancellationToken).ConfigureAwait(false);
+        return hold.Blocked.GetValueOrDefault(database.Path);
     }
 
     /// <summary>Ends the question to a destination; it, or another one, is asked at the next wait.</summary>
@@ -470,11 +485,11 @@ internal sealed class Supervisor
         _asking = null;
     }
 
-    private async Task HandleAnswerAsync(DestinationAnswer answer)
+    private async Task HandleAnswerAsync(Answer answer)
     {
         if (answer.Refusal is { } refusal)
         {
-            if (HoldOut(answer.Path, refusal))
+            if (HoldOut(answer.Path, answer.Cause, refusal))
             {
                 // It was a suspect, and so Litestream has not started since.
                 await TryStartAsync().ConfigureAwait(false);
@@ -495,18 +510,19 @@ internal sealed class Supervisor
         if (_isOutdated && _status.State is DaemonState.Running or DaemonState.Idle)
         {
             await RestartAsync(
-                OrderFor(RestartReason.Destination, _settings.ShutdownTimeout), RestartReason.Destination, "A destination that refused has answered.").ConfigureAwait(false);
+                OrderFor(RestartReason.Destination, _settings.ShutdownTimeout), RestartReason.Destination, "A database that was held out can be replicated again.").ConfigureAwait(false);
         }
     }
 
     /// <summary>Holds a database out.</summary>
     /// <returns>Whether it was not held out before.</returns>
-    private bool HoldOut(string path, string cause)
+    private bool HoldOut(string path, HeldOutCause cause, string words)
     {
-        var reason = _log.Redact(cause);
-        var isNew = _heldOut.Refused(path, reason);
+        var reason = _log.Redact(words);
+        var isNew = _heldOut.Refused(path, cause, reason);
+        var why = cause == HeldOutCause.LogBlocked ? "its write-ahead log could not be emptied" : "its destination refused";
         var status = isNew
-            ? _status.With(new Restart(_time.GetUtcNow(), RestartReason.Destination, $"Litestream runs without {path}, because its destination refused: {reason}"))
+            ? _status.With(new Restart(_time.GetUtcNow(), RestartReason.Destination, $"Litestream runs without {path}, because {why}: {reason}"))
             : _status;
         Status = status with { HeldOut = _heldOut.All };
         return isNew;
@@ -635,8 +651,9 @@ internal sealed class Supervisor
         public TaskCompletionSource Stopped { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    /// <summary>What a destination answered.</summary>
-    /// <param name="Path">The file of its database.</param>
-    /// <param name="Refusal">Why it cannot be used; null if it can.</param>
-    private sealed record DestinationAnswer(string Path, string? Refusal);
+    /// <summary>Whether Litestream is kept from a database.</summary>
+    /// <param name="Path">The file of the database.</param>
+    /// <param name="Cause">By what.</param>
+    /// <param name="Refusal">How, in words; null if it is not, or not any more.</param>
+    private sealed record Answer(string Path, HeldOutCause Cause, string? Refusal);
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
@@ -196,7 +197,7 @@ internal sealed class DatabaseTracker
         BeginRun(look);
         _replicaSyncAt = look.Listed?.LastSyncAt ?? _replicaSyncAt;
         var fault = FindFault(look);
-        if (look.Forbidden is null && fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused or StateReason.Paused) })
+        if (look.Forbidden is null && fault is { Reason: not (StateReason.FileUnreadable or StateReason.DestinationRefused or StateReason.LogBlocked or StateReason.Paused) })
         {
             Withdraw(now);
         }
@@ -349,7 +350,7 @@ internal sealed class DatabaseTracker
 
         if (look.HeldOut is { } heldOut)
         {
-            return (StateReason.DestinationRefused, heldOut.Reason);
+            return (heldOut.Cause == HeldOutCause.LogBlocked ? StateReason.LogBlocked : StateReason.DestinationRefused, heldOut.Reason);
         }
 
         if (look is { Renewal: null, Fill: { } fill })

@@ -39,6 +39,9 @@ internal enum StateReason
     /// <summary>The destination refused Litestream at its start, so Litestream runs without this database.</summary>
     DestinationRefused,
 
+    /// <summary>Litestream would miss a part of the write-ahead log, which others keep from being emptied, so it runs without this database.</summary>
+    LogBlocked,
+
     /// <summary>Somebody has paused its replication.</summary>
     Paused,
 

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.IO.Pipes;
 using System.Runtime.InteropServices;
+using System.Threading.Channels;
 using static Datasette.Litestream.Processes.LibC;
 
 namespace Datasette.Litestream.Processes;
@@ -68,7 +69,7 @@ internal sealed class ChildProcess
     /// <param name="onError">Receives its standard error in the same way.</param>
     /// <param name="endsWithOutput">Whether it counts as ended only when its outputs have ended too. Until then its process id
     /// is not reused, so that <see cref="SendToGroup"/> reaches descendants that outlive it.</param>
-    /// <param name="inputEnds">When its standard input ends after <paramref name="input"/>; at once by default.</param>
+    /// <param name="moreInput">What follows <paramref name="input"/>; its standard input ends when that is complete, at once by default.</param>
     /// <exception cref="Win32Exception">It could not be started.</exception>
     public static ChildProcess Start(
         string path,
@@ -78,7 +79,7 @@ internal sealed class ChildProcess
         Action<ReadOnlyMemory<byte>> onOutput,
         Action<ReadOnlyMemory<byte>> onError,
         bool endsWithOutput = false,
-        Task? inputEnds = null)
+        ChannelReader<ReadOnlyMemory<byte>>? moreInput = null)
     {
         AnonymousPipeServerStream? stdin = null, stdout = null, stderr = null;
         ChildProcess child;
@@ -125,7 +126,7 @@ internal sealed class ChildProcess
             throw new Win32Exception(ex.HResult, $"{path}: {ex.Message}");
         }
 
-        _ = Task.Run(() => WriteAsync(stdin, input, inputEnds ?? Task.CompletedTask));
+        _ = Task.Run(() => WriteAsync(stdin, input, moreInput));
         return child;
     }
 
@@ -225,14 +226,17 @@ internal sealed class ChildProcess
         }
     }
 
-    private static async Task WriteAsync(Stream stream, ReadOnlyMemory<byte> input, Task ends)
+    private static async Task WriteAsync(Stream stream, ReadOnlyMemory<byte> input, ChannelReader<ReadOnlyMemory<byte>>? more)
     {
         try
         {
             using (stream)
             {
                 stream.Write(input.Span);
-                await ends.ConfigureAwait(false);
+                await foreach (var piece in (more?.ReadAllAsync() ?? AsyncEnumerable.Empty<ReadOnlyMemory<byte>>()).ConfigureAwait(false))
+                {
+                    stream.Write(piece.Span);
+                }
             }
         }
         catch (IOException)

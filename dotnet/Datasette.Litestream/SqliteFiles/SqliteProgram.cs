@@ -1,7 +1,9 @@
 using System.Buffers;
+using System.Collections.Immutable;
 using System.ComponentModel;
 using System.Globalization;
 using System.Text.Json;
+using System.Threading.Channels;
 using Datasette.Litestream.Processes;
 
 namespace Datasette.Litestream.SqliteFiles;
@@ -44,19 +46,38 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     /// </summary>
     /// <param name="databases">The database files, and Litestream's folders of them.</param>
     /// <param name="timeout">How long all of them may take.</param>
-    public async Task<LogHold> HoldLogsAsync(IReadOnlyList<(string Path, string StateFolder)> databases, TimeSpan timeout)
+    /// <param name="maxHold">How long a log is held, during which it grows, before it is emptied instead, if nobody else keeps it as it is.</param>
+    /// <param name="cancellationToken">Kills the program.</param>
+    public async Task<LogHold> HoldLogsAsync(
+        IReadOnlyList<(string Path, string StateFolder)> databases, TimeSpan timeout, TimeSpan maxHold, CancellationToken cancellationToken)
     {
-        var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var more = Channel.CreateUnbounded<ReadOnlyMemory<byte>>();
         var paths = databases.Select(database => database.Path).ToList();
         var requests = Requests("hold-log", databases, (writer, database) =>
         {
             writer.WriteString("path", database.Path);
             writer.WriteString("state", database.StateFolder);
+            writer.WriteNumber("seconds", maxHold.TotalSeconds);
         });
-        var (errors, child) = await AskAsync<string?>(requests, paths, timeout, (_, _) => null, (_, error) => error, released.Task, CancellationToken.None)
-            .ConfigureAwait(false);
-        return new LogHold(errors, child, released);
+        var (answers, child) = await AskAsync<(string Path, string? Error, string? Blocked)>(
+            requests,
+            paths,
+            timeout,
+            (path, json) => (path, null, json.TryGetProperty("blocked", out var why) ? why.GetString() : null),
+            (path, error) => (path, error, null),
+            more.Reader,
+            cancellationToken).ConfigureAwait(false);
+        return new LogHold(
+            answers.Where(answer => answer.Error is not null).ToImmutableDictionary(answer => answer.Path, answer => answer.Error!, StringComparer.Ordinal),
+            answers.Where(answer => answer.Blocked is not null).ToImmutableDictionary(answer => answer.Path, answer => answer.Blocked!, StringComparer.Ordinal),
+            child,
+            more.Writer);
     }
+
+    /// <summary>A request to the program.</summary>
+    /// <param name="command">What it is to do.</param>
+    /// <param name="write">Writes the rest of it.</param>
+    public static ReadOnlyMemory<byte> Request(string command, Action<Utf8JsonWriter> write) => Requests(command, [write], (writer, item) => item(writer));
 
     private static HeaderLook ReadLook(string path, JsonElement json)
     {
@@ -97,7 +118,7 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     /// <param name="timeout">How long it may take.</param>
     /// <param name="read">Reads the answer for a path.</param>
     /// <param name="fail">Makes the result for a path that has no answer, with the reason.</param>
-    /// <param name="inputEnds">When it is to end, once it has answered; null if at once.</param>
+    /// <param name="moreRequests">What it is told later, which it does not answer; null if it is to end once it has answered.</param>
     /// <param name="cancellationToken">Kills the program.</param>
     /// <returns>The answers, and the program; null if it could not be started.</returns>
     private async Task<(IReadOnlyList<T> Answers, ChildProcess? Child)> AskAsync<T>(
@@ -106,7 +127,7 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         TimeSpan timeout,
         Func<string, JsonElement, T> read,
         Func<string, string, T> fail,
-        Task? inputEnds,
+        ChannelReader<ReadOnlyMemory<byte>>? moreRequests,
         CancellationToken cancellationToken)
     {
         if (commandLine.Count == 0)
@@ -132,9 +153,9 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
                 KeepOutput,
                 errors.Keep,
                 endsWithOutput: true,
-                inputEnds);
+                moreRequests);
             using var killing = deadline.Token.Register(() => child.SendToGroup(LibC.SIGKILL));
-            await Task.WhenAny(inputEnds is null ? child.Exited : answered.Task, child.Exited).ConfigureAwait(false);
+            await Task.WhenAny(moreRequests is null ? child.Exited : answered.Task, child.Exited).ConfigureAwait(false);
             if (child.Exited.IsCompleted)
             {
                 await child.OutputEnded.ConfigureAwait(false);
@@ -145,7 +166,12 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
             return ([.. paths.Select(path => fail(path, ex.Message))], null);
         }
 
-        cancellationToken.ThrowIfCancellationRequested();
+        if (cancellationToken.IsCancellationRequested)
+        {
+            child.SendToGroup(LibC.SIGKILL);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
         var lines = output.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         var failure = deadline.IsCancellationRequested
             ? string.Create(CultureInfo.InvariantCulture, $"it was not answered within {timeout.TotalSeconds:0.#} s")

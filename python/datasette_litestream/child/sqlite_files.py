@@ -2,7 +2,8 @@
 
 SQLite's locks are POSIX locks: any ``close()`` of a database file by the serving process would drop them all
 (https://sqlite.org/howtocorrupt.html, 2.2). Each line of standard input is a request as JSON, ``{"do": "look", "path": "/srv/parks.db"}``,
-and is answered by one line of standard output, in the same order; an answer with ``error`` is that of a request that failed.
+and is answered by one line of standard output, in the same order; an answer with ``error`` is that of a request that failed. Only
+``let-go``, of a log that was held, has no answer.
 It uses nothing but the standard library, and loads SQLite only where it is needed, since it runs often.
 """
 
@@ -10,9 +11,12 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
+import select
 import struct
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,13 +25,14 @@ if TYPE_CHECKING:
 # The byte of a -shm file that a checkpoint locks (https://sqlite.org/walformat.html, 2.3.3).
 CHECKPOINT_LOCK = 121
 
-CHECKPOINT_TRIES = 3
+# How long a log that must be emptied is waited for, in seconds: one, and all those that one run is first asked for.
+PATIENCE, TOTAL_PATIENCE = 3, 10
 
 # The bytes before the first frame of a write-ahead log, and before each page (https://sqlite.org/fileformat.html, 4.1).
 LOG_HEADER, FRAME_HEADER = 32, 24
 
-# The connections that hold logs, until standard input ends.
-held: list[sqlite3.Connection] = []
+# The logs that are held, by the paths of their databases.
+held: dict[str, LogHold] = {}
 
 
 def look(path: str) -> dict[str, Any]:
@@ -68,7 +73,13 @@ def read_index(path: str) -> dict[str, Any] | None:
 
 
 def read_open_index(file: int) -> dict[str, Any] | None:
-    header, is_checkpointing = os.pread(file, 136, 0), is_locked(file, CHECKPOINT_LOCK)
+    header = os.pread(file, 136, 0)
+    for _ in range(10):
+        # One that begins again gets a new salt first, and has no frame in the database a moment later.
+        before, header = header, os.pread(file, 136, 0)
+        if header == before:
+            break
+    is_checkpointing = is_locked(file, CHECKPOINT_LOCK)
     if len(header) < 136 or not header[12]:
         return None
     return {
@@ -107,43 +118,104 @@ def use_log(path: str) -> dict[str, Any]:
     return {}
 
 
-def hold_log(path: str, state: str) -> dict[str, Any]:
-    """Keeps a write-ahead log from beginning again until this process ends; empties one of which Litestream would miss a part.
+class LogHold:
+    """Keeps a write-ahead log from beginning again as long as it is open; empties one of which Litestream would miss a part.
 
     Litestream 0.5 goes on at the beginning of a log that has begun again if what it read last is still in the file, behind the new frames;
     what was written after that, and before the log began again, would be in no backup (``verifyWithExecutor`` in db.go, v0.5.17). Where it
     has no file of its own, what it read last is what the destination has, and not known here. An empty log has it write a snapshot.
     """
-    read = read_last_log(os.path.join(state, "ltx", "0"))
-    if not is_file_with_content(path + "-wal"):
-        return {}
-    # One that can only read does not copy the log into the database when it is closed.
-    reader = connect(path, "mode=ro")
-    reader.execute("BEGIN")
-    reader.execute("PRAGMA schema_version").fetchone()
-    # It stays open, since this process would lose its locks if it closed it.
-    file = os.open(path + "-shm", os.O_RDONLY | os.O_CLOEXEC)
-    index = read_open_index(file)
-    # A reader of a log of which a part is not in the database yet keeps it as it is. Where all of it is, the log may begin again once,
-    # and then no more, since the reader keeps its frames out of the database (https://sqlite.org/walformat.html, 2.3.3).
-    if index and read and index["salt"] == read["salt"] and (index["backfilled"] < index["frames"] or index["frames"] == read["frames"]):
-        held.append(reader)
-        return {}
-    reader.close()
-    os.close(file)
-    return empty_log(path)
+
+    def __init__(self, path: str, state: str, seconds: float) -> None:
+        """After so many seconds, during which the log grows, it is to be emptied instead, if nobody else keeps it as it is."""
+        self.path = path
+        self.state = state
+        self.seconds = seconds
+        self.due = 0.0
+        self.reader: sqlite3.Connection | None = None
+        self.index = -1
+
+    def open(self, patience: float) -> bool:
+        """Holds the log, or empties it; false if it must be emptied, and others kept it from that for so many seconds."""
+        self.due = time.monotonic() + self.seconds
+        read = read_last_log(os.path.join(self.state, "ltx", "0"))
+        if not is_file_with_content(self.path + "-wal"):
+            return True
+        # One that can only read does not copy the log into the database when it is closed.
+        self.reader = connect(self.path, "mode=ro")
+        self.reader.execute("BEGIN")
+        self.reader.execute("PRAGMA schema_version").fetchone()
+        # It stays open as long as the reader, which would lose its locks.
+        self.index = os.open(self.path + "-shm", os.O_RDONLY | os.O_CLOEXEC)
+        index = read_open_index(self.index)
+        # A reader of a log of which a part is not in the database yet keeps it as it is. Where all of it is, the log may begin again once,
+        # and then no more, since the reader keeps its frames out of the database (https://sqlite.org/walformat.html, 2.3.3).
+        if index and read and index["salt"] == read["salt"] and (index["backfilled"] < index["frames"] or index["frames"] == read["frames"]):
+            return True
+        self.close()
+        return empty_log(self.path, patience)
+
+    def is_open(self) -> bool:
+        return self.reader is not None
+
+    def close(self) -> None:
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+        if self.index >= 0:
+            os.close(self.index)
+            self.index = -1
 
 
-def empty_log(path: str) -> dict[str, Any]:
-    connection = connect(path, "mode=rw")
+def hold_log(path: str, state: str, seconds: float, until: float) -> dict[str, Any]:
+    hold = LogHold(path, state, seconds)
     try:
-        for _ in range(CHECKPOINT_TRIES):
-            # Each waits for a second for readers of the log.
-            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
-                return {}
+        if not hold.open(min(PATIENCE, until - time.monotonic())):
+            return {"blocked": "somebody reads it all the time"}
+    except Exception as error:
+        hold.close()
+        if str(error) == "database is locked":
+            return {"blocked": "somebody has locked the database all the time"}
+        raise
+    if hold.is_open():
+        held[path] = hold
+    return {}
+
+
+def let_go(path: str) -> None:
+    if hold := held.pop(path, None):
+        hold.close()
+
+
+def empty_held_logs(due: float) -> None:
+    """Empties logs that were held for long, as far as nobody reads them: a Litestream that has opened a database keeps its log as well."""
+    for path, hold in list(held.items()):
+        if hold.due > due:
+            continue
+        hold.close()
+        try:
+            if empty_log(path, 0) or (hold.open(0) and not hold.is_open()):
+                del held[path]
+        except Exception:
+            # It may pass, and Litestream tells of what it meets itself.
+            hold.close()
+            hold.due = time.monotonic() + hold.seconds
+
+
+def empty_log(path: str, patience: float) -> bool:
+    """Copies a log into the database and empties it; false if others kept it from that for so many seconds."""
+    until, pause = time.monotonic() + patience, 0.001
+    connection = connect(path, "mode=rw", timeout=min(1, max(0, patience)))
+    try:
+        # SQLite waits for readers and writers, but not for a checkpoint that is under way (https://sqlite.org/c3ref/wal_checkpoint_v2.html).
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        return True
     finally:
         connection.close()
-    return {"error": "Litestream would miss a part of the write-ahead log, which could not be emptied: somebody reads it all the time"}
 
 
 def read_last_log(folder: str) -> dict[str, Any] | None:
@@ -171,17 +243,17 @@ def is_file_with_content(path: str) -> bool:
         return False
 
 
-def connect(path: str, options: str) -> sqlite3.Connection:
+def connect(path: str, options: str, timeout: float = 1) -> sqlite3.Connection:
     import sqlite3
 
     name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(f"file:{name}?{options}", uri=True, timeout=1, isolation_level=None)
+    return sqlite3.connect(f"file:{name}?{options}", uri=True, timeout=timeout, isolation_level=None)
 
 
-def answer(request: dict[str, str]) -> dict[str, Any]:
+def answer(request: dict[str, Any], until: float) -> dict[str, Any]:
     try:
         if request["do"] == "hold-log":
-            return hold_log(request["path"], request["state"])
+            return hold_log(request["path"], request["state"], request["seconds"], until)
         return {"look": look, "use-log": use_log}[request["do"]](request["path"])
     except OSError as error:
         return {"error": error.strerror or str(error)}
@@ -190,6 +262,23 @@ def answer(request: dict[str, str]) -> dict[str, Any]:
         return {"error": str(error)}
 
 
+def main() -> None:
+    until, rest = time.monotonic() + TOTAL_PATIENCE, b""
+    while True:
+        while held and not select.select([0], [], [], max(0, min(hold.due for hold in held.values()) - time.monotonic()))[0]:
+            empty_held_logs(time.monotonic())
+        data = os.read(0, 65536)
+        if not data:
+            # Whoever asked is gone, and Litestream may be left.
+            empty_held_logs(math.inf)
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        for request in map(json.loads, lines):
+            if request["do"] == "let-go":
+                let_go(request["path"])
+            else:
+                print(json.dumps(answer(request, until)), flush=True)
+
+
 if __name__ == "__main__":
-    for line in sys.stdin.buffer:
-        print(json.dumps(answer(json.loads(line))), flush=True)
+    main()

@@ -1,8 +1,12 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Secrets;
+using Datasette.Litestream.SqliteFiles;
 using Datasette.Litestream.Tests.Configuration;
 using Datasette.Litestream.Tests.Litestream;
 using Datasette.Litestream.Tests.Processes;
@@ -122,6 +126,69 @@ public sealed class HeldOutSpecs
         await DaemonFixture.IsRunningAsync(supervisor);
         Assert.AreEqual("no answer within 15 s", supervisor.Status.HeldOut[fixture.Folder["b.db"]].Reason);
         AssertRuns(fixture, "a.db");
+    }
+
+    /// <summary>Litestream would miss a part of it.</summary>
+    [TestMethod]
+    public async Task One_whose_write_ahead_log_must_be_emptied_and_cannot_be_is_tried_every_few_seconds_and_taken_in_then()
+    {
+        using var fixture = new DaemonFixture();
+        var isBlocked = true;
+        var held = new ConcurrentBag<StubLogHold>();
+        var asked = 0;
+        var settings = Refusing(fixture) with
+        {
+            HoldLogs = (databases, _) =>
+            {
+                asked += databases.Count == 1 ? 1 : 0;
+                var hold = new StubLogHold
+                {
+                    Blocked = isBlocked && databases.Any(database => database.Path == fixture.Database)
+                        ? ImmutableDictionary<string, string>.Empty.Add(fixture.Database, "somebody reads it all the time")
+                        : ImmutableDictionary<string, string>.Empty,
+                };
+                held.Add(hold);
+                return Task.FromResult<ILogHold>(hold);
+            },
+        };
+        var supervisor = await fixture.RunAsync(settings);
+        Assert.HasCount(1, fixture.Started);
+        AssertRuns(fixture, "b.db", "c.db", "d.db");
+        Assert.AreEqual(
+            $"Litestream runs without {fixture.Database}, because its write-ahead log could not be emptied: somebody reads it all the time",
+            supervisor.Status.Restarts.Single().Message);
+        foreach (var delay in new double[] { 2, 4, 8, 15, 15 })
+        {
+            var last = supervisor.Status.HeldOut[fixture.Database];
+            Assert.AreEqual((HeldOutCause.LogBlocked, "somebody reads it all the time"), (last.Cause, last.Reason));
+            AssertIsAbout(delay, last.NextTryAt - fixture.Clock.Now);
+            await PassToAsync(fixture, last.NextTryAt);
+            await Eventually.HoldsAsync(() => supervisor.Status.HeldOut[fixture.Database] != last);
+        }
+
+        Assert.AreEqual((1, 5), (fixture.Started.Count, asked));
+        isBlocked = false;
+        await PassToAsync(fixture, supervisor.Status.HeldOut[fixture.Database].NextTryAt);
+        await Eventually.HoldsAsync(() => supervisor.Status is { HeldOut.IsEmpty: true, State: DaemonState.Running } && fixture.Started.Count == 2);
+        AssertRuns(fixture, "a.db", "b.db", "c.db", "d.db");
+        await Eventually.HoldsAsync(() => held.All(hold => hold.HasEnded));
+        Assert.IsFalse(File.Exists(fixture.Folder["asked"]), "no destination was asked");
+    }
+
+    [TestMethod]
+    public async Task A_start_for_which_no_log_can_be_held_is_tried_again()
+    {
+        using var fixture = new DaemonFixture();
+        var isBroken = true;
+        var settings = fixture.Settings() with
+        {
+            HoldLogs = (_, _) => isBroken ? throw new ReplicationException("They could not be held.") : Task.FromResult<ILogHold>(new StubLogHold()),
+        };
+        var supervisor = fixture.Supervise(settings);
+        Assert.AreEqual("They could not be held.", await fixture.FailsToStartAsync(supervisor));
+        Assert.IsEmpty(fixture.Started);
+        isBroken = false;
+        await fixture.PassToNextStartAsync(supervisor);
     }
 
     [TestMethod]

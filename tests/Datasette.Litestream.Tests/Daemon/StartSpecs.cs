@@ -1,4 +1,5 @@
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.SqliteFiles;
 using Datasette.Litestream.Tests.Processes;
 
 namespace Datasette.Litestream.Tests.Daemon;
@@ -39,30 +40,30 @@ public sealed class StartSpecs
     [TestMethod]
     [DataRow("", true, DisplayName = "Litestream has read them")]
     [DataRow("log=no-such-bucket fail", false, DisplayName = "Litestream does not start")]
-    [DataRow("sync-fails={failing}", true, DisplayName = "Litestream does not read them in time")]
     public async Task Logs_are_held_from_before_the_start_until(string words, bool starts)
     {
         using var fixture = new DaemonFixture();
-        var hold = new Hold();
-        var settings = fixture.Settings(words.Replace("{failing}", fixture.Folder.Write("failing", ""), StringComparison.Ordinal)) with
-        {
-            HoldLogs = databases =>
-            {
-                Assert.IsEmpty(fixture.Started);
-                CollectionAssert.AreEqual(new[] { fixture.Database }, databases.Select(database => database.Path).ToArray());
-                return Task.FromResult<IDisposable>(hold);
-            },
-        };
-        var supervisor = fixture.Supervise(settings);
+        using var hold = new StubLogHold();
+        var supervisor = fixture.Supervise(HoldingLogs(fixture, words, hold));
         await (starts ? DaemonFixture.IsRunningAsync(supervisor) : fixture.FailsToStartAsync(supervisor));
-        if (words.Contains("sync-fails", StringComparison.Ordinal))
-        {
-            await fixture.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(30));
-            Assert.IsFalse(hold.HasEnded);
-            fixture.Clock.Advance(TimeSpan.FromSeconds(30));
-        }
-
         await Eventually.HoldsAsync(() => hold.HasEnded);
+        CollectionAssert.AreEqual(starts ? new[] { fixture.Database } : [], hold.LetGoOf.ToArray());
+    }
+
+    [TestMethod]
+    public async Task A_log_that_Litestream_has_not_read_is_held_until_Litestream_has_ended_although_it_is_told_to_stop()
+    {
+        using var fixture = new DaemonFixture();
+        using var hold = new StubLogHold();
+        var supervisor = await fixture.RunAsync(HoldingLogs(fixture, $"sync-fails={fixture.Folder.Write("failing", "")} ignore-sigterm", hold));
+        var stopping = DaemonFixture.StopAsync(supervisor, TimeSpan.FromSeconds(9));
+        await fixture.Clock.PassAsync(seconds: 3);
+        await fixture.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(6));
+        Assert.IsFalse(hold.HasEnded);
+        fixture.Clock.Advance(TimeSpan.FromSeconds(6));
+        await stopping.InTimeAsync();
+        await Eventually.HoldsAsync(() => hold.HasEnded);
+        Assert.IsEmpty(hold.LetGoOf);
     }
 
     [TestMethod]
@@ -190,12 +191,13 @@ public sealed class StartSpecs
         StringAssert.StartsWith(error, "Litestream was not ready within 20 s of its start.");
     }
 
-    private sealed class Hold : IDisposable
+    private static DaemonSettings HoldingLogs(DaemonFixture fixture, string words, StubLogHold hold) => fixture.Settings(words) with
     {
-        private volatile bool _hasEnded;
-
-        public bool HasEnded => _hasEnded;
-
-        public void Dispose() => _hasEnded = true;
-    }
+        HoldLogs = (databases, _) =>
+        {
+            Assert.IsEmpty(fixture.Started);
+            CollectionAssert.AreEqual(new[] { fixture.Database }, databases.Select(database => database.Path).ToArray());
+            return Task.FromResult<ILogHold>(hold);
+        },
+    };
 }

@@ -34,7 +34,7 @@ public sealed class RefusalWatchSpecs
     public void The_time_of_one_at_the_start_is_that_of_the_last_try()
     {
         var database = Failing(Refusal);
-        var heldOut = new HeldOutDatabase(Refusal, Observations.Now.AddMinutes(-5), Observations.Now.AddSeconds(-20), Observations.Now.AddSeconds(20));
+        var heldOut = new HeldOutDatabase(HeldOutCause.DestinationRefused, Refusal, Observations.Now.AddMinutes(-5), Observations.Now.AddSeconds(-20), Observations.Now.AddSeconds(20));
         Assert.AreEqual(Observations.Now.AddSeconds(-20), Last(database, LogStatistics.Empty, heldOut));
     }
 

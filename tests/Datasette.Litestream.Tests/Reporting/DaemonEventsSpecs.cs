@@ -32,7 +32,7 @@ public sealed class DaemonEventsSpecs
     public void A_database_that_is_held_out_is_told_of_with_the_other_databases()
     {
         var restart = new Restart(Observations.Now, RestartReason.Destination, "Litestream runs without /srv/parks.db.");
-        var after = Running.With(restart) with { HeldOut = Running.HeldOut.Add("/srv/parks.db", new HeldOutDatabase("refused", Observations.Now, Observations.Now, Observations.Now)) };
+        var after = Running.With(restart) with { HeldOut = Running.HeldOut.Add("/srv/parks.db", new HeldOutDatabase(HeldOutCause.DestinationRefused, "refused", Observations.Now, Observations.Now, Observations.Now)) };
         Assert.AreEqual((LogLevel.Info, restart.Message), DaemonEvents.Describe(Running, after));
     }
 

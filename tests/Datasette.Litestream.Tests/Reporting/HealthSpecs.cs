@@ -80,6 +80,7 @@ public sealed class HealthSpecs : IDisposable
     [DataRow(StateReason.FileReplaced)]
     [DataRow(StateReason.FileOverwritten)]
     [DataRow(StateReason.SameFile)]
+    [DataRow(StateReason.LogBlocked)]
     [DataRow(StateReason.NameNotSupported)]
     [DataRow(StateReason.BackupDamaged)]
     [DataRow(StateReason.OtherWriter)]

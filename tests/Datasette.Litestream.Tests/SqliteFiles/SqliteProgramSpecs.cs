@@ -43,14 +43,40 @@ public sealed class SqliteProgramSpecs : IDisposable
     public async Task Logs_are_held_until_they_are_let_go_of()
     {
         var program = new SqliteProgram(
-            ["/bin/sh", "-c", $"read first; read second; echo $$ > {_folder["id"]}; echo '{{}}'; echo '{{\"error\": \"locked\"}}'; sleep 1000"],
+            ["/bin/sh", "-c", $$"""for n in 1 2 3; do read -r line; echo "$line" >> {{_folder["asked"]}}; done; echo $$ > {{_folder["id"]}}; echo '{}'; echo '{"error": "gone"}'; echo '{"blocked": "read"}'; read -r line; echo "$line" > {{_folder["told"]}}; sleep 1000"""],
             new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin" },
             TimeProvider.System);
-        using var hold = await program.HoldLogsAsync([("/a", "/.a-litestream"), ("/b", "/.b-litestream")], TimeSpan.FromSeconds(10));
-        CollectionAssert.AreEqual(new[] { null, "locked" }, hold.Errors.ToList());
+        using var hold = await program.HoldLogsAsync([("/a", "/.a"), ("/b", "/.b"), ("/c", "/.c")], TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30), CancellationToken.None);
+        StringAssert.StartsWith(File.ReadAllText(_folder["asked"]), """{"do":"hold-log","path":"/a","state":"/.a","seconds":30}""");
+        Assert.AreEqual(("/b", "gone"), (hold.Errors.Single().Key, hold.Errors.Single().Value));
+        Assert.AreEqual(("/c", "read"), (hold.Blocked.Single().Key, hold.Blocked.Single().Value));
+        Assert.IsFalse(hold.HasEnded);
+        hold.LetGo("/a");
+        await Eventually.HoldsAsync(() => File.Exists(_folder["told"]) && File.ReadAllText(_folder["told"]) == """{"do":"let-go","path":"/a"}""" + "\n");
         var id = int.Parse(File.ReadAllText(_folder["id"]), CultureInfo.InvariantCulture);
         Assert.AreEqual(0, LibC.kill(id, 0));
         hold.Dispose();
+        await Eventually.HoldsAsync(() => LibC.kill(id, 0) != 0);
+    }
+
+    [TestMethod]
+    public async Task Logs_whose_holder_ends_are_not_held()
+    {
+        var program = new SqliteProgram(["/bin/sh", "-c", "read -r line; echo '{}'; read -r line; exit 1"], new Dictionary<string, string>(), TimeProvider.System);
+        using var hold = await program.HoldLogsAsync([("/a", "/.a"), ("/b", "/.b")], TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30), CancellationToken.None);
+        Assert.IsTrue(hold.HasEnded);
+    }
+
+    [TestMethod]
+    public async Task Nobody_waits_for_logs_to_be_held_who_must_end()
+    {
+        var program = new SqliteProgram(["/bin/sh", "-c", $"echo $$ > {_folder["id"]}; sleep 1000"], new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin" }, TimeProvider.System);
+        using var ending = new CancellationTokenSource();
+        var holding = program.HoldLogsAsync([("/a", "/.a")], TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30), ending.Token);
+        await Eventually.HoldsAsync(() => File.Exists(_folder["id"]) && File.ReadAllText(_folder["id"]).Length > 0);
+        await ending.CancelAsync();
+        await Assert.ThrowsAsync<OperationCanceledException>(() => holding);
+        var id = int.Parse(File.ReadAllText(_folder["id"]), CultureInfo.InvariantCulture);
         await Eventually.HoldsAsync(() => LibC.kill(id, 0) != 0);
     }
 
