@@ -34,7 +34,7 @@ internal sealed record ReplicationSnapshot(
     LogStatistics LogStatistics,
     Redactor Redactor)
 {
-    /// <summary>The databases that Litestream runs without, because their destinations refused, by their files' paths.</summary>
+    /// <summary>The databases that Litestream runs without, by their files' paths.</summary>
     public ImmutableDictionary<string, HeldOutDatabase> HeldOut => Daemon?.HeldOut ?? ImmutableDictionary<string, HeldOutDatabase>.Empty;
 
     /// <summary>The databases that are being replicated anew after a fault, by name.</summary>
@@ -48,6 +48,9 @@ internal sealed record ReplicationSnapshot(
 
     /// <summary>Where Datasette serves its databases now, by name: under the name of one that is being detached it may serve another file already.</summary>
     public ImmutableDictionary<string, string> ServedPaths { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Where Datasette serves a database now; where it is to be served if it is not.</summary>
+    public string ServedPath(DatabasePlan database) => ServedPaths.GetValueOrDefault(database.Name, database.ServedPath);
 
     /// <summary>The names of the databases that were just attached, of which Litestream has not been told yet.</summary>
     public ImmutableHashSet<string> Attaching { get; init; } = [];

@@ -147,7 +147,7 @@ internal sealed class Sampler : IDisposable
         Follow(replication.Plan, now);
         foreach (var database in _watched)
         {
-            database.Look(replication.ServedPaths.GetValueOrDefault(database.Plan.Name, database.Plan.ServedPath), replication.LogStatistics);
+            database.Look(replication.ServedPath(database.Plan), replication.LogStatistics);
             database.Tracker.Want(replication.Manual.SyncsWanted.GetValueOrDefault(database.Plan.Name));
         }
 

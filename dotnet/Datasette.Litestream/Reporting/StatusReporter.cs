@@ -163,18 +163,40 @@ internal sealed class StatusReporter : IReporter, IDisposable
         _metrics?.Dispose();
     }
 
-    /// <summary>The latest sample for somebody, corrected if Litestream has gone down since.</summary>
+    /// <summary>The latest sample for somebody, corrected if Litestream has gone down since, or another file is served.</summary>
     private async Task<(ReplicationSnapshot Replication, ObservedDatabases Observation, Discretion Discretion)> ObserveAsync(bool mayManage)
     {
         var latest = await LatestAsync().ConfigureAwait(false);
         var replication = _read();
         var discretion = new Discretion(replication.Plan.Databases, mayManage);
         var observation = discretion.Show(latest);
+        if (observation.Databases.Any(database => replication.ServedPath(database.Plan) != database.Plan.ServedPath))
+        {
+            observation = observation with
+            {
+                Databases = [.. observation.Databases.Select(database => replication.ServedPath(database.Plan) == database.Plan.ServedPath ? database : Replaced(database, observation.At))],
+            };
+        }
 
         // It does not run, or has not run all the time since.
         return replication.Daemon is { } daemon && (daemon.IsDown || daemon.DownSince is not null || daemon.StartedAt > observation.At)
             ? (replication, observation with { Databases = [.. observation.Databases.Select(database => WithoutLitestream(database, daemon, observation.At))] }, discretion)
             : (replication, observation, discretion);
+    }
+
+    /// <summary>A database under whose name Datasette serves another file since the look: nothing is known of that one.</summary>
+    private DatabaseObservation Replaced(DatabaseObservation database, DateTimeOffset lookedAt)
+    {
+        var now = _time.GetUtcNow();
+        return database with
+        {
+            State = StateReason.FileReplaced.State(),
+            Reason = StateReason.FileReplaced,
+            Error = null,
+            Since = database.State == StateReason.FileReplaced.State() ? database.Since : now,
+            Evidence = database.Evidence with { ReplicatedUntil = null, Lag = now - (database.Evidence.ReplicatedUntil ?? lookedAt) },
+            Destinations = [],
+        };
     }
 
     private static IEnumerable<LogReport> Log(ReplicationSnapshot replication, Discretion discretion) =>
@@ -204,14 +226,18 @@ internal sealed class StatusReporter : IReporter, IDisposable
     private DatabaseObservation WithoutLitestream(DatabaseObservation database, DaemonStatus daemon, DateTimeOffset lookedAt)
     {
         var now = _time.GetUtcNow();
-        var corrected = database.Lag == TimeSpan.Zero
-            ? database with { Evidence = database.Evidence with { Lag = now - lookedAt, ReplicatedUntil = lookedAt } }
-            : database;
+        var corrected = database with
+        {
+            Evidence = UpToTheLook(database.Evidence),
+            Destinations = [.. database.Destinations.Select(destination => destination with { Evidence = UpToTheLook(destination.Evidence) })],
+        };
 
         // What is wrong already stays: a Litestream that is down is the lesser fault. One that is restarted as planned is none.
         return !daemon.IsDown || Wording.IsHealthy(database.State) == false
             ? corrected
             : corrected with { State = DatabaseState.Stopped, Reason = StateReason.LitestreamDown, Since = daemon.DownSince ?? now };
+
+        Evidence UpToTheLook(Evidence evidence) => evidence.Lag == TimeSpan.Zero ? evidence with { Lag = now - lookedAt, ReplicatedUntil = lookedAt } : evidence;
     }
 
     /// <summary>Whether everything is safe; null if not everything that this needs is known.</summary>

@@ -1,3 +1,4 @@
+using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Observation;
@@ -215,6 +216,18 @@ public sealed class HealthSpecs : IDisposable
         await _clock.PassAsync(_replicator!.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now);
         await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Running });
         Assert.AreEqual("ok: 1 database; what was written since 00:00:00 UTC is not safe yet", (await HealthAsync()).Line);
+    }
+
+    [TestMethod]
+    public async Task What_was_seen_of_a_file_is_not_said_of_another_one_that_is_served_since()
+    {
+        await StartAsync();
+        Assert.AreEqual("ok: 1 database; everything written is safe", (await HealthAsync()).Line);
+        StringAssert.Contains(await _reporter!.WriteMetricsAsync().InTimeAsync(), "datasette_litestream_database_replicated_until_timestamp_seconds{");
+        var parks = _replicator!.Plan.Databases.Single();
+        _ = _replicator.ServeAsync([new AttachedDatabase(parks.Name, $"{parks.Path}.other", IsMutable: true)]);
+        Assert.AreEqual("bad: 1 of 1 databases is not safe, because the file was replaced; nothing of it is safe", (await HealthAsync()).Line);
+        Assert.DoesNotContain("datasette_litestream_database_replicated_until_timestamp_seconds{", await _reporter.WriteMetricsAsync().InTimeAsync());
     }
 
     [TestMethod]
