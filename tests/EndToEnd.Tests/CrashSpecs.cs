@@ -5,7 +5,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>Signals and crashes under a write load: no committed row is lost, and nothing is left running.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class CrashSpecs
 {
     /// <summary>Enough rows for an active write-ahead log at the failure: half a second's.</summary>

@@ -4,7 +4,6 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>After every way to stop Datasette, the last row is at the replica, and no process is left running.</summary>
 [TestClass]
-[DoNotParallelize]
 public sealed class ShutdownSpecs
 {
     /// <summary>The age of the last row when the signal comes: too young for Litestream's next sync.</summary>

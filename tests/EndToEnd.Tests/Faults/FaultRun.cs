@@ -63,6 +63,24 @@ internal sealed partial class FaultRun : IAsyncDisposable
         }
     }
 
+    /// <summary>The states of the databases, each time that they were others, and when.</summary>
+    private IEnumerable<string> StateByState
+    {
+        get
+        {
+            var last = "";
+            foreach (var answer in Answers.Where(answer => answer.Source == AnswerSource.Json))
+            {
+                var states = string.Join(", ", answer.Databases.Select(database => $"{database.Name} {database.State} {database.Code}"));
+                if (states != last)
+                {
+                    last = states;
+                    yield return string.Create(CultureInfo.InvariantCulture, $"{answer.AskedAt.UtcDateTime:HH:mm:ss.f} {states}");
+                }
+            }
+        }
+    }
+
     private string Litestream => _options.Litestream ?? RealParts.Litestream05;
 
     /// <summary>Runs a scenario as often as the variable wants it, and fails if any run did.</summary>
@@ -309,7 +327,7 @@ internal sealed partial class FaultRun : IAsyncDisposable
             Database);
         if (belied.Count > 0)
         {
-            _problems.Add($"{belied.Count} claims are belied, such as: {string.Join("; ", belied.Take(2).Append(belied[^1]).Distinct())}");
+            _problems.Add($"{belied.Count} claims are belied, such as: {string.Join("; ", belied.Take(2).Append(belied[^1]).Distinct())}; the JSON: {string.Join("; ", StateByState)}");
         }
 
         var json = Answers.Where(answer => answer.Source == AnswerSource.Json).ToList();
