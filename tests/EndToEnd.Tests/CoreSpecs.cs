@@ -35,7 +35,7 @@ public sealed class CoreSpecs
         await process.InsertAsync("parks", "through Datasette");
         await process.StopAsync();
         Assert.IsEmpty(workspace.Litestreams);
-        await workspace.AssertRestoredAsync("parks", litestream: binary);
+        await process.AssertAfterwardsAsync(() => workspace.AssertRestoredAsync("parks", litestream: binary));
     }
 
     [TestMethod]
@@ -75,7 +75,7 @@ public sealed class CoreSpecs
     private static async Task<DatasetteProcess> StartAsync(Workspace workspace, string datasette, bool hasPythonNet, string litestream) =>
         await DatasetteProcess.StartAsync(
             workspace,
-            [workspace.Create("parks"), .. Settings.ReplicateAll()],
+            [workspace.Create("parks"), .. Settings.ReplicateAllPatiently()],
             new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = litestream },
             await PluginEnvironment.PythonAsync(DatasetteInstallation.Of(datasette, hasPythonNet)));
 }

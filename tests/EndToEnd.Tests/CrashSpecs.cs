@@ -21,14 +21,14 @@ public sealed class CrashSpecs
         for (var i = 0; i < Scale.Of(50); i++)
         {
             using var workspace = new Workspace();
-            await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+            await using var datasette = await DatasetteProcess.StartAsync(workspace, [workspace.Create("parks"), .. Settings.ReplicateAllPatiently()]);
             await using var load = new WriteLoad(workspace, "parks.db");
             await load.WaitForAsync(SomeRows);
             var committed = load.Committed;
             times.Add(await datasette.StopAsync(signal));
             Assert.IsEmpty(workspace.Litestreams);
             await load.StopAsync();
-            await workspace.AssertLoadRestoredAsync("parks", committed);
+            await datasette.AssertAfterwardsAsync(() => workspace.AssertLoadRestoredAsync("parks", committed));
         }
 
         Figures.Record($"exit after {name} under load", times);

@@ -237,9 +237,15 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
     {
         await InsertAsync(database, "through Datasette");
         await StopAsync();
+        await AssertAfterwardsAsync(() => Workspace.AssertRestoredAsync(database, litestream: litestream));
+    }
+
+    /// <summary>Checks something after its end; what it has said is in the message.</summary>
+    public async Task AssertAfterwardsAsync(Func<Task> check)
+    {
         try
         {
-            await Workspace.AssertRestoredAsync(database, litestream: litestream);
+            await check();
         }
         catch (AssertFailedException ex)
         {

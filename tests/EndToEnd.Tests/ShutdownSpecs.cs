@@ -21,13 +21,13 @@ public sealed class ShutdownSpecs
         for (var i = 0; i < Scale.Of(20); i++)
         {
             using var workspace = new Workspace();
-            await using var datasette = await DatasetteProcess.ReplicateAsync(workspace, "parks");
+            await using var datasette = await DatasetteProcess.StartAsync(workspace, [workspace.Create("parks"), .. Settings.ReplicateAllPatiently()]);
             using var outside = workspace.Open("parks.db");
             outside.Insert("the last row");
             await Task.Delay(Age);
             times.Add(await datasette.StopAsync(signal));
             Assert.IsEmpty(workspace.Litestreams);
-            await workspace.AssertRestoredAsync("parks");
+            await datasette.AssertAfterwardsAsync(() => workspace.AssertRestoredAsync("parks"));
         }
 
         Figures.Record($"exit after {name}, local replica", times);

@@ -202,7 +202,8 @@ public sealed class HealthSpecs : IDisposable
 
         var health = await HealthAsync();
         Assert.AreEqual((false, "bad: Litestream has been down for 1 min"), (health.Healthy, health.Line));
-        Assert.AreEqual(down, (await _reporter!.ReportAsync(new StatusQuery()).InTimeAsync()).WrongSince);
+        var report = await _reporter!.ReportAsync(new StatusQuery()).InTimeAsync();
+        Assert.AreEqual(down, report.WrongSince, $"{report.State} {report.Headline} {_replicator!.Snapshot.Daemon} {string.Join("; ", report.Litestream.Restarts.Select(restart => $"{restart}"))}");
     }
 
     [TestMethod]
