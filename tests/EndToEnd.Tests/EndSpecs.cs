@@ -4,13 +4,13 @@ namespace Datasette.Litestream.EndToEnd;
 
 /// <summary>The end of Datasette while what was written last cannot be replicated.</summary>
 [TestClass]
+[DoNotParallelize]
 public sealed class EndSpecs
 {
     private const string Announcement = "Press Ctrl-C again";
     private const string NotReplicated = "ERROR:    datasette-litestream: What was written to parks since ";
 
     [TestMethod]
-    [DoNotParallelize]
     [DataRow(Signals.SIGTERM)]
     [DataRow(Signals.SIGINT)]
     public async Task With_a_frozen_server_it_ends_within_what_a_container_has_and_says_what_is_lost(int signal)
@@ -28,7 +28,6 @@ public sealed class EndSpecs
     }
 
     [TestMethod]
-    [DoNotParallelize]
     [DataRow(Signals.SIGTERM)]
     [DataRow(Signals.SIGINT)]
     public async Task A_second_signal_ends_it_at_once_and_it_still_says_what_is_lost(int signal)

@@ -237,7 +237,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
             ? corrected
             : corrected with { State = DatabaseState.Stopped, Reason = StateReason.LitestreamDown, Since = daemon.DownSince ?? now };
 
-        Evidence UpToTheLook(Evidence evidence) => evidence.Lag == TimeSpan.Zero ? evidence with { Lag = now - lookedAt, ReplicatedUntil = lookedAt } : evidence;
+        Evidence UpToTheLook(Evidence evidence) => evidence is { Lag.Ticks: 0, ReplicatedUntil: not null } ? evidence with { Lag = now - lookedAt, ReplicatedUntil = lookedAt } : evidence;
     }
 
     /// <summary>Whether everything is safe; null if not everything that this needs is known.</summary>

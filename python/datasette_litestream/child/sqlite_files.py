@@ -268,16 +268,16 @@ def main() -> None:
         while held and not select.select([0], [], [], max(0, min(hold.due for hold in held.values()) - time.monotonic()))[0]:
             empty_held_logs(time.monotonic())
         data = os.read(0, 65536)
-        if not data:
-            # Whoever asked is gone, and Litestream may be left.
-            empty_held_logs(math.inf)
-            return
-        *lines, rest = (rest + data).split(b"\n")
-        for request in map(json.loads, lines):
+        *lines, rest = (rest + data).split(b"\n") if data else (rest, b"")
+        for request in map(json.loads, filter(None, lines)):
             if request["do"] == "let-go":
                 let_go(request["path"])
             else:
                 print(json.dumps(answer(request, until)), flush=True)
+        if not data:
+            # Whoever asked is gone, and Litestream may be left.
+            empty_held_logs(math.inf)
+            return
 
 
 if __name__ == "__main__":

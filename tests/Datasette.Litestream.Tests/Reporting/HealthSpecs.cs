@@ -220,6 +220,19 @@ public sealed class HealthSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task Of_a_database_that_was_never_safe_nothing_is_safe_while_Litestream_does_not_run()
+    {
+        _datasette.Words = "never-synced";
+        await StartAsync();
+        await _reporter!.ReportAsync(new StatusQuery()).InTimeAsync();
+        _ = LibC.kill(_replicator!.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
+        await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting });
+        var database = (await _reporter.ReportAsync(new StatusQuery()).InTimeAsync()).Databases.Single();
+        Assert.AreEqual(("stopped", null, null), (database.State, database.LagSeconds, database.Reason.ReplicatedUntil));
+        Assert.DoesNotContain("datasette_litestream_database_replicated_until_timestamp_seconds{", await _reporter.WriteMetricsAsync().InTimeAsync());
+    }
+
+    [TestMethod]
     public async Task What_was_seen_of_a_file_is_not_said_of_another_one_that_is_served_since()
     {
         await StartAsync();
