@@ -216,9 +216,8 @@ internal sealed class DatabaseTracker
         // What another one may write over is no longer known to be there.
         var isSafe = look.Forbidden is null && UpdateReplicatedUntil(now, files, statistics) && fault is null;
 
-        // No figure is made up: without a control socket and without metrics, no lag is known; and only that of what is safe is zero.
-        var waited = now - _replicatedUntil;
-        var lag = !look.HasSocket && look.WalPosition is null ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : waited > TimeSpan.Zero ? waited : null;
+        // No figure is made up: without a control socket and without metrics, no lag is known.
+        var lag = !look.HasSocket && look.WalPosition is null ? (TimeSpan?)null : isSafe ? TimeSpan.Zero : Evidence.LagSince(_replicatedUntil, now);
         _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
         var (reason, error) = fault ?? (look.Detaching is { Error: { } detaching } ? (StateReason.NotDetached, detaching) : Conclude(look, isSafe, lag));
         WantCheck(look, reason);

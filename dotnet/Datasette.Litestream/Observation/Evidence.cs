@@ -26,4 +26,8 @@ internal sealed record Evidence(
     DateTimeOffset? CheckedAt = null,
     long? CopiedBytes = null,
     bool IsMoving = false,
-    DateTimeOffset? MovedAt = null);
+    DateTimeOffset? MovedAt = null)
+{
+    /// <summary>The lag of what is not safe, since the time up to which everything was: never zero, even where no time has passed.</summary>
+    public static TimeSpan LagSince(DateTimeOffset until, DateTimeOffset now) => now - until is var lag && lag > TimeSpan.Zero ? lag : TimeSpan.FromTicks(1);
+}

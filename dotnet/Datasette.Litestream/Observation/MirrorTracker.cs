@@ -65,7 +65,7 @@ internal sealed class MirrorTracker(ReplicaPlan replica, DateTimeOffset start, T
         var isSafe = _confirmed is not null && _oldest is null && look.Files == _confirmed.Files;
         _replicatedUntil = isSafe ? now : _replicatedUntil;
         _hasBeenSafe |= _confirmed is not null;
-        var wait = isSafe ? TimeSpan.Zero : now - _replicatedUntil;
+        var wait = isSafe ? TimeSpan.Zero : Evidence.LagSince(_replicatedUntil, now);
         var (reason, error) = look.IsRenewed ? (StateReason.ReplicatedAnew, null) : fault is not null ? (StateReason.MirrorDamaged, fault) : Conclude(look, isSafe, wait);
         var state = reason.State();
 

@@ -342,7 +342,7 @@ public sealed class TrackerSpecs
         Look(at: 1001);
         Change(at: 1002);
         Look(at: 1003);
-        Assert.IsNull(Look(at: 10).Lag);
+        Assert.AreEqual(TimeSpan.FromTicks(1), Look(at: 10).Lag);
         Assert.AreEqual(TimeSpan.FromSeconds(10), Look(at: 20).Lag);
     }
 
