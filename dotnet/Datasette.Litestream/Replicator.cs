@@ -53,6 +53,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     /// <summary>How long a start of Litestream may be held up for the logs that have begun again.</summary>
     private static readonly TimeSpan HoldLogsTimeout = TimeSpan.FromSeconds(15);
 
+    /// <summary>How long it may take to keep them as they are for Litestream's end, which has little time.</summary>
+    private static readonly TimeSpan KeepLogsTimeout = TimeSpan.FromSeconds(3);
+
     /// <summary>How long a write-ahead log is held for a Litestream that does not read it: meanwhile it grows.</summary>
     private static readonly TimeSpan MaxHold = TimeSpan.FromSeconds(30);
 
@@ -632,8 +635,12 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             plan.Databases.Select(database => database.MonitorInterval ?? DefaultMonitorInterval).DefaultIfEmpty().Max() + OpeningMargin)
         {
             HoldLogs = _binary.Version.ReleaseLine == ReleaseLine.V05 ? HoldLogsAsync : null,
+            KeepLogs = _binary.Version.ReleaseLine == ReleaseLine.V05 ? KeepLogsAsync : null,
         };
     }
+
+    private async Task<ILogHold> KeepLogsAsync(IReadOnlyList<string> paths, CancellationToken cancellationToken) =>
+        await Tools.SqliteProgram.KeepLogsAsync(paths, KeepLogsTimeout, cancellationToken).ConfigureAwait(false);
 
     private async Task<ILogHold> HoldLogsAsync(IReadOnlyList<DatabasePlan> databases, CancellationToken cancellationToken)
     {

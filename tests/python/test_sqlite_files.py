@@ -24,11 +24,11 @@ PROGRAM = Path(__file__).parents[2] / "python/datasette_litestream/child/sqlite_
 class Program:
     """The program, as long as its standard input is open."""
 
-    def __init__(self, path: Path, state: Path, seconds: float = 30) -> None:
+    def __init__(self, path: Path, state: Path | None, seconds: float = 30) -> None:
         self.process = subprocess.Popen([sys.executable, PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.tell({"do": "hold-log", "path": str(path), "state": str(state), "seconds": seconds})
+        self.tell({"do": "hold-log", "path": str(path)} | ({} if state is None else {"state": str(state), "seconds": seconds}))
         self.answer = json.loads(self.process.stdout.readline())
 
     def tell(self, request: dict[str, Any]) -> None:
@@ -230,6 +230,19 @@ def test_a_log_whose_holder_is_left_alone_is_emptied(tmp_path: Path, litestream:
     assert path.with_name("parks.db-wal").stat().st_size > 0
     program.end()
     assert path.with_name("parks.db-wal").stat().st_size == 0
+    serving.close()
+
+
+def test_a_log_is_kept_as_it_is_while_a_running_Litestream_ends(tmp_path: Path) -> None:
+    path = tmp_path / "parks.db"
+    serving = serve(path)
+    program = Program(path, state=None)
+    change(path, serving, 40)
+    assert not is_all_in_the_database(serving)
+    size = path.with_name("parks.db-wal").stat().st_size
+    program.end()
+    assert path.with_name("parks.db-wal").stat().st_size == size
+    assert is_all_in_the_database(serving)
     serving.close()
 
 

@@ -23,6 +23,11 @@ internal sealed record DaemonSettings(
     /// </summary>
     public Func<IReadOnlyList<DatabasePlan>, CancellationToken, Task<ILogHold>>? HoldLogs { get; init; }
 
+    /// <summary>
+    /// Keeps the write-ahead logs of database files as they are while Litestream ends; null if nothing does. What fails is no exception.
+    /// </summary>
+    public Func<IReadOnlyList<string>, CancellationToken, Task<ILogHold>>? KeepLogs { get; init; }
+
     /// <summary>The content of litestream.yml, for its standard input.</summary>
     public string Configuration => Yaml.Write(LitestreamConfiguration.Create(Plan, ReleaseLine, SocketPath));
 

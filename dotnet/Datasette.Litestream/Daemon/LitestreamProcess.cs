@@ -99,16 +99,33 @@ internal sealed class LitestreamProcess : IDisposable
     /// <param name="time">The clock.</param>
     /// <param name="onStarted">Called with its process id immediately, so that the id is on record if this process is
     /// killed.</param>
+    /// <param name="kept">What <see cref="KeptLogs"/> of the last run is, which is let go of once the logs are held for this one.</param>
     /// <param name="cancellationToken">Ends the wait, and kills Litestream.</param>
     /// <exception cref="ReplicationException">It did not become ready; the message contains the last lines of its
     /// log.</exception>
     /// <exception cref="DestinationRefusedException">It ended because of one destination.</exception>
     /// <exception cref="LogsBlockedException">It was not started because of the write-ahead logs of some databases.</exception>
     public static async Task<LitestreamProcess> StartAsync(
-        DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, CancellationToken cancellationToken)
+        DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, ILogHold? kept, CancellationToken cancellationToken)
     {
         // While no Litestream reads them, SQLite may let logs begin again that it has not read to their end.
-        var hold = settings.HoldLogs is { } holdLogs ? await holdLogs(settings.Plan.Databases, cancellationToken).ConfigureAwait(false) : null;
+        ILogHold? hold;
+        try
+        {
+            hold = await HoldAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            kept?.Dispose();
+        }
+
+        if (kept is not null && hold is { Blocked.IsEmpty: false })
+        {
+            // Possibly by that.
+            hold.Dispose();
+            hold = await HoldAsync().ConfigureAwait(false);
+        }
+
         LitestreamProcess? process = null;
         try
         {
@@ -137,6 +154,8 @@ internal sealed class LitestreamProcess : IDisposable
 
             throw;
         }
+
+        async Task<ILogHold?> HoldAsync() => settings.HoldLogs is { } holdLogs ? await holdLogs(settings.Plan.Databases, cancellationToken).ConfigureAwait(false) : null;
     }
 
     /// <summary>
@@ -151,6 +170,7 @@ internal sealed class LitestreamProcess : IDisposable
     public async Task<StopResult> ChangeAsync(IReadOnlyCollection<(DatabasePlan Database, string Url)> added, IReadOnlyCollection<string> removed)
     {
         var errors = new ConcurrentDictionary<string, string>(StringComparer.Ordinal);
+        using var kept = removed.Count > 0 ? await KeepLogsAsync([.. removed], CancellationToken.None).ConfigureAwait(false) : null;
         await ForEachAsync(removed, UnregisterTimeout * 2, async (path, stop) =>
         {
             try
@@ -214,7 +234,9 @@ internal sealed class LitestreamProcess : IDisposable
     public async Task<StopResult> StopAsync(StopOrder order)
     {
         var started = _time.GetTimestamp();
+        var keeping = KeepLogsAsync(_databasePaths, order.Hurry);
         var open = await SyncLastChangesAsync(order).ConfigureAwait(false);
+        KeptLogs = await keeping.ConfigureAwait(false);
 
         // Litestream would wait 5 s for a connection that has not sent a request yet, such as a spare one of the pool.
         Socket?.Dispose();
@@ -247,6 +269,22 @@ internal sealed class LitestreamProcess : IDisposable
             : _firstError is { } error ? new StopResult($"Litestream's last changes may not be replicated yet: {error}.", open)
             : skipping.IsCancellationRequested ? new StopResult(null, open)
             : StopResult.Complete;
+    }
+
+    /// <summary>The logs as <see cref="StopAsync"/> found them, until they are held for the next run, or nothing more is read.</summary>
+    public ILogHold? KeptLogs { get; private set; }
+
+    private async Task<ILogHold?> KeepLogsAsync(IReadOnlyList<string> paths, CancellationToken hurry)
+    {
+        try
+        {
+            return _settings.KeepLogs is { } keepLogs ? await keepLogs(paths, hurry).ConfigureAwait(false) : null;
+        }
+        catch (OperationCanceledException)
+        {
+            // It is to end at once.
+            return null;
+        }
     }
 
     /// <exception cref="ReplicationException">The signal is not permitted, since the program runs with another user's

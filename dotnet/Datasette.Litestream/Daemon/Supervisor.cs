@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
+using Datasette.Litestream.SqliteFiles;
 
 namespace Datasette.Litestream.Daemon;
 
@@ -47,6 +48,9 @@ internal sealed class Supervisor
 
     /// <summary>Whether a database is still left out although its destination has answered.</summary>
     private bool _isOutdated;
+
+    /// <summary>The write-ahead logs as the last run left them; null if they are not kept.</summary>
+    private ILogHold? _kept;
 
     /// <summary>
     /// Starts Litestream, and keeps trying if it cannot be started: the first start is no different from a later one.
@@ -209,6 +213,7 @@ internal sealed class Supervisor
         finally
         {
             _startDeadline?.Dispose();
+            _kept?.Dispose();
             StopAsking();
             Status = _status with
             {
@@ -337,6 +342,10 @@ internal sealed class Supervisor
         stopped?.TrySetResult();
         Status = _status.With(new Restart(_time.GetUtcNow(), reason, $"{message} {result.Error}".TrimEnd(), HasFailed: result.Error is not null));
         await TryStartAsync().ConfigureAwait(false);
+
+        // Where nothing was started, nothing is to be kept.
+        _kept?.Dispose();
+        _kept = null;
         return result;
     }
 
@@ -383,7 +392,9 @@ internal sealed class Supervisor
         _stopping.Token.ThrowIfCancellationRequested();
         Status = _status with { State = DaemonState.Starting, NextStartAt = null };
         using var breaking = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, _starting.Token);
-        _process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, breaking.Token).ConfigureAwait(false);
+        var kept = _kept;
+        _kept = null;
+        _process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, kept, breaking.Token).ConfigureAwait(false);
         Status = _status with
         {
             State = DaemonState.Running,
@@ -586,6 +597,7 @@ internal sealed class Supervisor
 
         Status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow(), Socket = null };
         var result = await process.StopAsync(order).ConfigureAwait(false);
+        _kept = process.KeptLogs;
         _process = null;
         process.Dispose();
         return result;

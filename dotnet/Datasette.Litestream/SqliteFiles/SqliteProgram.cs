@@ -51,14 +51,28 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     public async Task<LogHold> HoldLogsAsync(
         IReadOnlyList<(string Path, string StateFolder)> databases, TimeSpan timeout, TimeSpan maxHold, CancellationToken cancellationToken)
     {
-        var more = Channel.CreateUnbounded<ReadOnlyMemory<byte>>();
-        var paths = databases.Select(database => database.Path).ToList();
         var requests = Requests("hold-log", databases, (writer, database) =>
         {
             writer.WriteString("path", database.Path);
             writer.WriteString("state", database.StateFolder);
             writer.WriteNumber("seconds", maxHold.TotalSeconds);
         });
+        return await HoldAsync(requests, [.. databases.Select(database => database.Path)], timeout, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Keeps write-ahead logs from beginning again while a Litestream that has read them ends: it lets go of them before it reads them for the
+    /// last time.
+    /// </summary>
+    /// <param name="paths">The database files.</param>
+    /// <param name="timeout">How long all of them may take.</param>
+    /// <param name="cancellationToken">Kills the program.</param>
+    public Task<LogHold> KeepLogsAsync(IReadOnlyList<string> paths, TimeSpan timeout, CancellationToken cancellationToken) =>
+        HoldAsync(Requests("hold-log", paths, (writer, path) => writer.WriteString("path", path)), paths, timeout, cancellationToken);
+
+    private async Task<LogHold> HoldAsync(ReadOnlyMemory<byte> requests, IReadOnlyList<string> paths, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        var more = Channel.CreateUnbounded<ReadOnlyMemory<byte>>();
         var (answers, child) = await AskAsync<(string Path, string? Error, string? Blocked)>(
             requests,
             paths,

@@ -124,10 +124,16 @@ class LogHold:
     Litestream 0.5 goes on at the beginning of a log that has begun again if what it read last is still in the file, behind the new frames;
     what was written after that, and before the log began again, would be in no backup (``verifyWithExecutor`` in db.go, v0.5.17). Where it
     has no file of its own, what it read last is what the destination has, and not known here. An empty log has it write a snapshot.
+
+    A Litestream that ends lets go of the log before it reads it for the last time (``Close`` in db.go, v0.5.17, cancels the context of its
+    transaction first), with the same consequence. While it ends, the log is held as it is, and never emptied.
     """
 
-    def __init__(self, path: str, state: str, seconds: float) -> None:
-        """After so many seconds, during which the log grows, it is to be emptied instead, if nobody else keeps it as it is."""
+    def __init__(self, path: str, state: str | None, seconds: float) -> None:
+        """With Litestream's folder if no Litestream runs, and Litestream is about to be started; None if it runs, and is about to end.
+
+        After so many seconds, during which the log grows, it is to be emptied instead, if nobody else keeps it as it is.
+        """
         self.path = path
         self.state = state
         self.seconds = seconds
@@ -138,13 +144,16 @@ class LogHold:
     def open(self, patience: float) -> bool:
         """Holds the log, or empties it; false if it must be emptied, and others kept it from that for so many seconds."""
         self.due = time.monotonic() + self.seconds
-        read = read_last_log(os.path.join(self.state, "ltx", "0"))
+        read = read_last_log(os.path.join(self.state, "ltx", "0")) if self.state is not None else None
         if not is_file_with_content(self.path + "-wal"):
             return True
         # One that can only read does not copy the log into the database when it is closed.
         self.reader = connect(self.path, "mode=ro")
         self.reader.execute("BEGIN")
         self.reader.execute("PRAGMA schema_version").fetchone()
+        if self.state is None:
+            # Litestream has read what is in the database already, so a log that begins again once more lacks nothing.
+            return True
         # It stays open as long as the reader, which would lose its locks.
         self.index = os.open(self.path + "-shm", os.O_RDONLY | os.O_CLOEXEC)
         index = read_open_index(self.index)
@@ -167,7 +176,7 @@ class LogHold:
             self.index = -1
 
 
-def hold_log(path: str, state: str, seconds: float, until: float) -> dict[str, Any]:
+def hold_log(path: str, state: str | None, seconds: float, until: float) -> dict[str, Any]:
     hold = LogHold(path, state, seconds)
     try:
         if not hold.open(min(PATIENCE, until - time.monotonic())):
@@ -190,7 +199,7 @@ def let_go(path: str) -> None:
 def empty_held_logs(due: float) -> None:
     """Empties logs that were held for long, as far as nobody reads them: a Litestream that has opened a database keeps its log as well."""
     for path, hold in list(held.items()):
-        if hold.due > due:
+        if hold.due > due or hold.state is None:
             continue
         hold.close()
         try:
@@ -253,7 +262,7 @@ def connect(path: str, options: str, timeout: float = 1) -> sqlite3.Connection:
 def answer(request: dict[str, Any], until: float) -> dict[str, Any]:
     try:
         if request["do"] == "hold-log":
-            return hold_log(request["path"], request["state"], request["seconds"], until)
+            return hold_log(request["path"], request.get("state"), request.get("seconds", math.inf), until)
         return {"look": look, "use-log": use_log}[request["do"]](request["path"])
     except OSError as error:
         return {"error": error.strerror or str(error)}
@@ -265,7 +274,7 @@ def answer(request: dict[str, Any], until: float) -> dict[str, Any]:
 def main() -> None:
     until, rest = time.monotonic() + TOTAL_PATIENCE, b""
     while True:
-        while held and not select.select([0], [], [], max(0, min(hold.due for hold in held.values()) - time.monotonic()))[0]:
+        while (due := min((hold.due for hold in held.values()), default=math.inf)) < math.inf and not select.select([0], [], [], max(0, due - time.monotonic()))[0]:
             empty_held_logs(time.monotonic())
         data = os.read(0, 65536)
         *lines, rest = (rest + data).split(b"\n") if data else (rest, b"")

@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Processes;
 using Datasette.Litestream.SqliteFiles;
 using Datasette.Litestream.Tests.Processes;
 
@@ -189,6 +191,67 @@ public sealed class StartSpecs
         await fixture.Clock.PassAsync(seconds: 20);
         var error = await fixture.FailsToStartAsync(other);
         StringAssert.StartsWith(error, "Litestream was not ready within 20 s of its start.");
+    }
+
+    /// <summary>Litestream lets go of the logs before it reads them for the last time.</summary>
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public async Task Logs_are_kept_from_before_the_end_until_they_are_held_for_the_next_run(bool isRestarted)
+    {
+        using var fixture = new DaemonFixture();
+        var kept = new StubLogHold();
+        var holds = 0;
+        var settings = fixture.Settings() with
+        {
+            HoldLogs = (_, _) =>
+            {
+                // The second time it is held while it is still kept.
+                Assert.IsFalse(kept.HasEnded);
+                holds++;
+                return Task.FromResult<ILogHold>(new StubLogHold());
+            },
+            KeepLogs = (paths, _) =>
+            {
+                CollectionAssert.AreEqual(new[] { fixture.Database }, paths.ToArray());
+                Assert.AreEqual(0, LibC.kill(fixture.Started.Single(), 0));
+                return Task.FromResult<ILogHold>(kept);
+            },
+        };
+        var supervisor = await fixture.RunAsync(settings);
+        if (isRestarted)
+        {
+            Assert.IsNull(await supervisor.RestartAsync(settings, RestartReason.Credentials, "There were new credentials.").InTimeAsync());
+        }
+        else
+        {
+            Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
+        }
+
+        await Eventually.HoldsAsync(() => kept.HasEnded);
+        Assert.AreEqual(isRestarted ? 2 : 1, holds);
+    }
+
+    [TestMethod]
+    public async Task What_keeps_the_logs_does_not_block_the_next_run()
+    {
+        using var fixture = new DaemonFixture();
+        var kept = new StubLogHold();
+        var isKept = false;
+        var settings = fixture.Settings() with
+        {
+            HoldLogs = (_, _) => Task.FromResult<ILogHold>(isKept && !kept.HasEnded
+                ? new StubLogHold { Blocked = ImmutableDictionary<string, string>.Empty.Add(fixture.Database, "somebody reads it all the time") }
+                : new StubLogHold()),
+            KeepLogs = (_, _) =>
+            {
+                isKept = true;
+                return Task.FromResult<ILogHold>(kept);
+            },
+        };
+        var supervisor = await fixture.RunAsync(settings);
+        Assert.IsNull(await supervisor.RestartAsync(settings, RestartReason.Credentials, "There were new credentials.").InTimeAsync());
+        Assert.AreEqual((DaemonState.Running, true), (supervisor.Status.State, supervisor.Status.HeldOut.IsEmpty));
     }
 
     private static DaemonSettings HoldingLogs(DaemonFixture fixture, string words, StubLogHold hold) => fixture.Settings(words) with
