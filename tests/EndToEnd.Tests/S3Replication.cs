@@ -32,6 +32,8 @@ internal sealed class S3Replication : IAsyncDisposable
     /// <param name="settings">Further options of Datasette.</param>
     public static async Task<S3Replication> StartAsync(Func<S3Key, string> write, string source, params string[] settings)
     {
+        // First, since a key may expire while the plugin is built.
+        _ = await PluginEnvironment.PythonAsync();
         var server = await S3Server.StartAsync();
         var replication = new S3Replication(server, await server.CreateKeyAsync());
         try
