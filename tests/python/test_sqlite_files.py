@@ -77,6 +77,14 @@ def replicate(litestream: str, path: Path, state: Path, destination: str) -> Non
     run(litestream, "replicate", "-once", "-config", str(settings))
 
 
+def serve_replicated(litestream: str, folder: Path) -> tuple[Path, Path, sqlite3.Connection]:
+    """Makes a database that Litestream has replicated once: its file, Litestream's folder of it, and the connection that keeps its log."""
+    path, state = folder / "parks.db", folder / ".parks.db-litestream"
+    serving = serve(path)
+    replicate(litestream, path, state, f"file://{folder}/backup")
+    return path, state, serving
+
+
 def run(litestream: str, *arguments: str) -> None:
     subprocess.run([litestream, *arguments], check=True, capture_output=True)
 
@@ -168,9 +176,7 @@ def test_what_Litestream_has_read_is_looked_up_in_the_folder_of_meta_path(tmp_pa
 
 
 def test_a_checkpoint_that_is_under_way_is_waited_for(tmp_path: Path, litestream: str) -> None:
-    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
-    serving = serve(path)
-    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    path, state, serving = serve_replicated(litestream, tmp_path)
     begin_again(path, serving)
     with open(tmp_path / "parks.db-shm", "r+b") as index:
         # The lock of a checkpoint, which SQLite does not wait for.
@@ -186,9 +192,7 @@ def test_a_checkpoint_that_is_under_way_is_waited_for(tmp_path: Path, litestream
 
 
 def test_a_log_that_somebody_reads_all_the_time_is_not_held(tmp_path: Path, litestream: str) -> None:
-    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
-    serving = serve(path)
-    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    path, state, serving = serve_replicated(litestream, tmp_path)
     begin_again(path, serving)
     with closing(sqlite3.connect(path)) as reader:
         reader.execute("BEGIN")
@@ -204,9 +208,7 @@ def test_a_log_that_somebody_reads_all_the_time_is_not_held(tmp_path: Path, lite
 
 
 def test_a_log_that_is_let_go_of_can_begin_again(tmp_path: Path, litestream: str) -> None:
-    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
-    serving = serve(path)
-    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    path, state, serving = serve_replicated(litestream, tmp_path)
     write_more(path, serving)
     program = Program(path, state)
     change(path, serving, 40)
@@ -222,9 +224,7 @@ def test_a_log_that_is_let_go_of_can_begin_again(tmp_path: Path, litestream: str
 
 def test_a_log_whose_holder_is_left_alone_is_emptied(tmp_path: Path, litestream: str) -> None:
     """Litestream may be left, too, and open the database only then."""
-    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
-    serving = serve(path)
-    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    path, state, serving = serve_replicated(litestream, tmp_path)
     write_more(path, serving)
     program = Program(path, state)
     assert path.with_name("parks.db-wal").stat().st_size > 0
@@ -247,9 +247,7 @@ def test_a_log_is_kept_as_it_is_while_a_running_Litestream_ends(tmp_path: Path) 
 
 
 def test_a_log_that_is_held_for_long_is_emptied_as_soon_as_nobody_else_reads_it(tmp_path: Path, litestream: str) -> None:
-    path, state = tmp_path / "parks.db", tmp_path / ".parks.db-litestream"
-    serving = serve(path)
-    replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    path, state, serving = serve_replicated(litestream, tmp_path)
     write_more(path, serving)
     with closing(sqlite3.connect(path)) as reader:
         reader.execute("BEGIN")

@@ -164,9 +164,6 @@ class LogHold:
         self.close()
         return empty_log(self.path, patience)
 
-    def is_open(self) -> bool:
-        return self.reader is not None
-
     def close(self) -> None:
         if self.reader is not None:
             self.reader.close()
@@ -186,7 +183,7 @@ def hold_log(path: str, state: str | None, seconds: float, until: float) -> dict
         if str(error) == "database is locked":
             return {"blocked": "somebody has locked the database all the time"}
         raise
-    if hold.is_open():
+    if hold.reader is not None:
         held[path] = hold
     return {}
 
@@ -203,7 +200,7 @@ def empty_held_logs(due: float) -> None:
             continue
         hold.close()
         try:
-            if empty_log(path, 0) or (hold.open(0) and not hold.is_open()):
+            if empty_log(path, 0) or (hold.open(0) and hold.reader is None):
                 del held[path]
         except Exception:
             # It may pass, and Litestream tells of what it meets itself.
