@@ -58,7 +58,7 @@ internal sealed class Browser : IAsyncDisposable
         {
             var context = await (await Chromium.Value).NewContextAsync(options);
             var browser = new Browser(context, await context.NewPageAsync(), host);
-            await browser.Page.GotoAsync(datasette.SignInPath);
+            await context.APIRequest.GetAsync(datasette.SignInPath);
             await browser.Page.GotoAsync(Overview);
             return browser;
         }

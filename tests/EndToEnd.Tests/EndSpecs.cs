@@ -7,7 +7,7 @@ namespace Datasette.Litestream.EndToEnd;
 [DoNotParallelize]
 public sealed class EndSpecs
 {
-    private const string Announcement = "Press Ctrl-C again";
+    public const string Announcement = "Press Ctrl-C again";
     private const string NotReplicated = "ERROR:    datasette-litestream: What was written to parks since ";
 
     [TestMethod]

@@ -14,6 +14,8 @@ internal static class RealParts
 
     private static readonly ConcurrentDictionary<string, string> LitestreamVersions = new();
 
+    private static readonly ConcurrentDictionary<(string Python, string Modules), bool> Imports = new();
+
     /// <summary>A Python with pip, and with hatchling to build the wheel with.</summary>
     public static string Builder =>
         FirstThatImports("hatchling, pip") ?? throw Skip.Because("no Python has hatchling; pip install hatchling");
@@ -61,7 +63,8 @@ internal static class RealParts
             .Where(File.Exists);
 
     /// <summary>Whether a Python has all of some modules, separated by commas.</summary>
-    public static bool CanImport(string python, string modules) => Run(python, "-c", $"import {modules}").ExitCode == 0;
+    public static bool CanImport(string python, string modules) => Imports.GetOrAdd(
+        (python, modules), static asked => Run(asked.Python, "-c", $"import {asked.Modules}").ExitCode == 0);
 
     private static string VersionOf(string litestream) => LitestreamVersions.GetOrAdd(
         litestream, static litestream => Run(litestream, "version").StandardOutput.Trim().TrimStart('v'));

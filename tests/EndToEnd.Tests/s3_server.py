@@ -100,7 +100,10 @@ def main() -> None:
                 server = start(port)
                 answer({})
             case ["copy", prefix, folder]:
-                answer({"folder": str(copy(prefix, Path(folder)))})
+                copied = None
+                while copied is None:
+                    copied = copy(prefix, Path(folder))
+                answer({"folder": str(copied)})
             case ["put", name, file]:
                 s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(BUCKET, name, Path(file).read_bytes())
                 answer({})
@@ -127,8 +130,11 @@ def objects(prefix: str) -> dict[str, FakeKey]:
     return {name: key for name, key in list(bucket.keys.items()) if name.startswith(f"{prefix}/")}
 
 
-def copy(prefix: str, folder: Path) -> Path:
-    """Each object is written once, and linked to from then on; what has not changed is not copied again."""
+def copy(prefix: str, folder: Path) -> Path | None:
+    """Each object is written once, and linked to from then on; what has not changed is not copied again.
+
+    None if an object was deleted or replaced meanwhile.
+    """
     found = objects(prefix)
     listing = json.dumps({name: key.etag for name, key in found.items()}, sort_keys=True)
     contents = folder / "objects"
@@ -141,7 +147,11 @@ def copy(prefix: str, folder: Path) -> Path:
     for name, key in found.items():
         content = contents / key.etag.strip('"')
         if not content.exists():
-            content.write_bytes(key.value)
+            try:
+                content.write_bytes(key.value)
+            except ValueError:
+                # moto closes the content of an object that is gone.
+                return None
         # PREFIX/0009/MIN-MAX.ltx is ltx/9/MIN-MAX.ltx in a folder.
         level, file = name.removeprefix(f"{prefix}/").split("/")
         link = target / "ltx" / str(int(level, 16)) / file

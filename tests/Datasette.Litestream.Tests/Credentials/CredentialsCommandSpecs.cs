@@ -67,6 +67,7 @@ public sealed class CredentialsCommandSpecs : IDisposable
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public async Task Where_SIGCHLD_is_ignored_and_its_exit_code_with_it_what_it_prints_tells_success()
     {
         using var ignored = new IgnoredChildSignal();

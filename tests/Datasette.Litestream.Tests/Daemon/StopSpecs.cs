@@ -18,6 +18,7 @@ public sealed class StopSpecs
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public async Task Where_SIGCHLD_is_ignored_and_its_exit_code_with_it_its_log_tells_success()
     {
         using var fixture = new DaemonFixture();
@@ -28,6 +29,7 @@ public sealed class StopSpecs
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public async Task Where_SIGCHLD_is_ignored_one_that_does_not_say_that_it_succeeded_starts_a_last_time()
     {
         using var fixture = new DaemonFixture();

@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Datasette.Litestream.Tests.Processes;
 
 /// <summary>
-/// Makes this process ignore SIGCHLD until it is disposed of, like a process started by <c>trap '' CHLD; exec …</c>.
+/// Makes this process ignore SIGCHLD until it is disposed of, like a process started by <c>trap '' CHLD; exec …</c>. A test that does so runs
+/// alone: of no child that ends meanwhile is it known how.
 /// </summary>
 internal sealed unsafe partial class IgnoredChildSignal : IDisposable
 {

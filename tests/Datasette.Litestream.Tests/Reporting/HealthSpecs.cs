@@ -180,6 +180,8 @@ public sealed class HealthSpecs : IDisposable
     [TestMethod]
     public async Task A_restart_that_is_shorter_than_the_limit_is_healthy_and_a_Litestream_that_does_not_come_back_is_not()
     {
+        // The destination is not trusted to be this Datasette's any more when the clock goes on by more than 20 s at once, as it does at a late start.
+        _datasette.Settings["health-max-lag"] = 15;
         _datasette.Words = "fail-from=2";
         await StartAsync();
         Assert.IsTrue((await HealthAsync()).Healthy);
@@ -188,7 +190,7 @@ public sealed class HealthSpecs : IDisposable
         _ = LibC.kill(_replicator!.Snapshot.Daemon!.ProcessId!.Value, LibC.SIGKILL);
         await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting });
         StringAssert.Contains((await HealthAsync()).Line, "what was written since 00:00:00 UTC is not safe");
-        for (var failures = 1; _clock.Now - down < TimeSpan.FromSeconds(60); failures++)
+        for (var failures = 1; _clock.Now - down < TimeSpan.FromSeconds(15); failures++)
         {
             await Eventually.HoldsAsync(() => _replicator!.Snapshot.Daemon is { State: DaemonState.Waiting } status && status.Failures >= failures);
             var restarting = await HealthAsync();
@@ -196,14 +198,14 @@ public sealed class HealthSpecs : IDisposable
             StringAssert.Contains(restarting.Line, "; Litestream has been down for ");
             var next = _replicator!.Snapshot.Daemon!.NextStartAt!.Value - _clock.Now;
             await _clock.IsAwaitedAsync(next);
-            var toLimit = TimeSpan.FromSeconds(61) - (_clock.Now - down);
+            var toLimit = TimeSpan.FromSeconds(16) - (_clock.Now - down);
             _clock.Advance(next < toLimit ? next : toLimit);
         }
 
         var health = await HealthAsync();
-        Assert.AreEqual((false, "bad: Litestream has been down for 1 min"), (health.Healthy, health.Line));
+        Assert.AreEqual((false, "bad: Litestream has been down for 16 s"), (health.Healthy, health.Line));
         var report = await _reporter!.ReportAsync(new StatusQuery()).InTimeAsync();
-        Assert.AreEqual(down, report.WrongSince, $"{report.State} {report.Headline} {_replicator!.Snapshot.Daemon} {string.Join("; ", report.Litestream.Restarts.Select(restart => $"{restart}"))}");
+        Assert.AreEqual(down, report.WrongSince);
     }
 
     [TestMethod]

@@ -229,7 +229,7 @@ public sealed class FileOverwritingSpecs : IDisposable
             default:
                 if (what == "another page size")
                 {
-                    using var process = System.Diagnostics.Process.Start(Programs.Require("python3"), ["-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript('PRAGMA page_size=1024; CREATE TABLE t (x)')", path]);
+                    using var process = System.Diagnostics.Process.Start(Programs.Python, ["-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript('PRAGMA page_size=1024; CREATE TABLE t (x)')", path]);
                     process.WaitForExit();
                 }
 

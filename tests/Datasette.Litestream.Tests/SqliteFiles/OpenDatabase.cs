@@ -19,7 +19,7 @@ internal sealed class OpenDatabase : IDisposable
     public OpenDatabase(string path)
     {
         Path = path;
-        _process = Process.Start(new ProcessStartInfo(Programs.Require("python3"), ["-c", Serve, path]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        _process = Process.Start(new ProcessStartInfo(Programs.Python, ["-c", Serve, path]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         _ = Execute("PRAGMA journal_mode=WAL");
         _ = Execute("PRAGMA wal_autocheckpoint=0");
         _ = Execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, x)");
@@ -30,7 +30,7 @@ internal sealed class OpenDatabase : IDisposable
     /// <summary>The program that the plugin's Python part gives.</summary>
     public static SqliteProgram Program => new(
         [
-            Programs.Require("python3"),
+            Programs.Python,
             "-I",
             "-S",
             System.IO.Path.Combine(SkipSpecs.RepositoryRoot, "python", "datasette_litestream", "child", "sqlite_files.py"),

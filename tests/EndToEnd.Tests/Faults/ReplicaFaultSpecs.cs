@@ -27,16 +27,14 @@ public sealed class ReplicaFaultSpecs
     public Task One_file_of_the_backup_is_deleted() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        var file = await OnlyCopyAsync(run);
-        await DamageAsync(run, $"rm '{file}'");
+        await DamageOnlyCopyAsync(run, file => $"rm '{file}'");
     });
 
     [TestMethod]
     public Task The_newest_files_of_the_backup_are_deleted() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        await OnlyCopyAsync(run);
-        await DamageAsync(run, "rm -r backup/parks/ltx/0");
+        await DamageOnlyCopyAsync(run, _ => "rm -r backup/parks/ltx/0");
     });
 
     /// <summary>The backup may be whole without them.</summary>
@@ -56,18 +54,16 @@ public sealed class ReplicaFaultSpecs
     public Task One_file_of_the_backup_is_cut_short() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        var file = await OnlyCopyAsync(run);
-        await DamageAsync(run, $"head -c 100 '{file}' > short && mv short '{file}'");
+        await DamageOnlyCopyAsync(run, file => $"head -c 100 '{file}' > short && mv short '{file}'");
     });
 
     [TestMethod]
     public Task One_byte_of_the_backup_is_changed() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        var file = await OnlyCopyAsync(run);
-        await DamageAsync(
+        await DamageOnlyCopyAsync(
             run,
-            $"cp '{file}' changed && byte=$(od -An -tu1 -j150 -N1 changed) && printf \"\\\\$(printf %o $((byte ^ 255)))\" | dd of=changed bs=1 seek=150 conv=notrunc 2>/dev/null && mv changed '{file}'");
+            file => $"cp '{file}' changed && byte=$(od -An -tu1 -j150 -N1 changed) && printf \"\\\\$(printf %o $((byte ^ 255)))\" | dd of=changed bs=1 seek=150 conv=notrunc 2>/dev/null && mv changed '{file}'");
     });
 
     [TestMethod]
@@ -201,6 +197,28 @@ public sealed class ReplicaFaultSpecs
     private static async Task DamageAsync(FaultRun run, string command)
     {
         await run.BreakAsync(() => run.ShellAsync(command), destroysBackup: true);
+        await ExpectDamagedAsync(run);
+    }
+
+    /// <summary>
+    /// Damages a file at the destination whose transactions are nowhere else there. If Litestream merged them in that moment, nothing
+    /// was lost, and another one is damaged.
+    /// </summary>
+    private static async Task DamageOnlyCopyAsync(FaultRun run, Func<string, string> command)
+    {
+        string file;
+        do
+        {
+            file = await OnlyCopyAsync(run);
+            await run.BreakAsync(() => run.ShellAsync(command(file)), destroysBackup: true);
+        }
+        while (Files(run).Any(other => !IsFirstLevel(other) && Last(other) >= Last(new FileInfo(file))));
+
+        await ExpectDamagedAsync(run);
+    }
+
+    private static async Task ExpectDamagedAsync(FaultRun run)
+    {
         await run.ExpectRedAsync(Damaged);
         await run.ExpectGreenAsync();
         await run.ExpectRestoredAsync();
@@ -247,10 +265,8 @@ public sealed class ReplicaFaultSpecs
         await Wait.UntilAsync(
             () =>
             {
-                var levels = new DirectoryInfo(Path.Combine(run.Workspace.Backup("parks"), "ltx"));
-                var merged = levels.EnumerateFiles("*.ltx", SearchOption.AllDirectories).Where(other => other.Directory!.Name != "0").Select(Last).Append(above).Max();
-                var only = levels.EnumerateFiles("*.ltx", SearchOption.AllDirectories)
-                    .Where(other => other.Directory!.Name == "0" && Last(other) > merged).OrderBy(Last).ToList();
+                var merged = Files(run).Where(other => !IsFirstLevel(other)).Select(Last).Append(above).Max();
+                var only = Files(run).Where(other => IsFirstLevel(other) && Last(other) > merged).OrderBy(Last).ToList();
                 file = only.Count < 4 ? "" : only[1].FullName;
                 return file.Length > 0;
             },
@@ -258,11 +274,18 @@ public sealed class ReplicaFaultSpecs
         return file;
     }
 
+    /// <summary>The files of the backup, those too that Litestream writes just now.</summary>
+    private static IEnumerable<FileInfo> Files(FaultRun run) =>
+        new DirectoryInfo(Path.Combine(run.Workspace.Backup("parks"), "ltx")).EnumerateFiles("*.ltx*", SearchOption.AllDirectories);
+
+    /// <summary>Whether a file is one that Litestream has not merged with others.</summary>
+    private static bool IsFirstLevel(FileInfo file) => file.Directory!.Name == "0";
+
     /// <summary>The last transaction that is in a backup.</summary>
     private static ulong Highest(string backup) => new DirectoryInfo(backup).EnumerateFiles("*.ltx", SearchOption.AllDirectories).Max(Last);
 
     private static ulong Last(FileInfo file) =>
-        ulong.Parse(Path.GetFileNameWithoutExtension(file.Name).Split('-')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+        ulong.Parse(file.Name.Split('-', '.')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
     private static WrittenDatabase StartOtherMachine(FaultRun run)
     {
