@@ -8,7 +8,6 @@ namespace Datasette.Litestream.EndToEnd;
 /// locks, and any close of the file by the process drops them all (https://sqlite.org/howtocorrupt.html, 2.2).
 /// </summary>
 [TestClass]
-[DoNotParallelize]
 public sealed partial class OpenFileSpecs
 {
     [TestMethod]
