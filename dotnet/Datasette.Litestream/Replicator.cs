@@ -325,7 +325,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
     private async Task StartLitestreamAsync(Action<string> onFatal)
     {
-        var source = CreateSource();
+        var source = CredentialSources.Of(Plan.Credentials, _host, _log.Redact);
         var credentials = source is null ? null : await source.ReadAsync(CancellationToken.None).ConfigureAwait(false);
         Remember(credentials?.Keys);
         await TakeLocksAsync().ConfigureAwait(false);
@@ -467,15 +467,6 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             }
         }
     }
-
-    private ICredentialSource? CreateSource() => Plan.Credentials switch
-    {
-        CredentialSettings.Static fixedKeys =>
-            new StaticCredentials(new S3Credentials(fixedKeys.AccessKeyId, fixedKeys.SecretAccessKey, fixedKeys.SessionToken)),
-        CredentialSettings.File file => new CredentialsFile(file.Path, _host.Time),
-        CredentialSettings.Command command => new CredentialsCommand(command.CommandLine, _host.Variables, _host.Time, _log.Redact),
-        _ => null,
-    };
 
     private void StartRefreshing(CredentialRefresher refresher, Action<string> onFatal)
     {

@@ -34,6 +34,12 @@ public sealed class ArchitectureSpecs
         ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon", "Writers"],
         ["Manual"] = ["Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Attaching"] = ["Errors", "Configuration", "Daemon", "Observation"],
+        ["Commands"] =
+        [
+            "Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Locking", "Litestream", "Replicas", "Stores", "Restoring",
+            "Standby", "Observation", "Reporting",
+        ],
+        ["Restoring"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Locking", "Litestream", "Replicas", "Stores"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Standby"] = ["Errors", "Processes", "Configuration", "Locking", "Litestream", "Daemon", "Observation", "Reporting"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],

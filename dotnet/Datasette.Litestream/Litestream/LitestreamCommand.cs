@@ -7,7 +7,7 @@ using Datasette.Litestream.Processes;
 namespace Datasette.Litestream.Litestream;
 
 /// <summary>
-/// Runs a command of Litestream 0.5 for one database, beside the Litestream that replicates, in a child that ends with it. The
+/// Runs a command of Litestream for one database, beside the Litestream that replicates, in a child that ends with it. The
 /// database's configuration goes to its standard input and credentials are in its environment, so that nothing secret is on a
 /// command line.
 /// </summary>
@@ -15,8 +15,13 @@ namespace Datasette.Litestream.Litestream;
 /// <param name="environment">Returns the complete environment, including the credentials of the moment.</param>
 /// <param name="redact">Takes secrets out of what Litestream says.</param>
 /// <param name="time">The clock.</param>
+/// <param name="releaseLine">Which Litestream it is.</param>
 internal sealed class LitestreamCommand(
-    string binaryPath, Func<IReadOnlyDictionary<string, string>> environment, Func<string, string> redact, TimeProvider time)
+    string binaryPath,
+    Func<IReadOnlyDictionary<string, string>> environment,
+    Func<string, string> redact,
+    TimeProvider time,
+    ReleaseLine releaseLine = ReleaseLine.V05)
 {
     /// <summary>How Litestream begins the sentence with which it fails. Source: cmd/litestream/main.go, v0.5.17.</summary>
     private const string ErrorStart = "Error: ";
@@ -50,7 +55,7 @@ internal sealed class LitestreamCommand(
                 binaryPath,
                 [.. words, "-no-expand-env", "-config", "/dev/stdin", .. words[0] == "replicate" ? Array.Empty<string>() : [database.Path]],
                 variables,
-                Encoding.UTF8.GetBytes(LitestreamConfiguration.ForOne(database, ReleaseLine.V05)),
+                Encoding.UTF8.GetBytes(LitestreamConfiguration.ForOne(database, releaseLine)),
                 output.Keep,
                 errors.Keep,
                 endsWithOutput: true);

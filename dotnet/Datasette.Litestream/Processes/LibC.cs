@@ -59,6 +59,17 @@ internal static partial class LibC
         }
     }
 
+    /// <summary>Puts the names in a folder on disk, as far as its file system has that.</summary>
+    public static void FlushFolder(string folder)
+    {
+        var descriptor = open(folder, 0);
+        if (descriptor >= 0)
+        {
+            _ = fsync(descriptor);
+            _ = close(descriptor);
+        }
+    }
+
     /// <summary>Sends a signal.</summary>
     /// <returns>The system's error code; 0 on success.</returns>
     public static int Kill(int processId, int signal) => kill(processId, signal) == 0 ? 0 : Marshal.GetLastPInvokeError();
@@ -112,6 +123,21 @@ internal static partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int waitpid(int processId, out int status, int options);
+
+    /// <summary>Whether a descriptor is a terminal.</summary>
+    public static bool IsTerminal(int descriptor) => isatty(descriptor) == 1;
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags);
+
+    [LibraryImport("libc")]
+    private static partial int fsync(int descriptor);
+
+    [LibraryImport("libc")]
+    private static partial int close(int descriptor);
+
+    [LibraryImport("libc")]
+    private static partial int isatty(int descriptor);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint write(int descriptor, ref byte bytes, nint count);

@@ -48,6 +48,7 @@ internal static class RestoreCommand
 
     private static bool IsPlain(char character) => char.IsAsciiLetterOrDigit(character) || character is '/' or '.' or '_' or '-';
 
-    private static string Quote(string word) =>
+    /// <summary>A word as a POSIX shell reads it.</summary>
+    public static string Quote(string word) =>
         word.All(character => IsPlain(character) || character is ':') ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 }

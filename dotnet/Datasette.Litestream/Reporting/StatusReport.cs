@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -234,7 +235,22 @@ internal sealed record ReplicaReport(
 /// <param name="Steps">How finely, from the finest on.</param>
 /// <param name="ListedAt">When the files were listed that this is derived from.</param>
 internal sealed record RestorableReport(
-    DateTimeOffset OldestAt, DateTimeOffset? NewestSnapshotAt, IReadOnlyList<RestoreStepReport> Steps, DateTimeOffset ListedAt);
+    DateTimeOffset OldestAt, DateTimeOffset? NewestSnapshotAt, IReadOnlyList<RestoreStepReport> Steps, DateTimeOffset ListedAt)
+{
+    /// <summary>What is known of a destination.</summary>
+    /// <param name="plan">The plan, which says how finely files are merged.</param>
+    /// <param name="database">The database.</param>
+    /// <param name="points">What was found in the names and times of its files.</param>
+    /// <param name="now">The time.</param>
+    public static RestorableReport Of(ReplicationPlan plan, DatabasePlan database, RestorePoints points, DateTimeOffset now) => new(
+        points.Oldest,
+        points.NewestSnapshot,
+        [.. points.StepsAt(now, Retention.L0Of(plan)).Select(step => new RestoreStepReport(
+            RestoreWording.Name(step.Level),
+            Retention.StepOf(plan, database, step.Level)?.TotalSeconds,
+            step.Since))],
+        points.ListedAt);
+}
 
 /// <param name="Files">Which files give it: <c>uploaded</c>, <c>merged</c>, or <c>snapshots</c>.</param>
 /// <param name="Seconds">The time between two points, if there are changes; null if that is not known.</param>

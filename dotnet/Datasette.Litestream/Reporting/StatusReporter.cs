@@ -1,9 +1,7 @@
-using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
-using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -302,17 +300,8 @@ internal sealed class StatusReporter : IReporter, IDisposable
         destination.Evidence.ReplicatedUntil,
         destination.Evidence.CheckedAt,
         destination.Bytes,
-        destination.Points is { } points ? Report(replication.Plan, database.Plan, points, now) : null,
+        destination.Points is { } points ? RestorableReport.Of(replication.Plan, database.Plan, points, now) : null,
         RestoreCommand.For(database.Plan, destination.Replica, replication.Binary.Version.ReleaseLine!.Value));
-
-    private static RestorableReport Report(ReplicationPlan plan, DatabasePlan database, RestorePoints points, DateTimeOffset now) => new(
-        points.Oldest,
-        points.NewestSnapshot,
-        [.. points.StepsAt(now, Retention.L0Of(plan)).Select(step => new RestoreStepReport(
-            RestoreWording.Name(step.Level),
-            Retention.StepOf(plan, database, step.Level)?.TotalSeconds,
-            step.Since))],
-        points.ListedAt);
 
     private static ReasonReport Report(DatabaseObservation database, Evidence evidence, DateTimeOffset now) => new(
         Wording.Name(database.Reason),

@@ -93,6 +93,56 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     /// <param name="write">Writes the rest of it.</param>
     public static ReadOnlyMemory<byte> Request(string command, Action<Utf8JsonWriter> write) => Requests(command, [write], (writer, item) => item(writer));
 
+    /// <summary>Takes SQLite's exclusive lock on a database, which nobody gets while anybody has it open with a write-ahead log.</summary>
+    /// <param name="path">The database file.</param>
+    /// <param name="timeout">How long it may take.</param>
+    public async Task<FileHold> LockAsync(string path, TimeSpan timeout)
+    {
+        var more = Channel.CreateUnbounded<ReadOnlyMemory<byte>>();
+        var isBusy = false;
+        var (errors, child) = await AskAsync(
+            Requests("lock", [path], (writer, it) => writer.WriteString("path", it)),
+            [path],
+            timeout,
+            (_, json) => (isBusy = json.GetProperty("busy").GetBoolean()) ? "it is open" : null,
+            string? (_, error) => error,
+            more.Reader,
+            CancellationToken.None).ConfigureAwait(false);
+        return new FileHold(errors[0], isBusy, child, more.Writer);
+    }
+
+    /// <summary>Has SQLite check a database that nobody writes to, all of it.</summary>
+    /// <param name="path">The database file.</param>
+    /// <param name="cancellationToken">Kills the program.</param>
+    /// <returns>What is wrong with it, in SQLite's words; null if nothing is.</returns>
+    public async Task<string?> CheckAsync(string path, CancellationToken cancellationToken) => (await RunAsync(
+        "check",
+        [path],
+        Timeout.InfiniteTimeSpan,
+        (_, json) => json.GetProperty("fault").GetString(),
+        (_, error) => error,
+        cancellationToken).ConfigureAwait(false))[0];
+
+    /// <summary>Compares a restored database with the live one, in one read transaction of the latter.</summary>
+    /// <param name="restored">The restored file, to which nobody writes; null to read the mark of the live one alone.</param>
+    /// <param name="live">The live file.</param>
+    /// <param name="cancellationToken">Kills the program.</param>
+    public async Task<FileComparison> CompareAsync(string? restored, string live, CancellationToken cancellationToken) => (await AskAsync(
+        Requests("compare", [live], (writer, path) =>
+        {
+            writer.WriteString("path", path);
+            writer.WriteString("restored", restored);
+        }),
+        [live],
+        Timeout.InfiniteTimeSpan,
+        (_, json) => new FileComparison(
+            json.GetProperty("differences") is { ValueKind: JsonValueKind.Array } differences ? [.. differences.EnumerateArray().Select(name => name.GetString()!)] : null,
+            json.GetProperty("mark").GetString(),
+            null),
+        (_, error) => new FileComparison(null, null, error),
+        moreRequests: null,
+        cancellationToken).ConfigureAwait(false)).Answers[0];
+
     private static HeaderLook ReadLook(string path, JsonElement json)
     {
         var file = json.GetProperty("file");

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.IO.Enumeration;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Processes;
 
@@ -144,7 +143,7 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
             if (Directory.Exists(root))
             {
                 Directory.Move(root, root + suffix);
-                Flush(Path.GetDirectoryName(root)!);
+                LibC.FlushFolder(Path.GetDirectoryName(root)!);
             }
 
             return true;
@@ -268,7 +267,7 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
             throw;
         }
 
-        Flush(Path.GetDirectoryName(path)!);
+        LibC.FlushFolder(Path.GetDirectoryName(path)!);
         return FileStatus.Look(path).Status ?? throw new FileNotFoundException();
     }
 
@@ -332,24 +331,4 @@ internal sealed partial class FolderStore(string root, FileRights rights, TimePr
             throw fault;
         }
     }
-
-    /// <summary>Puts the names in a folder on disk, as far as its file system has that.</summary>
-    private static void Flush(string folder)
-    {
-        var descriptor = open(folder, 0);
-        if (descriptor >= 0)
-        {
-            _ = fsync(descriptor);
-            _ = close(descriptor);
-        }
-    }
-
-    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int open(string path, int flags);
-
-    [LibraryImport("libc")]
-    private static partial int fsync(int descriptor);
-
-    [LibraryImport("libc")]
-    private static partial int close(int descriptor);
 }

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 
 # The byte of a -shm file that a checkpoint locks (https://sqlite.org/walformat.html, 2.3.3).
 CHECKPOINT_LOCK = 121
@@ -33,6 +34,9 @@ LOG_HEADER, FRAME_HEADER = 32, 24
 
 # The logs that are held, by the paths of their databases.
 held: dict[str, LogHold] = {}
+
+# The connections that hold files.
+locks: list[sqlite3.Connection] = []
 
 
 def look(path: str) -> dict[str, Any]:
@@ -242,6 +246,79 @@ def read_last_log(folder: str) -> dict[str, Any] | None:
     return {"salt": header[64:72].hex(), "frames": (offset + size - LOG_HEADER) // (page_size + FRAME_HEADER)}
 
 
+def lock(path: str) -> dict[str, Any]:
+    """Locks a database exclusively until standard input ends; it is busy if anybody has it open with a write-ahead log."""
+    import sqlite3
+
+    connection = connect(path, "mode=rw", timeout=0)
+    locks.append(connection)
+    try:
+        # In this mode SQLite uses a log only if nobody else has the database open (https://sqlite.org/wal.html#noshm).
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return {"busy": True}
+        raise
+    return {"busy": False}
+
+
+def check(path: str) -> dict[str, Any]:
+    """Checks a database to which nobody writes; the fault is None if there is none."""
+    connection = connect(path, "immutable=1")
+    lines = [line for (line,) in connection.execute("PRAGMA integrity_check(3)")]
+    return {"fault": None if lines == ["ok"] else "; ".join(lines)}
+
+
+def compare(path: str, restored: str | None) -> dict[str, Any]:
+    """Compares a restored database with the live one; the mark is another one each time that the live one has changed, and None if it just did."""
+    before, found = mark(path), None
+    if restored is not None:
+        live = connect(path, "mode=ro")
+        live.execute("BEGIN")
+        found = sorted(set(differences(live, connect(restored, "immutable=1"))))
+        live.close()
+    return {"differences": found, "mark": before if before == mark(path) else None}
+
+
+def mark(path: str) -> str:
+    """Tells one state of a database's files from the next without opening them."""
+    return json.dumps([[status.st_ino, status.st_size, status.st_mtime_ns] for name in (path, path + "-wal") if os.path.exists(name) for status in [os.stat(name)]])
+
+
+def differences(one: sqlite3.Connection, other: sqlite3.Connection) -> Iterator[str]:
+    """Names the parts of the schema that differ, and the tables whose rows do; not those that are Litestream's own."""
+    import sqlite3
+    from itertools import zip_longest
+
+    one.text_factory = other.text_factory = bytes
+    schemas = [
+        {(kind, name): (sql, root) for kind, name, sql, root in connection.execute("SELECT type, name, sql, rootpage FROM sqlite_master")}
+        for connection in (one, other)
+    ]
+    for key in schemas[0].keys() | schemas[1].keys():
+        name = key[1].decode(errors="replace")
+        sql, root = schemas[0].get(key, (None, None))
+        if name.startswith("_litestream_"):
+            continue
+        if key not in schemas[0] or key not in schemas[1] or sql != schemas[1][key][0]:
+            yield name
+        # A virtual table has no page of its own; what it keeps is in others.
+        elif key[0] == b"table" and root:
+            query = 'SELECT * FROM "' + name.replace('"', '""') + '"'
+            try:
+                if any(not same(*rows) for rows in zip_longest(one.execute(query), other.execute(query))):
+                    yield name
+            except sqlite3.DatabaseError as error:
+                yield f"{name} ({error})"
+
+
+def same(one: tuple[Any, ...] | None, other: tuple[Any, ...] | None) -> bool:
+    """Whether two rows are equal, and of the same types: 1 and 1.0 are not."""
+    return one == other and (one is None or [*map(type, one)] == [*map(type, other or ())])
+
+
 def is_file_with_content(path: str) -> bool:
     try:
         return os.stat(path).st_size > 0
@@ -260,7 +337,9 @@ def answer(request: dict[str, Any], until: float) -> dict[str, Any]:
     try:
         if request["do"] == "hold-log":
             return hold_log(request["path"], request.get("state"), request.get("seconds", math.inf), until)
-        return {"look": look, "use-log": use_log}[request["do"]](request["path"])
+        if request["do"] == "compare":
+            return compare(request["path"], request["restored"])
+        return {"look": look, "use-log": use_log, "lock": lock, "check": check}[request["do"]](request["path"])
     except OSError as error:
         return {"error": error.strerror or str(error)}
     except Exception as error:
@@ -283,7 +362,8 @@ def main() -> None:
         if not data:
             # Whoever asked is gone, and Litestream may be left.
             empty_held_logs(math.inf)
-            return
+            # Closed connections would empty the log of a file that was renamed meanwhile.
+            os._exit(0)
 
 
 if __name__ == "__main__":
