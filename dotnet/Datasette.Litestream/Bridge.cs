@@ -44,10 +44,10 @@ public sealed class Bridge
     /// left to that one until it ends.
     /// </summary>
     /// <param name="request"><c>{"workingDirectory": "/srv", "settings": …, "databaseSettings": {"parks": …}, "databases":
-    /// [{"name": "parks", "path": "/srv/parks.db", "servedPath": "/srv/link.db", "isMutable": true}], "bundledBinary":
+    /// [{"name": "parks", "path": "/srv/parks.db", "servedPath": "/srv/link.db", "isMutable": true}], "startOptions": [["-c", "datasette.yaml"]], "bundledBinary":
     /// "/…/litestream", "sqliteProgram": ["/srv/venv/bin/python", "/…/sqlite_files.py"], "environment": {"PATH": "/usr/bin"},
     /// "published": {"at": "/-/metadata.json", "settings": …, "databaseSettings": {"parks": …}}}</c>; settings are Datasette's,
-    /// unchanged, and published ones as a page of Datasette shows them. The internal database has no name. <c>sqliteProgram</c> and <c>published</c> can be null or missing.</param>
+    /// unchanged, and published ones as a page of Datasette shows them. The internal database has no name. <c>startOptions</c>, <c>sqliteProgram</c> and <c>published</c> can be null or missing.</param>
     /// <exception cref="ReplicationException">Replication cannot start; the message is for the user.</exception>
     public void Start(string request)
     {

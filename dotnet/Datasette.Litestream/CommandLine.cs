@@ -47,11 +47,16 @@ public sealed class CommandLine
     private async Task<int> RunAsync(StartRequest request, string command, CommandArguments arguments, Terminal terminal)
     {
         var stop = _stopping.Token;
-        var tools = await CommandSetup.MakeAsync(request, arguments, terminal, stop).ConfigureAwait(false);
+        var tools = await CommandSetup.MakeAsync(request, arguments, terminal, isLenient: command == "doctor", stop).ConfigureAwait(false);
         using var stores = tools.Stores;
         return command switch
         {
             "restore" => await new RestoringCommand(tools, arguments).RunAsync(stop).ConfigureAwait(false),
+            "verify" => await new VerifyingCommand(tools, arguments).RunAsync(stop).ConfigureAwait(false),
+            "status" => await new StatusCommand(tools, arguments).RunAsync(stop).ConfigureAwait(false),
+            "doctor" => await new Doctor(tools, arguments).RunAsync(stop).ConfigureAwait(false),
+            "config" => new ConfigurationCommand(tools, arguments).Run(),
+            "litestream" => await new PassingCommand(tools, arguments).RunAsync(stop).ConfigureAwait(false),
             "points" => await new PointsCommand(tools, arguments).RunAsync(stop).ConfigureAwait(false),
             _ => throw new ArgumentException($"There is no command {command}.", nameof(command)),
         };

@@ -25,9 +25,10 @@ internal static class CommandSetup
     /// <param name="request">The request of a Datasette with the same options.</param>
     /// <param name="arguments">The command's own.</param>
     /// <param name="terminal">Where problems are told.</param>
+    /// <param name="isLenient">Whether databases that are not replicated are problems, and no exception.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="ReplicationException">The databases that are named are not replicated; the message says why.</exception>
-    public static async Task<CommandTools> MakeAsync(StartRequest request, CommandArguments arguments, Terminal terminal, CancellationToken cancellationToken)
+    public static async Task<CommandTools> MakeAsync(StartRequest request, CommandArguments arguments, Terminal terminal, bool isLenient, CancellationToken cancellationToken)
     {
         var host = request.Host;
         var (configuration, chosen) = Choose(request.Configuration, arguments);
@@ -54,10 +55,16 @@ internal static class CommandSetup
             .Where(variable => variable.Key != "LOG_LEVEL").ToDictionary(StringComparer.Ordinal);
         var stores = new StoreFactory(() => variables, host.Time);
         var command = new LitestreamCommand(binary?.Path ?? "", () => variables, Redact, host.Time, releaseLine);
+        var (databases, faults) = Find(plan, chosen);
+        if (faults.Count > 0 && !isLenient)
+        {
+            throw new ReplicationException(string.Join('\n', faults));
+        }
+
         return new CommandTools(
             plan,
-            Databases(plan, chosen),
-            [.. problems.Select(problem => problem.ToString())],
+            databases,
+            [.. problems.Select(problem => problem.ToString()).Concat(faults).Distinct()],
             binary,
             binaryFault,
             source?.Description,
@@ -125,22 +132,22 @@ internal static class CommandSetup
         }
     }
 
-    private static ImmutableArray<DatabasePlan> Databases(ReplicationPlan plan, IReadOnlyList<string>? chosen)
+    /// <summary>Finds the databases that are meant, and tells of each that is not replicated why not.</summary>
+    private static (ImmutableArray<DatabasePlan> Databases, IReadOnlyList<string> Faults) Find(ReplicationPlan plan, IReadOnlyList<string>? chosen)
     {
         if (chosen is null)
         {
-            return plan.Databases.IsEmpty
-                ? throw new ReplicationException("No database is replicated. Name one, or its file, as for `datasette serve`, and the configuration with -c or -m.")
-                : plan.Databases;
+            return (plan.Databases, [.. plan.Databases.IsEmpty
+                ? ["No database is replicated. Name one, or its file, as for `datasette serve`, and the configuration with -c or -m."]
+                : plan.Unreplicable.Select(database => $"{database.Name}: {database.Sentence}")]);
         }
 
-        var faults = chosen.Where(name => plan.Databases.All(database => database.Name != name)).Select(name =>
-            plan.Unreplicable.FirstOrDefault(database => database.Name == name)?.Sentence is { } sentence ? $"{name}: {sentence}"
-            : plan.Skipped.FirstOrDefault(database => database.Name == name) is { } skipped ? $"{name} is not replicated: {skipped.Reason}."
-            : $"{name} is not replicated: nothing is configured for it. Name the configuration with -c or -m.").ToList();
-        return faults.Count > 0
-            ? throw new ReplicationException(string.Join('\n', faults))
-            : [.. chosen.Distinct().Select(name => plan.Databases.First(database => database.Name == name))];
+        return (
+            [.. plan.Databases.Where(database => chosen.Contains(database.Name))],
+            [.. chosen.Distinct().Where(name => plan.Databases.All(database => database.Name != name)).Select(name =>
+                plan.Unreplicable.FirstOrDefault(database => database.Name == name)?.Sentence is { } sentence ? $"{name}: {sentence}"
+                : plan.Skipped.FirstOrDefault(database => database.Name == name) is { } skipped ? $"{name} is not replicated: {skipped.Reason}."
+                : $"{name} is not replicated: nothing is configured for it. Name the configuration with -c or -m.")]);
     }
 
     private static async Task<(T? Result, string? Fault)> TryAsync<T>(Func<Task<T>> read)

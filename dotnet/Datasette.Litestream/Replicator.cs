@@ -184,6 +184,8 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         Plan, _binary, _document, [.. Plan.Warnings, .. _warnings, .. NothingReplicated, .. _takeOvers, .. OtherLitestreams.Select(other => other.Sentence), .. Announcer.Warnings], Daemon, _refresher?.Status, _log.Entries, _log.Statistics, _log.Redactor)
     {
         OtherLitestreams = OtherLitestreams,
+        WorkingDirectory = _setup.Configuration.WorkingDirectory,
+        StartOptions = _setup.Configuration.StartOptions,
         Renewals = _renewer?.Renewals ?? ImmutableDictionary<string, Renewal>.Empty,
         Mirrors = _mirroring?.Statuses ?? ImmutableDictionary<MirrorKey, MirrorStatus>.Empty,
         Fills = _mirroring?.Fills ?? ImmutableDictionary<string, PrimaryFill>.Empty,

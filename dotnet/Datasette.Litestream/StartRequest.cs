@@ -21,6 +21,9 @@ internal sealed record StartRequest(DatasetteConfiguration Configuration, HostEn
                 DatabaseSettings(request),
                 ParseDatabases(request.GetProperty("databases")))
             {
+                StartOptions = request.TryGetProperty("startOptions", out var options) && options.ValueKind == JsonValueKind.Array
+                    ? [.. options.EnumerateArray().Select(option => option.EnumerateArray().Select(word => word.GetString()!).ToArray())]
+                    : null,
                 Published = request.TryGetProperty("published", out var published) && published.ValueKind != JsonValueKind.Null
                     ? new PublishedSettings(published.GetProperty("at").GetString()!, Settings(published), DatabaseSettings(published))
                     : null,

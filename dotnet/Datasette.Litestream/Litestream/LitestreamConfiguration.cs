@@ -63,11 +63,17 @@ internal static class LitestreamConfiguration
                 : value?.DeepClone();
         }
 
-        SecretMask.Apply(shown, (key, value) => !SettingsTable.IsSecret(key) ? null
-            : SettingsTable.IsAccessKeyId(key) && value is JsonValue id ? redactor.ShowAccessKeyId(id.ToString())
-            : Redactor.Mask);
+        HideSecrets(shown, redactor);
         return Yaml.Write(shown);
     }
+
+    /// <summary>Masks the secrets in a document.</summary>
+    /// <param name="document">What <see cref="Create"/> made; it is changed.</param>
+    /// <param name="redactor">Knows what is shown of an access key id.</param>
+    public static void HideSecrets(JsonObject document, Redactor redactor) =>
+        SecretMask.Apply(document, (key, value) => !SettingsTable.IsSecret(key) ? null
+            : SettingsTable.IsAccessKeyId(key) && value is JsonValue id ? redactor.ShowAccessKeyId(id.ToString())
+            : Redactor.Mask);
 
     /// <summary>
     /// The name of a replica. 0.3 stores its position under that name, which is the type by default, so two file replicas of a

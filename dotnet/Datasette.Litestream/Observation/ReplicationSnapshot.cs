@@ -70,6 +70,12 @@ internal sealed record ReplicationSnapshot(
     /// <summary>What was done by hand, and what of it holds.</summary>
     public ManualState Manual { get; init; } = new();
 
+    /// <summary>Datasette's working directory, absolute.</summary>
+    public string WorkingDirectory { get; init; } = "/";
+
+    /// <inheritdoc cref="DatasetteConfiguration.StartOptions"/>
+    public IReadOnlyList<string[]>? StartOptions { get; init; }
+
     // The ToString that the compiler generates would print the document, including its secrets.
     public override string ToString() => nameof(ReplicationSnapshot);
 }

@@ -124,11 +124,21 @@ internal static partial class LibC
     [LibraryImport("libc", SetLastError = true)]
     public static partial int waitpid(int processId, out int status, int options);
 
+    /// <summary>Whether this process's user may write to a file, or into a folder.</summary>
+    public static bool MayWrite(string path)
+    {
+        const int write = 2;
+        return access(path, write) == 0;
+    }
+
     /// <summary>Whether a descriptor is a terminal.</summary>
     public static bool IsTerminal(int descriptor) => isatty(descriptor) == 1;
 
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags);
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int access(string path, int mode);
 
     [LibraryImport("libc")]
     private static partial int fsync(int descriptor);

@@ -93,6 +93,15 @@ internal sealed record DatabaseText(
 
     /// <summary>Whether it is Datasette's internal database, which has no page in Datasette.</summary>
     public bool IsInternal { get; init; }
+
+    /// <summary>The plugin's own command that restores it; null if Datasette was not started by <c>datasette serve</c>.</summary>
+    public string? DatasetteCommand { get; init; }
+
+    /// <summary>Where and how that is run, in a sentence.</summary>
+    public string? CommandNote { get; init; }
+
+    /// <summary>What <see cref="RestoreCommand"/> needs in its environment, in a sentence; null if nothing.</summary>
+    public string? RestoreNeeds { get; init; }
 }
 
 /// <summary>Something that can be done by hand.</summary>
@@ -124,7 +133,11 @@ internal sealed record DestinationText(
     ProblemText? Problem,
     string? Notice,
     IReadOnlyList<FactText> Facts,
-    string RestoreCommand);
+    string RestoreCommand)
+{
+    /// <inheritdoc cref="DatabaseText.DatasetteCommand"/>
+    public string? DatasetteCommand { get; init; }
+}
 
 /// <param name="Sentence">Why a database is in its state.</param>
 /// <param name="Facts">The figures from which the state was derived.</param>

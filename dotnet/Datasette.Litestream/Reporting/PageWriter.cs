@@ -113,6 +113,9 @@ internal static class PageWriter
             Buttons = ManualButtons.Of(report),
             Deeds = [.. report.Deeds.Select(deed => deed.Sentence)],
             IsInternal = database.IsInternal,
+            DatasetteCommand = report.DatasetteCommand,
+            CommandNote = report.DatasetteCommand is null ? null : RestoreWording.CommandNote(report.CommandFolder, database.Name),
+            RestoreNeeds = report.RestoreNeeds,
         };
     }
 
@@ -170,7 +173,10 @@ internal static class PageWriter
                 .Add($"{key}-restorable", replica.Restorable)
                 .Add($"{key}-size", SizeLabel, replica.Bytes is null ? null : Wording.Size(replica.Bytes))
                 .All,
-            replica.RestoreCommand);
+            replica.RestoreCommand)
+        {
+            DatasetteCommand = replica.DatasetteCommand,
+        };
     }
 
     /// <summary>As many points as there are minutes of which something is known, but enough for a line.</summary>

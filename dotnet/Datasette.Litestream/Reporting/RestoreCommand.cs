@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
@@ -5,16 +6,55 @@ using Datasette.Litestream.Secrets;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>The POSIX shell command that restores a database from a replica.</summary>
+/// <summary>The POSIX shell commands that restore a database from a replica.</summary>
 internal static class RestoreCommand
 {
     /// <summary>The settings that matter only to who writes a replica.</summary>
     private static readonly string[] WritersKeys = [.. Retention.Keys, "retention-check-interval"];
 
-    /// <summary>The command, without secrets: Litestream finds credentials in its environment.</summary>
-    public static string For(DatabasePlan database, ReplicaPlan replica, ReleaseLine releaseLine)
+    /// <summary>The options of <c>datasette serve</c> by which the plugin is configured.</summary>
+    private static readonly string[] ConfiguringOptions = ["-c", "--config", "-m", "--metadata", "--plugins-dir", "--internal"], SettingOptions = ["-s", "--setting"];
+
+    /// <summary>
+    /// The plugin's own command, with the configuration that Datasette was started with, in Datasette's working directory. Of single
+    /// settings it has those of this plugin, which are no secrets: Datasette shows them.
+    /// </summary>
+    /// <param name="database">The database.</param>
+    /// <param name="replica">The destination.</param>
+    /// <param name="workingDirectory">Datasette's working directory, absolute.</param>
+    /// <param name="startOptions">See <see cref="DatasetteConfiguration.StartOptions"/>.</param>
+    public static string ForDatasette(DatabasePlan database, ReplicaPlan replica, string workingDirectory, IEnumerable<string[]> startOptions)
     {
-        var restore = $"litestream restore -o {Quote($"{Path.GetFileNameWithoutExtension(database.Path)}-restored.db")}";
+        var file = Path.GetRelativePath(workingDirectory, database.ServedPath);
+        var options = startOptions.Where(option => option.Length == 1 || ConfiguringOptions.Contains(option[0])
+            || (SettingOptions.Contains(option[0]) && option[1].Contains(ReplicationPlanner.Plugin, StringComparison.Ordinal)));
+        string[] words =
+        [
+            "datasette", "litestream", "restore", database.IsInternal || file == $"{database.Name}.db" ? database.Name : $"{database.Name}={file}",
+            .. options.SelectMany(option => option),
+            .. replica == database.Primary ? Array.Empty<string>() : ["--from", (database.Replicas.IndexOf(replica) + 1).ToString(CultureInfo.InvariantCulture)],
+        ];
+        return string.Join(' ', words.Select(Quote));
+    }
+
+    /// <summary>What Litestream's own command needs in its environment for a destination, in a sentence; null if nothing.</summary>
+    public static string? Needs(ReplicaPlan replica) => replica.Type switch
+    {
+        "s3" => "It needs the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and for temporary ones AWS_SESSION_TOKEN.",
+        "abs" => "It needs the key in LITESTREAM_AZURE_ACCOUNT_KEY.",
+        "gs" or "gcs" => "It needs the path of the service account's file in GOOGLE_APPLICATION_CREDENTIALS.",
+        "oss" => "It needs the keys in OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET.",
+        _ => null,
+    };
+
+    /// <summary>Litestream's own command, without secrets: it finds credentials in its environment.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="replica">The destination.</param>
+    /// <param name="releaseLine">The release line that is to read it.</param>
+    /// <param name="program">Litestream.</param>
+    public static string For(DatabasePlan database, ReplicaPlan replica, ReleaseLine releaseLine, string program = "litestream")
+    {
+        var restore = $"{Quote(program)} restore -o {Quote($"{database.Name.Replace('/', '_')}-restored.db")}";
         if (UrlOf(replica) is { } url)
         {
             return $"{restore} {Quote(UrlSecrets.Mask(url))}";
@@ -50,5 +90,5 @@ internal static class RestoreCommand
 
     /// <summary>A word as a POSIX shell reads it.</summary>
     public static string Quote(string word) =>
-        word.All(character => IsPlain(character) || character is ':') ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+        word.All(character => IsPlain(character) || character is ':' or '=') ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 }

@@ -23,6 +23,12 @@ internal static class RestoreWording
     public static string? Note(ReleaseLine releaseLine) => releaseLine != ReleaseLine.V03 ? null
         : "How far back you can go is not looked at with Litestream 0.3, which keeps each sync since the oldest snapshot there. litestream snapshots, with the same address, lists those.";
 
+    /// <summary>What is said above the plugin's own command.</summary>
+    /// <param name="folder">Datasette's working directory.</param>
+    /// <param name="name">The database.</param>
+    public static string CommandNote(string folder, string name) =>
+        $"Run it in {folder}. It writes {name}-restored.db there; --at \"10 minutes ago\" restores an earlier state, --in-place replaces the database while Datasette is stopped, and --help tells the rest.";
+
     private const string Snapshots = "snapshots";
 
     private static string Step(RestoreStepReport step) => step switch

@@ -227,7 +227,11 @@ internal sealed record ReplicaReport(
     DateTimeOffset? CheckedAt,
     long? Bytes,
     RestorableReport? Restorable,
-    string RestoreCommand);
+    string RestoreCommand)
+{
+    /// <summary>The same as a command of the plugin; null if Datasette was not started by <c>datasette serve</c>.</summary>
+    public string? DatasetteCommand { get; init; }
+}
 
 /// <summary>How far back and how finely a destination can be restored.</summary>
 /// <param name="OldestAt">The oldest point.</param>
@@ -320,6 +324,17 @@ internal sealed record DatabaseDetailReport(
     DateTimeOffset UpdatedAt,
     DateTimeOffset Now)
 {
+    /// <inheritdoc cref="ReplicaReport.DatasetteCommand"/>
+    public string? DatasetteCommand { get; init; }
+
+    /// <summary>The folder to run it in.</summary>
+    [JsonIgnore]
+    public string CommandFolder { get; init; } = "";
+
+    /// <summary>What <see cref="RestoreCommand"/> needs in its environment, in a sentence; null if nothing.</summary>
+    [JsonIgnore]
+    public string? RestoreNeeds { get; init; }
+
     /// <summary>What was done with it by hand among the last 20 deeds, newest first.</summary>
     public IReadOnlyList<DeedReport> Deeds { get; init; } = [];
 

@@ -1,3 +1,4 @@
+using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
@@ -112,7 +113,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
             Report(replication, database, sparklines: null, now),
             Wording.SummarizeDatabase(database, observation, now),
             observation.IsOutdated(now) ? false : Wording.IsHealthy(database.State),
-            database.Plan.Replicas.IsEmpty ? "" : RestoreCommand.For(database.Plan, database.Plan.Primary, replication.Binary.Version.ReleaseLine!.Value),
+            database.Plan.Replicas.IsEmpty ? "" : RestoreCommand.For(database.Plan, database.Plan.Primary, replication.Binary.Version.ReleaseLine!.Value, replication.Binary.Path),
             RestoreWording.Note(replication.Binary.Version.ReleaseLine!.Value),
             Report(history.Read(range, observation.At), range, observation.At),
             [.. replication.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
@@ -121,6 +122,9 @@ internal sealed class StatusReporter : IReporter, IDisposable
         {
             MayManage = mayManage,
             Deeds = Deeds(replication, discretion, name),
+            DatasetteCommand = database.Plan.Replicas.IsEmpty ? null : DatasetteCommand(replication, database.Plan, database.Plan.Primary),
+            CommandFolder = replication.WorkingDirectory,
+            RestoreNeeds = database.Plan.Replicas.IsEmpty ? null : RestoreCommand.Needs(database.Plan.Primary),
         };
     }
 
@@ -301,7 +305,13 @@ internal sealed class StatusReporter : IReporter, IDisposable
         destination.Evidence.CheckedAt,
         destination.Bytes,
         destination.Points is { } points ? RestorableReport.Of(replication.Plan, database.Plan, points, now) : null,
-        RestoreCommand.For(database.Plan, destination.Replica, replication.Binary.Version.ReleaseLine!.Value));
+        RestoreCommand.For(database.Plan, destination.Replica, replication.Binary.Version.ReleaseLine!.Value, replication.Binary.Path))
+    {
+        DatasetteCommand = DatasetteCommand(replication, database.Plan, destination.Replica),
+    };
+
+    private static string? DatasetteCommand(ReplicationSnapshot replication, DatabasePlan database, ReplicaPlan replica) =>
+        replication.StartOptions is { } options ? RestoreCommand.ForDatasette(database, replica, replication.WorkingDirectory, options) : null;
 
     private static ReasonReport Report(DatabaseObservation database, Evidence evidence, DateTimeOffset now) => new(
         Wording.Name(database.Reason),
