@@ -161,14 +161,11 @@ def execute(serve: click.Command, name: str, values: dict[str, Any]) -> None:
 
 
 def run(line: Any, *arguments: str) -> int:
-    """Runs a command on a thread: this one has to take the signals, upon which the command ends in order."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    result = ThreadPoolExecutor(1, "datasette litestream").submit(line.Run, *arguments)
-    try:
-        return int(result.result())
-    except KeyboardInterrupt:
-        line.Cancel()
-        return int(result.result())
+    """Runs a command on a thread, since this one has to take the signals, upon which the command ends in order."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: line.Cancel())
+    return int(ThreadPoolExecutor(1, "datasette litestream").submit(line.Run, *arguments).result())
 
 
 @contextmanager

@@ -181,3 +181,14 @@ def test_the_assembly_is_told_of_databases_that_come_and_go_once_a_change(replic
     told = [[database["name"] for database in databases] for databases in stand_in.served]
     assert [names.count("kept") for names in told] == [0, 1, 0]
     assert all("parks" in names for names in told)
+
+
+def test_the_options_of_serve_are_told() -> None:
+    from datasette.cli import serve
+
+    words = ["--immutable", __file__, "--plugins-dir", str(Path(__file__).parent), "--setting", "max_returned_rows", "5"]
+    with serve.make_context("serve", words) as context:
+        options = bridge.serve_options(context)
+    assert ["--plugins-dir", str(Path(__file__).parent)] in options
+    assert ["-i", __file__] in options
+    assert [[name.removeprefix("settings."), value] for option, name, value in (it for it in options if len(it) == 3)] == [["max_returned_rows", "5"]]

@@ -30,10 +30,10 @@ internal sealed class PointsCommand(CommandTools tools, CommandArguments argumen
                 using var destination = tools.Restorer.DestinationsOf(database, number)[0];
                 var report = await ReportAsync(database, destination, number, cancellationToken).ConfigureAwait(false);
                 isWhole &= report["error"] is null;
-                reports.Add(report);
+                reports.Add((JsonNode)report);
             }
 
-            results.Add(new JsonObject { ["name"] = database.Name, ["destinations"] = reports });
+            results.Add((JsonNode)new JsonObject { ["name"] = database.Name, ["destinations"] = reports });
         }
 
         if (arguments.IsJson)

@@ -39,13 +39,13 @@ internal sealed class RestoringCommand(CommandTools tools, CommandArguments argu
         {
             try
             {
-                results.Add(await RestoreAsync(database, target, cancellationToken).ConfigureAwait(false));
+                results.Add((JsonNode)await RestoreAsync(database, target, cancellationToken).ConfigureAwait(false));
             }
             catch (ReplicationException ex)
             {
                 failed = true;
                 _terminal.Fail(ex.Message);
-                results.Add(new JsonObject { ["name"] = database.Name, ["restored"] = false, ["error"] = ex.Message });
+                results.Add((JsonNode)new JsonObject { ["name"] = database.Name, ["restored"] = false, ["error"] = ex.Message });
             }
         }
 

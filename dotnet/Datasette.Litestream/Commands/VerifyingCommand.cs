@@ -45,7 +45,7 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
                     Write($"FAIL  {ex.Message}");
                 }
 
-                results.Add(result);
+                results.Add((JsonNode)result);
             }
         }
 
