@@ -36,7 +36,7 @@ public sealed class CommandLine
         }
         catch (OperationCanceledException)
         {
-            terminal.Fail("Interrupted; nothing was changed.");
+            terminal.Fail("Interrupted. What was complete before stays, and nothing is half done.");
             return 130;
         }
     }

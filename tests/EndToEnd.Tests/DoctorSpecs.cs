@@ -54,7 +54,7 @@ public sealed class DoctorSpecs
 
     [TestMethod]
     public Task A_file_of_credentials_that_is_not_there() => AssertFoundAsync(
-        "keys.json", "Have the source give valid ones", [], _ => [.. Settings.Set("all-replicate", "s3://maps/$DB_NAME"), .. Settings.Set("credentials-file", "keys.json")]);
+        "keys.json", "Have the source give valid ones", [], _ => [.. Settings.Set("all-replicate", "s3://maps/$DB_NAME"), .. Settings.Set("credentials-file", "keys.json"), .. Settings.Set("credentials-refresh-interval", "60")]);
 
     [TestMethod]
     public Task Credentials_that_have_expired() => AssertFoundAsync(
@@ -64,7 +64,7 @@ public sealed class DoctorSpecs
         workspace =>
         {
             workspace.Write("keys.json", """{"AccessKeyId": "fake", "SecretAccessKey": "fake-secret", "Expiration": "2020-01-01T00:00:00Z"}""");
-            return [.. Settings.Set("all-replicate", "s3://maps/$DB_NAME"), .. Settings.Set("credentials-file", "keys.json")];
+            return [.. Settings.Set("all-replicate", "s3://maps/$DB_NAME"), .. Settings.Set("credentials-file", "keys.json"), .. Settings.Set("credentials-refresh-interval", "60")];
         });
 
     [TestMethod]

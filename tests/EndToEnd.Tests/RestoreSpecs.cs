@@ -18,6 +18,7 @@ public sealed class RestoreSpecs
         var binary = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = litestream == "0.5" ? RealParts.Litestream05 : RealParts.Litestream03 };
         using var workspace = new Workspace();
         await using var datasette = await DatasetteProcess.StartAsync(workspace, [workspace.Create("parks"), .. FolderAndMirror], binary);
+        await datasette.WaitForDatabaseAsync(litestream == "0.5" ? "replicating" : "unverified");
         await AssertMomentsAsync(workspace, binary, FolderAndMirror, 2, litestream == "0.5" ? TimeSpan.FromSeconds(0.5) : TimeSpan.FromSeconds(4));
     }
 
@@ -29,6 +30,7 @@ public sealed class RestoreSpecs
         var key = await server.CreateKeyAsync();
         string[] options = [.. S3Key.Options, "-s", "plugins.datasette-litestream.all-replicate", $"""["file://$PWD/backup/$DB_NAME", "{server.Url("$DB_NAME")}"]"""];
         await using var datasette = await DatasetteProcess.StartAsync(workspace, [workspace.Create("parks"), .. options], key.Variables);
+        await datasette.WaitForDatabaseAsync("replicating");
         await AssertMomentsAsync(workspace, key.Variables, options, 2, TimeSpan.FromSeconds(0.5));
     }
 
@@ -106,7 +108,7 @@ public sealed class RestoreSpecs
         using var workspace = await ReplicatedAsync();
         var result = (await PluginCommand.RunAsync(
             workspace,
-            ["restore", "parks", "-o", "back.db", .. Settings.ReplicateAll(), "-s", "databases.trees.plugins.datasette-litestream.replica", "file:///x", "-s", "databases.trees.plugins.datasette-litestream.retentoin", "1h"])).Succeeded();
+            ["restore", "parks", workspace.Create("trees"), "-o", "back.db", .. Settings.ReplicateAll(), "-s", "databases.trees.plugins.datasette-litestream.replica", "file:///x", "-s", "databases.trees.plugins.datasette-litestream.retentoin", "1h"])).Succeeded();
         Assert.Contains("retentoin", result.Errors);
         Assert.IsTrue(File.Exists(workspace.Path("back.db")));
     }

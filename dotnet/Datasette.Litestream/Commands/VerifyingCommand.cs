@@ -112,7 +112,7 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
     }
 
     private static DateTimeOffset LastWriteTo(string path) =>
-        new[] { path, $"{path}-wal" }.Select(file => FileStatus.Look(file).Status?.ModifiedAt ?? DateTimeOffset.MinValue).Max();
+        new[] { path, $"{path}-wal" }.Select(file => FileStatus.Look(file).Status is { Size: > 0 } status ? status.ModifiedAt : DateTimeOffset.MinValue).Max();
 
     private void Write(string line)
     {

@@ -283,8 +283,9 @@ def compare(path: str, restored: str | None) -> dict[str, Any]:
 
 
 def mark(path: str) -> str:
-    """Tells one state of a database's files from the next without opening them."""
-    return json.dumps([[status.st_ino, status.st_size, status.st_mtime_ns] for name in (path, path + "-wal") if os.path.exists(name) for status in [os.stat(name)]])
+    """Tells one state of a database's files from the next without opening them; an empty log comes with every reader."""
+    files = [path, *([path + "-wal"] if is_file_with_content(path + "-wal") else [])]
+    return json.dumps([[status.st_ino, status.st_size, status.st_mtime_ns] for status in map(os.stat, files)])
 
 
 def differences(one: sqlite3.Connection, other: sqlite3.Connection) -> Iterator[str]:
