@@ -64,6 +64,35 @@ public sealed class RestoreSpecs
         Assert.Contains("not in the backup", kept.Dump());
     }
 
+    /// <summary>An older file in its place is replicated from there on, and what the backup had before stays in it.</summary>
+    [TestMethod]
+    public async Task Whoever_goes_back_in_place_can_go_on_and_can_still_get_what_came_after()
+    {
+        using var workspace = await ReplicatedAsync();
+        string[] options = ["parks.db", .. Settings.ReplicateAll()];
+        var before = await RunWithAsync("a mistake");
+        var after = DateTimeOffset.UtcNow;
+        (await PluginCommand.RunAsync(workspace, ["restore", "--at", Time(before), "--in-place", .. options])).Succeeded();
+        _ = await RunWithAsync("what came then");
+        await workspace.AssertRestoredAsync("parks");
+        (await PluginCommand.RunAsync(workspace, ["restore", "--at", Time(after), "-o", "mistake.db", .. options])).Succeeded();
+        using var now = workspace.Open("parks.db");
+        using var then = workspace.Open("mistake.db");
+        Assert.DoesNotContain("a mistake", now.Dump());
+        Assert.Contains("what came then", now.Dump());
+        Assert.Contains("a mistake", then.Dump());
+
+        async Task<DateTimeOffset> RunWithAsync(string text)
+        {
+            var started = DateTimeOffset.UtcNow;
+            await using var datasette = await DatasetteProcess.StartAsync(workspace, options);
+            await datasette.InsertAsync("parks", text);
+            await datasette.WaitForDatabaseAsync("replicating");
+            await datasette.StopAsync();
+            return started;
+        }
+    }
+
     [TestMethod]
     public async Task A_file_that_somebody_has_open_is_not_replaced()
     {
@@ -133,7 +162,7 @@ public sealed class RestoreSpecs
             await datasette.StopAsync();
         }
 
-        (await PluginCommand.RunAsync(workspace, ["restore", "--at", before.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), "-o", "before.db", .. options])).Succeeded();
+        (await PluginCommand.RunAsync(workspace, ["restore", "--at", Time(before), "-o", "before.db", .. options])).Succeeded();
         (await PluginCommand.RunAsync(workspace, ["restore", "-o", "after.db", .. options])).Succeeded();
         using var old = workspace.Open("before.db");
         using var now = workspace.Open("after.db");
@@ -153,6 +182,8 @@ public sealed class RestoreSpecs
         return workspace;
     }
 
+    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
+
     private static async Task AssertMomentsAsync(Workspace workspace, Dictionary<string, string?> environment, string[] options, int destinations, TimeSpan delay)
     {
         var (started, random, rows) = (DateTimeOffset.UtcNow, new Random(), new TimedRows(workspace, "parks.db"));
@@ -165,7 +196,7 @@ public sealed class RestoreSpecs
         for (var i = 0; i < Scale.Of(100); i++)
         {
             var wanted = started + TimeSpan.FromSeconds(4) + (random.NextDouble() * (ended - started - TimeSpan.FromSeconds(4)));
-            string[] words = ["restore", "parks.db", "--json", "--from", $"{1 + (i % destinations)}", "-o", $"moment-{i}.db", "--at", wanted.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), .. options];
+            string[] words = ["restore", "parks.db", "--json", "--from", $"{1 + (i % destinations)}", "-o", $"moment-{i}.db", "--at", Time(wanted), .. options];
             rows.AssertRestored((await PluginCommand.RunAsync(workspace, environment, words)).Succeeded().Json[0]!, wanted, delay);
         }
     }
