@@ -16,6 +16,7 @@
 //   mute-after=N          answers only the first N requests on the control socket
 //   ignore-sigterm        ignores SIGTERM and must be killed
 //   exit-code=N           the exit code on SIGTERM; 0 by default
+//   ends-by-signal=FILE   on SIGTERM, adds a line to FILE, and is ended by the next one
 //   says=TEXT             prints TEXT when it handles SIGTERM
 //   log=TEXT              logs TEXT at level ERROR before it is ready
 //   db-error=TEXT         logs TEXT at level ERROR about each database before it is ready
@@ -143,6 +144,13 @@ if (!IsTold("never-ready") && !databases.Any(Lines("unanswered").Contains))
 }
 
 var exitCode = await ended.Task;
+if (Value("ends-by-signal") is not null)
+{
+    onTerminate.Dispose();
+    Note("ends-by-signal", "handled");
+    await Task.Delay(Timeout.Infinite);
+}
+
 if (exitCode == 0)
 {
     Log("INFO", "litestream shut down");

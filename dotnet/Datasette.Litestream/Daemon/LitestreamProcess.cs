@@ -260,7 +260,9 @@ internal sealed class LitestreamProcess : IDisposable
 
         var exit = await Exited.ConfigureAwait(false);
         await Task.WhenAny(_process.OutputEnded, Task.Delay(OutputTimeout, _time)).ConfigureAwait(false);
-        var hasSucceeded = exit.Code == 0 || (exit.IsUnknown && _hasShutDown);
+
+        // It may be told to skip the rest when it has done with its handling of signals.
+        var hasSucceeded = exit.Code == 0 || (exit.IsUnknown && _hasShutDown) || (exit.Signal == LibC.SIGTERM && skipping.IsCancellationRequested);
         var consequence = open.Count == 0 && Socket is not null ? "everything had been replicated before" : "its last changes may not be replicated yet";
         return order.Hurry.IsCancellationRequested ? new StopResult(open.Count > 0 ? "Litestream was told to end at once." : null, open)
             : !hasEnded ? new StopResult(

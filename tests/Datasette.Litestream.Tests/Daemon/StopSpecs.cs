@@ -112,6 +112,24 @@ public sealed class StopSpecs
         CollectionAssert.AreEqual(new[] { fixture.Database }, result.NotReplicated.ToArray());
     }
 
+    /// <summary>As when the signal comes after its handler has gone.</summary>
+    [TestMethod]
+    public async Task One_that_is_ended_by_the_signal_to_skip_the_rest_has_ended_as_it_was_told()
+    {
+        using var fixture = new DaemonFixture();
+        var (syncs, handled, skip) = (fixture.Folder["syncs"], fixture.Folder["handled"], TimeSpan.FromMilliseconds(100));
+        var supervisor = await fixture.RunAsync(fixture.Settings($"never-synced ends-by-signal={handled} syncs={syncs}"));
+        await Eventually.HoldsAsync(() => File.Exists(syncs));
+        var stopping = supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout, _ => true, CancellationToken.None));
+        await Eventually.HoldsAsync(() => File.Exists(handled));
+        if (await Task.WhenAny(stopping, fixture.Clock.IsAwaitedAsync(skip)) != stopping)
+        {
+            fixture.Clock.Advance(skip);
+        }
+
+        Assert.IsNull((await stopping.InTimeAsync()).Error);
+    }
+
     [TestMethod]
     public async Task To_hurry_ends_the_wait_and_names_what_is_not_replicated()
     {

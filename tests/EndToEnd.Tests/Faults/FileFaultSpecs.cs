@@ -176,11 +176,13 @@ public sealed class FileFaultSpecs
         await run.ExpectRestoredAsync();
     });
 
+    /// <summary>When it was uploaded: Litestream tries for ever to upload one that is gone, which is red.</summary>
     [TestMethod]
     public Task The_last_file_in_Litestreams_folder_is_deleted() => FaultRun.RunAsync(async run =>
     {
         await run.StartGreenAsync();
-        await run.BreakAsync(() => run.ShellAsync("rm -f .parks.db-litestream/ltx/0/*"));
+        await run.BreakAsync(() => run.ShellAsync(
+            "cd .parks.db-litestream/ltx/0; while ls | grep -q .; do for file in *.ltx; do [ ! -e ../../../backup/parks/ltx/0/$file ] || rm -f $file; done; done"));
         await run.LastAsync(10);
         await run.ExpectGreenAsync();
         await run.ExpectRestoredAsync();
