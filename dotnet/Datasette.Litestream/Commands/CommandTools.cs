@@ -1,3 +1,4 @@
+using System.Globalization;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Errors;
@@ -60,6 +61,9 @@ internal sealed record CommandTools(
             Terminal.Note($"Warning: {problem}");
         }
     }
+
+    /// <summary>A time as the commands' JSON has it: in UTC, with milliseconds.</summary>
+    public static string Iso(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     // The ToString that the compiler generates would print the variables, including secrets.
     public override string ToString() => nameof(CommandTools);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Errors;
@@ -70,7 +69,7 @@ internal sealed class PointsCommand(CommandTools tools, CommandArguments argumen
             return Fault("There is no backup.");
         }
 
-        report["listedAt"] = Iso(listing.ListedAt);
+        report["listedAt"] = CommandTools.Iso(listing.ListedAt);
         if (!listing.Files.IsEmpty)
         {
             if (listing.FindPoints() is not { } points)
@@ -85,10 +84,10 @@ internal sealed class PointsCommand(CommandTools tools, CommandArguments argumen
                 Write($"  from       {Wording.Exact(restorable.OldestAt)} ({Wording.Ago(restorable.OldestAt, now)})");
                 Write($"  to         {Wording.Exact(newestAt)} ({Wording.Ago(newestAt, now)}), transaction {RestorePoint.NameOf(newest)}");
                 Write($"  steps      {RestoreWording.Steps(restorable, now)}");
-                report["oldest"] = Iso(restorable.OldestAt);
-                report["newest"] = Iso(newestAt);
+                report["oldest"] = CommandTools.Iso(restorable.OldestAt);
+                report["newest"] = CommandTools.Iso(newestAt);
                 report["txid"] = RestorePoint.NameOf(newest);
-                report["steps"] = new JsonArray([.. restorable.Steps.Select(step => (JsonNode)new JsonObject { ["files"] = step.Files, ["seconds"] = step.Seconds, ["since"] = Iso(step.Since) })]);
+                report["steps"] = new JsonArray([.. restorable.Steps.Select(step => (JsonNode)new JsonObject { ["files"] = step.Files, ["seconds"] = step.Seconds, ["since"] = CommandTools.Iso(step.Since) })]);
             }
 
             var snapshots = listing.Snapshots;
@@ -103,7 +102,7 @@ internal sealed class PointsCommand(CommandTools tools, CommandArguments argumen
         {
             var (oldest, last, bytes) = (listing.Segments.Min(file => file.At), listing.Segments.Max(file => file.At), listing.Segments.Sum(file => file.Size));
             Write($"  0.3        Litestream 0.3 left {Wording.Size(bytes)} in {Wording.Count(listing.Segments.Length)} files, of {Wording.Exact(oldest)} to {Wording.Exact(last)}, which can be restored.");
-            report["litestream03"] = new JsonObject { ["oldest"] = Iso(oldest), ["newest"] = Iso(last), ["bytes"] = bytes, ["files"] = listing.Segments.Length };
+            report["litestream03"] = new JsonObject { ["oldest"] = CommandTools.Iso(oldest), ["newest"] = CommandTools.Iso(last), ["bytes"] = bytes, ["files"] = listing.Segments.Length };
             if (tools.RequireLitestream().Version.ReleaseLine == ReleaseLine.V05)
             {
                 var cure = DeleteCommand(destination.Replica);
@@ -127,7 +126,7 @@ internal sealed class PointsCommand(CommandTools tools, CommandArguments argumen
         : $"aws s3 rm --recursive {RestoreCommand.Quote($"s3://{replica.Place.TrimEnd('/')}/{WalSegment.Folder}/")}";
 
     private static JsonNode Snapshot(LtxFileInfo file) =>
-        new JsonObject { ["txid"] = RestorePoint.NameOf(file.MaxTxid), ["at"] = Iso(file.At), ["bytes"] = file.Size };
+        new JsonObject { ["txid"] = RestorePoint.NameOf(file.MaxTxid), ["at"] = CommandTools.Iso(file.At), ["bytes"] = file.Size };
 
     private void Write(string line)
     {
@@ -136,6 +135,4 @@ internal sealed class PointsCommand(CommandTools tools, CommandArguments argumen
             _terminal.Write(line);
         }
     }
-
-    private static string Iso(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 }

@@ -68,7 +68,7 @@ internal sealed class RestoringCommand(CommandTools tools, CommandArguments argu
 
         // Without a file there is nothing that could be lost.
         var inPlace = arguments.Is("inPlace") || (to is null ? !isThere : to == database.Path && !isThere);
-        to = inPlace ? database.Path : to ?? Path.Combine(tools.WorkingDirectory, $"{FileName(database)}-restored.db");
+        to = inPlace ? database.Path : to ?? Path.Combine(tools.WorkingDirectory, RestoreCommand.FileNameOf(database.Name, "-restored"));
         foreach (var taken in inPlace ? [] : new[] { to, $"{to}-wal", $"{to}-shm", $"{to}-journal" }.Where(Path.Exists))
         {
             throw new ReplicationException(
@@ -192,8 +192,8 @@ internal sealed class RestoringCommand(CommandTools tools, CommandArguments argu
             ["from"] = file.From,
             ["txid"] = point is RestorePoint.Transaction ? point.Name : null,
             ["segment"] = point is RestorePoint.Segment ? point.Name : null,
-            ["since"] = point is RestorePoint.Unlisted ? null : Iso(point.Since),
-            ["until"] = point.Until is { } until ? Iso(until) : null,
+            ["since"] = point is RestorePoint.Unlisted ? null : CommandTools.Iso(point.Since),
+            ["until"] = point.Until is { } until ? CommandTools.Iso(until) : null,
             ["bytes"] = bytes,
             ["seconds"] = file.Took.TotalSeconds,
             ["checked"] = arguments.Is("verify"),
@@ -229,14 +229,12 @@ internal sealed class RestoringCommand(CommandTools tools, CommandArguments argu
     private string FileFor(DatabasePlan database, string said)
     {
         var path = FullPath(said);
-        return Directory.Exists(path) ? Path.Combine(path, $"{FileName(database)}.db")
+        return Directory.Exists(path) ? Path.Combine(path, RestoreCommand.FileNameOf(database.Name))
             : Directory.Exists(Path.GetDirectoryName(path)) ? path
             : throw new ReplicationException($"-o {said}: there is no folder {Path.GetDirectoryName(path)}. Make it first.");
     }
 
     private string FullPath(string path) => Path.GetFullPath(path, tools.WorkingDirectory);
-
-    private static string FileName(DatabasePlan database) => database.Name.Replace('/', '_');
 
     private static void Move(string from, string to)
     {
@@ -264,6 +262,4 @@ internal sealed class RestoringCommand(CommandTools tools, CommandArguments argu
     };
 
     private static string Exact(DateTimeOffset time) => string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:yyyy-MM-dd HH:mm:ss.fff} UTC");
-
-    private static string Iso(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 }

@@ -32,7 +32,7 @@ internal sealed class StatusCommand(CommandTools tools, CommandArguments argumen
                 ["path"] = one.Plan.Path,
                 ["state"] = states[i],
                 ["process"] = one.By.Holder.ProcessId,
-                ["reportedAt"] = one.Report is null ? null : one.By.Report!.At.ToString("O", System.Globalization.CultureInfo.InvariantCulture),
+                ["reportedAt"] = one.Report is null ? null : CommandTools.Iso(one.By.Report!.At),
                 ["report"] = one.Report is null ? null : JsonNode.Parse(JsonSerializer.Serialize(one.Report, StatusJson.Default.DatabaseReport)),
             })]));
         }

@@ -63,7 +63,7 @@ internal static class RestoreCommand
     /// <param name="program">Litestream.</param>
     public static string For(DatabasePlan database, ReplicaPlan replica, ReleaseLine releaseLine, string program = "litestream")
     {
-        var restore = $"{Quote(program)} restore -o {Quote($"{database.Name.Replace('/', '_')}-restored.db")}";
+        var restore = $"{Quote(program)} restore -o {Quote(FileNameOf(database.Name, "-restored"))}";
         if (UrlOf(replica) is { } url)
         {
             return $"{restore} {Quote(UrlSecrets.Mask(url))}";
@@ -96,6 +96,11 @@ internal static class RestoreCommand
     }
 
     private static bool IsPlain(char character) => char.IsAsciiLetterOrDigit(character) || character is '/' or '.' or '_' or '-';
+
+    /// <summary>What a restored file is called: after its database, whose name may have a slash.</summary>
+    /// <param name="database">The database's name.</param>
+    /// <param name="suffix">What tells it from the database's own file.</param>
+    public static string FileNameOf(string database, string suffix = "") => $"{database.Replace('/', '_')}{suffix}.db";
 
     /// <summary>A word as a POSIX shell reads it.</summary>
     public static string Quote(string word) =>

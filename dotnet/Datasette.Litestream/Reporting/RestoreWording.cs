@@ -27,7 +27,7 @@ internal static class RestoreWording
     /// <param name="folder">Datasette's working directory.</param>
     /// <param name="name">The database.</param>
     public static string CommandNote(string folder, string name) =>
-        $"Run it in {folder}. It writes {name}-restored.db there; --at \"10 minutes ago\" restores an earlier state, --in-place replaces the database while Datasette is stopped, and --help tells the rest.";
+        $"Run it in {folder}. It writes {RestoreCommand.FileNameOf(name, "-restored")} there; --at \"10 minutes ago\" restores an earlier state, --in-place replaces the database while Datasette is stopped, and --help tells the rest.";
 
     private const string Snapshots = "snapshots";
 

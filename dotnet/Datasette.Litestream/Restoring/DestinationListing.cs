@@ -18,14 +18,22 @@ internal sealed record DestinationListing(DateTimeOffset ListedAt, ImmutableArra
     /// <summary>The snapshots of Litestream 0.5, oldest first.</summary>
     public IReadOnlyList<LtxFileInfo> Snapshots => [.. Files.Where(file => file.Level == LtxName.SnapshotLevel).OrderBy(file => file.MaxTxid)];
 
+    /// <summary>The newest transaction that can be restored; 0 if none can.</summary>
+    public ulong Reach
+    {
+        get
+        {
+            var chain = new RestoreChain();
+            chain.Find(LevelsUpTo(ulong.MaxValue));
+            return chain.Reach;
+        }
+    }
+
     /// <summary>How far back and how finely one can go with the files of Litestream 0.5; null if nothing can be restored.</summary>
     public RestorePoints? FindPoints()
     {
-        var levels = LevelsUpTo(ulong.MaxValue);
-        var chain = new RestoreChain();
-        chain.Find(levels);
         var times = Files.DistinctBy(file => file.Name).ToDictionary(file => file.Name, file => file.At);
-        return RestorePoints.Find(levels, chain.Reach, name => times[name], ListedAt);
+        return RestorePoints.Find(LevelsUpTo(ulong.MaxValue), Reach, name => times[name], ListedAt);
     }
 
     /// <summary>The files that a restore to a transaction reads, first to last; empty if none ends with it.</summary>

@@ -19,7 +19,7 @@ internal sealed class PointFinder(Destination destination, ReleaseLine releaseLi
 
     /// <summary>Finds it.</summary>
     /// <param name="listing">What lies at the destination.</param>
-    /// <param name="target">What is wanted.</param>
+    /// <param name="target">What is wanted; a transaction of Litestream 0.5 alone.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="ReplicationException">There is no such state; the message says what there is.</exception>
     public async Task<RestorePoint> FindAsync(DestinationListing listing, RestoreTarget target, CancellationToken cancellationToken)
@@ -32,17 +32,15 @@ internal sealed class PointFinder(Destination destination, ReleaseLine releaseLi
 
         if (target is RestoreTarget.AfterTransaction { Txid: var txid })
         {
-            return releaseLine == ReleaseLine.V03
-                ? throw new ReplicationException($"{Name}: Litestream 0.3 knows no transactions; say the time with --at.")
-                : await FindTransactionAsync(listing, txid, cancellationToken).ConfigureAwait(false)
-                    ?? throw new ReplicationException($"{Name}: no state at {Place} ends with transaction {RestorePoint.NameOf(txid)}. {Range(listing)}");
+            return await FindTransactionAsync(listing, txid, cancellationToken).ConfigureAwait(false)
+                ?? throw new ReplicationException($"{Name}: no state at {Place} ends with transaction {RestorePoint.NameOf(txid)}. {Range(listing)}");
         }
 
         DateTimeOffset? time = target is RestoreTarget.AtTime at ? at.Time : null;
         var segment = FindSegment(listing, time);
         var transaction = releaseLine == ReleaseLine.V03 ? null
             : time is { } wanted && wanted < listing.ListedAt ? await FindLastAsync(listing, wanted, cancellationToken).ConfigureAwait(false)
-            : await FindNewestAsync(listing, cancellationToken).ConfigureAwait(false);
+            : await FindTransactionAsync(listing, listing.Reach, cancellationToken).ConfigureAwait(false);
         if (transaction is not null && (segment is null || transaction.Since >= segment.Last.At))
         {
             return transaction;
@@ -64,13 +62,6 @@ internal sealed class PointFinder(Destination destination, ReleaseLine releaseLi
     private string Name => destination.Database.Name;
 
     private string Place => destination.Replica.Destination;
-
-    private async Task<RestorePoint.Transaction?> FindNewestAsync(DestinationListing listing, CancellationToken cancellationToken)
-    {
-        var chain = new RestoreChain();
-        chain.Find([.. Enumerable.Range(0, LtxName.LevelCount).Select(level => listing.Files.Where(file => file.Level == level).Select(file => file.Name).Order(ByFirst).ToList())]);
-        return chain.Reach == 0 ? null : await FindTransactionAsync(listing, chain.Reach, cancellationToken).ConfigureAwait(false);
-    }
 
     private async Task<RestorePoint.Transaction?> FindLastAsync(DestinationListing listing, DateTimeOffset time, CancellationToken cancellationToken)
     {
@@ -172,7 +163,4 @@ internal sealed class PointFinder(Destination destination, ReleaseLine releaseLi
             CultureInfo.InvariantCulture,
             $"What is there is of {times.Min().UtcDateTime:yyyy-MM-dd HH:mm:ss} to {times.Max().UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC{transactions}.");
     }
-
-    private static readonly IComparer<LtxName> ByFirst = Comparer<LtxName>.Create(
-        static (one, other) => one.Min != other.Min ? one.Min.CompareTo(other.Min) : one.Max.CompareTo(other.Max));
 }

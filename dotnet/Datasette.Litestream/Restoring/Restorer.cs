@@ -45,11 +45,14 @@ internal sealed class Restorer(LitestreamCommand command, ReleaseLine releaseLin
     public async Task<FoundPoint?> FindAsync(Destination destination, RestoreTarget target, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(destination);
+        if (target is RestoreTarget.AfterTransaction && releaseLine == ReleaseLine.V03)
+        {
+            throw new ReplicationException($"{destination.Database.Name}: Litestream 0.3 knows no transactions; say the time with --at.");
+        }
+
         if (await destination.ListAsync(cancellationToken).ConfigureAwait(false) is not { } listing)
         {
-            return target is RestoreTarget.AfterTransaction
-                ? throw new ReplicationException($"{destination.Database.Name}: Litestream 0.3 knows no transactions; say the time with --at.")
-                : new FoundPoint(new RestorePoint.Unlisted((target as RestoreTarget.AtTime)?.Time, time.GetUtcNow()), null, null);
+            return new FoundPoint(new RestorePoint.Unlisted((target as RestoreTarget.AtTime)?.Time, time.GetUtcNow()), null, null);
         }
 
         if (!listing.HasBackup)
