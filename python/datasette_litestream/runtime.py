@@ -6,7 +6,9 @@ import importlib.util
 import os
 import re
 import sys
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,7 +33,8 @@ def start_runtime(root: Path) -> Any:
     host.hostfxr_set_error_writer(write_error)
     config = os.fsencode(f"{ASSEMBLY}.runtimeconfig.json")
     if (code := host.hostfxr_initialize_for_runtime_config(config, None, ctypes.byref(context))) >= 0:  # Above 0, there already was a runtime.
-        code = host.hostfxr_get_runtime_delegate(context, LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER, ctypes.byref(load_function))
+        with without_diagnostics():
+            code = host.hostfxr_get_runtime_delegate(context, LOAD_ASSEMBLY_AND_GET_FUNCTION_POINTER, ctypes.byref(load_function))
     host.hostfxr_set_error_writer(ErrorWriter())
     if code < 0:
         raise OSError(" ".join(errors) or f"error 0x{code & 0xFFFFFFFF:08x}")
@@ -48,6 +51,24 @@ def start_runtime(root: Path) -> Any:
         info=lambda: sys.modules["clr_loader"].RuntimeInfo("CoreCLR", "10", True, False, {}),
         shutdown=lambda: None,  # A process has only one CoreCLR, which ends with it.
     )
+
+
+@contextmanager
+def without_diagnostics() -> Iterator[None]:
+    """Has a runtime that starts open no pipes for debuggers, unless the environment says whether it is to.
+
+    A process that ends by a signal, as uvicorn's does after SIGTERM, leaves them in the temporary folder. The runtime reads it from the
+    environment alone (https://learn.microsoft.com/dotnet/core/runtime-config/debugging-profiling), which no child is to inherit.
+    """
+    variable = "DOTNET_EnableDiagnostics"
+    if variable in os.environ:
+        yield
+        return
+    os.putenv(variable, "0")
+    try:
+        yield
+    finally:
+        os.unsetenv(variable)
 
 
 @cache

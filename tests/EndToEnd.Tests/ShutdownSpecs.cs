@@ -33,6 +33,19 @@ public sealed class ShutdownSpecs
         Figures.Record($"exit after {name}, local replica", times);
     }
 
+    [TestMethod]
+    public async Task Nothing_is_left_in_the_temporary_folder()
+    {
+        using var workspace = new Workspace();
+        var temporary = Directory.CreateDirectory(workspace.Path("temporary")).FullName;
+        await using var datasette = await DatasetteProcess.StartAsync(
+            workspace, [workspace.Create("parks"), .. Settings.ReplicateAllPatiently()], new Dictionary<string, string?> { ["TMPDIR"] = temporary });
+        await datasette.WaitForDatabaseAsync("replicating");
+        Assert.IsNotEmpty(Directory.GetFileSystemEntries(temporary));
+        await datasette.StopAsync();
+        Assert.IsEmpty(Directory.GetFileSystemEntries(temporary));
+    }
+
     /// <summary>The exit status of a child is unknown then; a stop and a credentials command must still succeed.</summary>
     [TestMethod]
     public async Task Where_the_shell_ignores_SIGCHLD_a_stop_is_no_failure_and_a_credentials_command_works()
