@@ -635,10 +635,10 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     private async Task<ILogHold> KeepLogsAsync(IReadOnlyList<string> paths, CancellationToken cancellationToken) =>
         await Tools.SqliteProgram.KeepLogsAsync(paths, KeepLogsTimeout, cancellationToken).ConfigureAwait(false);
 
-    private async Task<ILogHold> HoldLogsAsync(IReadOnlyList<DatabasePlan> databases, CancellationToken cancellationToken)
+    private async Task<ILogHold> HoldLogsAsync(IReadOnlyList<DatabasePlan> databases, bool areSuspect, CancellationToken cancellationToken)
     {
         var hold = await Tools.SqliteProgram.HoldLogsAsync(
-            [.. databases.Select(database => (database.Path, LitestreamFolder.Of(database)))], HoldLogsTimeout, MaxHold, cancellationToken).ConfigureAwait(false);
+            [.. databases.Select(database => (database.Path, LitestreamFolder.Of(database)))], HoldLogsTimeout, MaxHold, areSuspect, cancellationToken).ConfigureAwait(false);
         foreach (var (path, error) in hold.Errors.Where(error => File.Exists(error.Key)))
         {
             _log.Add($"Error: {Path.GetFileName(path)}: {error}");

@@ -144,6 +144,7 @@ if (!IsTold("never-ready") && !databases.Any(Lines("unanswered").Contains))
 }
 
 var exitCode = await ended.Task;
+Log("INFO", "signal received, litestream shutting down");
 if (Value("ends-by-signal") is not null)
 {
     onTerminate.Dispose();

@@ -25,11 +25,11 @@ PROGRAM = Path(__file__).parents[2] / "python/datasette_litestream/child/sqlite_
 class Program:
     """The program, as long as its standard input is open."""
 
-    def __init__(self, path: Path, state: Path | None, seconds: float = 30) -> None:
+    def __init__(self, path: Path, state: Path | None, seconds: float = 30, is_suspect: bool = False) -> None:
         self.process = subprocess.Popen([sys.executable, PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.tell({"do": "hold-log", "path": str(path)} | ({} if state is None else {"state": str(state), "seconds": seconds}))
+        self.tell({"do": "hold-log", "path": str(path)} | ({} if state is None else {"state": str(state), "seconds": seconds, "suspect": is_suspect}))
         self.answer = json.loads(self.process.stdout.readline())
 
     def tell(self, request: dict[str, Any]) -> None:
@@ -173,6 +173,22 @@ def test_what_Litestream_has_read_is_looked_up_in_the_folder_of_meta_path(tmp_pa
     program.end()
     run(litestream, "restore", "-o", str(tmp_path / "restored.db"), destination)
     assert read(tmp_path / "restored.db") == read(path)
+    serving.close()
+
+
+@pytest.mark.parametrize(("rows", "is_emptied"), [(0, True), (1, False)])
+def test_a_suspect_log_is_emptied_if_the_last_file_begins_with_it(tmp_path: Path, litestream: str, rows: int, is_emptied: bool) -> None:
+    """What was written before that may be missing."""
+    path, state, serving = serve_replicated(litestream, tmp_path)
+    serving.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    for row in range(rows + 1):
+        write(path, range(200 + row, 201 + row))
+        replicate(litestream, path, state, f"file://{tmp_path}/backup")
+    for is_suspect in [False, True]:
+        program = Program(path, state, is_suspect=is_suspect)
+        assert program.answer == {}
+        assert (path.with_name("parks.db-wal").stat().st_size == 0) == (is_suspect and is_emptied)
+        program.kill()
     serving.close()
 
 

@@ -19,9 +19,10 @@ internal sealed record DaemonSettings(
 {
     /// <summary>
     /// Keeps the write-ahead logs of databases as they are, from before Litestream is started until it has read them; null if nothing does. It
-    /// throws a <see cref="Errors.ReplicationException"/> if that fails for all of them.
+    /// throws a <see cref="Errors.ReplicationException"/> if that fails for all of them. It is told whether the last Litestream ended while
+    /// nobody kept them, so that it may have missed a part.
     /// </summary>
-    public Func<IReadOnlyList<DatabasePlan>, CancellationToken, Task<ILogHold>>? HoldLogs { get; init; }
+    public Func<IReadOnlyList<DatabasePlan>, bool, CancellationToken, Task<ILogHold>>? HoldLogs { get; init; }
 
     /// <summary>
     /// Keeps the write-ahead logs of database files as they are while Litestream ends; null if nothing does. What fails is no exception.

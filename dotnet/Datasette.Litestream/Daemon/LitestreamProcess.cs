@@ -55,6 +55,7 @@ internal sealed class LitestreamProcess : IDisposable
     private volatile IReadOnlyList<string> _databasePaths;
     private Task _firstSync = Task.CompletedTask;
     private volatile LogEntry? _firstError;
+    private volatile bool _isShuttingDown;
     private volatile bool _hasShutDown;
     private int _sinkFailures;
     private long _outputCount;
@@ -100,13 +101,14 @@ internal sealed class LitestreamProcess : IDisposable
     /// <param name="onStarted">Called with its process id immediately, so that the id is on record if this process is
     /// killed.</param>
     /// <param name="kept">What <see cref="KeptLogs"/> of the last run is, which is let go of once the logs are held for this one.</param>
+    /// <param name="areLogsSuspect">Whether the last run <see cref="EndedUnkept"/>.</param>
     /// <param name="cancellationToken">Ends the wait, and kills Litestream.</param>
     /// <exception cref="ReplicationException">It did not become ready; the message contains the last lines of its
     /// log.</exception>
     /// <exception cref="DestinationRefusedException">It ended because of one destination.</exception>
     /// <exception cref="LogsBlockedException">It was not started because of the write-ahead logs of some databases.</exception>
     public static async Task<LitestreamProcess> StartAsync(
-        DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, ILogHold? kept, CancellationToken cancellationToken)
+        DaemonSettings settings, LitestreamLog log, TimeProvider time, Action<int> onStarted, ILogHold? kept, bool areLogsSuspect, CancellationToken cancellationToken)
     {
         // While no Litestream reads them, SQLite may let logs begin again that it has not read to their end.
         ILogHold? hold;
@@ -155,7 +157,7 @@ internal sealed class LitestreamProcess : IDisposable
             throw;
         }
 
-        async Task<ILogHold?> HoldAsync() => settings.HoldLogs is { } holdLogs ? await holdLogs(settings.Plan.Databases, cancellationToken).ConfigureAwait(false) : null;
+        async Task<ILogHold?> HoldAsync() => settings.HoldLogs is { } holdLogs ? await holdLogs(settings.Plan.Databases, areLogsSuspect, cancellationToken).ConfigureAwait(false) : null;
     }
 
     /// <summary>
@@ -187,7 +189,7 @@ internal sealed class LitestreamProcess : IDisposable
         if (paths.Length > 0)
         {
             // Litestream may have replicated it before, and its log may begin again before Litestream has read the rest.
-            var hold = _settings.HoldLogs is { } holdLogs ? await holdLogs([.. added.Select(one => one.Database)], CancellationToken.None).ConfigureAwait(false) : null;
+            var hold = _settings.HoldLogs is { } holdLogs ? await holdLogs([.. added.Select(one => one.Database)], false, CancellationToken.None).ConfigureAwait(false) : null;
             try
             {
                 LogsBlockedException.ThrowIfAny(hold);
@@ -237,6 +239,7 @@ internal sealed class LitestreamProcess : IDisposable
         var keeping = KeepLogsAsync(_databasePaths, order.Hurry);
         var open = await SyncLastChangesAsync(order).ConfigureAwait(false);
         KeptLogs = await keeping.ConfigureAwait(false);
+        EndedUnkept = _settings.KeepLogs is not null && (KeptLogs is null || _isShuttingDown || Exited.IsCompleted);
 
         // Litestream would wait 5 s for a connection that has not sent a request yet, such as a spare one of the pool.
         Socket?.Dispose();
@@ -269,12 +272,18 @@ internal sealed class LitestreamProcess : IDisposable
                 string.Create(CultureInfo.InvariantCulture, $"Litestream did not end within {order.Timeout.TotalSeconds:0.#} s and was killed; {consequence}."), open)
             : !hasSucceeded ? new StopResult($"Litestream ended with {exit} when it was stopped; {consequence}.", open)
             : _firstError is { } error ? new StopResult($"Litestream's last changes may not be replicated yet: {error}.", open)
-            : skipping.IsCancellationRequested ? new StopResult(null, open)
+            : skipping.IsCancellationRequested || EndedUnkept ? new StopResult(null, open)
             : StopResult.Complete;
     }
 
     /// <summary>The logs as <see cref="StopAsync"/> found them, until they are held for the next run, or nothing more is read.</summary>
     public ILogHold? KeptLogs { get; private set; }
+
+    /// <summary>
+    /// Whether it began to end before <see cref="StopAsync"/> had found the logs, as when a service manager tells all processes to end at
+    /// once. What was written then may be in no backup.
+    /// </summary>
+    public bool EndedUnkept { get; private set; }
 
     private async Task<ILogHold?> KeepLogsAsync(IReadOnlyList<string> paths, CancellationToken hurry)
     {
@@ -480,6 +489,7 @@ internal sealed class LitestreamProcess : IDisposable
                 _firstError ??= entry;
             }
 
+            _isShuttingDown |= entry.IsShuttingDown;
             _hasShutDown |= entry.IsShutDown;
             if (entry.IsInitialized && entry.Database is { } path)
             {

@@ -52,6 +52,9 @@ internal sealed class Supervisor
     /// <summary>The write-ahead logs as the last run left them; null if they are not kept.</summary>
     private ILogHold? _kept;
 
+    /// <summary>Whether the last Litestream ended while nobody kept the logs.</summary>
+    private bool _areLogsSuspect;
+
     /// <summary>
     /// Starts Litestream, and keeps trying if it cannot be started: the first start is no different from a later one.
     /// </summary>
@@ -394,7 +397,8 @@ internal sealed class Supervisor
         using var breaking = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, _starting.Token);
         var kept = _kept;
         _kept = null;
-        _process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, kept, breaking.Token).ConfigureAwait(false);
+        _process = await LitestreamProcess.StartAsync(settings, _log, _time, _onStarted, kept, _areLogsSuspect, breaking.Token).ConfigureAwait(false);
+        _areLogsSuspect = false;
         Status = _status with
         {
             State = DaemonState.Running,
@@ -485,7 +489,8 @@ internal sealed class Supervisor
 
     private static async Task<string?> FindBlockAsync(DaemonSettings settings, DatabasePlan database, CancellationToken cancellationToken)
     {
-        using var hold = await settings.HoldLogs!([database], cancellationToken).ConfigureAwait(false);
+        // An earlier Litestream may have missed a part of what was blocked.
+        using var hold = await settings.HoldLogs!([database], true, cancellationToken).ConfigureAwait(false);
         return hold.Blocked.GetValueOrDefault(database.Path);
     }
 
@@ -553,7 +558,8 @@ internal sealed class Supervisor
         {
             result = await EndAsync(order).ConfigureAwait(false);
             var exit = await process.Exited.ConfigureAwait(false);
-            if (result.Error is null || exit.Code is not null || HasPassed(order, started))
+            var endedByItself = exit.Code is null ? result.Error is not null : process.EndedUnkept && result.NotReplicated.Count > 0;
+            if (!endedByItself || HasPassed(order, started))
             {
                 if (_heldOut.All.IsEmpty || HasPassed(order, started))
                 {
@@ -598,6 +604,7 @@ internal sealed class Supervisor
         Status = _status with { State = DaemonState.Stopping, DownSince = _time.GetUtcNow(), Socket = null };
         var result = await process.StopAsync(order).ConfigureAwait(false);
         _kept = process.KeptLogs;
+        _areLogsSuspect |= process.EndedUnkept;
         _process = null;
         process.Dispose();
         return result;
@@ -622,6 +629,9 @@ internal sealed class Supervisor
 
         // A process that was stopped (SIGSTOP) or hangs would ignore a gentler signal.
         await KillAsync().ConfigureAwait(false);
+
+        // One that a signal ends reads nothing more.
+        _areLogsSuspect |= (await process.Exited.ConfigureAwait(false)).Signal is null;
         RecordFailure(
             hasEnded ? RestartReason.Crash : RestartReason.Unresponsive,
             hasEnded

@@ -50,6 +50,9 @@ internal sealed record LogEntry(
     /// <inheritdoc cref="LogMeaning.Initialized"/>
     public bool IsInitialized => _meaning == LogMeaning.Initialized;
 
+    /// <inheritdoc cref="LogMeaning.ShuttingDown"/>
+    public bool IsShuttingDown => _meaning == LogMeaning.ShuttingDown;
+
     /// <inheritdoc cref="LogMeaning.ShutDown"/>
     public bool IsShutDown => _meaning == LogMeaning.ShutDown;
 

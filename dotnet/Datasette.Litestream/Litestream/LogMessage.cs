@@ -26,6 +26,9 @@ internal enum LogMeaning
     /// <summary>Litestream has merged the files of one level at the replica.</summary>
     Compacted,
 
+    /// <summary>Litestream was told to end.</summary>
+    ShuttingDown,
+
     /// <summary>Litestream ends as requested; an error, if any, is logged before or after this line.</summary>
     ShutDown,
 }
@@ -50,6 +53,7 @@ internal sealed record LogMessage(string Start, LogMeaning Meaning, string[] See
         new("compaction failed", LogMeaning.CompactionFailed, ["0.5.17"]),
         new("compaction complete", LogMeaning.Compacted, ["0.5.17"]),
         new("snapshot complete", LogMeaning.Compacted, ["0.5.17"]),
+        new("signal received, litestream shutting down", LogMeaning.ShuttingDown, ["0.3.13", "0.5.17"]),
         new("litestream shut down", LogMeaning.ShutDown, ["0.3.13", "0.5.17"]),
     ];
 

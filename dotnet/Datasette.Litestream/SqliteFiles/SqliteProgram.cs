@@ -47,15 +47,17 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     /// <param name="databases">The database files, and Litestream's folders of them.</param>
     /// <param name="timeout">How long all of them may take.</param>
     /// <param name="maxHold">How long a log is held, during which it grows, before it is emptied instead, if nobody else keeps it as it is.</param>
+    /// <param name="areSuspect">Whether the last Litestream ended while nobody kept the logs as they were; it may have missed a part of them.</param>
     /// <param name="cancellationToken">Kills the program.</param>
     public async Task<LogHold> HoldLogsAsync(
-        IReadOnlyList<(string Path, string StateFolder)> databases, TimeSpan timeout, TimeSpan maxHold, CancellationToken cancellationToken)
+        IReadOnlyList<(string Path, string StateFolder)> databases, TimeSpan timeout, TimeSpan maxHold, bool areSuspect, CancellationToken cancellationToken)
     {
         var requests = Requests("hold-log", databases, (writer, database) =>
         {
             writer.WriteString("path", database.Path);
             writer.WriteString("state", database.StateFolder);
             writer.WriteNumber("seconds", maxHold.TotalSeconds);
+            writer.WriteBoolean("suspect", areSuspect);
         });
         return await HoldAsync(requests, [.. databases.Select(database => database.Path)], timeout, cancellationToken).ConfigureAwait(false);
     }

@@ -130,17 +130,20 @@ class LogHold:
     has no file of its own, what it read last is what the destination has, and not known here. An empty log has it write a snapshot.
 
     A Litestream that ends lets go of the log before it reads it for the last time (``Close`` in db.go, v0.5.17, cancels the context of its
-    transaction first), with the same consequence. While it ends, the log is held as it is, and never emptied.
+    transaction first), with the same consequence. While it ends, the log is held as it is, and never emptied. Where it ended without that,
+    a last file from the beginning of a log may lack the end of the log before.
     """
 
-    def __init__(self, path: str, state: str | None, seconds: float) -> None:
+    def __init__(self, path: str, state: str | None, seconds: float, is_suspect: bool) -> None:
         """With Litestream's folder if no Litestream runs, and Litestream is about to be started; None if it runs, and is about to end.
 
-        After so many seconds, during which the log grows, it is to be emptied instead, if nobody else keeps it as it is.
+        After so many seconds, during which the log grows, it is to be emptied instead, if nobody else keeps it as it is. It is suspect if
+        the last Litestream ended while nobody held the log.
         """
         self.path = path
         self.state = state
         self.seconds = seconds
+        self.is_suspect = is_suspect
         self.due = 0.0
         self.reader: sqlite3.Connection | None = None
         self.index = -1
@@ -163,7 +166,8 @@ class LogHold:
         index = read_open_index(self.index)
         # A reader of a log of which a part is not in the database yet keeps it as it is. Where all of it is, the log may begin again once,
         # and then no more, since the reader keeps its frames out of the database (https://sqlite.org/walformat.html, 2.3.3).
-        if index and read and index["salt"] == read["salt"] and (index["backfilled"] < index["frames"] or index["frames"] == read["frames"]):
+        is_read = index and read and index["salt"] == read["salt"] and not (self.is_suspect and read["begins"])
+        if index and read and is_read and (index["backfilled"] < index["frames"] or index["frames"] == read["frames"]):
             return True
         self.close()
         return empty_log(self.path, patience)
@@ -177,8 +181,8 @@ class LogHold:
             self.index = -1
 
 
-def hold_log(path: str, state: str | None, seconds: float, until: float) -> dict[str, Any]:
-    hold = LogHold(path, state, seconds)
+def hold_log(path: str, state: str | None, seconds: float, is_suspect: bool, until: float) -> dict[str, Any]:
+    hold = LogHold(path, state, seconds, is_suspect)
     try:
         if not hold.open(min(PATIENCE, until - time.monotonic())):
             return {"blocked": "somebody reads it all the time"}
@@ -243,7 +247,7 @@ def read_last_log(folder: str) -> dict[str, Any] | None:
         return None
     page_size = struct.unpack_from(">I", header, 8)[0]
     offset, size = struct.unpack_from(">qq", header, 48)
-    return {"salt": header[64:72].hex(), "frames": (offset + size - LOG_HEADER) // (page_size + FRAME_HEADER)}
+    return {"salt": header[64:72].hex(), "frames": (offset + size - LOG_HEADER) // (page_size + FRAME_HEADER), "begins": offset <= LOG_HEADER}
 
 
 def lock(path: str) -> dict[str, Any]:
@@ -337,7 +341,7 @@ def connect(path: str, options: str, timeout: float = 1) -> sqlite3.Connection:
 def answer(request: dict[str, Any], until: float) -> dict[str, Any]:
     try:
         if request["do"] == "hold-log":
-            return hold_log(request["path"], request.get("state"), request.get("seconds", math.inf), until)
+            return hold_log(request["path"], request.get("state"), request.get("seconds", math.inf), request.get("suspect", False), until)
         if request["do"] == "compare":
             return compare(request["path"], request["restored"])
         return {"look": look, "use-log": use_log, "lock": lock, "check": check}[request["do"]](request["path"])

@@ -138,7 +138,7 @@ public sealed class HeldOutSpecs
         var asked = 0;
         var settings = Refusing(fixture) with
         {
-            HoldLogs = (databases, _) =>
+            HoldLogs = (databases, _, _) =>
             {
                 asked += databases.Count == 1 ? 1 : 0;
                 var hold = new StubLogHold
@@ -182,7 +182,7 @@ public sealed class HeldOutSpecs
         var isBroken = true;
         var settings = fixture.Settings() with
         {
-            HoldLogs = (_, _) => isBroken ? throw new ReplicationException("They could not be held.") : Task.FromResult<ILogHold>(new StubLogHold()),
+            HoldLogs = (_, _, _) => isBroken ? throw new ReplicationException("They could not be held.") : Task.FromResult<ILogHold>(new StubLogHold()),
         };
         var supervisor = fixture.Supervise(settings);
         Assert.AreEqual("They could not be held.", await fixture.FailsToStartAsync(supervisor));

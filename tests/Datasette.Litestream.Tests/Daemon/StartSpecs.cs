@@ -204,7 +204,7 @@ public sealed class StartSpecs
         var holds = 0;
         var settings = fixture.Settings() with
         {
-            HoldLogs = (_, _) =>
+            HoldLogs = (_, _, _) =>
             {
                 // The second time it is held while it is still kept.
                 Assert.IsFalse(kept.HasEnded);
@@ -240,7 +240,7 @@ public sealed class StartSpecs
         var isKept = false;
         var settings = fixture.Settings() with
         {
-            HoldLogs = (_, _) => Task.FromResult<ILogHold>(isKept && !kept.HasEnded
+            HoldLogs = (_, _, _) => Task.FromResult<ILogHold>(isKept && !kept.HasEnded
                 ? new StubLogHold { Blocked = ImmutableDictionary<string, string>.Empty.Add(fixture.Database, "somebody reads it all the time") }
                 : new StubLogHold()),
             KeepLogs = (_, _) =>
@@ -254,9 +254,65 @@ public sealed class StartSpecs
         Assert.AreEqual((DaemonState.Running, true), (supervisor.Status.State, supervisor.Status.HeldOut.IsEmpty));
     }
 
+    /// <summary>As a service manager ends all processes of a service at once.</summary>
+    [TestMethod]
+    [DataRow(15, true)]
+    [DataRow(9, false)]
+    public async Task Logs_that_nobody_kept_while_Litestream_ended_are_suspect_until_it_has_started_again(int signal, bool areSuspect)
+    {
+        using var fixture = new DaemonFixture();
+        var suspicions = new List<bool>();
+        var settings = fixture.Settings() with
+        {
+            HoldLogs = (_, areSuspect, _) =>
+            {
+                suspicions.Add(areSuspect);
+                return Task.FromResult<ILogHold>(new StubLogHold());
+            },
+            KeepLogs = (_, _) => Task.FromResult<ILogHold>(new StubLogHold()),
+        };
+        var supervisor = await fixture.RunAsync(settings);
+        _ = LibC.kill(fixture.Started[^1], signal);
+        _ = await fixture.FailsAsync(supervisor, failures: 0);
+        await fixture.PassToNextStartAsync(supervisor);
+        Assert.IsNull(await supervisor.RestartAsync(settings, RestartReason.Credentials, "There were new credentials.").InTimeAsync());
+        CollectionAssert.AreEqual(new[] { false, areSuspect, false }, suspicions);
+    }
+
+    [TestMethod]
+    public async Task One_that_was_told_to_end_by_somebody_else_just_before_is_started_a_last_time()
+    {
+        using var fixture = new DaemonFixture();
+        var suspicions = new List<bool>();
+        var holding = fixture.Folder["syncs"];
+        var settings = fixture.Settings($"hold-syncs={holding}") with
+        {
+            HoldLogs = (_, areSuspect, _) =>
+            {
+                suspicions.Add(areSuspect);
+                File.Delete(holding);
+                return Task.FromResult<ILogHold>(new StubLogHold());
+            },
+            KeepLogs = async (_, _) =>
+            {
+                if (suspicions.Count == 1)
+                {
+                    _ = LibC.kill(fixture.Started[^1], 15);
+                    await Eventually.HoldsAsync(() => fixture.Log.Entries.Any(entry => entry.IsShutDown));
+                }
+
+                return new StubLogHold();
+            },
+        };
+        var supervisor = await fixture.RunAsync(settings);
+        File.WriteAllText(holding, "");
+        Assert.IsNull(await DaemonFixture.StopAsync(supervisor).InTimeAsync());
+        CollectionAssert.AreEqual(new[] { false, true }, suspicions);
+    }
+
     private static DaemonSettings HoldingLogs(DaemonFixture fixture, string words, StubLogHold hold) => fixture.Settings(words) with
     {
-        HoldLogs = (databases, _) =>
+        HoldLogs = (databases, _, _) =>
         {
             Assert.IsEmpty(fixture.Started);
             CollectionAssert.AreEqual(new[] { fixture.Database }, databases.Select(database => database.Path).ToArray());

@@ -46,8 +46,8 @@ public sealed class SqliteProgramSpecs : IDisposable
             ["/bin/sh", "-c", $$"""for n in 1 2 3; do read -r line; echo "$line" >> {{_folder["asked"]}}; done; echo $$ > {{_folder["id"]}}; echo '{}'; echo '{"error": "gone"}'; echo '{"blocked": "read"}'; read -r line; echo "$line" > {{_folder["told"]}}; sleep 1000"""],
             new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin" },
             TimeProvider.System);
-        using var hold = await program.HoldLogsAsync([("/a", "/.a"), ("/b", "/.b"), ("/c", "/.c")], TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30), CancellationToken.None);
-        StringAssert.StartsWith(File.ReadAllText(_folder["asked"]), """{"do":"hold-log","path":"/a","state":"/.a","seconds":30}""");
+        using var hold = await program.HoldLogsAsync([("/a", "/.a"), ("/b", "/.b"), ("/c", "/.c")], TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30), true, CancellationToken.None);
+        StringAssert.StartsWith(File.ReadAllText(_folder["asked"]), """{"do":"hold-log","path":"/a","state":"/.a","seconds":30,"suspect":true}""");
         Assert.AreEqual(("/b", "gone"), (hold.Errors.Single().Key, hold.Errors.Single().Value));
         Assert.AreEqual(("/c", "read"), (hold.Blocked.Single().Key, hold.Blocked.Single().Value));
         Assert.IsFalse(hold.HasEnded);
@@ -63,7 +63,7 @@ public sealed class SqliteProgramSpecs : IDisposable
     public async Task Logs_whose_holder_ends_are_not_held()
     {
         var program = new SqliteProgram(["/bin/sh", "-c", "read -r line; echo '{}'; read -r line; exit 1"], new Dictionary<string, string>(), TimeProvider.System);
-        using var hold = await program.HoldLogsAsync([("/a", "/.a"), ("/b", "/.b")], TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30), CancellationToken.None);
+        using var hold = await program.HoldLogsAsync([("/a", "/.a"), ("/b", "/.b")], TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30), false, CancellationToken.None);
         Assert.IsTrue(hold.HasEnded);
     }
 
@@ -72,7 +72,7 @@ public sealed class SqliteProgramSpecs : IDisposable
     {
         var program = new SqliteProgram(["/bin/sh", "-c", $"echo $$ > {_folder["id"]}; sleep 1000"], new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin" }, TimeProvider.System);
         using var ending = new CancellationTokenSource();
-        var holding = program.HoldLogsAsync([("/a", "/.a")], TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30), ending.Token);
+        var holding = program.HoldLogsAsync([("/a", "/.a")], TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30), false, ending.Token);
         await Eventually.HoldsAsync(() => File.Exists(_folder["id"]) && File.ReadAllText(_folder["id"]).Length > 0);
         await ending.CancelAsync();
         await Assert.ThrowsAsync<OperationCanceledException>(() => holding);
