@@ -177,7 +177,7 @@ public sealed class Bridge
             return (true, write(Wait(reporter => reporter.ReportAsync(parsed, mayManage))));
         }
 
-        return Wait(reporter => reporter.ReportDatabaseAsync(name, parsed.Range, mayManage)) is { } report
+        return Wait(reporter => reporter.ReportDatabaseAsync(name, parsed.Range, mayManage, parsed.At)) is { } report
             ? (true, writeDatabase(report))
             : (false, JsonSerializer.Serialize(new NotReplicatedReport(false, Wording.NotReplicated(name)), StatusJson.Default.NotReplicatedReport));
     }

@@ -42,7 +42,7 @@ public sealed class ArchitectureSpecs
         ["Restoring"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Locking", "Litestream", "Replicas", "Stores"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Standby"] = ["Errors", "Processes", "Configuration", "Locking", "Litestream", "Daemon", "Observation", "Reporting"],
-        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
+        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Restoring", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
     };
 
     public static IEnumerable<object[]> Names => Layers.Keys.Select(layer => new object[] { layer });

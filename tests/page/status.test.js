@@ -299,3 +299,55 @@ test("a time tells the local time too where the pointer is", () => {
         assert.equal(page.find("#t").title, local);
     }
 });
+
+const TIMES = ({ min = 1777593600, max = 1777636800, value = /** @type {number} */ (max), field = "2026-05-01T12:00:00", said = "The newest.", keep = "" } = {}) => `
+    <form id="f"><input id="at" type="datetime-local" step="1" name="at" value="${field}" data-time ${keep}>
+    <div data-slide hidden><input id="slider" type="range" step="1" min="${min}" max="${max}" value="${value}" data-slider ${keep}></div></form>
+    <p id="said">${said}</p>`;
+
+test("slider and field show one time, and the page what restores it", async () => {
+    const page = open(pageOf(TIMES()));
+    assert.equal(page.find("[data-slide]").hidden, false);
+    page.find("#slider").value = "1777629630";
+    page.fire("input", "#slider");
+    assert.equal(page.find("#at").value, "2026-05-01T10:00:30");
+    assert.equal(page.find("#slider").getAttribute("aria-valuetext"), "2026-05-01 10:00:30 UTC");
+    assert.equal(page.waits, 200);
+    page.answer(pageOf(TIMES({ max: 1777636805, value: 1777629630, field: "2026-05-01T10:00:30", said: "An old one.", keep: "data-keep" })));
+    await page.tick();
+    assert.equal(page.requests[0]?.[0], "http://127.0.0.1:8001/-/litestream-status?database=parks&at=2026-05-01T10%3A00%3A30");
+    assert.equal(page.find("#said").textContent, "An old one.");
+    assert.equal(page.find("[data-slide]").hidden, false);
+    assert.deepEqual([page.find("#slider").max, page.find("#slider").value], ["1777636805", "1777629630"]);
+    page.find("#at").value = "2026-05-01T11:00:05";
+    page.fire("input", "#at");
+    assert.equal(page.find("#slider").value, "1777633205");
+    assert.match(page.window.location.href, /at=2026-05-01T11%3A00%3A05$/);
+});
+
+test("a field without a time changes nothing", () => {
+    const page = open(pageOf(TIMES()));
+    page.find("#at").value = "";
+    page.fire("input", "#at");
+    assert.equal(page.waits, 5000);
+    assert.doesNotMatch(page.window.location.href, /at=/);
+});
+
+test("an answer for a time that was chosen before is not shown, and the right one is asked for soon", async () => {
+    const page = open(pageOf(TIMES()));
+    const give = page.hold();
+    const asked = page.tick();
+    page.find("#slider").value = "1777629630";
+    page.fire("input", "#slider");
+    give(pageOf(TIMES({ said: "Too late." })));
+    await asked;
+    assert.equal(page.find("#said").textContent, "The newest.");
+    assert.equal(page.waits, 200);
+});
+
+test("a slider that nobody has moved goes on to now", async () => {
+    const page = open(pageOf(TIMES()));
+    page.answer(pageOf(TIMES({ max: 1777636805 })));
+    await page.tick();
+    assert.deepEqual([page.find("#slider").max, page.find("#slider").value], ["1777636805", "1777636805"]);
+});

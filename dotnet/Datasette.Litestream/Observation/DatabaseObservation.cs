@@ -102,7 +102,7 @@ internal sealed record DatabaseObservation(
 
     /// <summary>How the destination that Litestream writes stands, of which nothing is known but what is known of the database.</summary>
     public DestinationObservation Of(ReplicaPlan replica) =>
-        new(replica, IsMirror: false, State, Since, Reason, Error, Evidence) { Bytes = Listed?.Bytes, Points = Listed?.Points };
+        new(replica, IsMirror: false, State, Since, Reason, Error, Evidence) { Bytes = Listed?.Bytes, Files = Listed?.Files, Points = Listed?.Points };
 
     /// <summary>The oldest of some times; null if one is not known.</summary>
     private static DateTimeOffset? Oldest(List<DestinationObservation> destinations, Func<Evidence, DateTimeOffset?> timeOf) =>

@@ -17,6 +17,9 @@ internal sealed record DestinationObservation(
     /// <summary>The size of everything there, when it was last listed; null if it was not listed yet.</summary>
     public long? Bytes { get; init; }
 
+    /// <summary>How many files were there then; null if it was not listed yet.</summary>
+    public int? Files { get; init; }
+
     /// <summary>How far back and how finely it can be restored; null if that is not known.</summary>
     public RestorePoints? Points { get; init; }
 

@@ -92,6 +92,7 @@ internal sealed class MirrorTracker(ReplicaPlan replica, DateTimeOffset start, T
                 look.Status?.CopiedAt))
         {
             Bytes = look.Status?.Bytes,
+            Files = look.Status?.Files,
             Points = look.Status?.Points,
             Notice = look.Status?.Notice,
         };

@@ -9,6 +9,9 @@ internal sealed record ReplicaCheck(DateTimeOffset At, ReplicaFinding Finding, L
     /// <summary>The size of everything there when it was last listed; null if it never was.</summary>
     public long? Bytes { get; init; }
 
+    /// <summary>How many files were there then; null if it never was.</summary>
+    public int? Files { get; init; }
+
     /// <summary>How far back and how finely one could go when everything was last listed; null if it never was, or nothing can be restored.</summary>
     public RestorePoints? Points { get; init; }
 

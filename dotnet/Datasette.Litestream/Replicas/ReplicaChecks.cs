@@ -161,8 +161,8 @@ internal sealed class ReplicaChecks : IDisposable
         // What lies there is thousands of names, of which only what they come to is kept.
         var before = _latest.GetValueOrDefault(destination);
         _latest = _latest.SetItem(destination, check.Inventory is { } inventory
-            ? check with { Inventory = null, Bytes = inventory.Files.Sum(file => file.Size), Points = inventory.FindPoints(check.At) }
-            : check with { Bytes = before?.Bytes, Points = before?.Points });
+            ? check with { Inventory = null, Bytes = inventory.Files.Sum(file => file.Size), Files = inventory.Files.Length, Points = inventory.FindPoints(check.At) }
+            : check with { Bytes = before?.Bytes, Files = before?.Files, Points = before?.Points });
 
         turn.Count++;
         turn.Retry = check.IsWhole ? null : (turn.Retry * 2 ?? FirstRetry) is var retry && retry < _interval ? retry : _interval;

@@ -14,7 +14,13 @@ namespace Datasette.Litestream.Replicas;
 internal sealed record RestorePoints(
     DateTimeOffset ListedAt, DateTimeOffset Oldest, DateTimeOffset? NewestSnapshot, ImmutableArray<RestoreStep> Steps)
 {
-    /// <summary>Finds them in the names and times of files; this takes about 50 µs for 3,000 files.</summary>
+    /// <summary>How much time the largest merged file covers, where no later file tells when its last change was.</summary>
+    private static readonly TimeSpan LongestMerge = TimeSpan.FromHours(1);
+
+    /// <summary>Each state that can be restored, oldest first.</summary>
+    public ImmutableArray<KnownPoint> Known { get; init; } = [];
+
+    /// <summary>Finds them in the names and times of files; this takes about a millisecond for 3,000 files.</summary>
     /// <param name="levels">The names of the files of each level, by their first transactions.</param>
     /// <param name="reach">The last transaction that can be restored; 0 if nothing can be.</param>
     /// <param name="timeOf">Returns the time by which Litestream restores a file.</param>
@@ -59,7 +65,25 @@ internal sealed record RestorePoints(
             steps.Add(new RestoreStep(LtxName.SnapshotLevel, since));
         }
 
-        return new RestorePoints(listedAt, since, snapshots.Count > 0 ? timeOf(snapshots[^1]) : null, [.. steps.Where((step, i) => i == 0 || step.Since < steps[i - 1].Since)]);
+        return new RestorePoints(listedAt, since, snapshots.Count > 0 ? timeOf(snapshots[^1]) : null, [.. steps.Where((step, i) => i == 0 || step.Since < steps[i - 1].Since)])
+        {
+            Known = FindKnown(levels, begin?.Max ?? 0, reach, timeOf),
+        };
+    }
+
+    /// <summary>The newest state that is not after a time; null if none is known.</summary>
+    /// <param name="time">The time.</param>
+    public KnownPoint? At(DateTimeOffset time)
+    {
+        for (var i = Known.Length - 1; i >= 0; i--)
+        {
+            if (Known[i].Until <= time)
+            {
+                return Known[i];
+            }
+        }
+
+        return null;
     }
 
     /// <summary>
@@ -85,6 +109,33 @@ internal sealed record RestorePoints(
                 yield return new RestoreStep(1, finest.Since);
             }
         }
+    }
+
+    private static ImmutableArray<KnownPoint> FindKnown(IReadOnlyList<IReadOnlyList<LtxName>> levels, ulong first, ulong reach, Func<LtxName, DateTimeOffset> timeOf)
+    {
+        var (ends, begins) = (new Dictionary<ulong, LtxName>(), new Dictionary<ulong, LtxName>());
+        foreach (var name in levels.SelectMany(level => level).Where(name => name.Max >= first && name.Max <= reach))
+        {
+            begins.TryAdd(name.Min, name);
+            if (!ends.TryAdd(name.Max, name) && HasOwnTime(name) && !HasOwnTime(ends[name.Max]))
+            {
+                ends[name.Max] = name;
+            }
+        }
+
+        var known = ImmutableArray.CreateBuilder<KnownPoint>(ends.Count);
+        foreach (var name in ends.Values)
+        {
+            var since = timeOf(name);
+            known.Add(new KnownPoint(
+                name.Max, since, HasOwnTime(name) ? since : begins.TryGetValue(name.Max + 1, out var next) ? timeOf(next) : since + LongestMerge));
+        }
+
+        known.Sort((one, other) => one.Txid.CompareTo(other.Txid));
+        return known.ToImmutable();
+
+        // A merged file has the time of its first change.
+        static bool HasOwnTime(LtxName name) => name.Level is 0 or LtxName.SnapshotLevel || name.Min == name.Max;
     }
 
     /// <summary>The last files of one level that follow each other without a gap.</summary>

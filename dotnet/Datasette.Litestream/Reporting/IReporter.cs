@@ -11,8 +11,10 @@ internal interface IReporter
     /// <summary>Reports the state of all databases, and one page of them.</summary>
     Task<StatusReport> ReportAsync(StatusQuery query, bool mayManage = true);
 
-    /// <summary>Reports one database in full; null if it is not replicated.</summary>
-    Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true);
+    /// <summary>
+    /// Reports one database in full, with what restores it to a time, as somebody wrote that, or null for the newest state; null if it is not replicated.
+    /// </summary>
+    Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true, string? at = null);
 
     /// <summary>Reports one database in a line; null if it is not replicated.</summary>
     Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name);

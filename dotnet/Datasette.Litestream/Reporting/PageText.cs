@@ -102,7 +102,33 @@ internal sealed record DatabaseText(
 
     /// <summary>What <see cref="RestoreCommand"/> needs in its environment, in a sentence; null if nothing.</summary>
     public string? RestoreNeeds { get; init; }
+
+    /// <summary>The choice of the time that is restored; null if it cannot be chosen here.</summary>
+    public TimeText? Time { get; init; }
 }
+
+/// <summary>The choice of the time to which a database is restored.</summary>
+/// <param name="Value">The time that is chosen, or now: in UTC, in the format of HTML's field for a time.</param>
+/// <param name="Kept">The other parameters of the query, by name.</param>
+/// <param name="Slider">What can be restored, as a slider; null if that is not known.</param>
+/// <param name="Chosen">The time that is chosen; null if none is.</param>
+/// <param name="Sentence">Which state that gives.</param>
+/// <param name="Newest">The link back to the newest state; null if no time is chosen.</param>
+/// <param name="Download">What downloads that state; null if the time cannot be read, and for Datasette's internal database.</param>
+internal sealed record TimeText(
+    string Value, IReadOnlyDictionary<string, string> Kept, SliderText? Slider, MomentText? Chosen, string Sentence, string? Newest, DownloadText? Download);
+
+/// <summary>A slider over times, in seconds since 1970.</summary>
+/// <param name="Min">The oldest state.</param>
+/// <param name="Max">Now.</param>
+/// <param name="Value">The time that is chosen, or now.</param>
+/// <param name="Oldest">The oldest state, for people.</param>
+internal sealed record SliderText(long Min, long Max, long Value, MomentText Oldest);
+
+/// <summary>A download of a state.</summary>
+/// <param name="Link">The query string of its address, with its question mark.</param>
+/// <param name="Label">What it does, in a few words.</param>
+internal sealed record DownloadText(string Link, string Label);
 
 /// <summary>Something that can be done by hand.</summary>
 /// <param name="Action">The last part of the address that does it.</param>

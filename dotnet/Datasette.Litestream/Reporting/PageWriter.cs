@@ -19,7 +19,7 @@ internal static class PageWriter
     private static readonly int[] MinutesBetweenMarks = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360];
 
     private const string StateLabel = "State", DestinationsLabel = "Replicated to", LagLabel = "Lag", UploadedLabel = "Uploaded",
-        LastSyncLabel = "Last sync", SizeLabel = "Size", CheckedLabel = "Backup checked";
+        LastSyncLabel = "Last sync", SizeLabel = "Size", CheckedLabel = "Backup checked", BackupLabel = "Size of the backup";
 
     /// <summary>The overview.</summary>
     public static OverviewText Write(StatusReport report)
@@ -65,7 +65,7 @@ internal static class PageWriter
     {
         var (database, now) = (report.Database, report.Now);
         var history = Trim(report.History);
-        var query = new StatusQuery(Database: database.Name, History: history.Range);
+        var query = new StatusQuery(Database: database.Name, History: history.Range, At: report.Chosen?.Written);
         return new DatabaseText(
             "database",
             query.Link,
@@ -82,6 +82,7 @@ internal static class PageWriter
                 .Add("last_sync_at", LastSyncLabel, database.LastSyncAt)
                 .Add("checked_at", CheckedLabel, database.Reason.CheckedAt)
                 .Add("restorable", database.Replicas is [var only] ? only.Restorable : null)
+                .Add("backup", BackupLabel, database.Replicas is [var one] ? Backup(one) : null)
                 .Add("size", SizeLabel, Wording.Size(database.DatabaseBytes))
                 .Add("wal", "WAL", Wording.Size(database.WalBytes))
                 .Add("uploaded", UploadedLabel, Wording.Size(database.UploadedBytes))
@@ -116,8 +117,33 @@ internal static class PageWriter
             DatasetteCommand = report.DatasetteCommand,
             CommandNote = report.DatasetteCommand is null ? null : RestoreWording.CommandNote(report.CommandFolder, database.Name),
             RestoreNeeds = report.RestoreNeeds,
+            Time = report.Chosen is { } chosen ? WriteTime(chosen, query, database, now) : null,
         };
     }
+
+    private static TimeText WriteTime(ChosenStateReport chosen, StatusQuery query, DatabaseReport database, DateTimeOffset now)
+    {
+        var time = chosen.At ?? now;
+        var others = query with { At = null };
+        var isReadable = chosen.At is not null || chosen.Written is null;
+        return new TimeText(
+            time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss", CultureInfo.InvariantCulture),
+            others.Parameters,
+            chosen.OldestAt is { } oldest
+                ? new SliderText(oldest.ToUnixTimeSeconds(), now.ToUnixTimeSeconds(), Math.Clamp(time.ToUnixTimeSeconds(), oldest.ToUnixTimeSeconds(), now.ToUnixTimeSeconds()), Ago(oldest, now))
+                : null,
+            chosen.At is { } at ? Ago(at, now) : null,
+            chosen.Sentence,
+            chosen.Written is null ? null : others.Link,
+            !isReadable || database.IsInternal ? null
+                : new DownloadText(
+                    new StatusQuery(Database: database.Name, At: chosen.At is { } then ? RestoreCommand.Written(then) : null).Link,
+                    chosen.At is null ? "Download the newest state" : "Download as it was"));
+    }
+
+    private static string? Backup(ReplicaReport replica) => replica.Bytes is null ? null
+        : replica.Files is { } files ? $"{Wording.Size(replica.Bytes)} in {Wording.Count(files)} {(files == 1 ? "file" : "files")}"
+        : Wording.Size(replica.Bytes);
 
     private static SearchText WriteSearch(StatusQuery query)
     {
@@ -171,7 +197,7 @@ internal static class PageWriter
                 .Add($"{key}-until", "Everything there that was written before", replica.ReplicatedUntil)
                 .Add($"{key}-checked-at", CheckedLabel, replica.CheckedAt)
                 .Add($"{key}-restorable", replica.Restorable)
-                .Add($"{key}-size", SizeLabel, replica.Bytes is null ? null : Wording.Size(replica.Bytes))
+                .Add($"{key}-backup", BackupLabel, Backup(replica))
                 .All,
             replica.RestoreCommand)
         {

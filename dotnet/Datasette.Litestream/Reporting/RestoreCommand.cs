@@ -24,7 +24,8 @@ internal static class RestoreCommand
     /// <param name="replica">The destination.</param>
     /// <param name="workingDirectory">Datasette's working directory, absolute.</param>
     /// <param name="startOptions">See <see cref="DatasetteConfiguration.StartOptions"/>.</param>
-    public static string ForDatasette(DatabasePlan database, ReplicaPlan replica, string workingDirectory, IEnumerable<string[]> startOptions)
+    /// <param name="at">The time to restore, in whole seconds; null for the newest state.</param>
+    public static string ForDatasette(DatabasePlan database, ReplicaPlan replica, string workingDirectory, IEnumerable<string[]> startOptions, DateTimeOffset? at = null)
     {
         var file = Path.GetRelativePath(workingDirectory, database.ServedPath);
         var options = startOptions.Where(option => option.Length == 1 || ConfiguringOptions.Contains(option[0])
@@ -35,6 +36,7 @@ internal static class RestoreCommand
             "datasette", "litestream", "restore", database.IsInternal || file == $"{database.Name}.db" ? database.Name : $"{database.Name}={file}",
             .. options.SelectMany(option => option),
             .. replica == database.Primary ? Array.Empty<string>() : ["--from", (database.Replicas.IndexOf(replica) + 1).ToString(CultureInfo.InvariantCulture)],
+            .. at is { } time ? ["--at", Written(time)] : Array.Empty<string>(),
         ];
         return string.Join(' ', words.Select(Quote));
     }
@@ -61,9 +63,10 @@ internal static class RestoreCommand
     /// <param name="replica">The destination.</param>
     /// <param name="releaseLine">The release line that is to read it.</param>
     /// <param name="program">Litestream.</param>
-    public static string For(DatabasePlan database, ReplicaPlan replica, ReleaseLine releaseLine, string program = "litestream")
+    /// <param name="at">As for <see cref="ForDatasette"/>.</param>
+    public static string For(DatabasePlan database, ReplicaPlan replica, ReleaseLine releaseLine, string program = "litestream", DateTimeOffset? at = null)
     {
-        var restore = $"{Quote(program)} restore -o {Quote(FileNameOf(database.Name, "-restored"))}";
+        var restore = $"{Quote(program)} restore -o {Quote(FileNameOf(database.Name, "-restored"))}{(at is { } time ? $" -timestamp {Written(time)}" : "")}";
         if (UrlOf(replica) is { } url)
         {
             return $"{restore} {Quote(UrlSecrets.Mask(url))}";
@@ -101,6 +104,9 @@ internal static class RestoreCommand
     /// <param name="database">The database's name.</param>
     /// <param name="suffix">What tells it from the database's own file.</param>
     public static string FileNameOf(string database, string suffix = "") => $"{database.Replace('/', '_')}{suffix}.db";
+
+    /// <summary>A time as both commands read it, and the address of a page.</summary>
+    public static string Written(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     /// <summary>A word as a POSIX shell reads it.</summary>
     public static string Quote(string word) =>

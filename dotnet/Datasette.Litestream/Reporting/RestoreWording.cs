@@ -1,6 +1,8 @@
 using System.Globalization;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Observation;
 using Datasette.Litestream.Replicas;
+using Datasette.Litestream.Restoring;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -27,7 +29,33 @@ internal static class RestoreWording
     /// <param name="folder">Datasette's working directory.</param>
     /// <param name="name">The database.</param>
     public static string CommandNote(string folder, string name) =>
-        $"Run it in {folder}. It writes {RestoreCommand.FileNameOf(name, "-restored")} there; --at \"10 minutes ago\" restores an earlier state, --in-place replaces the database while Datasette is stopped, and --help tells the rest.";
+        $"Run it in {folder}. It writes {RestoreCommand.FileNameOf(name, "-restored")} there; --in-place replaces the database while Datasette is stopped, and --help tells the rest.";
+
+    /// <summary>What a restore gives for which no time is chosen.</summary>
+    public const string Newest = "The newest state is restored. Choose a time to go back.";
+
+    /// <summary>What is said where nothing is known of the files.</summary>
+    public const string NotListed = "Which state that is, is not known here. The restore says it.";
+
+    /// <summary>What is said of a time that cannot be read.</summary>
+    public static string NotUnderstood(string written) => $"{written} is no time: {WrittenTime.Expected}. Without a zone it is in UTC.";
+
+    /// <summary>What is said of a time before everything that is known.</summary>
+    public static string TooOld(DateTimeOffset oldest) => $"No state as old as that is known: the oldest is of {Wording.Exact(oldest)}.";
+
+    /// <summary>Which state a restore to a time gives.</summary>
+    /// <param name="destination">The destination.</param>
+    /// <param name="points">What can be restored from it.</param>
+    /// <param name="point">The state.</param>
+    /// <param name="at">The time.</param>
+    /// <param name="isNamed">Whether the destination is to be named.</param>
+    /// <param name="now">The time now.</param>
+    public static string State(DestinationObservation destination, RestorePoints points, KnownPoint point, DateTimeOffset at, bool isNamed, DateTimeOffset now)
+    {
+        var when = point.Since == point.Until ? $"of {Wording.Exact(point.Since)}" : $"between {Wording.Exact(point.Since)} and {Wording.Exact(point.Until)}";
+        var later = at > points.ListedAt && point == points.Known[^1] ? $" Or a later one that is not after it: the files were listed {Wording.Ago(points.ListedAt, now)}." : "";
+        return string.Create(CultureInfo.InvariantCulture, $"The state {when} is restored, after transaction {point.Txid:x16}{(isNamed ? $", from {destination.Replica.Destination}" : "")}.{later}");
+    }
 
     private const string Snapshots = "snapshots";
 

@@ -15,6 +15,7 @@ namespace Datasette.Litestream.Reporting;
 /// <param name="Size">Databases per page, at most 200.</param>
 /// <param name="Database">The name of one database; null or empty for a page of databases.</param>
 /// <param name="History">The range of its history: <c>hour</c> or <c>day</c>.</param>
+/// <param name="At">The time to which it is to be restored, as somebody wrote it; null or empty for the newest state.</param>
 internal sealed record StatusQuery(
     string? Search = null,
     string? Sort = null,
@@ -22,7 +23,8 @@ internal sealed record StatusQuery(
     int Page = 1,
     int Size = StatusQuery.DefaultSize,
     string? Database = null,
-    string? History = null)
+    string? History = null,
+    string? At = null)
 {
     private const int DefaultSize = 50, MaxSize = 200;
     private const string ByState = "state";
@@ -58,6 +60,7 @@ internal sealed record StatusQuery(
             var parameters = new Dictionary<string, string>(StringComparer.Ordinal);
             Add("database", Database);
             Add("history", History);
+            Add("at", At);
             Add("search", Search);
             Add("sort", Order == ByState ? null : Order);
             Add("descending", Descending ? "1" : null);
@@ -92,7 +95,8 @@ internal sealed record StatusQuery(
             Number("page", 1),
             Number("size", DefaultSize),
             values.GetValueOrDefault("database"),
-            values.GetValueOrDefault("history"));
+            values.GetValueOrDefault("history"),
+            values.GetValueOrDefault("at"));
 
         int Number(string name, int otherwise) =>
             int.TryParse(values.GetValueOrDefault(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : otherwise;

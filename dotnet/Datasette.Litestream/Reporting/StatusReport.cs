@@ -229,6 +229,9 @@ internal sealed record ReplicaReport(
     RestorableReport? Restorable,
     string RestoreCommand)
 {
+    /// <summary>How many files are there, when they were last listed; null if they were not.</summary>
+    public int? Files { get; init; }
+
     /// <summary>The same as a command of the plugin; null if Datasette was not started by <c>datasette serve</c>.</summary>
     public string? DatasetteCommand { get; init; }
 }
@@ -335,6 +338,9 @@ internal sealed record DatabaseDetailReport(
     [JsonIgnore]
     public string? RestoreNeeds { get; init; }
 
+    /// <summary>The state that the commands restore; null if another process replicates the database, or nobody.</summary>
+    public ChosenStateReport? Chosen { get; init; }
+
     /// <summary>What was done with it by hand among the last 20 deeds, newest first.</summary>
     public IReadOnlyList<DeedReport> Deeds { get; init; } = [];
 
@@ -348,6 +354,18 @@ internal sealed record DatabaseDetailReport(
     /// <summary>The same as the page shows it.</summary>
     public DatabaseText Text => PageWriter.Write(this);
 }
+
+/// <summary>The state of a database that is to be restored.</summary>
+/// <param name="At">The time that somebody chose, in whole seconds; null for the newest state.</param>
+/// <param name="Written">The same as it was written; null if none was chosen.</param>
+/// <param name="From">The destination whose files tell the state; null if it is not known.</param>
+/// <param name="Txid">Its last transaction; null if it is not known.</param>
+/// <param name="Since">It is not older than this; null if that is not known.</param>
+/// <param name="Until">It is not newer than this; null if that is not known.</param>
+/// <param name="Sentence">All of it in words.</param>
+/// <param name="OldestAt">How far back one can go at any destination; null if that is not known.</param>
+internal sealed record ChosenStateReport(
+    DateTimeOffset? At, [property: JsonIgnore] string? Written, string? From, ulong? Txid, DateTimeOffset? Since, DateTimeOffset? Until, string Sentence, DateTimeOffset? OldestAt);
 
 /// <summary>The answer to a query for a database that is not replicated.</summary>
 /// <param name="Ok">False, as in Datasette's own errors.</param>

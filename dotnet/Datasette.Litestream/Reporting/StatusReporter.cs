@@ -99,7 +99,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
     }
 
     /// <inheritdoc/>
-    public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true)
+    public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true, string? at = null)
     {
         var (replication, observation, discretion) = await ObserveAsync(mayManage).ConfigureAwait(false);
         if (Find(observation, name) is not { } database || _sampler.HistoryOf(name) is not { } history)
@@ -109,11 +109,13 @@ internal sealed class StatusReporter : IReporter, IDisposable
 
         string[] logged = [database.Plan.Path, Path.GetFileName(database.Plan.Path)];
         var now = _time.GetUtcNow();
+        var destinations = Destinations(database).OrderBy(destination => destination.IsMirror).ToList();
+        var chosen = destinations.Count == 0 ? null : ChosenState.Find(at, destinations, now);
         return new DatabaseDetailReport(
-            Report(replication, database, sparklines: null, now),
+            Report(replication, database, sparklines: null, now, chosen?.At),
             Wording.SummarizeDatabase(database, observation, now),
             observation.IsOutdated(now) ? false : Wording.IsHealthy(database.State),
-            database.Plan.Replicas.IsEmpty ? "" : RestoreCommand.For(database.Plan, database.Plan.Primary, replication.Binary.Version.ReleaseLine!.Value, replication.Binary.Path),
+            database.Plan.Replicas.IsEmpty ? "" : RestoreCommand.For(database.Plan, database.Plan.Primary, replication.Binary.Version.ReleaseLine!.Value, replication.Binary.Path, chosen?.At),
             RestoreWording.Note(replication.Binary.Version.ReleaseLine!.Value),
             Report(history.Read(range, observation.At), range, observation.At),
             [.. replication.LogEntries.Where(entry => logged.Contains(entry.Database)).Select(Report)],
@@ -122,7 +124,8 @@ internal sealed class StatusReporter : IReporter, IDisposable
         {
             MayManage = mayManage,
             Deeds = Deeds(replication, discretion, name),
-            DatasetteCommand = database.Plan.Replicas.IsEmpty ? null : DatasetteCommand(replication, database.Plan, database.Plan.Primary),
+            DatasetteCommand = database.Plan.Replicas.IsEmpty ? null : DatasetteCommand(replication, database.Plan, database.Plan.Primary, chosen?.At),
+            Chosen = chosen,
             CommandFolder = replication.WorkingDirectory,
             RestoreNeeds = database.Plan.Replicas.IsEmpty ? null : RestoreCommand.Needs(database.Plan.Primary),
         };
@@ -260,11 +263,11 @@ internal sealed class StatusReporter : IReporter, IDisposable
     private static DatabaseObservation? Find(ObservedDatabases observation, string name) =>
         observation.Databases.FirstOrDefault(database => database.Plan.Name == name);
 
-    private static DatabaseReport Report(ReplicationSnapshot replication, DatabaseObservation database, SparklineReport? sparklines, DateTimeOffset now) => new(
+    private static DatabaseReport Report(ReplicationSnapshot replication, DatabaseObservation database, SparklineReport? sparklines, DateTimeOffset now, DateTimeOffset? at = null) => new(
         database.Plan.Name,
         database.Plan.Path,
         [.. database.Plan.Replicas.Select(replica => replica.Destination)],
-        [.. Destinations(database).Select(destination => Report(replication, database, destination, now))],
+        [.. Destinations(database).Select(destination => Report(replication, database, destination, now, at))],
         Wording.Name(database.State),
         database.Since,
         database.Error,
@@ -290,7 +293,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
         ? database.Destinations
         : database.Plan.Replicas.Select(database.Of);
 
-    private static ReplicaReport Report(ReplicationSnapshot replication, DatabaseObservation database, DestinationObservation destination, DateTimeOffset now) => new(
+    private static ReplicaReport Report(ReplicationSnapshot replication, DatabaseObservation database, DestinationObservation destination, DateTimeOffset now, DateTimeOffset? at) => new(
         destination.Replica.Destination,
         destination.IsMirror ? "plugin" : "litestream",
         Wording.Name(destination.State),
@@ -305,13 +308,14 @@ internal sealed class StatusReporter : IReporter, IDisposable
         destination.Evidence.CheckedAt,
         destination.Bytes,
         destination.Points is { } points ? RestorableReport.Of(replication.Plan, database.Plan, points, now) : null,
-        RestoreCommand.For(database.Plan, destination.Replica, replication.Binary.Version.ReleaseLine!.Value, replication.Binary.Path))
+        RestoreCommand.For(database.Plan, destination.Replica, replication.Binary.Version.ReleaseLine!.Value, replication.Binary.Path, at))
     {
-        DatasetteCommand = DatasetteCommand(replication, database.Plan, destination.Replica),
+        Files = destination.Files,
+        DatasetteCommand = DatasetteCommand(replication, database.Plan, destination.Replica, at),
     };
 
-    private static string? DatasetteCommand(ReplicationSnapshot replication, DatabasePlan database, ReplicaPlan replica) =>
-        replication.StartOptions is { } options ? RestoreCommand.ForDatasette(database, replica, replication.WorkingDirectory, options) : null;
+    private static string? DatasetteCommand(ReplicationSnapshot replication, DatabasePlan database, ReplicaPlan replica, DateTimeOffset? at) =>
+        replication.StartOptions is { } options ? RestoreCommand.ForDatasette(database, replica, replication.WorkingDirectory, options, at) : null;
 
     private static ReasonReport Report(DatabaseObservation database, Evidence evidence, DateTimeOffset now) => new(
         Wording.Name(database.Reason),

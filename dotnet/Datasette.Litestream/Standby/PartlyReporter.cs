@@ -27,8 +27,8 @@ internal sealed class PartlyReporter(IReporter own, StandbyReporter others) : IR
     }
 
     /// <inheritdoc/>
-    public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true) =>
-        await own.ReportDatabaseAsync(name, range, mayManage).ConfigureAwait(false) ?? await others.ReportDatabaseAsync(name, range, mayManage).ConfigureAwait(false);
+    public async Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true, string? at = null) =>
+        await own.ReportDatabaseAsync(name, range, mayManage, at).ConfigureAwait(false) ?? await others.ReportDatabaseAsync(name, range, mayManage).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async Task<DatabaseStateReport?> ReportDatabaseStateAsync(string name) =>

@@ -66,7 +66,8 @@ internal sealed class StandbyReporter(Func<IReadOnlyList<DatabasePlan>> database
     }
 
     /// <inheritdoc/>
-    public Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true)
+    /// <remarks>How to restore it tells who replicates it.</remarks>
+    public Task<DatabaseDetailReport?> ReportDatabaseAsync(string name, HistoryRange range, bool mayManage = true, string? at = null)
     {
         var now = time.GetUtcNow();
         var (all, discretion) = Look(mayManage);

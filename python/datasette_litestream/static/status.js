@@ -13,6 +13,8 @@
 const EVERY = 5000;
 /** The page must say within ten seconds that Datasette does not answer: one wait, and one request that times out. */
 const PATIENCE = 4000;
+/** How long after the last move of the slider its time is asked for. */
+const SOON = 200;
 
 const main = /** @type {HTMLElement} */ (document.querySelector("main.litestream"));
 let busy = false;
@@ -25,9 +27,13 @@ async function refresh() {
     clearTimeout(timer);
     if (busy || document.hidden) return;
     busy = true;
+    const asked = location.href;
     const answer = await ask().catch(() => null);
     busy = false;
-    timer = setTimeout(refresh, EVERY);
+    // Meanwhile another time may have been chosen.
+    const isMeant = asked === location.href;
+    timer = setTimeout(refresh, isMeant ? EVERY : SOON);
+    if (!isMeant) return;
     if (answer) show(answer);
     else reveal("[data-lost]");
 }
@@ -50,13 +56,24 @@ function show(fresh) {
     const { Idiomorph } = /** @type {Vendor} */ (/** @type {unknown} */ (window));
     Idiomorph.morph(main, fresh, {
         callbacks: {
-            beforeNodeMorphed: (/** @type {Node} */ old) => !(old instanceof Element && old.hasAttribute("data-keep")),
+            beforeNodeMorphed: (/** @type {Node} */ old, /** @type {Node} */ now) => !(old instanceof Element && old.hasAttribute("data-keep") && keep(old, now)),
             beforeAttributeUpdated: (/** @type {string} */ name, /** @type {Element} */ element) => !(name === "open" && element.tagName === "DETAILS"),
         },
     });
     // A row that moves loses the focus if the browser cannot move the element.
     if (focused instanceof HTMLElement && focused !== document.activeElement && main.contains(focused)) focused.focus({ preventScroll: true });
+    reveal("[data-slide]");
     read();
+}
+
+/**
+ * What somebody has set stays; but a slider goes on to now.
+ * @param {Element} old
+ * @param {Node} fresh
+ */
+function keep(old, fresh) {
+    if (old instanceof HTMLInputElement && fresh instanceof HTMLInputElement && old.type === "range") Object.assign(old, { min: fresh.min, max: fresh.max });
+    return true;
 }
 
 /** @param {string} selector */
@@ -116,10 +133,32 @@ function offerCopy() {
     });
 }
 
+/**
+ * Has slider and field show the same time, and the page what restores it.
+ * @param {Event} event
+ */
+function choose(event) {
+    const [slider, field] = ["[data-slider]", "[data-time]"].map((selector) => /** @type {HTMLInputElement | null} */ (main.querySelector(selector)));
+    if (!field || (event.target !== slider && event.target !== field)) return;
+    if (slider && event.target === slider) field.value = new Date(Number(slider.value) * 1000).toISOString().slice(0, "2026-05-01T12:00:00".length);
+    const time = Date.parse(`${field.value}Z`);
+    if (Number.isNaN(time)) return;
+    if (slider && event.target === field) slider.value = String(time / 1000);
+    slider?.setAttribute("aria-valuetext", `${field.value.replace("T", " ")} UTC`);
+    for (const input of [slider, field]) input?.setAttribute("data-keep", "");
+    const address = new URL(location.href);
+    address.searchParams.set("at", field.value);
+    history.replaceState(null, "", address);
+    clearTimeout(timer);
+    timer = setTimeout(refresh, SOON);
+}
+
 document.addEventListener("visibilitychange", refresh);
+main.addEventListener("input", choose);
 main.addEventListener("pointerover", translate);
 main.addEventListener("pointermove", point);
 main.addEventListener("pointerdown", point);
 main.addEventListener("pointerleave", point);
 offerCopy();
+reveal("[data-slide]");
 timer = setTimeout(refresh, EVERY);

@@ -39,6 +39,21 @@ public sealed class RestorePointsSpecs
         Assert.AreEqual("9@1", StepsAt(Find("9:1-1@1")!, 20));
     }
 
+    // What is expected is the last transaction of the state, and between which minutes it was the newest one.
+    [TestMethod]
+    [DataRow(8, null, DisplayName = "before everything")]
+    [DataRow(9, "4 9-9", DisplayName = "a snapshot has its own time")]
+    [DataRow(24, "4 9-9", DisplayName = "a merged file may have changes up to the next one")]
+    [DataRow(27, "12 10-25", DisplayName = "the finer file tells")]
+    [DataRow(28, "17 28-28", DisplayName = "a file of one transaction has its own time")]
+    [DataRow(30, "19 30-30", DisplayName = "and one of a sync")]
+    [DataRow(60, "20 31-31", DisplayName = "the newest")]
+    public void The_state_of_a_time_is_the_newest_that_is_not_after_it(int minute, string? expected)
+    {
+        var points = Find("9:1-4@9 1:5-12@10 1:13-16@25 2:5-16@10 0:17-17@28 0:18-19@30 0:20-20@31")!;
+        Assert.AreEqual(expected, points.At(Start.AddMinutes(minute)) is { } point ? $"{point.Txid} {Minute(point.Since)}-{Minute(point.Until)}" : null);
+    }
+
     private static string StepsAt(RestorePoints points, int minute) =>
         string.Join(' ', points.StepsAt(Start.AddMinutes(minute), TimeSpan.FromMinutes(5)).Select(step => $"{step.Level}@{Minute(step.Since)}"));
 

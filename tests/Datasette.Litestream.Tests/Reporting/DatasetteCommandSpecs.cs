@@ -45,6 +45,18 @@ public sealed class DatasetteCommandSpecs
         "datasette litestream restore parks --from 2", RestoreCommand.ForDatasette(Plan.Databases[0], Plan.Databases[0].Replicas[1], "/srv", []));
 
     [TestMethod]
+    public void Both_restore_the_time_that_is_chosen()
+    {
+        var at = new DateTimeOffset(2026, 5, 1, 14, 0, 0, TimeSpan.FromHours(2));
+        Assert.AreEqual(
+            "datasette litestream restore parks -c datasette.yaml --at 2026-05-01T12:00:00Z",
+            RestoreCommand.ForDatasette(Plan.Databases[0], Plan.Databases[0].Primary, "/srv", [["-c", "datasette.yaml"]], at));
+        Assert.AreEqual(
+            "litestream restore -o parks-restored.db -timestamp 2026-05-01T12:00:00Z file:///backup/parks",
+            RestoreCommand.For(Plan.Databases[0], Plan.Databases[0].Primary, ReleaseLine.V05, at: at));
+    }
+
+    [TestMethod]
     public void Litestreams_own_has_its_path_and_a_file_called_after_the_database() => Assert.StartsWith(
         "/opt/litestream restore -o 'a b-restored.db' ", RestoreCommand.For(Plan.Databases[1], Plan.Databases[1].Replicas[1], ReleaseLine.V05, "/opt/litestream"));
 

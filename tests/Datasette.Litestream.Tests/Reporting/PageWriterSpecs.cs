@@ -256,12 +256,37 @@ public sealed class PageWriterSpecs
                 "Can be restored back to: 2026-04-30 12:00:00 UTC",
                 "In steps: every second since 11:55:00 UTC, every 30 s since 10:00:00 UTC, merged files since 03:00:00 UTC, snapshots alone since 2026-04-30 12:00:00 UTC",
                 "Newest snapshot: 2026-05-01 09:00:00 UTC",
-                "Size: 4.0 KiB",
+                "Size of the backup: 4.0 KiB in 345 files",
             },
             destinations[1].Facts.Select(fact => $"{fact.Label}: {fact.Text}").ToArray());
         Assert.AreEqual("litestream restore s3://other", destinations[1].RestoreCommand);
         var one = Detail(HistoryRange.Hour);
         Assert.IsEmpty((one with { Database = one.Database with { Replicas = [.. one.Database.Replicas.Take(1)] } }).Text.Destinations);
+    }
+
+    [TestMethod]
+    public void The_time_to_restore_is_chosen_from_the_oldest_state_to_now()
+    {
+        var (oldest, at) = (Observations.Now.AddDays(-1), Observations.Now.AddHours(-2));
+        var newest = Detail(HistoryRange.Day) with { Chosen = new ChosenStateReport(null, null, null, null, null, null, "The newest.", oldest) };
+        Assert.AreEqual("?database=b&history=day", newest.Text.Query);
+        var time = newest.Text.Time!;
+        var now = Observations.Now.ToUnixTimeSeconds();
+        Assert.AreEqual(("2026-05-01T12:00:00", "The newest."), (time.Value, time.Sentence));
+        Assert.AreEqual((now - 86400, now, now, "1 d 0 h ago"), (time.Slider!.Min, time.Slider.Max, time.Slider.Value, time.Slider.Oldest.Words));
+        Assert.AreEqual((null, null), (time.Chosen, time.Newest));
+        Assert.AreEqual(new DownloadText("?database=b", "Download the newest state"), time.Download);
+
+        var chosen = newest with { Chosen = newest.Chosen with { At = at, Written = "2 hours ago" } };
+        Assert.AreEqual("?database=b&history=day&at=2%20hours%20ago", chosen.Text.Query);
+        time = chosen.Text.Time!;
+        Assert.AreEqual(("2026-05-01T10:00:00", now - 7200, "?database=b&history=day"), (time.Value, time.Slider!.Value, time.Newest));
+        CollectionAssert.AreEqual(new[] { "database", "history" }, time.Kept.Keys.ToArray());
+        Assert.AreEqual(new DownloadText("?database=b&at=2026-05-01T10%3A00%3A00Z", "Download as it was"), time.Download);
+        Assert.IsNull((newest with { Chosen = newest.Chosen with { OldestAt = null } }).Text.Time!.Slider);
+        Assert.IsNull((newest with { Chosen = newest.Chosen with { Written = "soon" } }).Text.Time!.Download);
+        Assert.IsNull((newest with { Database = newest.Database with { IsInternal = true } }).Text.Time!.Download);
+        Assert.IsNull(Detail(HistoryRange.Day).Text.Time);
     }
 
     private static DatabaseReport Database(string name) => new(
@@ -278,7 +303,7 @@ public sealed class PageWriterSpecs
             Observations.Now.AddDays(-1), Observations.Now.AddHours(-3),
             [new("uploaded", 1, Observations.Now.AddMinutes(-5)), new("merged", 30, Observations.Now.AddHours(-2)), new("merged", null, Observations.Now.AddHours(-9)), new("snapshots", null, Observations.Now.AddDays(-1))],
             Observations.Now.AddMinutes(-30)),
-        $"litestream restore {destination}");
+        $"litestream restore {destination}") { Files = 345 };
 
     private static void AssertSummary(string text, string state, string healthy, SummaryText summary) =>
         Assert.AreEqual((text, state, healthy), (summary.Text, summary.State, summary.Healthy));

@@ -58,6 +58,7 @@ public sealed class StatusQuerySpecs
     [DataRow("page=99999999999&size=999", "?size=200")]
     [DataRow("&&=&x&search", "?")]
     [DataRow("search=first&search=second", "?search=first")]
+    [DataRow("database=parks&at=10+minutes+ago&history=day", "?database=parks&history=day&at=10%20minutes%20ago")]
     [DataRow("database=%3Cimg+src%3Dx%3E%F0%9F%98%80&history=day", "?database=%3Cimg%20src%3Dx%3E%F0%9F%98%80&history=day")]
     [DataRow("search=100%&sort=%zz", "?search=100%25")]
     public void An_address_is_read_and_written(string queryString, string link) => Assert.AreEqual(link, StatusQuery.Parse(queryString).Link);
