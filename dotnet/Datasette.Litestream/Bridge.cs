@@ -162,6 +162,47 @@ public sealed class Bridge
         return JsonSerializer.Serialize(answer, StatusJson.Default.MachineAnswer);
     }
 
+    /// <summary>
+    /// Restores a database for somebody who may have all of it, and returns when its file is there, which stays until <see cref="EndDownload"/>.
+    /// Who sends it says so by <see cref="HandOutDownload"/>.
+    /// </summary>
+    /// <param name="id">By what the other methods name this download; nobody else has used it.</param>
+    /// <param name="method">The request's method.</param>
+    /// <param name="query">The query string of the request, unchanged: <c>database</c>, and <c>at</c> for a time.</param>
+    /// <param name="actor">The id of Datasette's actor.</param>
+    /// <returns>A <see cref="MachineAnswer"/> as JSON, with a <c>file</c> if it was restored.</returns>
+    public string Download(string id, string method, string query, string actor)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        MachineAnswer answer;
+        if (method != "POST")
+        {
+            answer = ManualReport.Answer(DownloadReport.Action, new ManualResult(ManualOutcome.NotPosted, "Send it by POST."));
+        }
+        else if (_succession is { } succession)
+        {
+            var parsed = StatusQuery.Parse(query);
+            var request = new DownloadRequest(id, parsed.Database, parsed.At, actor);
+            var result = Task.Run(() => succession.DownloadAsync(request)).GetAwaiter().GetResult();
+            answer = DownloadReport.Answer(request, result, succession.Time.GetUtcNow(), succession.Replicates(request.Database));
+        }
+        else
+        {
+            answer = ManualReport.Answer(DownloadReport.Action, new ManualResult(ManualOutcome.Refused, "Replication has ended."));
+        }
+
+        return JsonSerializer.Serialize(answer, StatusJson.Default.MachineAnswer);
+    }
+
+    /// <summary>Says that a download is sent now, so that who gets it is logged.</summary>
+    /// <param name="id">See <see cref="Download"/>.</param>
+    /// <returns>False if it is over, and may not be sent.</returns>
+    public bool HandOutDownload(string id) => _succession?.Term?.Replicator.Downloads.HandOut(id) == true;
+
+    /// <summary>Ends a download, and deletes everything of it, however it ended. Returns at once; does nothing the second time.</summary>
+    /// <param name="id">See <see cref="Download"/>.</param>
+    public void EndDownload(string id) => _succession?.Term?.Replicator.Downloads.End(id);
+
     private (bool IsFound, string Json) ReportStatus(string query, bool mayManage) => Report(
         query,
         mayManage,

@@ -16,6 +16,7 @@ using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Reporting;
+using Datasette.Litestream.Restoring;
 using Datasette.Litestream.Secrets;
 using Datasette.Litestream.SqliteFiles;
 using Datasette.Litestream.Standby;
@@ -148,7 +149,10 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _mirroring = binary.Version.ReleaseLine == ReleaseLine.V03 ? null
             : new Mirroring(() => _plan, (replica, path) => new GuardedStore(_stores.Open(replica, path), () => WhileWriting(replica)), host.Time, Random.Shared, _log.Redact);
-        _steering = new Steering(this, host.Time, deed => OperatorLog.Write(DeedWording.LevelOf(deed), DeedWording.Tell(deed)));
+        _steering = new Steering(this, host.Time, Tell);
+        var releaseLine = binary.Version.ReleaseLine!.Value;
+        var restoring = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time, releaseLine);
+        Downloads = new Downloads(() => _plan, () => new Restorer(restoring, releaseLine, _stores, host.Time), _steering.Note, host.Time);
         _compactionRetry = new CompactionRetry(message => _ = RestartAsync(RestartReason.Destination, message), host.Time);
         _renewer = probe is null ? null : new Renewer(
             this,
@@ -176,6 +180,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
     /// <summary>The log for the operator.</summary>
     public OperatorLog OperatorLog => Announcer.Log;
+
+    /// <summary>Restores databases for those who download them.</summary>
+    public Downloads Downloads { get; }
 
     private IReadOnlyList<OtherLitestream> OtherLitestreams => _otherLitestreams?.Found ?? [];
 
@@ -232,6 +239,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         var started = _host.Time.GetTimestamp();
         using var hurrying = order.Hurry.Register(_hurrying.Cancel);
         _steering.Stop();
+        var downloading = Downloads.StopAsync();
         _mirroring?.StopFilling();
         _refresher?.Dispose();
         await (_attacher?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
@@ -246,6 +254,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             await (onLeft?.Invoke() ?? Task.CompletedTask).ConfigureAwait(false);
         }
 
+        await downloading.ConfigureAwait(false);
         _stores.Dispose();
         var leftOut = _leftOut.Names;
         _socketFolder.Dispose();
@@ -323,6 +332,19 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
         _locks.Take(name, database.Path);
         return database;
+    }
+
+    /// <summary>Tells what was done by hand. Of a download nobody is notified: it says nothing of how replication is.</summary>
+    private void Tell(Deed deed)
+    {
+        if (deed.Downloaded is null)
+        {
+            OperatorLog.Write(DeedWording.LevelOf(deed), DeedWording.Tell(deed));
+        }
+        else
+        {
+            OperatorLog.WriteOnly(DeedWording.LevelOf(deed), DeedWording.Tell(deed));
+        }
     }
 
     private async Task StartLitestreamAsync(Action<string> onFatal)

@@ -139,13 +139,20 @@ internal sealed class Succession
     public bool Replicates(string? name) => _term?.Replicator.Plan.Databases.Any(database => database.Name == name) == true;
 
     /// <summary>Does what somebody asks for by hand, which only who replicates can do.</summary>
-    public async Task<ManualResult> DoAsync(ManualRequest request)
+    public Task<ManualResult> DoAsync(ManualRequest request) =>
+        AskAsync(request.Database, replicator => replicator.DoAsync(request), refusal => refusal);
+
+    /// <summary>Restores a database for a download, which only who replicates can do.</summary>
+    public Task<DownloadResult> DownloadAsync(DownloadRequest request) =>
+        AskAsync(request.Database, replicator => replicator.Downloads.RestoreAsync(request), refusal => new DownloadResult(refusal));
+
+    private async Task<T> AskAsync<T>(string? name, Func<Replicator, Task<T>> ask, Func<ManualResult, T> refuse)
     {
         var standby = Standby;
-        var asked = standby.Where(database => database.Name == request.Database).ToList();
-        return _term is { } term && asked.Count == 0 ? await term.Replicator.DoAsync(request).ConfigureAwait(false)
-            : standby.Count == 0 ? new ManualResult(ManualOutcome.Refused, "Nothing that can be replicated is served.")
-            : new ManualResult(ManualOutcome.Refused, $"{Describe(_view.Look(asked.Count > 0 ? asked : standby))} Ask that one.");
+        var asked = standby.Where(database => database.Name == name).ToList();
+        return _term is { } term && asked.Count == 0 ? await ask(term.Replicator).ConfigureAwait(false)
+            : standby.Count == 0 ? refuse(new ManualResult(ManualOutcome.Refused, "Nothing that can be replicated is served."))
+            : refuse(new ManualResult(ManualOutcome.Refused, $"{Describe(_view.Look(asked.Count > 0 ? asked : standby))} Ask that one."));
     }
 
     /// <summary>Ends replication, and lets others take over.</summary>

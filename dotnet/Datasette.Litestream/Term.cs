@@ -62,6 +62,7 @@ internal sealed class Term
             replicator.OperatorLog.Write(LogLevel.Warning, warning);
         }
 
+        replicator.Downloads.DeleteLeftovers();
         term._reporting = Task.Run(term.LeaveReportsAsync);
         return term;
     }

@@ -19,6 +19,7 @@ bridges: dict[Datasette, Any] = {}
 refusals: dict[Datasette, "Refused"] = {}
 told: WeakKeyDictionary[Datasette, Any] = WeakKeyDictionary()  # The databases that the Bridge was told of.
 started: WeakKeyDictionary[Datasette, list[list[str]]] = WeakKeyDictionary()  # The options of ``datasette serve``.
+UNCONFIGURED = {"content_type": "application/json", "body": '{"state": "unconfigured"}\n', "message": "Replication is not configured.", "page": ""}
 # Those that say which databases there are and how they are configured, by their names in click.
 OPTIONS = ("immutable", "metadata", "config", "settings", "plugins_dir", "internal", "sqlite_extensions")
 
@@ -33,7 +34,7 @@ class Refused(Exception):
         as_json = {"status": 200, "content_type": "application/json", "body": report}
         self.Page = self.DatabaseState = lambda *_: report
         self.Answer = lambda what, *_: json.dumps(as_json if what == "json" else is_down)
-        self.Act = lambda *_: json.dumps(is_down | {"message": message, "page": ""})
+        self.Act = self.Download = lambda *_: json.dumps(is_down | {"message": message, "page": ""})
 
 
 @hookimpl

@@ -2,20 +2,26 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import Any
 
 import click
-from datasette import actor_matches_allow, hookimpl, utils
+from datasette import Forbidden, actor_matches_allow, hookimpl, utils
 
 try:
     from datasette.permissions import Action
+    from datasette.resources import DatabaseResource, TableResource
 except ImportError:
     # Datasette 0.65 asks plugins about permissions, and has no list of them.
     Action = None
 # datasette.app.Datasette, which cannot be imported here: that module is still loading when it loads its plugins.
 Datasette = Any
-VIEW_STATUS, MANAGE = "litestream-view-status", "litestream-manage"
-PERMISSIONS = {VIEW_STATUS: "See the status of Litestream replication", MANAGE: "Manage Litestream replication: sync, pause, register, restart"}
+VIEW_STATUS, MANAGE, RESTORE = "litestream-view-status", "litestream-manage", "litestream-restore"
+PERMISSIONS = {
+    VIEW_STATUS: "See the status of Litestream replication",
+    MANAGE: "Manage Litestream replication: sync, pause, register, restart",
+    RESTORE: "Download databases as they were, restored from their backups",
+}
 # Datasette 0.65 lists its own catalog among the databases; later versions do not, and users may use that name.
 CATALOG = "_internal" if Action is None else None
 # Datasette prints the message of both classes and ends; before 1.0a24 it prints a traceback for StartupError alone.
@@ -38,9 +44,21 @@ def permission_allowed(datasette: Datasette, actor: dict[str, Any] | None, actio
 
 
 async def is_allowed(datasette: Datasette, actor: dict[str, Any] | None, action: str = VIEW_STATUS) -> bool:
-    """Whether an actor may see the status of replication, or manage it."""
+    """Whether an actor has a permission of this plugin."""
     asked = datasette.allowed(action=action, actor=actor) if Action else datasette.permission_allowed(actor, action, default=False)
     return bool(await asked)
+
+
+async def may(datasette: Datasette, actor: dict[str, Any] | None, action: str, *resource: str) -> bool:
+    """Whether an actor has a permission of Datasette's own for a database, or for a table of it, by Datasette's own rules."""
+    if Action:
+        return bool(await datasette.allowed(action=action, resource=(DatabaseResource if len(resource) == 1 else TableResource)(*resource), actor=actor))
+    # The first that is decided counts; what nothing decides is allowed.
+    asked = [(action, resource if len(resource) > 1 else resource[0]), ("view-database", resource[0]), "view-instance"]
+    with suppress(Forbidden):
+        await datasette.ensure_permissions(actor, asked)
+        return True
+    return False
 
 
 def databases(datasette: Datasette) -> list[tuple[str | None, Any]]:

@@ -7,18 +7,17 @@ from urllib.parse import urlencode
 from datasette import Forbidden, NotFound, Request, Response, hookimpl
 from markupsafe import Markup
 
-from . import bridge
+from . import bridge, downloads
 from .datasette_versions import MANAGE, VIEW_STATUS, Datasette, is_allowed
 
-PATH, FRESH = "/-/litestream-status", {"cache-control": "no-store"}
+PATH, DOWNLOAD, FRESH = "/-/litestream-status", "/-/litestream/download", {"cache-control": "no-store"}
 ACTIONS, TITLE = "sync|pause|resume|register|unregister|restart|check", "Litestream status"
-UNCONFIGURED = {"content_type": "application/json", "body": '{"state": "unconfigured"}\n', "message": "Replication is not configured.", "page": ""}
 LINE = '<link rel="stylesheet" href="{}"><p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(f"^{PATH}$", page), (rf"^{PATH}\.(?P<what>json)$", answer), (f"^/-/litestream/(?P<what>health|metrics|{ACTIONS})$", answer)]
+    return [(f"^{PATH}$", page), (rf"^{PATH}\.(?P<what>json)$", answer), (f"^/-/litestream/(?P<what>health|metrics|{ACTIONS})$", answer), (f"^{DOWNLOAD}$", download)]
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
@@ -27,14 +26,16 @@ async def page(datasette: Datasette, request: Request) -> Response:
     if "view" not in text:
         raise NotFound(text["error"])
     path = datasette.urls.database(text["name"]) if text.get("name") in datasette.databases and not text["is_internal"] else None
-    html = await datasette.render_template(f"litestream_{text['view']}.html", {"text": text, "database_path": path}, request=request)
+    download_path = datasette.urls.path(DOWNLOAD) if path and await downloads.is_offered(datasette, request.actor, text["name"]) else None
+    context = {"text": text, "database_path": path, "download_path": download_path}
+    html = await datasette.render_template(f"litestream_{text['view']}.html", context, request=request)
     return Response.html(html, headers=FRESH)
 
 
 async def answer(datasette: Datasette, request: Request) -> Response:
     """The answers for machines, and what is done by hand. Load balancers have no permission, so the health line contains no names."""
     what, may_manage = request.url_vars["what"], await is_allowed(datasette, request.actor, MANAGE)
-    by_hand, is_form = what in ACTIONS.split("|"), "text/html" in request.headers.get("accept", "")
+    by_hand = what in ACTIONS.split("|")
     if what != "health":
         await check_permission(datasette, request, MANAGE if by_hand else VIEW_STATUS)
     question: tuple[Any, ...] = "Answer", what, request.query_string, may_manage
@@ -42,8 +43,19 @@ async def answer(datasette: Datasette, request: Request) -> Response:
         # Datasette itself has refused forged requests before.
         body, kind = (await request.post_body()).decode(errors="replace"), request.headers.get("content-type", "")
         question = "Act", request.method, what, kind, body, str((request.actor or {}).get("id", ""))
-    reply = await bridge.ask(datasette, *question) or UNCONFIGURED | {"status": 200 if what == "json" else 404}
-    if by_hand and is_form and request.method == "POST":
+    reply = await bridge.ask(datasette, *question) or bridge.UNCONFIGURED | {"status": 200 if what == "json" else 404}
+    return respond(datasette, request, reply, is_form=by_hand)
+
+
+async def download(datasette: Datasette, request: Request, send: Any) -> Response | None:
+    """A database as it was. By POST alone, which neither a browser that looks ahead nor another site sends: each restore is work."""
+    reply = await downloads.send_restored(datasette, request, send)
+    return respond(datasette, request, reply, is_form=True) if reply else None
+
+
+def respond(datasette: Datasette, request: Request, reply: dict[str, Any], is_form: bool) -> Response:
+    """The response to a program or, where a form may have been sent, to a browser, which goes back to the page."""
+    if is_form and request.method == "POST" and "text/html" in request.headers.get("accept", ""):
         datasette.add_message(request, reply["message"], datasette.INFO if reply["status"] == 200 else datasette.ERROR)
         return Response.redirect(datasette.urls.path(PATH) + reply["page"])
     headers = FRESH | {"allow": "POST"} if reply["status"] == 405 else FRESH

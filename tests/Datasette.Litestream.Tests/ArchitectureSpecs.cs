@@ -32,7 +32,7 @@ public sealed class ArchitectureSpecs
         ["Daemon"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Litestream"],
         ["Notification"] = ["Errors", "Logging"],
         ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon", "Writers"],
-        ["Manual"] = ["Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
+        ["Manual"] = ["Errors", "Configuration", "Litestream", "Replicas", "Restoring", "Daemon", "Observation"],
         ["Attaching"] = ["Errors", "Configuration", "Daemon", "Observation"],
         ["Commands"] =
         [

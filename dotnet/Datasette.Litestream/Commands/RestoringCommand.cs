@@ -137,27 +137,13 @@ internal sealed class RestoringCommand(CommandTools tools, CommandArguments argu
         return Tell(database, target, file, to, bytes, kept, place is not null);
     }
 
-    private async Task<(Destination, FoundPoint)?> FindAsync(
-        DatabasePlan database, IReadOnlyList<Destination> destinations, RestoreTarget target, CancellationToken cancellationToken)
-    {
-        for (var i = 0; i < destinations.Count; i++)
-        {
-            try
-            {
-                _terminal.Progress($"{database.Name}: looking at {destinations[i].Replica.Destination}");
-                if (await tools.Restorer.FindAsync(destinations[i], target, cancellationToken).ConfigureAwait(false) is { } found)
-                {
-                    return (destinations[i], found);
-                }
-            }
-            catch (ReplicationException ex) when (i < destinations.Count - 1)
-            {
-                _terminal.Note($"Warning: {ex.Message}");
-            }
-        }
-
-        return null;
-    }
+    private Task<(Destination Destination, FoundPoint Found)?> FindAsync(
+        DatabasePlan database, IReadOnlyList<Destination> destinations, RestoreTarget target, CancellationToken cancellationToken) => tools.Restorer.FindFirstAsync(
+            destinations,
+            target,
+            destination => _terminal.Progress($"{database.Name}: looking at {destination.Replica.Destination}"),
+            fault => _terminal.Note($"Warning: {fault}"),
+            cancellationToken);
 
     private JsonObject Tell(DatabasePlan database, RestoreTarget target, RestoredFile file, string to, long bytes, string? kept, bool inPlace)
     {

@@ -117,7 +117,9 @@ internal sealed record ManualRequest(ManualAction Action, string? Database, Json
         return fields;
     }
 
-    private static string InOneLine(string actor)
+    /// <summary>The id of an actor as it is shown and logged.</summary>
+    /// <param name="actor">The id; empty if it has none.</param>
+    public static string InOneLine(string actor)
     {
         var plain = string.Concat(actor.Where(character => !char.IsControl(character)).Take(MaxActorLength)).Trim();
         return plain.Length > 0 ? plain : "somebody without an id";

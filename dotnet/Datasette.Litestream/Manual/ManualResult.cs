@@ -20,6 +20,9 @@ internal enum ManualOutcome
     /// <summary>It cannot be done as things stand.</summary>
     Refused,
 
+    /// <summary>It cannot be done before something else has ended.</summary>
+    Busy,
+
     /// <summary>It was tried, and did not succeed.</summary>
     Failed,
 

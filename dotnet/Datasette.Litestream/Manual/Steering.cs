@@ -37,6 +37,13 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
     /// <summary>Forgets the pauses of databases that are not replicated any more.</summary>
     public void Forget(IEnumerable<string> names) => Change(state => state with { Pauses = state.Pauses.RemoveRange(names) });
 
+    /// <summary>Takes note of something that was done, and tells it.</summary>
+    public void Note(Deed deed)
+    {
+        Change(state => state.With(deed));
+        tell(deed);
+    }
+
     /// <summary>Ends all waits, for good.</summary>
     public void Stop() => _stopping.Cancel();
 
@@ -49,9 +56,7 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
             var result = await (request.Action == ManualAction.Restart ? InTurnAsync(() => RestartAsync(request)) : DoWithDatabaseAsync(request, now)).ConfigureAwait(false);
             if (result.Outcome is ManualOutcome.Done or ManualOutcome.Failed or ManualOutcome.TimedOut)
             {
-                var deed = new Deed(now, request.Actor, request.Action, request.Database, result.Outcome == ManualOutcome.Done ? null : result.Sentence);
-                Change(state => state.With(deed));
-                tell(deed);
+                Note(new Deed(now, request.Actor, request.Action, request.Database, result.Outcome == ManualOutcome.Done ? null : result.Sentence));
             }
 
             return result;

@@ -6,4 +6,8 @@ namespace Datasette.Litestream.Observation;
 /// <param name="Action">What was asked for.</param>
 /// <param name="Database">Datasette's name of the database; null if it concerns Litestream.</param>
 /// <param name="Failure">Why it was not achieved, in a sentence; null if it was.</param>
-internal sealed record Deed(DateTimeOffset At, string Actor, ManualAction Action, string? Database, string? Failure = null);
+internal sealed record Deed(DateTimeOffset At, string Actor, ManualAction Action, string? Database, string? Failure = null)
+{
+    /// <summary>What was downloaded; null if nothing was.</summary>
+    public DownloadedState? Downloaded { get; init; }
+}

@@ -23,4 +23,7 @@ internal enum ManualAction
 
     /// <summary>What lies at each destination of a database is listed and judged.</summary>
     Check,
+
+    /// <summary>A database is restored, and sent to who asked for it; nothing changes.</summary>
+    Download,
 }

@@ -7,17 +7,21 @@ namespace Datasette.Litestream.Reporting;
 internal static class DeedWording
 {
     /// <summary>Who did what, in a sentence, and why it was not achieved.</summary>
-    public static string Tell(Deed deed) => $"{deed.Actor} {What(deed)} by hand.{(deed.Failure is { } failure ? $" {failure}" : "")}";
+    public static string Tell(Deed deed) => deed.Downloaded is { } state
+        ? $"{deed.Actor} downloaded {deed.Database} {(state.At is { } at ? $"as it was at {Wording.Exact(at)}" : "in its newest state")}: {What(state)}."
+        : $"{deed.Actor} {What(deed)} by hand.{(deed.Failure is { } failure ? $" {failure}" : "")}";
 
     /// <summary>The same in a line with the time.</summary>
     public static string Line(Deed deed) => $"{Wording.Exact(deed.At)}: {Tell(deed)}";
 
-    /// <summary>Its level in the log: what only asks something, and gets a good answer, is no warning.</summary>
+    /// <summary>Its level in the log: what only asks something, and gets a good answer, is no warning; but who got data is to be known.</summary>
     public static LogLevel LevelOf(Deed deed) =>
         deed is { Action: ManualAction.Sync or ManualAction.Check, Failure: null } ? LogLevel.Info : LogLevel.Warning;
 
     /// <summary>An action as its address has it.</summary>
     public static string Name(ManualAction action) => action.ToString().ToLowerInvariant();
+
+    private static string What(DownloadedState state) => string.Join(", ", new[] { state.Point, Wording.Size(state.Bytes), $"from {state.From}" }.Where(part => part.Length > 0));
 
     private static string What(Deed deed) => deed.Action switch
     {

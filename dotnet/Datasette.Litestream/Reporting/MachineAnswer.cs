@@ -12,6 +12,12 @@ internal sealed record MachineAnswer(int Status, string ContentType, string Body
     /// <summary>Where a browser goes then: the query string of the status page, with its question mark; null where no browser asks.</summary>
     public string? Page { get; init; }
 
+    /// <summary>The file to send instead of a body, absolute; null where there is none.</summary>
+    public string? File { get; init; }
+
+    /// <summary>What that is called, as the header <c>Content-Disposition</c> says it; null where there is none.</summary>
+    public string? Disposition { get; init; }
+
     private const string PlainText = "text/plain; charset=utf-8";
 
     public static MachineAnswer Json((bool IsFound, string Json) report) =>

@@ -57,6 +57,7 @@ internal sealed record ManualReport(
         ManualOutcome.NotPosted => 405,
         ManualOutcome.NotFound => 404,
         ManualOutcome.Refused => 409,
+        ManualOutcome.Busy => 429,
         ManualOutcome.TimedOut => 504,
         _ => 503,
     };

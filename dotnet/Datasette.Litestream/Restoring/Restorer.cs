@@ -36,6 +36,37 @@ internal sealed class Restorer(LitestreamCommand command, ReleaseLine releaseLin
         return [.. replicas.Select(replica => new Destination(database, replica, stores, command, releaseLine, time))];
     }
 
+    /// <summary>Finds the state to restore at the first destination that has it.</summary>
+    /// <param name="destinations">The destinations, of which each but the last may fail.</param>
+    /// <param name="target">What is wanted.</param>
+    /// <param name="onLook">Called before each is looked at; null if nobody wants to know.</param>
+    /// <param name="onFault">Called with why one that is not the last does not have it; null if nobody wants to know.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>Null if nothing lies at any.</returns>
+    /// <exception cref="ReplicationException">The last cannot be reached, or has no such state.</exception>
+    public async Task<(Destination Destination, FoundPoint Found)?> FindFirstAsync(
+        IReadOnlyList<Destination> destinations, RestoreTarget target, Action<Destination>? onLook, Action<string>? onFault, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(destinations);
+        for (var i = 0; i < destinations.Count; i++)
+        {
+            try
+            {
+                onLook?.Invoke(destinations[i]);
+                if (await FindAsync(destinations[i], target, cancellationToken).ConfigureAwait(false) is { } found)
+                {
+                    return (destinations[i], found);
+                }
+            }
+            catch (ReplicationException ex) when (i < destinations.Count - 1)
+            {
+                onFault?.Invoke(ex.Message);
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Finds the state to restore at a destination.</summary>
     /// <param name="destination">The destination.</param>
     /// <param name="target">What is wanted.</param>

@@ -15,10 +15,11 @@ internal sealed class StagingFolder : IDisposable
 
     private readonly string _root;
     private readonly FileLock _lock;
+    private readonly string _otherwise;
 
-    private StagingFolder(string root, FileLock taken)
+    private StagingFolder(string root, FileLock taken, string otherwise)
     {
-        (_root, _lock) = (root, taken);
+        (_root, _lock, _otherwise) = (root, taken, otherwise);
         foreach (var left in Directory.EnumerateDirectories(root))
         {
             Directory.Delete(left, recursive: true);
@@ -32,11 +33,12 @@ internal sealed class StagingFolder : IDisposable
 
     /// <summary>Makes it.</summary>
     /// <param name="target">The file that is restored, absolute.</param>
+    /// <param name="otherwise">What can be done where nothing can be restored there, for messages.</param>
     /// <exception cref="ReplicationException">It cannot be made, or another restore uses it.</exception>
-    public static StagingFolder Create(string target)
+    public static StagingFolder Create(string target, string otherwise = "say another file with -o")
     {
         var parent = System.IO.Path.GetDirectoryName(target)!;
-        var root = System.IO.Path.Combine(parent, $".{System.IO.Path.GetFileName(target)}-restoring");
+        var root = RootOf(target);
         var lockPath = System.IO.Path.Combine(root, "lock");
         try
         {
@@ -49,7 +51,7 @@ internal sealed class StagingFolder : IDisposable
                 // Who ended meanwhile has removed the file that is locked.
                 if (File.Exists(lockPath))
                 {
-                    return new StagingFolder(root, taken);
+                    return new StagingFolder(root, taken, otherwise);
                 }
 
                 taken.Dispose();
@@ -57,21 +59,42 @@ internal sealed class StagingFolder : IDisposable
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or Win32Exception)
         {
-            throw new ReplicationException($"Nothing can be restored into {parent}: {ex.Message} Make it writable, or say another file with -o.", ex);
+            throw new ReplicationException($"Nothing can be restored into {parent}: {ex.Message} Make it writable, or {otherwise}.", ex);
+        }
+    }
+
+    /// <summary>Deletes what a process that was killed has left for a file; does nothing if there is nothing, or another one is at it.</summary>
+    /// <param name="target">The file, absolute.</param>
+    public static void DeleteLeftover(string target)
+    {
+        if (Directory.Exists(RootOf(target)))
+        {
+            try
+            {
+                Create(target).Dispose();
+            }
+            catch (ReplicationException)
+            {
+                // The next one deletes it.
+            }
         }
     }
 
     /// <summary>Says that there is no room for a database; does nothing if there is, or if that is not known.</summary>
     /// <param name="bytes">Its size; null where that is not known.</param>
+    /// <param name="reserve">How much room is to be left for others, in bytes.</param>
     /// <exception cref="ReplicationException">There is no room.</exception>
-    public void RequireRoom(long? bytes)
+    public void RequireRoom(long? bytes, long reserve = 0)
     {
-        if (bytes is { } needed && new DriveInfo(_root).AvailableFreeSpace is var free && free < needed)
+        if (bytes is { } needed && new DriveInfo(_root).AvailableFreeSpace - reserve is var free && free < needed)
         {
             throw new ReplicationException(
-                $"The database has {needed:#,0} bytes, and {System.IO.Path.GetDirectoryName(_root)} has room for {free:#,0}. Free some, or say a file elsewhere with -o.");
+                $"The database has {needed:#,0} bytes, and {System.IO.Path.GetDirectoryName(_root)} has room for {Math.Max(0, free):#,0}. Free some, or {_otherwise}.");
         }
     }
+
+    private static string RootOf(string target) =>
+        System.IO.Path.Combine(System.IO.Path.GetDirectoryName(target)!, $".{System.IO.Path.GetFileName(target)}-restoring");
 
     /// <summary>Deletes it, with what is in it.</summary>
     public void Dispose()

@@ -63,5 +63,6 @@ public sealed class ChosenStateSpecs
     private static DateTimeOffset At(int hour, int minute, int second) => new(2026, 5, 1, hour, minute, second, TimeSpan.Zero);
 
     private static DestinationObservation Primary(RestorePoints? points) => new(
-        Plan.Primary, IsMirror: false, DatabaseState.Replicating, Observations.Now, StateReason.AllReplicated, null, new Evidence(null, null, null, null, null, null)) { Points = points };
+        Plan.Primary, IsMirror: false, DatabaseState.Replicating, Observations.Now, StateReason.AllReplicated, null, new Evidence(null, null, null, null, null, null))
+    { Points = points };
 }

@@ -303,7 +303,8 @@ public sealed class PageWriterSpecs
             Observations.Now.AddDays(-1), Observations.Now.AddHours(-3),
             [new("uploaded", 1, Observations.Now.AddMinutes(-5)), new("merged", 30, Observations.Now.AddHours(-2)), new("merged", null, Observations.Now.AddHours(-9)), new("snapshots", null, Observations.Now.AddDays(-1))],
             Observations.Now.AddMinutes(-30)),
-        $"litestream restore {destination}") { Files = 345 };
+        $"litestream restore {destination}")
+    { Files = 345 };
 
     private static void AssertSummary(string text, string state, string healthy, SummaryText summary) =>
         Assert.AreEqual((text, state, healthy), (summary.Text, summary.State, summary.Healthy));

@@ -20,16 +20,18 @@ internal sealed class ReplicaBench : IDisposable
     public ReplicaBench()
     {
         Directory.CreateDirectory(Folder["replica"]);
-        Database = Plans.Of(new DatasetteConfiguration(
+        Plan = Plans.Of(new DatasetteConfiguration(
             Folder.Path,
             JsonElement.Parse(new Dictionary<string, string> { ["all-replicate"] = $"file://{Folder["replica"]}" }.ToJson()),
             new Dictionary<string, JsonElement>(),
-            [new AttachedDatabase("parks", Folder["parks.db"], IsMutable: true)])).Sound.Databases.Single();
+            [new AttachedDatabase("parks", Folder["parks.db"], IsMutable: true)])).Sound;
     }
 
     public TemporaryFolder Folder { get; } = new();
 
-    public DatabasePlan Database { get; }
+    public ReplicationPlan Plan { get; }
+
+    public DatabasePlan Database => Plan.Databases.Single();
 
     /// <summary>Adds a file of Litestream 0.5.</summary>
     public void Ltx(int level, ulong min, ulong max, double at) =>
