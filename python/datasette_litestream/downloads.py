@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, BinaryIO
 from urllib.parse import quote
 from uuid import uuid4
@@ -86,10 +86,11 @@ async def stream(file: BinaryIO, reply: dict[str, Any], send: Any, gone: asyncio
         "cache-control": "no-store", "x-content-type-options": "nosniff",
     }
     await send({"type": "http.response.start", "status": reply["status"], "headers": [[name.encode(), value.encode()] for name, value in headers.items()]})
-    while not gone.done() and (chunk := await asyncio.to_thread(file.read, CHUNK)):
-        await asyncio.wait_for(send({"type": "http.response.body", "body": chunk, "more_body": True}), PATIENCE)
-    if not gone.done():
-        await send({"type": "http.response.body", "body": b""})
+    chunk = None
+    with suppress(TimeoutError):
+        while chunk != b"" and not gone.done():
+            chunk = await asyncio.to_thread(file.read, CHUNK)
+            await asyncio.wait_for(send({"type": "http.response.body", "body": chunk, "more_body": chunk != b""}), PATIENCE)
 
 
 async def leaves(request: Request) -> None:

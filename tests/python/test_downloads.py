@@ -14,7 +14,7 @@ import pytest
 from datasette import hookimpl
 from datasette.plugins import pm
 
-from datasette_litestream import bridge
+from datasette_litestream import bridge, downloads
 
 PARKS = "/-/litestream/download?database=parks&at=2026-11-25T10:00:00"
 MAY_RESTORE: dict[str, Any] = {"permissions": {"litestream-restore": {"id": "alice"}, "litestream-view-status": True}}
@@ -205,8 +205,17 @@ def test_a_client_that_leaves_while_it_is_sent_ends_that(serve: Any, tmp_path: P
     assert not list((tmp_path / "private").iterdir())
 
 
-async def leave(datasette: Any, is_time: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
-    """Asks for a download as a server does whose client leaves; returns what was sent."""
+def test_a_client_that_takes_nothing_is_given_up(serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "PATIENCE", 0.05)
+    datasette, stand_in = serve(rows=5000)
+    sent = asyncio.run(leave(datasette, lambda _: False, takes=2))
+    assert len(sent) == 2
+    assert set(stand_in.ended) == set(stand_in.handed_out)
+    assert not list((tmp_path / "private").iterdir())
+
+
+async def leave(datasette: Any, is_time: Callable[[list[dict[str, Any]]], bool], takes: int | None = None) -> list[dict[str, Any]]:
+    """Asks for a download as a server does whose client leaves, or takes so many messages alone; returns what was sent."""
     await datasette.invoke_startup()
     sent: list[dict[str, Any]] = []
     asked = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -219,6 +228,8 @@ async def leave(datasette: Any, is_time: Callable[[list[dict[str, Any]]], bool])
         return asked.pop()
 
     async def send(message: dict[str, Any]) -> None:
+        while len(sent) == takes:
+            await asyncio.sleep(0.01)
         sent.append(message)
         await asyncio.sleep(0.01)
 

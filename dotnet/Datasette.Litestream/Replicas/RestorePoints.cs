@@ -17,6 +17,8 @@ internal sealed record RestorePoints(
     /// <summary>How much time the largest merged file covers, where no later file tells when its last change was.</summary>
     private static readonly TimeSpan LongestMerge = TimeSpan.FromHours(1);
 
+    private static readonly TimeSpan AlmostSecond = TimeSpan.FromMilliseconds(999);
+
     /// <summary>Each state that can be restored, oldest first.</summary>
     public ImmutableArray<KnownPoint> Known { get; init; } = [];
 
@@ -128,7 +130,7 @@ internal sealed record RestorePoints(
         {
             var since = timeOf(name);
             known.Add(new KnownPoint(
-                name.Max, since, HasOwnTime(name) ? since : begins.TryGetValue(name.Max + 1, out var next) ? timeOf(next) : since + LongestMerge));
+                name.Max, since, EndOf(HasOwnTime(name) ? since : begins.TryGetValue(name.Max + 1, out var next) ? timeOf(next) : since + LongestMerge)));
         }
 
         known.Sort((one, other) => one.Txid.CompareTo(other.Txid));
@@ -136,6 +138,9 @@ internal sealed record RestorePoints(
 
         // A merged file has the time of its first change.
         static bool HasOwnTime(LtxName name) => name.Level is 0 or LtxName.SnapshotLevel || name.Min == name.Max;
+
+        // Litestream and S3 tell whole seconds, without the part of one that had passed.
+        static DateTimeOffset EndOf(DateTimeOffset time) => time.UtcTicks % TimeSpan.TicksPerSecond == 0 ? time + AlmostSecond : time;
     }
 
     /// <summary>The last files of one level that follow each other without a gap.</summary>

@@ -21,7 +21,7 @@ internal static class DeedWording
     /// <summary>An action as its address has it.</summary>
     public static string Name(ManualAction action) => action.ToString().ToLowerInvariant();
 
-    private static string What(DownloadedState state) => string.Join(", ", new[] { state.Point, Wording.Size(state.Bytes), $"from {state.From}" }.Where(part => part.Length > 0));
+    private static string What(DownloadedState state) => string.Join(", ", new[] { state.Point.Length > 0 ? $"state {state.Point}" : "", Wording.Size(state.Bytes), $"from {state.From}" }.Where(part => part.Length > 0));
 
     private static string What(Deed deed) => deed.Action switch
     {

@@ -52,7 +52,8 @@ internal static class RestoreWording
     /// <param name="now">The time now.</param>
     public static string State(DestinationObservation destination, RestorePoints points, KnownPoint point, DateTimeOffset at, bool isNamed, DateTimeOffset now)
     {
-        var when = point.Since == point.Until ? $"of {Wording.Exact(point.Since)}" : $"between {Wording.Exact(point.Since)} and {Wording.Exact(point.Until)}";
+        var (since, until) = (Wording.Exact(point.Since), Wording.Exact(point.Until));
+        var when = since == until ? $"of {since}" : $"between {since} and {until}";
         var later = at > points.ListedAt && point == points.Known[^1] ? $" Or a later one that is not after it: the files were listed {Wording.Ago(points.ListedAt, now)}." : "";
         return string.Create(CultureInfo.InvariantCulture, $"The state {when} is restored, after transaction {point.Txid:x16}{(isNamed ? $", from {destination.Replica.Destination}" : "")}.{later}");
     }

@@ -37,7 +37,7 @@ public sealed class DownloadsSpecs : IDisposable
         Assert.IsEmpty(_told);
         Assert.IsTrue(downloads.HandOut("a"));
         Assert.AreEqual(
-            $"alice downloaded parks as it was at 2026-05-01 12:00:30 UTC: 0000000000000002, 8 B, from {_replica.Folder["replica"]}.", DeedWording.Tell(_told.Single()));
+            $"alice downloaded parks as it was at 2026-05-01 12:00:30 UTC: state 0000000000000002, 8 B, from {_replica.Folder["replica"]}.", DeedWording.Tell(_told.Single()));
         downloads.End("a");
         downloads.End("a");
         await AssertNothingIsLeftAsync();

@@ -51,7 +51,15 @@ public sealed class RestorePointsSpecs
     public void The_state_of_a_time_is_the_newest_that_is_not_after_it(int minute, string? expected)
     {
         var points = Find("9:1-4@9 1:5-12@10 1:13-16@25 2:5-16@10 0:17-17@28 0:18-19@30 0:20-20@31")!;
-        Assert.AreEqual(expected, points.At(Start.AddMinutes(minute)) is { } point ? $"{point.Txid} {Minute(point.Since)}-{Minute(point.Until)}" : null);
+        Assert.AreEqual(expected, points.At(Start.AddMinutes(minute).AddSeconds(1)) is { } point ? $"{point.Txid} {Minute(point.Since)}-{Minute(point.Until - TimeSpan.FromMilliseconds(999))}" : null);
+    }
+
+    [TestMethod]
+    public void A_time_in_whole_seconds_may_be_of_almost_a_second_later()
+    {
+        var points = Find("9:1-4@9 0:5-5@10")!;
+        Assert.AreEqual(4UL, points.At(Start.AddMinutes(10))!.Value.Txid);
+        Assert.AreEqual(5UL, points.At(Start.AddMinutes(10).AddSeconds(1))!.Value.Txid);
     }
 
     private static string StepsAt(RestorePoints points, int minute) =>
