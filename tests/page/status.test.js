@@ -345,8 +345,11 @@ test("an answer for a time that was chosen before is not shown, and the right on
     assert.equal(page.waits, 200);
 });
 
-test("a slider that nobody has moved goes on to now", async () => {
-    const page = open(pageOf(TIMES()));
+test("a slider that nobody has moved goes on to now, and one that comes later is shown", async () => {
+    const page = open(pageOf(""));
+    page.answer(pageOf(TIMES()));
+    await page.tick();
+    assert.equal(page.find("[data-slide]").hidden, false);
     page.answer(pageOf(TIMES({ max: 1777636805 })));
     await page.tick();
     assert.deepEqual([page.find("#slider").max, page.find("#slider").value], ["1777636805", "1777636805"]);

@@ -54,7 +54,7 @@ internal static class RestoreWording
     {
         var (since, until) = (Wording.Exact(point.Since), Wording.Exact(point.Until));
         var when = since == until ? $"of {since}" : $"between {since} and {until}";
-        var later = at > points.ListedAt && point == points.Known[^1] ? $" Or a later one that is not after it: the files were listed {Wording.Ago(points.ListedAt, now)}." : "";
+        var later = at > points.ListedAt && point == points.Known[^1] ? $" Or a later one that is not after it: the files were listed at {Wording.Clock(points.ListedAt, now)}." : "";
         return string.Create(CultureInfo.InvariantCulture, $"The state {when} is restored, after transaction {point.Txid:x16}{(isNamed ? $", from {destination.Replica.Destination}" : "")}.{later}");
     }
 

@@ -57,7 +57,8 @@ function show(fresh) {
     Idiomorph.morph(main, fresh, {
         callbacks: {
             beforeNodeMorphed: (/** @type {Node} */ old, /** @type {Node} */ now) => !(old instanceof Element && old.hasAttribute("data-keep") && keep(old, now)),
-            beforeAttributeUpdated: (/** @type {string} */ name, /** @type {Element} */ element) => !(name === "open" && element.tagName === "DETAILS"),
+            beforeAttributeUpdated: (/** @type {string} */ name, /** @type {Element} */ element) =>
+                !(name === "open" && element.tagName === "DETAILS") && !(name === "hidden" && element.hasAttribute("data-slide")),
         },
     });
     // A row that moves loses the focus if the browser cannot move the element.

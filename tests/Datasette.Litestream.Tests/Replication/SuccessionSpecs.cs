@@ -230,6 +230,12 @@ public sealed class SuccessionSpecs : IDisposable
             Assert.AreEqual(409, answer.Status, answer.Body);
             Assert.AreEqual($"This Datasette stands by; {Self} parks. Ask that one.", answer.Message);
         }
+
+        var download = JsonSerializer.Deserialize(second.Download("a", "POST", "database=parks", "root"), StatusJson.Default.MachineAnswer)!;
+        Assert.AreEqual((409, $"This Datasette stands by; {Self} parks. Ask that one."), (download.Status, download.Message));
+        Assert.IsFalse(second.HandOutDownload("a"));
+        second.EndDownload("a");
+        Assert.AreEqual(405, JsonSerializer.Deserialize(second.Download("b", "GET", "database=parks", "root"), StatusJson.Default.MachineAnswer)!.Status);
     }
 
     [TestMethod]

@@ -18,7 +18,7 @@ public sealed class ChosenStateSpecs
     [DataRow("2026-05-01T11:30:00", "The state of 2026-05-01 11:29:30 UTC is restored, after transaction 000000000000002a.", DisplayName = "one of its own time")]
     [DataRow("2026-05-01T13:35:00+02:00", "The state between 2026-05-01 11:30:00 UTC and 2026-05-01 11:32:00 UTC is restored, after transaction 0000000000000030.", DisplayName = "one of merged files")]
     [DataRow("10 minutes ago", "The state of 2026-05-01 11:40:00 UTC is restored, after transaction 0000000000000031.", DisplayName = "the newest, and a time before the list")]
-    [DataRow("11:59", "The state of 2026-05-01 11:40:00 UTC is restored, after transaction 0000000000000031. Or a later one that is not after it: the files were listed 5 min ago.", DisplayName = "a time after the list")]
+    [DataRow("11:59", "The state of 2026-05-01 11:40:00 UTC is restored, after transaction 0000000000000031. Or a later one that is not after it: the files were listed at 11:55:00 UTC.", DisplayName = "a time after the list")]
     [DataRow("2026-04-30T10:00:00", "No state as old as that is known: the oldest is of 2026-05-01 11:00:00 UTC.", DisplayName = "too old")]
     [DataRow("", "The newest state is restored. Choose a time to go back.", DisplayName = "no time")]
     public void It_is_the_newest_that_is_not_after_the_time(string written, string sentence) =>
