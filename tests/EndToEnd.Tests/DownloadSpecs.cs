@@ -217,6 +217,28 @@ public sealed partial class DownloadSpecs
         Assert.Contains("<button>Show</button>", plain);
     }
 
+    [TestMethod]
+    public async Task With_Litestream_0_3_the_newest_state_is_sent_too()
+    {
+        using var workspace = new Workspace();
+        await using var datasette = await DatasetteProcess.StartAsync(
+            workspace, [workspace.Create("parks"), .. Settings.ReplicateAll()], new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = RealParts.Litestream03 });
+        await datasette.WaitForDatabaseAsync("unverified", "parks");
+
+        // It says neither when there is a backup, nor how far that reaches.
+        await Wait.UntilAsync(
+            async () =>
+            {
+                using var content = new StringContent("");
+                using var answer = await datasette.Http.PostAsync("/-/litestream/download?database=parks", content);
+                File.WriteAllBytes(workspace.Path("newest.db"), await answer.Content.ReadAsByteArrayAsync());
+                return answer.StatusCode == HttpStatusCode.OK;
+            },
+            "there is a backup");
+        using var newest = workspace.Open("newest.db");
+        Assert.Contains("row 0 of parks", newest.Dump());
+    }
+
     private static string Html(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss", CultureInfo.InvariantCulture);
 
     /// <summary>A browser leaves out seconds that are zero.</summary>

@@ -134,9 +134,14 @@ internal sealed class PointFinder(Destination destination, ReleaseLine releaseLi
             return null;
         }
 
-        var follow = until.Where(segment => !segment.IsSnapshot && segment.Generation == snapshot.Generation && segment.Index >= snapshot.Index).ToList();
+        var follow = until.Where(Follows).ToList();
         var last = follow.MaxBy(segment => (segment.Index, segment.Offset)) ?? snapshot;
-        return new RestorePoint.Segment(last, snapshot.Size + follow.Sum(segment => segment.Size));
+        return new RestorePoint.Segment(last, snapshot.Size + follow.Sum(segment => segment.Size))
+        {
+            IsEnd = follow.Count == listing.Segments.Count(Follows),
+        };
+
+        bool Follows(WalSegment segment) => !segment.IsSnapshot && segment.Generation == snapshot.Generation && segment.Index >= snapshot.Index;
     }
 
     /// <summary>Whether Litestream 0.5 restores what 0.3 left there. Source: <c>shouldUseV3Restore</c> in replica.go, v0.5.17.</summary>

@@ -27,6 +27,9 @@ internal abstract record RestorePoint(DateTimeOffset Since, DateTimeOffset? Unti
     /// <param name="Bytes">See <see cref="RestorePoint"/>.</param>
     public sealed record Segment(WalSegment Last, long Bytes) : RestorePoint(Last.At, Last.At, Bytes)
     {
+        /// <summary>Whether it is the last one of its generation.</summary>
+        public bool IsEnd { get; init; }
+
         /// <inheritdoc/>
         public override string Name => $"{Last.Generation}/{Last.Position}";
     }

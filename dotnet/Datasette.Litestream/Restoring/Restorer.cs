@@ -160,6 +160,8 @@ internal sealed class Restorer(LitestreamCommand command, ReleaseLine releaseLin
     private string[] WordsOf(RestorePoint point, string path) => point switch
     {
         RestorePoint.Transaction transaction => ["restore", "-json", "-o", path, "-txid", transaction.Name],
+        // Of a generation that ends before a time, Litestream 0.3 restores nothing (CalcRestoreTarget in replica.go, v0.3.13).
+        RestorePoint.Segment { Last: var last, IsEnd: true } when releaseLine == ReleaseLine.V03 => ["restore", "-o", path, "-generation", last.Generation],
         RestorePoint.Segment { Last: var last } when releaseLine == ReleaseLine.V03 => ["restore", "-o", path, "-generation", last.Generation, "-timestamp", Timestamp(last.At)],
         RestorePoint.Segment { Last: var last } => ["restore", "-json", "-o", path, "-timestamp", Timestamp(last.At)],
         RestorePoint.Unlisted { At: { } at } => ["restore", "-o", path, "-timestamp", Timestamp(at)],

@@ -103,6 +103,10 @@ public sealed class PointFinderSpecs : IDisposable
         Assert.AreEqual("0000000000000001/00000000:00001038", (await _replica.FindAsync(9, releaseLine)).Name);
         Assert.AreEqual("0000000000000002/00000000:00000000", (await _replica.FindAsync(10.5, releaseLine)).Name);
         Assert.AreEqual("0000000000000002/00000001:00000000", (await _replica.FindAsync((double?)null, releaseLine)).Name);
+        foreach (var (at, isEnd) in new (double?, bool)[] { (2, false), (9, true), (10.5, false), (11.5, false), (null, true) })
+        {
+            Assert.AreEqual(isEnd, ((RestorePoint.Segment)await _replica.FindAsync(at, releaseLine)).IsEnd, $"{at}");
+        }
     }
 
     [TestMethod]
