@@ -58,6 +58,27 @@ public sealed class Bridge
     }
 
     /// <summary>
+    /// Restores the databases whose files are missing or hold nothing, if <c>restore: missing</c> says so, and returns when that is done. It
+    /// comes before <see cref="Start"/>, and before other plugins make tables. What cannot be restored is written to standard error.
+    /// </summary>
+    /// <param name="request">As for <see cref="Start"/>.</param>
+    public void RestoreMissing(string request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        try
+        {
+            Task.Run(() => MissingDatabases.RestoreAsync(StartRequest.Parse(request), _writeError, _hurrying.Token)).GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException)
+        {
+            // Datasette is ending.
+        }
+    }
+
+    /// <summary>Ends <see cref="RestoreMissing"/> at once, since Datasette is to end.</summary>
+    public void CancelRestore() => _hurrying.Cancel();
+
+    /// <summary>
     /// Tells which databases Datasette serves now, and where: they come and go. Returns before they are replicated, or no longer are.
     /// </summary>
     /// <param name="served">As <c>databases</c> in the request of <see cref="Start"/>.</param>

@@ -53,6 +53,7 @@ public sealed class CommandLine
         {
             "restore" => await new RestoringCommand(tools, arguments).RunAsync(stop).ConfigureAwait(false),
             "verify" => await new VerifyingCommand(tools, arguments).RunAsync(stop).ConfigureAwait(false),
+            "accept" => await new AcceptCommand(tools, arguments).RunAsync(stop).ConfigureAwait(false),
             "status" => await new StatusCommand(tools, arguments).RunAsync(stop).ConfigureAwait(false),
             "doctor" => await new Doctor(tools, arguments).RunAsync(stop).ConfigureAwait(false),
             "config" => new ConfigurationCommand(tools, arguments).Run(),

@@ -51,8 +51,7 @@ internal static class CommandSetup
 
         var releaseLine = binary?.Version.ReleaseLine ?? ReleaseLine.V05;
         plan = plan.For(releaseLine);
-        IReadOnlyDictionary<string, string> variables = (credentials?.Keys.ApplyTo(host.Variables) ?? host.Variables)
-            .Where(variable => variable.Key != "LOG_LEVEL").ToDictionary(StringComparer.Ordinal);
+        IReadOnlyDictionary<string, string> variables = host.ForLitestream(credentials?.Keys);
         var stores = new StoreFactory(() => variables, host.Time);
         var command = new LitestreamCommand(binary?.Path ?? "", () => variables, Redact, host.Time, releaseLine);
         var (databases, faults) = Find(plan, chosen);

@@ -1,3 +1,5 @@
+using Datasette.Litestream.Credentials;
+
 namespace Datasette.Litestream;
 
 /// <summary>The environment of one Datasette.</summary>
@@ -12,6 +14,14 @@ internal sealed record HostEnvironment(
 {
     /// <summary>The folder of the program that runs Datasette, where pip installs programs; null if unknown.</summary>
     public string? ProgramFolder => SqliteProgram is [{ } program, ..] ? Path.GetDirectoryName(program) : null;
+
+    /// <summary>The environment of a Litestream.</summary>
+    /// <param name="credentials">The credentials of the moment; null for those that Datasette's environment has.</param>
+    public Dictionary<string, string> ForLitestream(S3Credentials? credentials) => (credentials?.ApplyTo(Variables) ?? Variables)
+
+        // An inherited log level could hide errors, and the lines that show that Litestream 0.3 is ready.
+        .Where(variable => variable.Key != "LOG_LEVEL")
+        .ToDictionary(StringComparer.Ordinal);
 
     // The ToString that the compiler generates would print the variables, including secrets.
     public override string ToString() => nameof(HostEnvironment);

@@ -106,22 +106,40 @@ internal sealed partial class Replicator : IAttachmentControl
         }
 
         await UseLogsAsync(usable).ConfigureAwait(false);
-        await (_claims?.AddAsync(usable) ?? Task.CompletedTask).WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (_mirroring is null)
+        lock (_restarting)
         {
-            return;
+            _leftOut.Set(LeaveOutReason.Admission, _leftOut.Of(LeaveOutReason.Admission).Union(usable.Select(database => database.Name)));
         }
 
-        _mirroring.Add(usable);
-        var toFill = await _mirroring.PrepareAsync(usable, cancellationToken).ConfigureAwait(false);
-        usable.FindAll(database => !toFill.Contains(database.Name)).ForEach(database => _mirroring.Start(database.Name));
+        IReadOnlySet<string>? heldBack = null, continued = null;
+        if (_claims is not null)
+        {
+            (heldBack, continued) = await _admissions.JudgeAsync(usable, isOurs: false).WaitAsync(cancellationToken).ConfigureAwait(false);
+            await ClaimAsync(usable.FindAll(database => !heldBack.Contains(database.Name))).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        IReadOnlySet<string> toFill = ImmutableHashSet<string>.Empty;
+        if (_mirroring is not null)
+        {
+            _mirroring.Add(usable);
+            toFill = await _mirroring.PrepareAsync(usable, cancellationToken).ConfigureAwait(false);
+            usable.FindAll(database => !toFill.Contains(database.Name)).ForEach(database => _mirroring.Start(database.Name));
+        }
+
+        lock (_restarting)
+        {
+            _leftOut.Set(LeaveOutReason.Filling, _leftOut.Of(LeaveOutReason.Filling).Union(toFill));
+        }
+
+        var eligible = usable.FindAll(IsEligible);
+        var late = await _admissions.AdmitAsync(eligible, continued: continued).WaitAsync(cancellationToken).ConfigureAwait(false);
+        lock (_restarting)
+        {
+            _leftOut.Set(LeaveOutReason.Admission, _leftOut.Of(LeaveOutReason.Admission).Except(eligible.Select(database => database.Name).Except(late)));
+        }
+
         if (toFill.Count > 0)
         {
-            lock (_restarting)
-            {
-                _leftOut.Set(LeaveOutReason.Filling, _leftOut.Of(LeaveOutReason.Filling).Union(toFill));
-            }
-
             _ = FillAsync(toFill);
         }
     }
@@ -171,7 +189,8 @@ internal sealed partial class Replicator : IAttachmentControl
 
     /// <inheritdoc/>
     bool IAttachmentControl.IsNotOurs(DatabasePlan database) =>
-        _unusable.ContainsKey(database.Name) || _leftOut.Of(LeaveOutReason.OtherWriter).Contains(database.Name) || _leftOut.Of(LeaveOutReason.Paused).Contains(database.Name);
+        _unusable.ContainsKey(database.Name) || _leftOut.Of(LeaveOutReason.OtherWriter).Contains(database.Name) || _leftOut.Of(LeaveOutReason.Paused).Contains(database.Name)
+        || _leftOut.Of(LeaveOutReason.Admission).Contains(database.Name);
 
     /// <inheritdoc/>
     DateTimeOffset? IAttachmentControl.SafeUntil(string name) =>
@@ -200,7 +219,16 @@ internal sealed partial class Replicator : IAttachmentControl
             _mirroring?.Remove(name);
         }
 
-        await (_claims?.RemoveAsync(databases, LeaveDestinationsTimeout) ?? Task.CompletedTask).ConfigureAwait(false);
+        await _claiming.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            await (_claims?.RemoveAsync(databases, LeaveDestinationsTimeout) ?? Task.CompletedTask).ConfigureAwait(false);
+        }
+        finally
+        {
+            _claiming.Release();
+        }
+
         lock (_restarting)
         {
             foreach (var name in names)

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
+using Datasette.Litestream.Admission;
 using Datasette.Litestream.Attaching;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Credentials;
@@ -27,7 +28,7 @@ namespace Datasette.Litestream;
 
 /// <summary>The replication of one Datasette: its plan, its credentials, its Litestream and its locks.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "StopAsync disposes of the refresher, and reports errors.")]
-internal sealed partial class Replicator : IReplicationControl, IWritingControl, ISteeredReplication
+internal sealed partial class Replicator : IReplicationControl, IWritingControl, IAdmissionControl, ISteeredReplication
 {
     private static readonly TimeSpan DefaultMonitorInterval = (TimeSpan)SettingsTable.Database["monitor-interval"].Default!;
 
@@ -71,10 +72,15 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     private readonly bool _isTakeOver;
     private readonly LitestreamCommand _command;
     private readonly StoreFactory _stores;
+    private readonly DatabaseRenewal? _renewal;
     private readonly Renewer? _renewer;
+    private readonly Admissions _admissions;
     private readonly CompactionRetry _compactionRetry;
     private readonly Mirroring? _mirroring;
     private readonly DestinationClaims? _claims;
+
+    /// <summary>Claims are added and removed one after the other.</summary>
+    private readonly SemaphoreSlim _claiming = new(1);
     private readonly Steering _steering;
     private readonly Lock _planning = new();
     private readonly Lock _restarting = new();
@@ -154,13 +160,10 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         var restoring = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time, releaseLine);
         Downloads = new Downloads(() => _plan, () => new Restorer(restoring, releaseLine, _stores, host.Time), _steering.Note, host.Time);
         _compactionRetry = new CompactionRetry(message => _ = RestartAsync(RestartReason.Destination, message), host.Time);
-        _renewer = probe is null ? null : new Renewer(
-            this,
-            new DatabaseRenewal(
-                _command, probe, (database, stop) => _mirroring?.FillIfBehindAsync(database, stop) ?? Task.CompletedTask, Retention.Of(plan), host.Time),
-            probe,
-            host.Time,
-            _log.Redact);
+        _renewal = probe is null ? null : new DatabaseRenewal(
+            _command, probe, (database, stop) => _mirroring?.FillIfBehindAsync(database, stop) ?? Task.CompletedTask, Retention.Of(plan), host.Time);
+        _renewer = probe is null ? null : new Renewer(this, _renewal!, probe, host.Time, _log.Redact);
+        _admissions = new Admissions(new FileRule(new Restorer(restoring, releaseLine, _stores, host.Time), releaseLine, Tools.SqliteProgram), this, host.Time);
     }
 
     /// <summary>What is replicated where; the file of a database changes when a symbolic link is pointed elsewhere.</summary>
@@ -202,6 +205,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         ServedPaths = _attacher?.ServedPaths ?? ImmutableDictionary<string, string>.Empty,
         Attaching = _attacher?.Attaching ?? [],
         Unusable = _unusable,
+        Admissions = _admissions.Pending,
     };
 
     /// <summary>The status of Litestream; null if there is nothing to replicate.</summary>
@@ -237,7 +241,11 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     public async Task<ReplicationEnd> StopAsync(StopOrder order, Func<Task>? onEnded = null, Func<Task>? onLeft = null)
     {
         var started = _host.Time.GetTimestamp();
-        using var hurrying = order.Hurry.Register(_hurrying.Cancel);
+        using var hurrying = order.Hurry.Register(() =>
+        {
+            _hurrying.Cancel();
+            _admissions.Cancel();
+        });
         _steering.Stop();
         var downloading = Downloads.StopAsync();
         _mirroring?.StopFilling();
@@ -246,6 +254,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_otherLitestreams?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
+
+        // Not before: what is to be replicated a last time has to be admitted.
+        await _admissions.StopAsync().ConfigureAwait(false);
         var lacks = _mirroring is null ? [] : await _mirroring.FinishAsync(order.Timeout - _host.Time.GetElapsedTime(started), order.Hurry).ConfigureAwait(false);
         await (_claims?.EndAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (onEnded?.Invoke() ?? Task.CompletedTask).ConfigureAwait(false);
@@ -297,8 +308,85 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     public async Task WriteWithoutAsync(IReadOnlySet<string> names, string message, CancellationToken hurry)
     {
         await _isPrepared.Task.ConfigureAwait(false);
+        ImmutableHashSet<string> allowed;
+        lock (_restarting)
+        {
+            // Whoever wrote there meanwhile may have gone on from another file.
+            allowed = _leftOut.Of(LeaveOutReason.OtherWriter).Except(names);
+            _leftOut.Set(LeaveOutReason.Admission, _leftOut.Of(LeaveOutReason.Admission).Union(allowed));
+        }
+
         await RestartWithoutAsync(LeaveOutReason.OtherWriter, _ => names, settings => _supervisor!.RestartAsync(settings, RestartReason.Writer, message, hurry)).ConfigureAwait(false);
+        if (allowed.Count > 0)
+        {
+            _ = AdmitAsync([.. Plan.Databases.Where(database => allowed.Contains(database.Name) && IsEligible(database))]);
+        }
     }
+
+    /// <summary>Whether nothing but its file can keep a database from being replicated.</summary>
+    private bool IsEligible(DatabasePlan database) =>
+        !_unusable.ContainsKey(database.Name) && !_leftOut.Of(LeaveOutReason.OtherWriter).Contains(database.Name) && !_leftOut.Of(LeaveOutReason.Filling).Contains(database.Name);
+
+    /// <summary>Admits databases, and has Litestream replicate those that are admitted.</summary>
+    private async Task AdmitAsync(IReadOnlyCollection<DatabasePlan> databases)
+    {
+        var late = await _admissions.AdmitAsync(databases, isShown: true).ConfigureAwait(false);
+        await ((IAdmissionControl)this).AdmitLateAsync(databases.Select(database => database.Name).Except(late).ToHashSet(StringComparer.Ordinal)).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    Task IAdmissionControl.AdmitLateAsync(IReadOnlySet<string> names) => RestartWithoutAsync(
+        LeaveOutReason.Admission,
+        left => left.Except(names),
+        settings => _supervisor!.ChangeAsync(settings, RestartReason.Databases, $"The {(names.Count == 1 ? "file" : "files")} of {string.Join(", ", names.Order(StringComparer.Ordinal))} can be replicated."));
+
+    /// <inheritdoc/>
+    DatabasePlan? IAdmissionControl.FindServed(DatabasePlan database) =>
+        Plan.Databases.Any(one => one.Name == database.Name && one.Attachment == database.Attachment) && !IsServedElsewhere(database) ? TakeServedFile(database.Name) : null;
+
+    /// <inheritdoc/>
+    Task IAdmissionControl.ClaimAsync(DatabasePlan database) => ClaimAsync([database]);
+
+    private async Task ClaimAsync(IReadOnlyCollection<DatabasePlan> databases)
+    {
+        await _claiming.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            await (_claims?.AddAsync(databases) ?? Task.CompletedTask).ConfigureAwait(false);
+        }
+        finally
+        {
+            _claiming.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    Task<string?> IAdmissionControl.PrepareAnewAsync(DatabasePlan database, CancellationToken cancellationToken) => _renewal is null
+        ? Task.FromResult(LocalState.ForgetGeneration(LitestreamFolder.Of(database)))
+        : _renewal.PrepareAsync(database, StateReason.FileReplaced, cancellationToken);
+
+    /// <inheritdoc/>
+    void IAdmissionControl.Warn(string sentence) => OperatorLog.Write(LogLevel.Warning, sentence);
+
+    /// <inheritdoc/>
+    public async Task<bool> TryHoldBackAsync(DatabasePlan database, CancellationToken cancellationToken)
+    {
+        if (!await _admissions.IsHeldBackAsync(database, cancellationToken).ConfigureAwait(false))
+        {
+            return false;
+        }
+
+        lock (_restarting)
+        {
+            _leftOut.Set(LeaveOutReason.Admission, _leftOut.Of(LeaveOutReason.Admission).Add(database.Name));
+        }
+
+        _ = AdmitAsync([database]);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void Recognize(DatabasePlan database) => Admissions.Recognize(database);
 
     /// <summary>Leaves out other databases for a reason, and restarts Litestream if that makes any difference.</summary>
     private Task RestartWithoutAsync(LeaveOutReason reason, Func<ImmutableHashSet<string>, IEnumerable<string>> change, Func<DaemonSettings, Task> restart)
@@ -378,8 +466,15 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     private async Task<DaemonSettings> PrepareDatabasesAsync(CancellationToken hurry)
     {
         await _supervised.Task.ConfigureAwait(false);
-        var claiming = _claims?.StartAsync(this) ?? Task.FromResult(ImmutableHashSet<string>.Empty);
         var preparing = PrepareFilesAsync(hurry);
+        var claiming = Task.FromResult(ImmutableHashSet<string>.Empty);
+        IReadOnlySet<string>? continued = null;
+        if (_claims is not null)
+        {
+            (var heldBack, continued) = await _admissions.JudgeAsync(Plan.Databases, isOurs: _isTakeOver).ConfigureAwait(false);
+            claiming = _claims.StartAsync(this, heldBack);
+        }
+
         var forbidden = await claiming.ConfigureAwait(false);
         await preparing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (preparing.Exception?.InnerException is { } ex)
@@ -390,11 +485,18 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
         var toFill = _mirroring is null ? new HashSet<string>() : await _mirroring.PrepareAsync(Plan.Databases, _hurrying.Token).ConfigureAwait(false);
         _mirroring?.Start();
-        DaemonSettings settings;
         lock (_restarting)
         {
             _leftOut.Set(LeaveOutReason.OtherWriter, forbidden);
             _leftOut.Set(LeaveOutReason.Filling, toFill);
+        }
+
+        var eligible = Plan.Databases.Where(IsEligible).ToList();
+        var late = await _admissions.AdmitAsync(eligible, _isTakeOver, continued).ConfigureAwait(false);
+        DaemonSettings settings;
+        lock (_restarting)
+        {
+            _leftOut.Set(LeaveOutReason.Admission, Plan.Databases.Except(eligible).Select(database => database.Name).Concat(late));
             settings = Settings();
             _isPrepared.SetResult();
         }
@@ -442,10 +544,13 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
                     open.Remove(name);
                 }
 
-                await RestartWithoutAsync(
-                    LeaveOutReason.Filling,
-                    names => names.Except(filled.Select(one => one.Key)),
-                    settings => _supervisor!.RestartAsync(settings, RestartReason.Renewal, "The first destination was filled from another one.")).ConfigureAwait(false);
+                var ready = filled.Select(one => one.Key).ToHashSet(StringComparer.Ordinal);
+                lock (_restarting)
+                {
+                    _leftOut.Set(LeaveOutReason.Filling, _leftOut.Of(LeaveOutReason.Filling).Except(ready));
+                }
+
+                await AdmitAsync([.. Plan.Databases.Where(database => ready.Contains(database.Name) && IsEligible(database))]).ConfigureAwait(false);
                 filled.ForEach(one => _mirroring!.Start(one.Key));
             }
         }
@@ -621,6 +726,25 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         return await restarting.ConfigureAwait(false);
     }
 
+    /// <inheritdoc/>
+    string? ISteeredReplication.Accept(DatabasePlan database, string actor)
+    {
+        try
+        {
+            if (FileStatus.Look(database.Path).Status is not { } file)
+            {
+                return $"There is no file {database.Path}.";
+            }
+
+            MeantFile.Accepted(file, _host.Time.GetUtcNow(), actor).Write(database.Path);
+            return null;
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            return $"That cannot be noted beside {database.Path}: {ex.Message}";
+        }
+    }
+
     /// <summary>Restarts Litestream with the current settings; the last request counts, so nothing may come between the two.</summary>
     private async Task<string?> RestartAsync(RestartReason reason, string message)
     {
@@ -634,10 +758,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         return await restarting.ConfigureAwait(false);
     }
 
-    // An inherited log level could hide errors, and the lines that show that Litestream 0.3 is ready.
-    private Dictionary<string, string> LitestreamVariables() => (_credentials?.ApplyTo(_host.Variables) ?? _host.Variables)
-        .Where(variable => variable.Key != "LOG_LEVEL")
-        .ToDictionary(StringComparer.Ordinal);
+    private Dictionary<string, string> LitestreamVariables() => _host.ForLitestream(_credentials);
 
     private DaemonSettings Settings()
     {

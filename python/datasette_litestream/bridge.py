@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -76,6 +78,21 @@ def start(datasette: Datasette) -> None:
         raise refusals[datasette] from error
     bridges[datasette], _ = bridge, refusals.pop(datasette)
     run_beside(datasette, watch)
+
+
+def restore_missing(datasette: Datasette) -> None:
+    """Restores databases whose files are missing or hold nothing, where the configuration wants that; an interrupt ends it."""
+    wanted = [block[PLUGIN] for block in plugin_blocks(configuration(datasette)[0]).values()]
+    if datasette in refusals or not any(isinstance(settings, dict) and settings.get("restore") == "missing" for settings in wanted):
+        return
+    from .runtime import begin_loading
+    with suppress(Refused, RuntimeError), ThreadPoolExecutor(1) as executor:  # What is wrong is told by the start of replication.
+        bridge, request = begin_loading().result().Bridge(), start_request(datasette)
+        try:
+            executor.submit(bridge.RestoreMissing, request).result()
+        except BaseException:
+            bridge.CancelRestore()
+            raise
 
 
 def stop(datasette: Datasette) -> bool:

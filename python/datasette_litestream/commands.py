@@ -66,6 +66,15 @@ The exit status is 1 if something is known to be wrong, or if none runs.
   datasette litestream status parks.db -c datasette.yaml
 """
 
+ACCEPT = """Say that the file of a database is meant to be as it is, so that it is replicated.
+
+A file that holds nothing while its backup does, or is older than its backup, is held back: nothing of it is sent. What the backup has stays
+there, and can still be restored.
+
+\b
+  datasette litestream accept parks.db -c datasette.yaml
+"""
+
 CONFIG = """Show the configuration that Litestream would get, without secrets.
 
 \b
@@ -115,6 +124,7 @@ def register_commands(cli: click.Group) -> None:
     add(group, serve, "status", STATUS, JSON)
     add(group, serve, "verify", VERIFY, FROM, JSON)
     add(group, serve, "doctor", DOCTOR, JSON)
+    add(group, serve, "accept", ACCEPT, JSON)
     add(group, serve, "config", CONFIG, JSON)
     add(group, serve, "litestream", LITESTREAM, FROM, kind=PassingCommand)
     cli.add_command(group)

@@ -5,7 +5,7 @@ import atexit
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -27,9 +27,9 @@ _handlers: dict[int, Any] = {}
 _blocked: set[int] = set()
 
 
-@hookimpl(trylast=True)
-def startup(datasette: Datasette) -> Any:
-    """Starts replication, as the last plugin, so that databases that other plugins attach are replicated too."""
+@hookimpl(hookwrapper=True)
+def startup(datasette: Datasette) -> Generator[None, Any, None]:
+    """Restores missing databases before other plugins make tables in them, and starts replication after all that they attach is there."""
 
     async def start() -> None:
         try:
@@ -48,7 +48,9 @@ def startup(datasette: Datasette) -> Any:
             _handlers.update(handle(SIGNALS, on_signal))
             datasette.close = partial(close, datasette, getattr(datasette, "close", lambda: None))
 
-    return start
+    bridge.restore_missing(datasette)
+    outcome = yield
+    outcome.force_result([*outcome.get_result(), start])
 
 
 @hookimpl(trylast=True)

@@ -11,7 +11,7 @@ from . import bridge, downloads
 from .datasette_versions import MANAGE, VIEW_STATUS, Datasette, is_allowed
 
 PATH, DOWNLOAD, FRESH = "/-/litestream-status", "/-/litestream/download", {"cache-control": "no-store"}
-ACTIONS, TITLE = "sync|pause|resume|register|unregister|restart|check", "Litestream status"
+ACTIONS, TITLE = "sync|pause|resume|register|unregister|restart|check|accept", "Litestream status"
 LINE = '<link rel="stylesheet" href="{}"><p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
 
 

@@ -33,11 +33,12 @@ public sealed class ArchitectureSpecs
         ["Notification"] = ["Errors", "Logging"],
         ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon", "Writers"],
         ["Manual"] = ["Errors", "Configuration", "Litestream", "Replicas", "Restoring", "Daemon", "Observation"],
+        ["Admission"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Litestream", "Replicas", "Restoring", "Observation"],
         ["Attaching"] = ["Errors", "Configuration", "Daemon", "Observation"],
         ["Commands"] =
         [
             "Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Locking", "Litestream", "Replicas", "Stores", "Restoring",
-            "Standby", "Observation", "Reporting",
+            "Admission", "Standby", "Observation", "Reporting",
         ],
         ["Restoring"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Locking", "Litestream", "Replicas", "Stores"],
         ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],

@@ -275,7 +275,8 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         }
     }
 
-    private static async Task<DatasetteProcess> LaunchAsync(
+    /// <summary>Starts Datasette, and does not wait until it serves; the options are those of Datasette 1.0.</summary>
+    public static async Task<DatasetteProcess> LaunchAsync(
         Workspace workspace, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment, string? python)
     {
         python ??= await PluginEnvironment.PythonAsync();

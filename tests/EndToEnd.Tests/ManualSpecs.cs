@@ -8,7 +8,7 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed class ManualSpecs
 {
-    private static readonly string[] Actions = ["sync", "pause", "resume", "register", "unregister", "restart", "check"];
+    private static readonly string[] Actions = ["sync", "pause", "resume", "register", "unregister", "restart", "check", "accept"];
 
     /// <summary>Datasette 0.65 has no API tokens of its own; plugins bring them, such as this one.</summary>
     private const string TokenPlugin = """

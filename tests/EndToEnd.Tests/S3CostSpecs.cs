@@ -16,7 +16,10 @@ public sealed class S3CostSpecs
         await datasette.WaitForDatabaseAsync("replicating");
         var atStart = await server.RequestsAsync();
         Tell("at the start", atStart);
-        Assert.IsTrue(atStart.Where(request => request.IsFromPlugin).All(request => request.Address.StartsWith(WritersFile, StringComparison.Ordinal)), Tell("", atStart));
+        Assert.HasCount(
+            1,
+            atStart.Where(request => request.IsFromPlugin && !request.Address.StartsWith(WritersFile, StringComparison.Ordinal)).ToList(),
+            $"it is listed once what is there already: {Tell("", atStart)}");
         Assert.IsTrue(atStart.Any(request => request is { IsFromPlugin: true, Method: "PUT" }), "the plugin says that it writes there");
 
         var idle = TimeSpan.FromSeconds(Scale.IsFull ? 300 : 25);

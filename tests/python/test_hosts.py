@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import json
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
+from datasette import hookimpl
+from datasette.plugins import pm
 
-from datasette_litestream import bridge, datasette_versions, hosts
+from datasette_litestream import bridge, datasette_versions, hosts, runtime
 
 SOURCES = Path(__file__).parents[2] / "python"
 PLUGIN = "datasette-litestream"
@@ -271,6 +276,40 @@ def test_a_Datasette_that_is_closed_outside_of_a_lifespan_ends_its_replication(m
     datasette.close()
     assert datasette not in bridge.bridges
     assert stand_in.stopped == 1
+
+
+def test_missing_databases_are_restored_before_other_plugins_begin(make_datasette: Any, replicated: Any, starts: Any, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also before those that do not wait for anything, and want to be first."""
+
+    class Other:
+        __name__ = "other"  # As a module has.
+
+        def startup(self) -> None:
+            order.append("another plugin")
+
+        startup = hookimpl(tryfirst=True)(startup)
+
+    order: list[str] = []
+    monkeypatch.setattr(bridge, "restore_missing", lambda datasette: order.append("restored"))
+    monkeypatch.setattr(bridge, "start", lambda datasette: order.append("started"))
+    pm.register(Other(), name="other")
+    try:
+        run(make_datasette(None, "trees").invoke_startup())
+    finally:
+        pm.unregister(name="other")
+    assert order == ["restored", "another plugin", "started"]
+
+
+@pytest.mark.parametrize(("settings", "is_restored"), [({"restore": "missing"}, True), ({"restore": "never"}, False), ({}, False)])
+def test_NET_is_waited_for_only_where_something_may_be_restored(
+    make_datasette: Any, run: Any, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], is_restored: bool
+) -> None:
+    requests: list[str] = []
+    loaded: Future[Any] = Future()
+    loaded.set_result(SimpleNamespace(Bridge=lambda: SimpleNamespace(RestoreMissing=requests.append)))
+    monkeypatch.setattr(runtime, "begin_loading", lambda: loaded)
+    bridge.restore_missing(make_datasette({"plugins": {PLUGIN: {"all-replicate": "file:///backup"} | settings}}, "trees"))
+    assert [json.loads(request)["settings"].get("restore") for request in requests] == (["missing"] if is_restored else [])
 
 
 def test_datasette_get_starts_nothing(make_datasette: Any, replicate_all: dict[str, Any], run: Any, get: Any) -> None:

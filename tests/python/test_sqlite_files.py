@@ -330,6 +330,66 @@ def test_a_database_is_checked_without_files_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("statements", "is_empty"),
+    [
+        ("", True),
+        ("vacuum", True),
+        ("create table _litestream_seq (id integer primary key autoincrement); create table _litestream_lock (id integer)", True),
+        ("create table t (x)", False),
+        ("create view litestream as select 1", False),
+    ],
+)
+def test_a_database_is_empty_with_Litestreams_own_tables_alone(tmp_path: Path, statements: str, is_empty: bool) -> None:
+    path = tmp_path / "a.db"
+    path.touch()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(statements)
+    assert ask(do="is-empty", path=str(path)) == {"isEmpty": is_empty}
+
+
+def test_what_is_in_the_log_alone_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    serving = sqlite3.connect(path, isolation_level=None)
+    serving.execute("PRAGMA journal_mode=wal")
+    serving.execute("CREATE TABLE t (x)")
+    assert path.with_name("a.db-wal").stat().st_size > 0
+    assert ask(do="is-empty", path=str(path)) == {"isEmpty": False}
+    serving.close()
+
+
+@pytest.mark.parametrize("page_size", [1024, 4096, 65536])
+@pytest.mark.parametrize("has_log", [False, True])
+def test_a_file_that_is_open_is_filled_with_a_restored_database(tmp_path: Path, page_size: int, has_log: bool) -> None:
+    """As Datasette has opened it: with one connection that reads, and one that writes."""
+    path, restored = tmp_path / "a.db", tmp_path / "restored.db"
+    with closing(sqlite3.connect(restored, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size={page_size}")
+        connection.execute(f"PRAGMA journal_mode={'wal' if has_log else 'delete'}")
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute("INSERT INTO t VALUES (1)")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("vacuum")
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reading, closing(sqlite3.connect(path, isolation_level=None)) as writing:
+        assert not reading.execute("SELECT * FROM sqlite_master").fetchall() + writing.execute("SELECT * FROM sqlite_master").fetchall()
+        assert ask(do="fill", path=str(path), restored=str(restored)) == {}
+        writing.execute("INSERT INTO t VALUES (2)")
+        assert reading.execute("SELECT x FROM t").fetchall() == [(1,), (2,)]
+        assert writing.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_file_with_a_log_and_other_pages_is_not_filled(tmp_path: Path) -> None:
+    path, restored = tmp_path / "a.db", tmp_path / "restored.db"
+    for name, page_size in ((path, 4096), (restored, 1024)):
+        with closing(sqlite3.connect(name, isolation_level=None)) as connection:
+            connection.execute(f"PRAGMA page_size={page_size}")
+            connection.execute("PRAGMA journal_mode=wal")
+            connection.execute("CREATE TABLE _litestream_seq (id)")
+    assert "error" in ask(do="fill", path=str(path), restored=str(restored))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA page_size").fetchall() == [(4096,)]
+
+
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         ("insert into _litestream_seq values (1)", []),

@@ -47,6 +47,9 @@ internal sealed record ReplicationPlan(
     /// <summary>Whether it says so in each destination at S3, instead of above them.</summary>
     public bool IsWritersFileInside { get; init; }
 
+    /// <summary>Whether databases whose files are missing, or hold nothing, are restored at the start.</summary>
+    public bool RestoresMissing { get; init; }
+
     /// <summary>How often Litestream is asked, for each database, whether its backup can be restored.</summary>
     public required TimeSpan CheckInterval { get; init; }
 

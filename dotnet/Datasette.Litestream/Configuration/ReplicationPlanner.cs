@@ -171,6 +171,7 @@ internal sealed class ReplicationPlanner
             Notifications = notifications,
             CheckInterval = checkInterval,
             HasWritersFile = writersFile != "false",
+            RestoresMissing = settings.TextOrDefault("restore") == "missing",
             IsWritersFileInside = writersFile == "inside",
             HealthIgnoresPaused = settings.FlagOrDefault("health-ignore-paused"),
             Settings = shared,

@@ -25,6 +25,9 @@ internal enum LeaveOutReason
 
     /// <summary>Litestream cannot work beside it.</summary>
     FolderUnusable,
+
+    /// <summary>It is not known yet that its file may be sent to its destination, or known that it may not.</summary>
+    Admission,
 }
 
 /// <summary>The databases that Litestream is to run without, each for one or more reasons. Any thread may use it.</summary>

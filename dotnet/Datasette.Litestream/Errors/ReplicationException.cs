@@ -4,5 +4,5 @@ namespace Datasette.Litestream.Errors;
 /// An error meant for the person who runs Datasette. Its message is complete: what is wrong, where, and what to do.
 /// It never contains a secret.
 /// </summary>
-public sealed class ReplicationException(string message, Exception? innerException = null)
+public class ReplicationException(string message, Exception? innerException = null)
     : Exception(message, innerException);

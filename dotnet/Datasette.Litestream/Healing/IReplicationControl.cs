@@ -26,6 +26,15 @@ internal interface IReplicationControl
     /// <exception cref="Errors.ReplicationException">The lock cannot be taken.</exception>
     DatabasePlan TakeServedFile(string name);
 
+    /// <summary>Holds a database back whose file was replaced by one that must not be sent to its destination.</summary>
+    /// <param name="database">The database, on which no Litestream works.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>Whether it is held back; what becomes of it is no matter of renewals any more.</returns>
+    Task<bool> TryHoldBackAsync(DatabasePlan database, CancellationToken cancellationToken);
+
+    /// <summary>Notes that what Litestream has of a database is of the file that is there now.</summary>
+    void Recognize(DatabasePlan database);
+
     /// <summary>A token that is cancelled when the destination that Litestream writes a database to may not be written to any more.</summary>
     CancellationToken WhileWriting(DatabasePlan database);
 }

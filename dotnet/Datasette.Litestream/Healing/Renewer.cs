@@ -173,7 +173,17 @@ internal sealed class Renewer
             {
                 var database = _control.TakeServedFile(one.Name);
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, _control.WhileWriting(database));
+                if (one.Renewal.Cause is StateReason.FileReplaced or StateReason.FileOverwritten && await _control.TryHoldBackAsync(database, either.Token).ConfigureAwait(false))
+                {
+                    _cases.Remove(one.Name);
+                    continue;
+                }
+
                 error = await _renewal.PrepareAsync(database, one.Renewal.Cause, either.Token).ConfigureAwait(false);
+                if (error is null)
+                {
+                    _control.Recognize(database);
+                }
             }
             catch (OperationCanceledException) when (!_stopping.IsCancellationRequested)
             {
@@ -194,10 +204,12 @@ internal sealed class Renewer
             }
         }
 
-        if (due.Exists(one => one.IsPrepared))
+        // One that is held back is another's matter.
+        var ready = due.FindAll(one => one.IsPrepared || !_cases.ContainsKey(one.Name));
+        if (ready.Count > 0)
         {
-            await LeaveAloneAsync($"Litestream replicates {Names(due.Where(one => one.IsPrepared))} anew.").ConfigureAwait(false);
-            due.FindAll(one => one.IsPrepared).ForEach(one => one.Renewed(_time.GetUtcNow()));
+            await LeaveAloneAsync($"Litestream replicates {Names(ready)} anew.").ConfigureAwait(false);
+            ready.FindAll(one => one.IsPrepared).ForEach(one => one.Renewed(_time.GetUtcNow()));
         }
 
         Publish();

@@ -26,4 +26,10 @@ internal interface ISteeredReplication
     /// <returns>Why that cannot be, in a sentence; null if it can. It completes when Litestream was told; a database that is not to be
     /// replicated any more is in the plan until its last changes are safe.</returns>
     Task<string?> ReplicateAsync(string name, ReplicationByHand choice);
+
+    /// <summary>Has the file of a database that is held back taken for the one that is meant.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="actor">Who says so.</param>
+    /// <returns>Why that cannot be, in a sentence; null if it can. It returns before the database is replicated.</returns>
+    string? Accept(DatabasePlan database, string actor);
 }

@@ -80,6 +80,7 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
                 ManualAction.Pause => InTurnAsync(() => PauseAsync(name, request, now)),
                 ManualAction.Register => Task.FromResult(new ManualResult(ManualOutcome.Refused, $"{name} is replicated already, to {Destinations(database)}.")),
                 ManualAction.Unregister => InTurnAsync(() => UnregisterAsync(name)),
+                ManualAction.Accept => Task.FromResult(Accept(database, request)),
                 _ => InTurnAsync(() => ResumeAsync(name, request)),
             };
         }
@@ -154,6 +155,11 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
         await replication.ReplicateAsync(name, new ReplicationByHand(isReplicated: false)).ConfigureAwait(false);
         return new ManualResult(ManualOutcome.Failed, $"{name} cannot be replicated: {reason}");
     }
+
+    private ManualResult Accept(DatabasePlan database, ManualRequest request) =>
+        replication.Snapshot.Admissions.GetValueOrDefault(database.Name)?.HeldBack is null ? new ManualResult(ManualOutcome.Refused, $"{database.Name} is not held back, so there is nothing to accept.")
+        : replication.Accept(database, request.Actor) is { } problem ? new ManualResult(ManualOutcome.Failed, problem)
+        : new ManualResult(ManualOutcome.Done, $"{database.Name} is accepted as it is, and replicated by a new snapshot from now on. What its backup had before can still be restored.");
 
     private async Task<ManualResult> UnregisterAsync(string name)
     {

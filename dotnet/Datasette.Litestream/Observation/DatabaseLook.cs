@@ -68,6 +68,9 @@ internal readonly record struct DatabaseLook(
     /// <summary>Who has paused the database; null if it is not paused.</summary>
     public Pause? Pause { get; init; }
 
+    /// <summary>Why Litestream is not to have the database yet; null if it is.</summary>
+    public PendingAdmission? Admission { get; init; }
+
     /// <summary>Why Litestream cannot work beside the database, a sentence; null if it can.</summary>
     public string? Unusable { get; init; }
 

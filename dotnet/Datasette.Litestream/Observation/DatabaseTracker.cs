@@ -368,6 +368,11 @@ internal sealed class DatabaseTracker
             return (StateReason.FileMissing, null);
         }
 
+        if (look.Admission is { } admission)
+        {
+            return Judge(admission);
+        }
+
         if (look.Renewal is { RenewedAt: null } renewal)
         {
             return (StateReason.ReplicatedAnew, renewal.Error);
@@ -382,8 +387,22 @@ internal sealed class DatabaseTracker
             : JudgeDestination(look);
     }
 
+    private static (StateReason Reason, string? Error) Judge(PendingAdmission admission) => admission switch
+    {
+        { HeldBack: { } hold } => (hold.IsEmpty ? StateReason.FileEmpty : StateReason.FileOlder, hold.Detail),
+        { Renewal: { } why } => (StateReason.ReplicatedAnew, admission.Error ?? why),
+        { Error: { } error } => (StateReason.DestinationUnknown, error),
+        _ => (StateReason.Admitting, null),
+    };
+
     private (StateReason Reason, string? Error)? JudgeDestination(in DatabaseLook look)
     {
+        if (_run is null)
+        {
+            // Before Litestream runs, a snapshot may be written that its log does not tell of.
+            return null;
+        }
+
         if (look.Finding is { } finding)
         {
             return Judge(finding) ?? JudgeSnapshot(finding, look.LaterStatistics ?? look.Statistics, mayBeAnnouncedLater: true);

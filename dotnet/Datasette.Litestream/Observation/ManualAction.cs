@@ -26,4 +26,7 @@ internal enum ManualAction
 
     /// <summary>A database is restored, and sent to who asked for it; nothing changes.</summary>
     Download,
+
+    /// <summary>A file that is held back is meant to be as it is, and is replicated.</summary>
+    Accept,
 }

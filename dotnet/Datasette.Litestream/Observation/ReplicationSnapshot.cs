@@ -58,6 +58,9 @@ internal sealed record ReplicationSnapshot(
     /// <summary>Why Litestream cannot work beside some databases, a sentence each, by name.</summary>
     public ImmutableDictionary<string, string> Unusable { get; init; } = ImmutableDictionary<string, string>.Empty;
 
+    /// <summary>The databases that are held back, or of which it is not known yet whether they are, by name.</summary>
+    public ImmutableDictionary<string, PendingAdmission> Admissions { get; init; } = ImmutableDictionary<string, PendingAdmission>.Empty;
+
     /// <summary>Other Litestreams that have the replicated databases open.</summary>
     public IReadOnlyList<OtherLitestream> OtherLitestreams { get; init; } = [];
 

@@ -253,6 +253,7 @@ internal sealed class Sampler : IDisposable
             HeldOut = replication.HeldOut.GetValueOrDefault(path),
             Pause = replication.Manual.Pauses.GetValueOrDefault(plan.Name),
             Unusable = replication.Unusable.GetValueOrDefault(plan.Name),
+            Admission = replication.Admissions.GetValueOrDefault(plan.Name),
             Detaching = replication.Detaching.GetValueOrDefault(plan.Name),
             Renewal = renewal,
             Examination = _overwriting is null ? null : watched.File.Examination,

@@ -99,11 +99,23 @@ internal enum StateReason
     /// <summary>It is not known whether another Datasette writes to the destination.</summary>
     WriterUnknown,
 
-    /// <summary>The database is being replicated anew after a fault, and that is not complete.</summary>
+    /// <summary>The database is being replicated anew, after a fault or since its file is another one, and that is not complete.</summary>
     ReplicatedAnew,
 
     /// <summary>The destination that Litestream is to write is being filled from another one; Litestream leaves the database alone.</summary>
     Filling,
+
+    /// <summary>It is being found out whether the file may be sent to its destination; Litestream leaves the database alone.</summary>
+    Admitting,
+
+    /// <summary>Whether the file may be sent to its destination cannot be found out, since that does not answer.</summary>
+    DestinationUnknown,
+
+    /// <summary>The file holds nothing, and its backup does, so nothing is sent.</summary>
+    FileEmpty,
+
+    /// <summary>The file is older than its backup, or another machine's, so nothing is sent.</summary>
+    FileOlder,
 
     /// <summary>The first copy to a mirror is under way; Litestream's own destination has everything.</summary>
     MirrorFirstCopy,
@@ -126,7 +138,7 @@ internal static class StateReasons
     {
         StateReason.AllReplicated or StateReason.OnTheWay => DatabaseState.Replicating,
         StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
-        StateReason.Starting or StateReason.FirstCopy or StateReason.Filling or StateReason.MirrorFirstCopy => DatabaseState.Starting,
+        StateReason.Starting or StateReason.FirstCopy or StateReason.Filling or StateReason.Admitting or StateReason.MirrorFirstCopy => DatabaseState.Starting,
         StateReason.WaitingTooLong or StateReason.MirrorBehind => DatabaseState.Behind,
         StateReason.LitestreamDown or StateReason.ReplicationStopped or StateReason.Paused => DatabaseState.Stopped,
         StateReason.NoAnswer => DatabaseState.Unknown,

@@ -19,6 +19,9 @@ internal readonly record struct FileStatus(ulong Device, ulong Inode, uint Links
     /// <summary>Its group.</summary>
     public uint GroupId { get; init; }
 
+    /// <summary>When it was made: numbers are used again. Null where the file system does not know it.</summary>
+    public DateTimeOffset? BornAt { get; init; }
+
     /// <summary>Whether both are the same file, whatever was written into it since.</summary>
     public bool IsSameFile(FileStatus other) => Device == other.Device && Inode == other.Inode;
 

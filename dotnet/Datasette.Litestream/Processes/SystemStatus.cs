@@ -10,8 +10,10 @@ internal static partial class SystemStatus
 
     private const int CurrentFolder = -100, DoNotFollowLinks = 0x100;
 
-    /// <summary>STATX_NLINK, STATX_UID, STATX_GID, STATX_MTIME, STATX_INO and STATX_SIZE.</summary>
-    private const int Wanted = 0x4 | 0x8 | 0x10 | 0x40 | 0x100 | 0x200;
+    /// <summary>STATX_NLINK, STATX_UID, STATX_GID, STATX_MTIME, STATX_INO, STATX_SIZE and STATX_BTIME.</summary>
+    private const int Wanted = 0x4 | 0x8 | 0x10 | 0x40 | 0x100 | 0x200 | Birth;
+
+    private const int Birth = 0x800;
 
     private static readonly DateTimeOffset Earliest = DateTimeOffset.MinValue, Latest = DateTimeOffset.MaxValue;
 
@@ -47,6 +49,7 @@ internal static partial class SystemStatus
             seen.UserId)
         {
             GroupId = seen.GroupId,
+            BornAt = (seen.Known & Birth) == 0 ? null : Time(seen.BornSeconds, seen.BornNanoseconds),
         };
         return result == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
@@ -67,6 +70,7 @@ internal static partial class SystemStatus
             seen.Device, seen.Inode, seen.Links, seen.Size, Time(seen.ModifiedSeconds, seen.ModifiedNanoseconds), seen.UserId)
         {
             GroupId = seen.GroupId,
+            BornAt = Time(seen.BornSeconds, seen.BornNanoseconds),
         };
         return result == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
@@ -96,6 +100,9 @@ internal static partial class SystemStatus
     [StructLayout(LayoutKind.Explicit, Size = 256)]
     private struct LinuxStatus
     {
+        [FieldOffset(0)]
+        public uint Known;
+
         [FieldOffset(16)]
         public uint Links;
 
@@ -110,6 +117,12 @@ internal static partial class SystemStatus
 
         [FieldOffset(40)]
         public ulong Size;
+
+        [FieldOffset(80)]
+        public long BornSeconds;
+
+        [FieldOffset(88)]
+        public uint BornNanoseconds;
 
         [FieldOffset(112)]
         public long ModifiedSeconds;
@@ -151,6 +164,12 @@ internal static partial class SystemStatus
 
         [FieldOffset(56)]
         public long ModifiedNanoseconds;
+
+        [FieldOffset(80)]
+        public long BornSeconds;
+
+        [FieldOffset(88)]
+        public long BornNanoseconds;
 
         [FieldOffset(96)]
         public long Size;

@@ -9,21 +9,26 @@ internal static class LocalState
     /// <summary>Deletes it. No Litestream may replicate the database meanwhile.</summary>
     /// <param name="stateFolder">Litestream's folder of the database.</param>
     /// <returns>Why it could not be deleted, in a sentence; null if it was.</returns>
-    public static string? Delete(string stateFolder)
+    public static string? Delete(string stateFolder) => Delete(Path.Combine(stateFolder, "ltx"), folder => Directory.Delete(folder, recursive: true));
+
+    /// <summary>Has Litestream 0.3 begin a new generation: without this file it does not know that there is one (db.go, v0.3.13).</summary>
+    /// <inheritdoc cref="Delete(string)"/>
+    public static string? ForgetGeneration(string stateFolder) => Delete(Path.Combine(stateFolder, "generation"), File.Delete);
+
+    private static string? Delete(string path, Action<string> delete)
     {
-        var folder = Path.Combine(stateFolder, "ltx");
         try
         {
-            if (Directory.Exists(folder))
+            if (Path.Exists(path))
             {
-                Directory.Delete(folder, recursive: true);
+                delete(path);
             }
 
             return null;
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
-            return $"{folder} could not be deleted: {ex.Message}";
+            return $"{path} could not be deleted: {ex.Message}";
         }
     }
 }

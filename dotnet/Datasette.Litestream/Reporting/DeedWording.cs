@@ -30,6 +30,7 @@ internal static class DeedWording
         ManualAction.Resume => $"resumed {deed.Database}",
         ManualAction.Register => $"had {deed.Database} replicated",
         ManualAction.Unregister => $"ended the replication of {deed.Database}",
+        ManualAction.Accept => $"accepted the file of {deed.Database}",
         ManualAction.Check => $"had the backup of {deed.Database} checked",
         _ => "restarted Litestream",
     };

@@ -48,7 +48,8 @@ internal static class Health
         // The file as it is now is in no backup, or its backup cannot be restored, or nobody makes one: the age of the last change does not matter.
         StateReason.FileMissing or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile
             or StateReason.NameNotSupported or StateReason.SettingsRefused or StateReason.BackupDamaged or StateReason.OtherWriter or StateReason.ReplicatedAnew
-            or StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.LogBlocked or StateReason.Paused => true,
+            or StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.LogBlocked or StateReason.Paused
+            or StateReason.FileEmpty or StateReason.FileOlder => true,
 
         // Ended by whoever asks, a first copy would start from zero.
         StateReason.FirstCopy => !database.Evidence.IsMoving && now - (database.Evidence.MovedAt ?? database.Since) > maxLag,

@@ -22,7 +22,9 @@ internal static class ManualButtons
 
         var check = Button(ManualAction.Check, "Check the backup now", database.Name);
         var end = Button(ManualAction.Unregister, "End replication", database.Name);
-        return database.Paused is null
+        return database.Reason.IsHeldBack
+            ? [Button(ManualAction.Accept, "Accept this file", database.Name), check, end]
+            : database.Paused is null
             ? [Button(ManualAction.Sync, "Sync now", database.Name), check, Button(ManualAction.Pause, "Pause", database.Name), end]
             : [Button(ManualAction.Resume, "Resume", database.Name), check, end];
     }

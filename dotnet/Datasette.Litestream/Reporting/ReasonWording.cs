@@ -41,6 +41,10 @@ internal static class ReasonWording
         StateReason.WriterUnknown => "it is not known whether another Datasette writes to the destination",
         StateReason.ReplicatedAnew => "the backup is being made anew",
         StateReason.Filling => "its first destination is being filled from another one",
+        StateReason.Admitting => "it is being found out what is at the destination",
+        StateReason.DestinationUnknown => "what is at the destination cannot be found out",
+        StateReason.FileEmpty => "the file holds nothing, and its backup does",
+        StateReason.FileOlder => "the file is older than its backup",
         StateReason.MirrorFirstCopy => "the first copy to another destination is under way",
         StateReason.MirrorBehind => "changes wait for another destination for longer than usual",
         StateReason.MirrorFailed => "another destination cannot be read or written",
@@ -88,6 +92,13 @@ internal static class ReasonWording
         StateReason.Filling =>
             "The destination that Litestream writes has less than another one, and is being filled from it. Until then Litestream leaves the database alone."
             + (evidence.CopiedBytes is > 0 and { } filled ? $" {Wording.Size(filled)} were copied so far." : ""),
+        StateReason.Admitting => "It is being found out what is at the destination. Until then Litestream leaves the database alone.",
+        StateReason.DestinationUnknown =>
+            "The destination does not tell whether it has a backup, and the file holds nothing or cannot be read, so nothing is sent: it could become the newest state of a backup.",
+        StateReason.FileEmpty =>
+            "The file holds nothing, and its backup does. The database is held back: nothing of it is sent, and the backup stays as it is.",
+        StateReason.FileOlder =>
+            "The file is older than its backup, or another machine went on from there. The database is held back: nothing of it is sent, and the backup stays as it is.",
         StateReason.MirrorFirstCopy =>
             $"The backup is being copied to {destination} for the first time, and nothing can be restored from it yet.{(evidence.CopiedBytes is > 0 and { } copied ? $" {Wording.Size(copied)} were copied so far." : "")}",
         StateReason.MirrorBehind => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at {destination}, and have waited for longer than usual.",
@@ -99,7 +110,7 @@ internal static class ReasonWording
             "Another Datasette writes to the destination now. Litestream runs without this database, and does not take it up again before Datasette is restarted.",
         StateReason.WriterUnknown =>
             "Whether another Datasette writes to the destination cannot be found out, so Litestream runs without this database until the destination answers.",
-        StateReason.ReplicatedAnew => $"The backup is being made anew after a fault, and is not complete yet. {Progress(evidence, now)}",
+        StateReason.ReplicatedAnew => $"The backup is being made anew, and is not complete yet. {Progress(evidence, now)}",
         _ => evidence.Activity is { IsActive: true, StartedAt: { } start }
             ? $"Litestream does not report the state of the database. It has been busy with it since {Wording.Clock(start, now)}."
             : "Litestream does not report the state of the database. It is asked again every 2 seconds.",
@@ -122,11 +133,16 @@ internal static class ReasonWording
         StateReason.MirrorFailed => "It is tried again by itself, and then gets what it lacks.",
         StateReason.MirrorDamaged => "It is mended by itself. Leave what is at the destination to the plugin.",
         StateReason.WaitingForWriter => "The other one lets go by itself, and is taken to be gone after 30 s without an answer.",
-        StateReason.TakenOver => "If this Datasette is to write there, restart it; otherwise stop it, or give each a destination of its own.",
+        StateReason.TakenOver => "If this Datasette is to write there, restart it, and accept its file then; otherwise stop it, or give each a destination of its own.",
         StateReason.WriterUnknown => "A key at S3 needs s3:GetObject and s3:PutObject for this file. For one that may only touch the destinations themselves, set writer-file: inside; writer-file: false does without the file.",
         StateReason.DestinationRefused => "The destination is asked again by itself, at growing intervals.",
         StateReason.LogBlocked => "It is tried again every few seconds. End the program that reads the database in one transaction all the time.",
         StateReason.Paused => "Resume it as soon as it can be.",
+        StateReason.DestinationUnknown => "The destination is asked again by itself, at growing intervals.",
+        StateReason.FileEmpty =>
+            "Get the data back: stop Datasette, and run the command below with --in-place, or set restore: missing and restart Datasette. If the file is meant to be as it is, accept it, by the button or by datasette litestream accept.",
+        StateReason.FileOlder =>
+            "Get the newer state back: stop Datasette, and run the command below with --in-place. If the file is meant to be as it is, accept it, by the button or by datasette litestream accept; what the backup has stays in it.",
         StateReason.LitestreamDown => "It is started again by itself.",
         StateReason.ReplicationStopped => "Restart Datasette.",
         _ => null,

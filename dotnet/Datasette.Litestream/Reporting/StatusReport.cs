@@ -299,6 +299,10 @@ internal sealed record ReasonReport(
     /// <inheritdoc cref="Wording.IsFromLitestream"/>
     [JsonIgnore]
     public bool IsErrorFromLitestream { get; init; }
+
+    /// <summary>Whether the database is held back, and can be accepted as it is.</summary>
+    [JsonIgnore]
+    public bool IsHeldBack { get; init; }
 }
 
 /// <summary>60 minutes, oldest first; null for a minute without a sample.</summary>

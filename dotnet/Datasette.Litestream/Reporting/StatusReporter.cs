@@ -334,6 +334,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
         evidence.MovedAt)
     {
         IsErrorFromLitestream = Wording.IsFromLitestream(database.Reason),
+        IsHeldBack = database.Reason is StateReason.FileEmpty or StateReason.FileOlder,
     };
 
     // Loops, since LINQ over value types is compiled at its first use, which would delay the first page.

@@ -56,7 +56,7 @@ internal static class Wording
         var wrong = databases.Where(database => IsHealthy(database.State) == false).ToList();
         var unknown = databases.Where(database => database.State == DatabaseState.Unknown).ToList();
         var copied = FirstCopies(databases);
-        var starting = databases.Where(database => database.Reason is StateReason.Starting or StateReason.Filling).ToList();
+        var starting = databases.Where(database => database.Reason is StateReason.Starting or StateReason.Filling or StateReason.Admitting).ToList();
         return observation.IsOutdated(now) || databases.Count == 0 ? Sentence.Of($"{Outdated(observation, now).Capitalized()}.")
             : wrong.Count > 0 ? Sentence.Of(
                 $"{Subject(wrong, databases.Count, "has", "have")} been {States(wrong)} since {At(wrong.Min(database => database.Since), now)}"
@@ -204,7 +204,7 @@ internal static class Wording
         return database.State switch
         {
             DatabaseState.Replicating or DatabaseState.Unverified => Promise(one, now),
-            DatabaseState.Starting when database.Reason is StateReason.Starting or StateReason.Filling => $"not known yet{CommonCause(one)}",
+            DatabaseState.Starting when database.Reason is StateReason.Starting or StateReason.Filling or StateReason.Admitting => $"not known yet{CommonCause(one)}",
             DatabaseState.Starting => FirstCopy(one, now),
             DatabaseState.Unknown => $"not known since {At(database.Since, now)}{CommonCause(one)}",
             _ => $"{Name(database.State)} since {At(database.Since, now)}{CommonCause(one)}; {Risk(one, now)}",
@@ -311,10 +311,10 @@ internal static class Wording
                 case StateReason.BackupDamaged or StateReason.OtherWriter:
                     unreliable++;
                     break;
-                case StateReason.FirstCopy or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.SameFile or StateReason.NameNotSupported or StateReason.SettingsRefused:
+                case StateReason.FirstCopy or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.FileEmpty or StateReason.FileOlder or StateReason.SameFile or StateReason.NameNotSupported or StateReason.SettingsRefused:
                     nothing++;
                     break;
-                case StateReason.NoAnswer or StateReason.Starting or StateReason.Filling:
+                case StateReason.NoAnswer or StateReason.Starting or StateReason.Filling or StateReason.Admitting:
                     unknownSince = unknownSince < database.Since ? unknownSince : database.Since;
                     break;
                 case var reason when reason.IsOfMirror():

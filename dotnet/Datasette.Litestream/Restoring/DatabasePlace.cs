@@ -94,7 +94,7 @@ internal sealed class DatabasePlace : IDisposable
             }
 
             var restored = FileStatus.Look(file.Path).Status!.Value;
-            new RestoreIntent(restored.Device, restored.Inode, _time.GetUtcNow(), file.From, file.Point.Name, had is null ? null : aside).Write(path);
+            MeantFile.Restored(restored, _time.GetUtcNow(), file, had is null ? null : aside).Write(path);
             MoveIfThere(path, aside);
             foreach (var suffix in Beside)
             {

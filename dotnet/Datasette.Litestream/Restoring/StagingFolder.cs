@@ -34,7 +34,8 @@ internal sealed class StagingFolder : IDisposable
     /// <summary>Makes it.</summary>
     /// <param name="target">The file that is restored, absolute.</param>
     /// <param name="otherwise">What can be done where nothing can be restored there, for messages.</param>
-    /// <exception cref="ReplicationException">It cannot be made, or another restore uses it.</exception>
+    /// <exception cref="StagingTakenException">Another restore uses it.</exception>
+    /// <exception cref="ReplicationException">It cannot be made.</exception>
     public static StagingFolder Create(string target, string otherwise = "say another file with -o")
     {
         var parent = System.IO.Path.GetDirectoryName(target)!;
@@ -46,7 +47,7 @@ internal sealed class StagingFolder : IDisposable
             {
                 Directory.CreateDirectory(root, Private);
                 var taken = FileLock.TryTake(lockPath)
-                    ?? throw new ReplicationException($"Another process restores {target} just now. Wait for its end, or end it.");
+                    ?? throw new StagingTakenException(target);
 
                 // Who ended meanwhile has removed the file that is locked.
                 if (File.Exists(lockPath))

@@ -24,6 +24,9 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     /// <summary>An answer is a line of a few hundred bytes; a program that says more is not ours.</summary>
     private const int MaxAnswerBytes = 16 * 1024;
 
+    /// <summary>Whether there is such a program.</summary>
+    public bool IsThere => commandLine.Count > 0;
+
     /// <summary>Reads the headers of databases.</summary>
     /// <returns>One for each path, in the same order. A file that cannot be read has an error there, and is no exception.</returns>
     public Task<IReadOnlyList<HeaderLook>> LookAsync(IReadOnlyList<string> paths, CancellationToken cancellationToken) =>
@@ -125,6 +128,34 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         (_, error) => error,
         cancellationToken).ConfigureAwait(false))[0];
 
+    /// <summary>Looks whether databases hold nothing besides what Litestream makes itself.</summary>
+    /// <param name="paths">The database files.</param>
+    /// <param name="cancellationToken">Kills the program.</param>
+    /// <returns>For each path whether it does, and why that is not known, in SQLite's words; null if it is.</returns>
+    public Task<IReadOnlyList<(bool IsEmpty, string? Error)>> AreEmptyAsync(IReadOnlyList<string> paths, CancellationToken cancellationToken) => RunAsync<(bool, string?)>(
+        "is-empty", paths, LookTimeout, (_, json) => (json.GetProperty("isEmpty").GetBoolean(), null), (_, error) => (false, error), cancellationToken);
+
+    /// <summary>
+    /// Brings a restored database into a file that is there, in one transaction: every connection that is open there sees either what was
+    /// there before or all of it.
+    /// </summary>
+    /// <param name="restored">The restored file, to which nobody writes.</param>
+    /// <param name="path">The file that gets its content.</param>
+    /// <param name="cancellationToken">Kills the program.</param>
+    /// <returns>Why it could not, in SQLite's words; null if it could. Then nothing was changed.</returns>
+    public async Task<string?> FillAsync(string restored, string path, CancellationToken cancellationToken) => (await AskAsync<string?>(
+        Requests("fill", [path], (writer, it) =>
+        {
+            writer.WriteString("path", it);
+            writer.WriteString("restored", restored);
+        }),
+        [path],
+        Timeout.InfiniteTimeSpan,
+        (_, _) => null,
+        (_, error) => error,
+        moreRequests: null,
+        cancellationToken).ConfigureAwait(false)).Answers[0];
+
     /// <summary>Compares a restored database with the live one, in one read transaction of the latter.</summary>
     /// <param name="restored">The restored file, to which nobody writes; null to read the mark of the live one alone.</param>
     /// <param name="live">The live file.</param>
@@ -196,7 +227,7 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         ChannelReader<ReadOnlyMemory<byte>>? moreRequests,
         CancellationToken cancellationToken)
     {
-        if (commandLine.Count == 0)
+        if (!IsThere)
         {
             return ([.. paths.Select(path => fail(path, "there is no program that can read SQLite files"))], null);
         }

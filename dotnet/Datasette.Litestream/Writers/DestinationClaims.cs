@@ -37,6 +37,7 @@ internal sealed class DestinationClaims
 
     /// <summary>Only <see cref="AddAsync"/> and <see cref="RemoveAsync"/> change it, which take turns.</summary>
     private volatile ImmutableList<PlaceClaims> _places;
+    private readonly ReplicationPlan _plan;
     private volatile ImmutableDictionary<string, string> _databasesByIdentity;
     private IWritingControl? _control;
     private Task _running = Task.CompletedTask;
@@ -61,9 +62,9 @@ internal sealed class DestinationClaims
         TimeProvider time,
         LocalSuccession succession)
     {
-        (_self, _isInside, _open, _onTaken, _time, _succession) = (self, plan.IsWritersFileInside, open, onTaken, time, succession);
-        _places = PlacesOf(plan.Databases, succession.Former());
-        _databasesByIdentity = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal).SetItems(NamesByIdentity(plan.Databases));
+        (_plan, _self, _isInside, _open, _onTaken, _time, _succession) = (plan, self, plan.IsWritersFileInside, open, onTaken, time, succession);
+        (_places, _databasesByIdentity) = ([], ImmutableDictionary.Create<string, string>(StringComparer.Ordinal));
+        Claim(plan.Databases);
         _forbidden = Find();
     }
 
@@ -86,13 +87,22 @@ internal sealed class DestinationClaims
 
     /// <summary>Makes the first look, before Litestream starts, and goes on looking from then on.</summary>
     /// <param name="control">The replication.</param>
+    /// <param name="heldBack">The databases to which nothing is to be written in any case, so that nobody else is asked to let go of their
+    /// destinations. They are added when something is.</param>
     /// <returns>
     /// The names of the databases without which Litestream is to start. Completes after the first look, which takes
     /// <see cref="PlaceClaims.LookTimeout"/> at most; it is not waited for where another Datasette of this machine has looked just now.
     /// </returns>
-    public async Task<ImmutableHashSet<string>> StartAsync(IWritingControl control)
+    public async Task<ImmutableHashSet<string>> StartAsync(IWritingControl control, IReadOnlySet<string> heldBack)
     {
         _control = control;
+        if (heldBack.Count > 0)
+        {
+            _places.ForEach(place => place.Dispose());
+            Claim([.. _plan.Databases.Where(database => !heldBack.Contains(database.Name))]);
+            _forbidden = Find();
+        }
+
         await Task.WhenAll(_places.Where(place => !IsHeld(place)).Select(LookAsync)).ConfigureAwait(false);
         var names = NamesOf(_places.SelectMany(place => place.TakeForbidden()));
         _running = Task.WhenAll(Task.Run(KeepLookingAsync), Task.Run(() => ObeyAsync(names)));
@@ -236,6 +246,12 @@ internal sealed class DestinationClaims
         }
 
         return left == _places.Count;
+    }
+
+    private void Claim(IReadOnlyCollection<DatabasePlan> databases)
+    {
+        _places = PlacesOf(databases, _succession.Former());
+        _databasesByIdentity = _databasesByIdentity.Clear().SetItems(NamesByIdentity(databases));
     }
 
     private async Task LookAsync(PlaceClaims place)

@@ -32,6 +32,9 @@ PATIENCE, TOTAL_PATIENCE = 3, 10
 # The bytes before the first frame of a write-ahead log, and before each page (https://sqlite.org/fileformat.html, 4.1).
 LOG_HEADER, FRAME_HEADER = 32, 24
 
+# How long others may use a file into which a restored database is brought, in seconds.
+BUSY_PATIENCE = 10
+
 # The logs that are held, by the paths of their databases.
 held: dict[str, LogHold] = {}
 
@@ -275,6 +278,28 @@ def check(path: str) -> dict[str, Any]:
     return {"fault": None if lines == ["ok"] else "; ".join(lines)}
 
 
+def is_empty(path: str) -> dict[str, Any]:
+    """Tells whether a database holds nothing besides Litestream's own tables."""
+    connection = connect(path, "mode=ro")
+    names = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    return {"isEmpty": all(name.startswith(("_litestream_", "sqlite_")) for (name,) in names)}
+
+
+def fill(path: str, restored: str) -> dict[str, Any]:
+    """Brings a restored database into a file that is there, whoever has it open: all of it in one transaction."""
+    import sqlite3
+
+    until = time.monotonic() + BUSY_PATIENCE
+
+    def give_up(status: int, remaining: int, total: int) -> None:
+        # By itself it would try without end.
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() >= until:
+            raise sqlite3.OperationalError("somebody has locked the database all the time")
+
+    connect(restored, "immutable=1").backup(connect(path, "mode=rw"), progress=give_up, sleep=0.05)
+    return {}
+
+
 def compare(path: str, restored: str | None) -> dict[str, Any]:
     """Compares a restored database with the live one; the mark is another one each time that the live one has changed, and None if it just did."""
     before, found = mark(path), None
@@ -344,7 +369,9 @@ def answer(request: dict[str, Any], until: float) -> dict[str, Any]:
             return hold_log(request["path"], request.get("state"), request.get("seconds", math.inf), request.get("suspect", False), until)
         if request["do"] == "compare":
             return compare(request["path"], request["restored"])
-        return {"look": look, "use-log": use_log, "lock": lock, "check": check}[request["do"]](request["path"])
+        if request["do"] == "fill":
+            return fill(request["path"], request["restored"])
+        return {"look": look, "use-log": use_log, "lock": lock, "check": check, "is-empty": is_empty}[request["do"]](request["path"])
     except OSError as error:
         return {"error": error.strerror or str(error)}
     except Exception as error:

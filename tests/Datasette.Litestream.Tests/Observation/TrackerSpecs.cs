@@ -3,6 +3,7 @@ using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Configuration;
 using Datasette.Litestream.Writers;
@@ -31,6 +32,8 @@ public sealed class TrackerSpecs
     private int _requested;
     private ClaimStatus? _forbidden;
     private PrimaryFill? _fill;
+    private PendingAdmission? _admission;
+    private ReplicaFinding? _finding;
     private Detaching? _detaching;
     private Renewal? _renewal;
 
@@ -667,6 +670,40 @@ public sealed class TrackerSpecs
     }
 
     [TestMethod]
+    public void One_that_is_held_back_is_red_and_one_of_which_that_is_not_known_is_not_green()
+    {
+        Replicate(at: 2);
+        _admission = new PendingAdmission(Start);
+        Assert.AreEqual((DatabaseState.Starting, StateReason.Admitting), (Look(at: 4).State, Look(at: 4).Reason));
+        _admission = new PendingAdmission(Start, "no answer");
+        Assert.AreEqual((DatabaseState.Failing, StateReason.DestinationUnknown, "no answer"), (Look(at: 6).State, Look(at: 6).Reason, Look(at: 6).Error));
+        _admission = new PendingAdmission(Start, Renewal: "it is another file");
+        Assert.AreEqual((StateReason.ReplicatedAnew, "it is another file"), (Look(at: 8).Reason, Look(at: 8).Error));
+        _admission = new PendingAdmission(Start, "no space left", Renewal: "it is another file");
+        Assert.AreEqual("no space left", Look(at: 10).Error);
+        _admission = new PendingAdmission(Start, HeldBack: new HeldBack(IsEmpty: true, "the destination has a backup"));
+        var seen = Look(at: 12);
+        Assert.AreEqual((DatabaseState.Failing, StateReason.FileEmpty, "the destination has a backup"), (seen.State, seen.Reason, seen.Error));
+        Assert.IsNull(seen.Evidence.ReplicatedUntil);
+        _admission = new PendingAdmission(Start, HeldBack: new HeldBack(IsEmpty: false, ""));
+        Assert.AreEqual(StateReason.FileOlder, Look(at: 14).Reason);
+    }
+
+    /// <summary>A new snapshot that is written before Litestream runs is in no log of it.</summary>
+    [TestMethod]
+    public void What_lies_at_the_destination_is_judged_only_when_Litestream_runs()
+    {
+        _isRunning = false;
+        _finding = new ReplicaFinding(ReplicaCondition.Whole, 3, Snapshot: 3);
+        Look(at: 0);
+        _isRunning = true;
+        _finding = new ReplicaFinding(ReplicaCondition.Whole, 5, Snapshot: 5);
+        Look(at: 2);
+        Assert.AreNotEqual(StateReason.OtherWriter, Look(at: 4).Reason);
+        Assert.AreNotEqual(StateReason.OtherWriter, Look(at: 6).Reason);
+    }
+
+    [TestMethod]
     public void One_that_is_detached_is_red_when_its_last_changes_could_not_be_replicated()
     {
         Look(0);
@@ -691,7 +728,7 @@ public sealed class TrackerSpecs
             _uploaded = 0;
         }
 
-        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden, Fill = _fill, Detaching = _detaching, Renewal = _renewal, IsStarting = _isStarting });
+        return _tracker.Observe(new DatabaseLook(_now, _isRunning ? _run : null, _hasSocket, listed, _activity, answer, Files, Statistics) { Forbidden = _forbidden, Fill = _fill, Admission = _admission, Finding = _finding, Detaching = _detaching, Renewal = _renewal, IsStarting = _isStarting });
     }
 
     private (DatabaseState State, TimeSpan Lag) StateAndLag(int at)

@@ -73,7 +73,7 @@ public sealed class AttachSpecs
         using var datasette = CreateDatasette(["parks", "trees"]);
         datasette.Words = $"registered={datasette.Folder["registered"]}";
         var (bridge, _) = datasette.Start();
-        File.WriteAllText(datasette.Folder["other.db"], "");
+        File.WriteAllText(datasette.Folder["other.db"], "content");
         Serve(bridge, datasette, "parks", "trees=other.db");
         await Eventually.HoldsAsync(() => bridge.Snapshot!.Plan.Databases.Any(database => database.Path == datasette.Folder["other.db"]) && bridge.Snapshot.Attaching.IsEmpty);
         Assert.HasCount(2, bridge.Snapshot!.Plan.Databases);

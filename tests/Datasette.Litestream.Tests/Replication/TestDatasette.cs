@@ -60,7 +60,7 @@ internal sealed class TestDatasette : IDisposable
         foreach (var path in Databases.Where(name => !name.StartsWith(':')).Select(name => Folder[$"{name}.db"]).Where(path => !File.Exists(path)))
         {
             // Long ago, since a file that has just changed is asked for twice.
-            File.WriteAllText(path, "");
+            File.WriteAllText(path, "content");
             File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddDays(-1));
         }
 

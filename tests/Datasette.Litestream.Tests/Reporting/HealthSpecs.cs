@@ -82,6 +82,8 @@ public sealed class HealthSpecs : IDisposable
     [DataRow(StateReason.FileOverwritten)]
     [DataRow(StateReason.SameFile)]
     [DataRow(StateReason.LogBlocked)]
+    [DataRow(StateReason.FileEmpty)]
+    [DataRow(StateReason.FileOlder)]
     [DataRow(StateReason.NameNotSupported)]
     [DataRow(StateReason.BackupDamaged)]
     [DataRow(StateReason.OtherWriter)]

@@ -64,11 +64,11 @@ public sealed class DatabasePlaceSpecs : IDisposable
             Assert.AreEqual("[('old',)]", old.Execute("SELECT x FROM t"));
         }
 
-        var intent = RestoreIntent.Read(_folder["parks.db"])!;
-        Assert.AreEqual(new RestoreIntent(intent.Device, inode, Now, "file:///backup", "000000000000002a", kept), intent);
-        Assert.IsTrue(intent.IsOf(FileStatus.Look(_folder["parks.db"]).Status!.Value));
-        RestoreIntent.Delete(_folder["parks.db"]);
-        Assert.IsNull(RestoreIntent.Read(_folder["parks.db"]));
+        var meant = MeantFile.Read(_folder["parks.db"])!;
+        Assert.AreEqual(new MeantFile(meant.Device, inode, Now, $"restored from file:///backup, 000000000000002a; what was there before is {kept}", IsRestored: true), meant);
+        Assert.IsTrue(meant.IsOf(FileStatus.Look(_folder["parks.db"]).Status!.Value));
+        MeantFile.Delete(_folder["parks.db"]);
+        Assert.IsNull(MeantFile.Read(_folder["parks.db"]));
     }
 
     [TestMethod]
@@ -79,7 +79,7 @@ public sealed class DatabasePlaceSpecs : IDisposable
         Assert.IsNull(kept);
         Assert.IsFalse(File.Exists(_folder["parks.db-wal"]));
         Assert.IsTrue(File.Exists(_folder["parks.db.replaced-20260501T120000Z-wal"]));
-        Assert.IsNull(RestoreIntent.Read(_folder["parks.db"])!.Replaced);
+        Assert.AreEqual("restored from file:///backup, 000000000000002a", MeantFile.Read(_folder["parks.db"])!.How);
     }
 
     [TestMethod]

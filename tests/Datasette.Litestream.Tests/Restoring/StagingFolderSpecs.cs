@@ -15,7 +15,7 @@ public sealed class StagingFolderSpecs : IDisposable
     public void One_restore_at_a_time_goes_to_a_file()
     {
         using var first = StagingFolder.Create(_folder["parks.db"]);
-        Assert.Contains("Another process restores", Assert.ThrowsExactly<ReplicationException>(() => StagingFolder.Create(_folder["parks.db"])).Message);
+        Assert.Contains("Another process restores", Assert.ThrowsExactly<StagingTakenException>(() => StagingFolder.Create(_folder["parks.db"])).Message);
         using var other = StagingFolder.Create(_folder["trees.db"]);
     }
 

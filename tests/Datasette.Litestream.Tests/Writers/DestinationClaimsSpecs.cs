@@ -244,7 +244,7 @@ public sealed class DestinationClaimsSpecs : IDisposable
     {
         var datasette = new Datasette(this, host, succession);
         _started.Add(datasette);
-        datasette.AtStart = await datasette.Claims.StartAsync(datasette);
+        datasette.AtStart = await datasette.Claims.StartAsync(datasette, new HashSet<string>());
         return datasette;
     }
 

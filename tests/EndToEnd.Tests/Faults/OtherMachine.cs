@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json.Nodes;
 
 namespace Datasette.Litestream.EndToEnd.Faults;
@@ -50,6 +51,14 @@ internal sealed class OtherMachine : IAsyncDisposable
             await machine.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Accepts its file, which is older than the backup.</summary>
+    public async Task AcceptAsync()
+    {
+        await IsAsync("file_older");
+        using var accepted = await Datasette.Http.PostAsync("/-/litestream/accept", new StringContent("""{"database": "parks"}""", Encoding.UTF8, "application/json"));
+        Assert.AreEqual(200, (int)accepted.StatusCode, await accepted.Content.ReadAsStringAsync());
     }
 
     /// <summary>Starts its Datasette, again if there was one.</summary>

@@ -8,7 +8,7 @@ namespace Datasette.Litestream.EndToEnd.Faults;
 public sealed class TwoMachineSpecs
 {
     [TestMethod]
-    public Task A_deploy_to_a_new_machine_takes_over_and_a_restart_takes_it_back() => RunAsync(async (a, startAsync) =>
+    public Task A_deploy_to_a_new_machine_takes_over_and_the_old_file_takes_it_back_only_if_it_is_accepted() => RunAsync(async (a, startAsync) =>
     {
         await a.IsAsync("replicating");
         var taking = Stopwatch.StartNew();
@@ -28,7 +28,13 @@ public sealed class TwoMachineSpecs
         await AssertLastRowsAsync(b);
         Assert.IsFalse(a.IsWriting, "who was replaced does not take over again by itself");
 
+        // Its file is older than the backup by now, so the other one is not even asked to let go.
         await a.RestartAsync();
+        await a.IsAsync("file_older");
+        await b.IsAsync("replicating");
+        await AssertLastRowsAsync(b);
+
+        await a.AcceptAsync();
         await a.IsAsync("replicating");
         await b.IsAsync("taken_over");
         await AssertLastRowsAsync(a);
@@ -84,7 +90,7 @@ public sealed class TwoMachineSpecs
             return;
         }
 
-        // Then the other one loses it, and nobody comes; and once more, and the first one is started again.
+        // Then the other one loses it, and nobody comes; and once more, and the first one, whose file is accepted, is started again.
         b.Network.Freeze();
         await Wait.UntilAsync(() => !b.IsWriting, "b stops");
         await b.IsAsync("writer_unknown");
@@ -93,6 +99,7 @@ public sealed class TwoMachineSpecs
         Assert.IsFalse(a.IsWriting);
         b.Network.Freeze();
         await a.RestartAsync();
+        await a.AcceptAsync();
         await a.IsAsync("replicating");
         b.Network.Forward();
         await b.IsAsync("taken_over");
