@@ -161,7 +161,12 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         Downloads = new Downloads(() => _plan, () => new Restorer(restoring, releaseLine, _stores, host.Time), _steering.Note, host.Time);
         _compactionRetry = new CompactionRetry(message => _ = RestartAsync(RestartReason.Destination, message), host.Time);
         _renewal = probe is null ? null : new DatabaseRenewal(
-            _command, probe, (database, stop) => _mirroring?.FillIfBehindAsync(database, stop) ?? Task.CompletedTask, Retention.Of(plan), host.Time);
+            _command,
+            probe,
+            (database, stop) => _mirroring?.FillIfBehindAsync(database, stop) ?? Task.CompletedTask,
+            (database, stop) => HoldLogsAsync([database], areSuspect: true, stop),
+            Retention.Of(plan),
+            host.Time);
         _renewer = probe is null ? null : new Renewer(this, _renewal!, probe, host.Time, _log.Redact);
         _admissions = new Admissions(new FileRule(new Restorer(restoring, releaseLine, _stores, host.Time), releaseLine, Tools.SqliteProgram), this, host.Time);
     }
@@ -361,9 +366,19 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     }
 
     /// <inheritdoc/>
-    Task<string?> IAdmissionControl.PrepareAnewAsync(DatabasePlan database, CancellationToken cancellationToken) => _renewal is null
-        ? Task.FromResult(LocalState.ForgetGeneration(LitestreamFolder.Of(database)))
-        : _renewal.PrepareAsync(database, StateReason.FileReplaced, cancellationToken);
+    async Task<string?> IAdmissionControl.PrepareAnewAsync(DatabasePlan database, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return _renewal is null
+                ? LocalState.ForgetGeneration(LitestreamFolder.Of(database))
+                : await _renewal.PrepareAsync(database, StateReason.FileReplaced, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ReplicationException ex)
+        {
+            return ex.Message;
+        }
+    }
 
     /// <inheritdoc/>
     void IAdmissionControl.Warn(string sentence) => OperatorLog.Write(LogLevel.Warning, sentence);

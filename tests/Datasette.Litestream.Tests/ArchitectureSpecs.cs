@@ -41,7 +41,7 @@ public sealed class ArchitectureSpecs
             "Admission", "Standby", "Observation", "Reporting",
         ],
         ["Restoring"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Locking", "Litestream", "Replicas", "Stores"],
-        ["Healing"] = ["Errors", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
+        ["Healing"] = ["Errors", "SqliteFiles", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Standby"] = ["Errors", "Processes", "Configuration", "Locking", "Litestream", "Daemon", "Observation", "Reporting"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Restoring", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
     };

@@ -2,6 +2,7 @@ using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Replicas;
+using Datasette.Litestream.SqliteFiles;
 
 namespace Datasette.Litestream.Healing;
 
@@ -13,10 +14,16 @@ namespace Datasette.Litestream.Healing;
 /// <param name="command">Runs Litestream.</param>
 /// <param name="probe">Asks what lies at the destination.</param>
 /// <param name="fillIfBehind">Fills the destination from the fullest other one of the database, if that has more.</param>
+/// <param name="holdLogs">Keeps write-ahead logs as they are, or empties them, so that Litestream misses no part of them.</param>
 /// <param name="retention">How long what was moved aside is kept.</param>
 /// <param name="time">The clock.</param>
 internal sealed class DatabaseRenewal(
-    LitestreamCommand command, ReplicaProbe probe, Func<DatabasePlan, CancellationToken, Task> fillIfBehind, TimeSpan retention, TimeProvider time)
+    LitestreamCommand command,
+    ReplicaProbe probe,
+    Func<DatabasePlan, CancellationToken, Task> fillIfBehind,
+    Func<DatabasePlan, CancellationToken, Task<ILogHold>> holdLogs,
+    TimeSpan retention,
+    TimeProvider time)
 {
     private readonly OldBackup _oldBackup = new(retention, time);
 
@@ -101,6 +108,12 @@ internal sealed class DatabaseRenewal(
     /// shows it, so a restore needs nothing of what was there before. Source: <c>runOnce</c> in cmd/litestream/replicate.go,
     /// v0.5.17.
     /// </summary>
-    private async Task<string?> ForceSnapshotAsync(DatabasePlan database, CancellationToken cancellationToken) =>
-        (await command.RunAsync(database, ["replicate", "-once", "-force-snapshot"], timeout: null, cancellationToken).ConfigureAwait(false)).Error;
+    private async Task<string?> ForceSnapshotAsync(DatabasePlan database, CancellationToken cancellationToken)
+    {
+        // The snapshot is whole in any case, but the file of the transaction before it would lack what Litestream misses.
+        using var hold = await holdLogs(database, cancellationToken).ConfigureAwait(false);
+        return hold.Blocked.TryGetValue(database.Path, out var why)
+            ? $"its write-ahead log cannot be emptied for Litestream: {why}"
+            : (await command.RunAsync(database, ["replicate", "-once", "-force-snapshot"], timeout: null, cancellationToken).ConfigureAwait(false)).Error;
+    }
 }
