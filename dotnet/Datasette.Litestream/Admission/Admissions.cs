@@ -189,7 +189,7 @@ internal sealed class Admissions(FileRule rule, IAdmissionControl control, TimeP
                     isRetry = true;
                     file = FileStatus.Look(database.Path).Status;
                     var judged = verdict ?? await JudgeAsync(database, isOurs, either.Token).ConfigureAwait(false);
-                    if (wasHeld && judged is not Verdict.Held)
+                    if (wasHeld && judged is not (Verdict.Held or Verdict.Missing))
                     {
                         await control.ClaimAsync(database).WaitAsync(either.Token).ConfigureAwait(false);
                         control.WhileWriting(database).ThrowIfCancellationRequested();
@@ -222,8 +222,9 @@ internal sealed class Admissions(FileRule rule, IAdmissionControl control, TimeP
                 }
                 catch (Exception ex) when (ex is not OperationCanceledException)
                 {
-                    // It is Litestream's to wait for a destination that does not answer; but an empty file must not be the first to arrive there.
-                    if (ex is ReplicationException && file is not null && await IsKnownToHoldSomethingAsync().ConfigureAwait(false))
+                    // It is Litestream's to wait for a destination that does not answer; but an empty file must not be the first to arrive there,
+                    // and for one that was held back nobody has claimed it.
+                    if (ex is ReplicationException && !wasHeld && file is not null && await IsKnownToHoldSomethingAsync().ConfigureAwait(false))
                     {
                         return Admit(file);
                     }

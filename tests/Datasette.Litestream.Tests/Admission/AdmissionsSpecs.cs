@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Datasette.Litestream.Admission;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Restoring;
@@ -106,6 +107,37 @@ public sealed class AdmissionsSpecs : IDisposable
         Assert.AreEqual(0, _control.Prepared);
     }
 
+    /// <summary>Another machine possibly writes there.</summary>
+    [TestMethod]
+    public async Task One_that_was_held_back_is_not_replicated_while_its_destination_does_not_answer()
+    {
+        _ = await _admissions.AdmitAsync([Held]).InTimeAsync();
+        _held.Folder.Write("other.db", "content");
+        _control.ServedFault = "no answer";
+        File.Move(_held.Folder["other.db"], _held.Database.Path, overwrite: true);
+        await _clock.PassAsync(1);
+        await Eventually.HoldsAsync(() => _admissions.Pending["held"].Error == "no answer");
+        Assert.IsFalse(_control.Late.Task.IsCompleted);
+        _control.ServedFault = null;
+        _control.ClaimFault = "no claim";
+        await _clock.PassAsync(1);
+        await Eventually.HoldsAsync(() => _admissions.Pending["held"].Error == "no claim");
+        Assert.IsFalse(_control.Late.Task.IsCompleted);
+        _control.ClaimFault = null;
+        await _clock.PassAsync(2);
+        _ = await _control.Late.Task.InTimeAsync();
+    }
+
+    [TestMethod]
+    public async Task For_one_that_was_held_back_and_is_gone_nobody_is_asked_to_let_go()
+    {
+        _ = await _admissions.AdmitAsync([Held]).InTimeAsync();
+        File.Delete(_held.Database.Path);
+        await _clock.PassAsync(1);
+        await Eventually.HoldsAsync(() => _admissions.Pending["held"].HeldBack is null);
+        Assert.IsEmpty(_control.Claimed);
+    }
+
     [TestMethod]
     public async Task One_that_is_detached_meanwhile_is_given_up()
     {
@@ -140,7 +172,11 @@ public sealed class AdmissionsSpecs : IDisposable
 
         public TaskCompletionSource<IReadOnlySet<string>> Late { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public DatabasePlan? FindServed(DatabasePlan database) => IsDetached ? null : database;
+        public string? ServedFault { get; set; }
+
+        public string? ClaimFault { get; set; }
+
+        public DatabasePlan? FindServed(DatabasePlan database) => ServedFault is { } fault ? throw new ReplicationException(fault) : IsDetached ? null : database;
 
         public CancellationToken WhileWriting(DatabasePlan database) => Writing.Token;
 
@@ -149,7 +185,7 @@ public sealed class AdmissionsSpecs : IDisposable
         public Task ClaimAsync(DatabasePlan database)
         {
             Claimed.Add(database.Name);
-            return Task.CompletedTask;
+            return ClaimFault is { } fault ? Task.FromException(new ReplicationException(fault)) : Task.CompletedTask;
         }
 
         public Task AdmitLateAsync(IReadOnlySet<string> names)
