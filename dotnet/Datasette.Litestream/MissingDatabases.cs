@@ -181,9 +181,7 @@ internal sealed class MissingDatabases
                 if (_time.GetElapsedTime(told) >= TellInterval)
                 {
                     told = _time.GetTimestamp();
-                    _log.Write(
-                        LogLevel.Info,
-                        $"{database.Name}: {Wording.Size(progress.Written)}{(progress.Total is { } total ? $" of {Wording.Size(total)}" : "")} restored{(progress.Left is { } left ? $", {Wording.Duration(left)} left" : "")}.");
+                    _log.Write(LogLevel.Info, $"{database.Name}: {RestoreWording.Progress(progress)}.");
                 }
             }
         }

@@ -13,15 +13,6 @@ public sealed partial class DownloadSpecs
     /// <summary>More than any buffer between Datasette and its client holds.</summary>
     private const int LargeBytes = 48 * 1024 * 1024;
 
-    private const string TokenPlugin = """
-        from datasette import hookimpl
-
-        @hookimpl
-        def actor_from_request(request):
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            return {"id": token.removeprefix("token-of-")} if token.startswith("token-of-") else None
-        """;
-
     public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Principal.Select(version => new object[] { version });
 
     /// <summary>Where it is not Datasette that decides, a short run asks the newest alone.</summary>
@@ -279,7 +270,7 @@ public sealed partial class DownloadSpecs
         using var request = new HttpRequestMessage(method ?? HttpMethod.Post, $"/-/litestream/download?{query}");
         if (actor is not null)
         {
-            request.Headers.Add("Authorization", $"Bearer token-of-{actor}");
+            TokenPlugin.SignIn(request, actor);
         }
 
         return await program.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
@@ -307,7 +298,7 @@ public sealed partial class DownloadSpecs
             }
 
             Directory.CreateDirectory(workspace.Path("plugins"));
-            workspace.Write("plugins/tokens.py", TokenPlugin);
+            TokenPlugin.Write(workspace);
             workspace.Write(
                 "datasette.yaml",
                 """

@@ -10,16 +10,6 @@ public sealed class ManualSpecs
 {
     private static readonly string[] Actions = ["sync", "pause", "resume", "register", "unregister", "restart", "check", "accept"];
 
-    /// <summary>Datasette 0.65 has no API tokens of its own; plugins bring them, such as this one.</summary>
-    private const string TokenPlugin = """
-        from datasette import hookimpl
-
-        @hookimpl
-        def actor_from_request(request):
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            return {"id": token.removeprefix("token-of-")} if token.startswith("token-of-") else None
-        """;
-
     public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Principal.Select(version => new object[] { version });
 
     [TestMethod]
@@ -223,7 +213,7 @@ public sealed class ManualSpecs
         workspace.Create("roads");
         workspace.Create("secret");
         Directory.CreateDirectory(workspace.Path("plugins"));
-        workspace.Write("plugins/tokens.py", TokenPlugin);
+        TokenPlugin.Write(workspace);
         workspace.Write(
             "datasette.yaml",
             $$"""
@@ -254,7 +244,7 @@ public sealed class ManualSpecs
         using var request = new HttpRequestMessage(method, $"/-/litestream/{action}");
         if (actor is not null)
         {
-            request.Headers.Add("Authorization", $"Bearer token-of-{actor}");
+            TokenPlugin.SignIn(request, actor);
         }
 
         var body = new JsonObject();

@@ -65,7 +65,7 @@ internal sealed class Admissions(FileRule rule, IAdmissionControl control, TimeP
     /// <returns>The names of those that are not admitted yet; <see cref="IAdmissionControl.AdmitLateAsync"/> follows for each that is.</returns>
     public async Task<IReadOnlySet<string>> AdmitAsync(IReadOnlyCollection<DatabasePlan> databases, bool isOurs = false, IReadOnlySet<string>? continued = null, bool isShown = false)
     {
-        ShowIf(isShown, databases.Select(database => database.Name));
+        Show(isShown ? databases.Select(database => database.Name) : []);
         var admitting = databases.Select(database =>
         {
             var waits = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -74,7 +74,7 @@ internal sealed class Admissions(FileRule rule, IAdmissionControl control, TimeP
         }).ToList();
         await Task.WhenAny(Task.WhenAll(admitting.Select(one => Task.WhenAny(one.Task, one.Waits))), Task.Delay(Patience, time, _stopping.Token)).ConfigureAwait(false);
         var late = admitting.Where(one => one.Task is not { IsCompletedSuccessfully: true, Result: true }).ToDictionary(one => one.Name, one => one.Task, StringComparer.Ordinal);
-        ShowIf(true, late.Where(one => !one.Value.IsCompleted).Select(one => one.Key));
+        Show(late.Where(one => !one.Value.IsCompleted).Select(one => one.Key));
         foreach (var name in admitting.Select(one => one.Name).Except(late.Keys))
         {
             ImmutableInterlocked.TryRemove(ref _pending, name, out _);
@@ -131,9 +131,9 @@ internal sealed class Admissions(FileRule rule, IAdmissionControl control, TimeP
         await Task.WhenAll(late).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    private void ShowIf(bool isShown, IEnumerable<string> names)
+    private void Show(IEnumerable<string> names)
     {
-        foreach (var name in isShown ? names : [])
+        foreach (var name in names)
         {
             ImmutableInterlocked.TryAdd(ref _pending, name, new PendingAdmission(time.GetUtcNow()));
         }
@@ -291,7 +291,7 @@ internal sealed class Admissions(FileRule rule, IAdmissionControl control, TimeP
             if (_pending.GetValueOrDefault(planned.Name)?.HeldBack != hold)
             {
                 Publish(new PendingAdmission(since, HeldBack: hold));
-                control.Warn($"{database.Name} is held back, and nothing of it is sent: {(hold.IsEmpty ? "the file holds nothing, and" : "the file is older than its backup:")} {hold.Detail}.");
+                control.Warn($"{database.Name} is held back, and nothing of it is sent: {hold.Clause}.");
             }
         }
     }

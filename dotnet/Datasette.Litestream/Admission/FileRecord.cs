@@ -23,26 +23,11 @@ internal sealed record FileRecord(ulong Inode, DateTimeOffset? BornAt)
     /// <summary>Reads the record of a database.</summary>
     /// <param name="databasePath">The database's file, absolute.</param>
     /// <returns>Null if there is none, or it cannot be read.</returns>
-    public static FileRecord? Read(string databasePath)
-    {
-        var path = PathOf(databasePath);
-        if (!File.Exists(path))
-        {
-            return null;
-        }
-
-        try
-        {
-            var json = JsonElement.Parse(File.ReadAllBytes(path));
-            return new FileRecord(
-                json.GetProperty("inode").GetUInt64(),
-                json.GetProperty("bornAt").GetString() is { } born ? DateTimeOffset.Parse(born, CultureInfo.InvariantCulture) : null);
-        }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
-        {
-            return null;
-        }
-    }
+    public static FileRecord? Read(string databasePath) => AtomicFile.ReadJson(
+        PathOf(databasePath),
+        json => new FileRecord(
+            json.GetProperty("inode").GetUInt64(),
+            json.GetProperty("bornAt").GetString() is { } born ? DateTimeOffset.Parse(born, CultureInfo.InvariantCulture) : null));
 
     /// <summary>Writes the record of a database, unless it is there.</summary>
     /// <param name="databasePath">The database's file, absolute.</param>

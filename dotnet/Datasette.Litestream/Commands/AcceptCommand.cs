@@ -69,6 +69,6 @@ internal sealed class AcceptCommand(CommandTools tools, CommandArguments argumen
 
         Directory.CreateDirectory(LitestreamFolder.Of(database.Path));
         MeantFile.Accepted(file, tools.Time.GetUtcNow(), "datasette litestream accept").Write(database.Path);
-        return $"{(hold.IsEmpty ? "it holds nothing, and" : "it is older than its backup:")} {hold.Detail}";
+        return hold.Clause;
     }
 }

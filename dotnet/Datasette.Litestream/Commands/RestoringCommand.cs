@@ -111,7 +111,7 @@ internal sealed class RestoringCommand(CommandTools tools, CommandArguments argu
         using var staging = StagingFolder.Create(to);
         staging.RequireRoom(found.DatabaseBytes);
         var file = await tools.Restorer.RestoreAsync(
-            destination, target, found, staging.Path, progress => _terminal.Progress(Describe(database, progress)), cancellationToken).ConfigureAwait(false);
+            destination, target, found, staging.Path, progress => _terminal.Progress($"{database.Name}: {RestoreWording.Progress(progress)}"), cancellationToken).ConfigureAwait(false);
         if (arguments.Is("verify"))
         {
             _terminal.Progress($"{database.Name}: checking");
@@ -234,9 +234,6 @@ internal sealed class RestoringCommand(CommandTools tools, CommandArguments argu
             throw new ReplicationException($"{to} could not be written: {ex.Message}", ex);
         }
     }
-
-    private static string Describe(DatabasePlan database, RestoreProgress progress) =>
-        $"{database.Name}: {Wording.Size(progress.Written)}{(progress.Total is { } total ? $" of {Wording.Size(total)}" : "")}{(progress.Left is { } left ? $", {Wording.Duration(left)} left" : "")}";
 
     private static string When(RestorePoint point) => point switch
     {

@@ -40,36 +40,22 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
     }
 
     /// <summary>Reads a record; null if there is none, or it cannot be read.</summary>
-    public static LockRecord? Read(string path)
+    public static LockRecord? Read(string path) => AtomicFile.ReadJson(path, record =>
     {
-        // The first exception of a process is slow, and at a first start there is no record.
-        if (!File.Exists(path))
-        {
-            return null;
-        }
+        var litestream = record.GetProperty("litestream");
+        var result = new LockRecord(
+            ProcessIdentity.Read(record.GetProperty("holder")),
+            litestream.ValueKind == JsonValueKind.Null ? null : ProcessIdentity.Read(litestream),
+            record.GetProperty("socketFolder").GetString() ?? throw new FormatException("socketFolder is null"));
 
-        try
+        // Those of earlier versions have no more.
+        return !record.TryGetProperty("reportFolder", out var folder) ? result : result with
         {
-            var record = JsonElement.Parse(File.ReadAllBytes(path));
-            var litestream = record.GetProperty("litestream");
-            var result = new LockRecord(
-                ProcessIdentity.Read(record.GetProperty("holder")),
-                litestream.ValueKind == JsonValueKind.Null ? null : ProcessIdentity.Read(litestream),
-                record.GetProperty("socketFolder").GetString() ?? throw new FormatException("socketFolder is null"));
-
-            // Those of earlier versions have no more.
-            return !record.TryGetProperty("reportFolder", out var folder) ? result : result with
-            {
-                ReportFolder = folder.GetString() ?? "",
-                ReportFolderInode = record.GetProperty("reportFolderInode").GetUInt64(),
-                Writer = record.GetProperty("writer").GetGuid(),
-            };
-        }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException || IsInvalidRecord(ex))
-        {
-            return null;
-        }
-    }
+            ReportFolder = folder.GetString() ?? "",
+            ReportFolderInode = record.GetProperty("reportFolderInode").GetUInt64(),
+            Writer = record.GetProperty("writer").GetGuid(),
+        };
+    });
 
     /// <summary>The record as UTF-8, which is the same for every database.</summary>
     public byte[] ToJson()
@@ -97,8 +83,4 @@ internal sealed record LockRecord(ProcessIdentity Holder, ProcessIdentity? Lites
 
         return json.WrittenSpan.ToArray();
     }
-
-    // The exceptions for text that is not JSON, or has missing or wrong values.
-    private static bool IsInvalidRecord(Exception error) =>
-        error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException;
 }

@@ -10,4 +10,8 @@ internal sealed record PendingAdmission(DateTimeOffset Since, string? Error = nu
 /// <summary>Why a file may not be sent: it is not the one that was replicated, and would be the newest state of the backup.</summary>
 /// <param name="IsEmpty">Whether it holds nothing; otherwise it is older than the backup.</param>
 /// <param name="Detail">The destination and what is there, a clause.</param>
-internal sealed record HeldBack(bool IsEmpty, string Detail);
+internal sealed record HeldBack(bool IsEmpty, string Detail)
+{
+    /// <summary>All of it, a clause.</summary>
+    public string Clause => $"{(IsEmpty ? "the file holds nothing, and" : "the file is older than its backup:")} {Detail}";
+}

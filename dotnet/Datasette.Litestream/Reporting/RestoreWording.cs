@@ -6,7 +6,7 @@ using Datasette.Litestream.Restoring;
 
 namespace Datasette.Litestream.Reporting;
 
-/// <summary>Puts into words how far back, and how finely, a destination can be restored.</summary>
+/// <summary>Puts into words how far back, and how finely, a destination can be restored, and how far a restore is.</summary>
 internal static class RestoreWording
 {
     /// <summary>Which files give the points of a level, as reports name them.</summary>
@@ -16,6 +16,10 @@ internal static class RestoreWording
         LtxName.SnapshotLevel => Snapshots,
         _ => "merged",
     };
+
+    /// <summary>Such as <c>12.0 MiB of 100.0 MiB, 8 s left</c>.</summary>
+    public static string Progress(RestoreProgress progress) =>
+        $"{Wording.Size(progress.Written)}{(progress.Total is { } total ? $" of {Wording.Size(total)}" : "")}{(progress.Left is { } left ? $", {Wording.Duration(left)} left" : "")}";
 
     /// <summary>Such as <c>every second since 12:00:00 UTC, every 30 s since 2026-05-01 12:00:00 UTC</c>.</summary>
     public static string Steps(RestorableReport restorable, DateTimeOffset now) =>

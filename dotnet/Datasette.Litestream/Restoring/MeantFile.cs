@@ -49,29 +49,14 @@ internal sealed record MeantFile(ulong Device, ulong Inode, DateTimeOffset At, s
     /// <summary>Reads it.</summary>
     /// <param name="databasePath">The database's file, absolute.</param>
     /// <returns>Null if there is none, or it cannot be read.</returns>
-    public static MeantFile? Read(string databasePath)
-    {
-        var path = PathOf(databasePath);
-        if (!File.Exists(path))
-        {
-            return null;
-        }
-
-        try
-        {
-            var json = JsonElement.Parse(File.ReadAllBytes(path));
-            return new MeantFile(
-                json.GetProperty("device").GetUInt64(),
-                json.GetProperty("inode").GetUInt64(),
-                DateTimeOffset.Parse(json.GetProperty("at").GetString()!, CultureInfo.InvariantCulture),
-                json.GetProperty("how").GetString()!,
-                json.GetProperty("isRestored").GetBoolean());
-        }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
-        {
-            return null;
-        }
-    }
+    public static MeantFile? Read(string databasePath) => AtomicFile.ReadJson(
+        PathOf(databasePath),
+        json => new MeantFile(
+            json.GetProperty("device").GetUInt64(),
+            json.GetProperty("inode").GetUInt64(),
+            DateTimeOffset.Parse(json.GetProperty("at").GetString()!, CultureInfo.InvariantCulture),
+            json.GetProperty("how").GetString()!,
+            json.GetProperty("isRestored").GetBoolean()));
 
     /// <summary>Writes it, whole or not at all; it is on disk when this returns.</summary>
     /// <param name="databasePath">The database's file, absolute.</param>

@@ -23,6 +23,7 @@ internal sealed class DestinationClaims
     /// <summary>How long until Litestream is told again, where that failed.</summary>
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
+    private readonly ReplicationPlan _plan;
     private readonly WriterIdentity _self;
     private readonly bool _isInside;
     private readonly Func<WritersPlace, IStore> _open;
@@ -35,9 +36,8 @@ internal sealed class DestinationClaims
     private readonly Lock _publishing = new();
     private readonly ConcurrentDictionary<string, CancellationTokenSource> _held = new(StringComparer.Ordinal);
 
-    /// <summary>Only <see cref="AddAsync"/> and <see cref="RemoveAsync"/> change it, which take turns.</summary>
+    /// <summary>After the start, only <see cref="AddAsync"/> and <see cref="RemoveAsync"/> change it, which take turns.</summary>
     private volatile ImmutableList<PlaceClaims> _places;
-    private readonly ReplicationPlan _plan;
     private volatile ImmutableDictionary<string, string> _databasesByIdentity;
     private IWritingControl? _control;
     private Task _running = Task.CompletedTask;
