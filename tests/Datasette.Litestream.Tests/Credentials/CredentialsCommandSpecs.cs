@@ -104,7 +104,7 @@ public sealed class CredentialsCommandSpecs : IDisposable
 
     [TestMethod]
     [DataRow("sleep 1000; true", DisplayName = "waits for a child")]
-    [DataRow("sleep 1000 & echo $! > $0.ids; exit 0", DisplayName = "ends, and leaves a child that holds its output")]
+    [DataRow("sleep 1000 & echo $! > $0.id; mv $0.id $0.ids; exit 0", DisplayName = "ends, and leaves a child that holds its output")]
     public async Task One_that_takes_too_long_is_ended_with_its_descendants(string script)
     {
         Script($"echo waiting for the vault >&2; sleep 1000 & echo $! > $0.id; mv $0.id $0.ids; {script}");
