@@ -29,21 +29,22 @@ public sealed class ArchitectureSpecs
         ["Writers"] = ["Errors", "Processes", "Configuration", "Stores"],
         ["Stores"] = ["Errors", "Processes", "Secrets", "Configuration", "Locking", "Litestream", "Replicas"],
         ["Mirrors"] = ["Errors", "Processes", "Secrets", "Configuration", "Litestream", "Replicas", "Stores"],
+        ["Proving"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Litestream", "Replicas", "Restoring"],
         ["Daemon"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Litestream"],
         ["Notification"] = ["Errors", "Logging"],
-        ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Daemon", "Writers"],
-        ["Manual"] = ["Errors", "Configuration", "Litestream", "Replicas", "Restoring", "Daemon", "Observation"],
+        ["Observation"] = ["Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Mirrors", "Proving", "Daemon", "Writers"],
+        ["Manual"] = ["Errors", "Configuration", "Litestream", "Replicas", "Restoring", "Proving", "Daemon", "Observation"],
         ["Admission"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Litestream", "Replicas", "Restoring", "Observation"],
         ["Attaching"] = ["Errors", "Configuration", "Daemon", "Observation"],
         ["Commands"] =
         [
             "Errors", "Processes", "SqliteFiles", "Secrets", "Configuration", "Credentials", "Locking", "Litestream", "Replicas", "Stores", "Restoring",
-            "Admission", "Standby", "Observation", "Reporting",
+            "Admission", "Proving", "Standby", "Observation", "Reporting",
         ],
         ["Restoring"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Locking", "Litestream", "Replicas", "Stores"],
         ["Healing"] = ["Errors", "SqliteFiles", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
         ["Standby"] = ["Errors", "Processes", "Configuration", "Locking", "Litestream", "Daemon", "Observation", "Reporting"],
-        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Restoring", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
+        ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Restoring", "Proving", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
     };
 
     public static IEnumerable<object[]> Names => Layers.Keys.Select(layer => new object[] { layer });

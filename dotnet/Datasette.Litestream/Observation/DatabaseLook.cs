@@ -1,7 +1,9 @@
+using System.Collections.Immutable;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Writers;
 
@@ -64,6 +66,9 @@ internal readonly record struct DatabaseLook(
 
     /// <summary>How far its first destination is filled, before Litestream starts on it; null if it is not.</summary>
     public PrimaryFill? Fill { get; init; }
+
+    /// <summary>How far its destinations besides the mirrors are proven, by <see cref="Configuration.ReplicaPlan.Identity"/>; null for none.</summary>
+    public ImmutableDictionary<string, DrillStatus>? Drills { get; init; }
 
     /// <summary>Who has paused the database; null if it is not paused.</summary>
     public Pause? Pause { get; init; }

@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Observation;
@@ -67,6 +69,9 @@ internal sealed record DatabaseObservation(
     /// <summary>Litestream's last judgement of its own destination, with what it last listed there; null before the first, and with 0.3.</summary>
     public ReplicaCheck? Listed { get; init; }
 
+    /// <summary>How far each of its destinations is proven, by <see cref="ReplicaPlan.Identity"/>, besides its mirrors.</summary>
+    public ImmutableDictionary<string, DrillStatus> Drills { get; init; } = ImmutableDictionary<string, DrillStatus>.Empty;
+
     /// <summary>Whether this Datasette may not write to the destination, because another one does, or may.</summary>
     public bool IsForbidden => Reason is StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.WriterUnknown;
 
@@ -102,7 +107,7 @@ internal sealed record DatabaseObservation(
 
     /// <summary>How the destination that Litestream writes stands, of which nothing is known but what is known of the database.</summary>
     public DestinationObservation Of(ReplicaPlan replica) =>
-        new(replica, IsMirror: false, State, Since, Reason, Error, Evidence) { Bytes = Listed?.Bytes, Files = Listed?.Files, Points = Listed?.Points };
+        new(replica, IsMirror: false, State, Since, Reason, Error, Evidence) { Bytes = Listed?.Bytes, Files = Listed?.Files, Points = Listed?.Points, Drill = Drills.GetValueOrDefault(replica.Identity) };
 
     /// <summary>The oldest of some times; null if one is not known.</summary>
     private static DateTimeOffset? Oldest(List<DestinationObservation> destinations, Func<Evidence, DateTimeOffset?> timeOf) =>

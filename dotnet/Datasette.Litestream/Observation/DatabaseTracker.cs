@@ -1,9 +1,11 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Errors;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Writers;
 
@@ -221,6 +223,10 @@ internal sealed class DatabaseTracker
         _maxLagSinceSample = lag > (_maxLagSinceSample ?? TimeSpan.MinValue) ? lag : _maxLagSinceSample;
         var (reason, error) = fault ?? (look.Detaching is { Error: { } detaching } ? (StateReason.NotDetached, detaching) : Conclude(look, isSafe, lag));
         WantCheck(look, reason);
+        if (look.Drills is { } drills && DrillJudgement.Of([.. drills.Values], isMirror: false, now) is { } drilled && DrillJudgement.Outweighs(drilled, reason))
+        {
+            (reason, error) = drilled;
+        }
 
         // What a renewal brought to the replica is promised only after it was seen to be whole.
         var isDestinationKnown = _unannouncedSnapshot is null && look.Finding?.Condition != ReplicaCondition.Unreadable;
@@ -253,6 +259,7 @@ internal sealed class DatabaseTracker
         {
             ConfirmedAt = _confirmed?.AskedAt,
             Listed = look.Check,
+            Drills = look.Drills ?? ImmutableDictionary<string, DrillStatus>.Empty,
         };
     }
 

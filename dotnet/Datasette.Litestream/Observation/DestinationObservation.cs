@@ -1,4 +1,5 @@
 using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Observation;
@@ -22,6 +23,9 @@ internal sealed record DestinationObservation(
 
     /// <summary>How far back and how finely it can be restored; null if that is not known.</summary>
     public RestorePoints? Points { get; init; }
+
+    /// <summary>How far it is proven; null if that is not known yet.</summary>
+    public DrillStatus? Drill { get; init; }
 
     /// <summary>What was found there and mended, in a sentence; null if nothing was.</summary>
     public string? Notice { get; init; }

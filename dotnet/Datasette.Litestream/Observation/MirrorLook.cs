@@ -1,4 +1,5 @@
 using Datasette.Litestream.Mirrors;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Replicas;
 
 namespace Datasette.Litestream.Observation;
@@ -20,4 +21,8 @@ internal readonly record struct MirrorLook(
     bool IsRenewed,
     MirrorStatus? Status,
     ReplicaFinding? Finding,
-    ReplicaCheck? Check);
+    ReplicaCheck? Check)
+{
+    /// <summary>How far it is proven; null if that is not known yet.</summary>
+    public DrillStatus? Drill { get; init; }
+}

@@ -67,6 +67,11 @@ internal sealed class MirrorTracker(ReplicaPlan replica, DateTimeOffset start, T
         _hasBeenSafe |= _confirmed is not null;
         var wait = isSafe ? TimeSpan.Zero : Evidence.LagSince(_replicatedUntil, now);
         var (reason, error) = look.IsRenewed ? (StateReason.ReplicatedAnew, null) : fault is not null ? (StateReason.MirrorDamaged, fault) : Conclude(look, isSafe, wait);
+        if (look.Drill is { } drill && DrillJudgement.Of([drill], isMirror: true, now) is { } drilled && DrillJudgement.Outweighs(drilled, reason))
+        {
+            (reason, error) = drilled;
+        }
+
         var state = reason.State();
 
         // At its first good state, and whenever something is over, what Litestream says of it is asked for.
@@ -95,6 +100,7 @@ internal sealed class MirrorTracker(ReplicaPlan replica, DateTimeOffset start, T
             Files = look.Status?.Files,
             Points = look.Status?.Points,
             Notice = look.Status?.Notice,
+            Drill = look.Drill,
         };
     }
 

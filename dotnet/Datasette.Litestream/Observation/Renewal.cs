@@ -10,5 +10,5 @@ internal sealed record Renewal(StateReason Cause, DateTimeOffset Since, DateTime
 {
     /// <summary>Whether a fault can be mended by replicating the database anew, without its owner.</summary>
     public static bool Mends(StateReason fault) => fault is StateReason.FileReplaced or StateReason.FileOverwritten
-        or StateReason.FolderRemoved or StateReason.BackupDamaged;
+        or StateReason.FolderRemoved or StateReason.BackupDamaged or StateReason.DrillFailed or StateReason.MirrorDrillFailed;
 }

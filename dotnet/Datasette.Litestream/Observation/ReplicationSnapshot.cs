@@ -5,6 +5,7 @@ using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Mirrors;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Secrets;
 using Datasette.Litestream.Writers;
 
@@ -57,6 +58,9 @@ internal sealed record ReplicationSnapshot(
 
     /// <summary>Why Litestream cannot work beside some databases, a sentence each, by name.</summary>
     public ImmutableDictionary<string, string> Unusable { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>How far each destination is proven.</summary>
+    public ImmutableDictionary<DrillKey, DrillStatus> Drills { get; init; } = ImmutableDictionary<DrillKey, DrillStatus>.Empty;
 
     /// <summary>The databases that are held back, or of which it is not known yet whether they are, by name.</summary>
     public ImmutableDictionary<string, PendingAdmission> Admissions { get; init; } = ImmutableDictionary<string, PendingAdmission>.Empty;

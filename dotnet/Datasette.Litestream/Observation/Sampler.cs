@@ -4,6 +4,7 @@ using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Proving;
 
 namespace Datasette.Litestream.Observation;
 
@@ -251,6 +252,7 @@ internal sealed class Sampler : IDisposable
                 : plan.Replicas.Except(plan.Mirrors).Select(replica => replication.Forbidden.GetValueOrDefault(replica.Identity)).FirstOrDefault(status => status is not null),
             Fill = replication.Fills.GetValueOrDefault(plan.Name),
             HeldOut = replication.HeldOut.GetValueOrDefault(path),
+            Drills = DrillsOf(replication, plan),
             Pause = replication.Manual.Pauses.GetValueOrDefault(plan.Name),
             Unusable = replication.Unusable.GetValueOrDefault(plan.Name),
             Admission = replication.Admissions.GetValueOrDefault(plan.Name),
@@ -319,6 +321,14 @@ internal sealed class Sampler : IDisposable
         return observed;
     }
 
+    /// <summary>How far the destinations of a database besides its mirrors are proven.</summary>
+    private static ImmutableDictionary<string, DrillStatus>? DrillsOf(ReplicationSnapshot replication, DatabasePlan plan) => replication.Drills.IsEmpty
+        ? null
+        : plan.Replicas.Except(plan.Mirrors)
+            .Select(replica => (replica.Identity, Drill: replication.Drills.GetValueOrDefault(DrillKey.Of(plan, replica))))
+            .Where(one => one.Drill is not null)
+            .ToImmutableDictionary(one => one.Identity, one => one.Drill!, StringComparer.Ordinal);
+
     /// <summary>Looks at Litestream's folder, which counts as removed if the one of the lock beside the database was.</summary>
     private static FileStatus? LookAtFolders(DatabasePlan plan)
     {
@@ -344,7 +354,10 @@ internal sealed class Sampler : IDisposable
     {
         var status = replication.Mirrors.GetValueOrDefault(new MirrorKey(watched.Plan.Name, mirror.Replica.Key));
         var (finding, _, check) = _destinations.Look(now, watched.Folders, watched.Plan, mirror.Replica, status?.Txid, renewal);
-        return mirror.Observe(new MirrorLook(now, watched.Files, answer, watched.Tracker.WithdrawnAt, renewal is not null, status, finding, check));
+        return mirror.Observe(new MirrorLook(now, watched.Files, answer, watched.Tracker.WithdrawnAt, renewal is not null, status, finding, check)
+        {
+            Drill = replication.Drills.GetValueOrDefault(DrillKey.Of(watched.Plan, mirror.Replica)),
+        });
     }
 
     // Called on the task of the checks.

@@ -128,6 +128,24 @@ internal enum StateReason
 
     /// <summary>What lies at a mirror cannot be restored up to what was copied there.</summary>
     MirrorDamaged,
+
+    /// <summary>The last drill showed that the backup cannot be relied on.</summary>
+    DrillFailed,
+
+    /// <summary>The last drill showed that the live database itself is damaged, and its backup with it.</summary>
+    DatabaseDamaged,
+
+    /// <summary>No drill could be held for so long that what is known of the backup is too old.</summary>
+    DrillOverdue,
+
+    /// <summary>After a drill that failed the backup was made anew, and has not been proven since.</summary>
+    NotProvenAgain,
+
+    /// <summary>The last drill showed that the backup at a mirror cannot be relied on.</summary>
+    MirrorDrillFailed,
+
+    /// <summary>No drill of a mirror could be held for so long that what is known of it is too old.</summary>
+    MirrorDrillOverdue,
 }
 
 /// <summary>What follows from a <see cref="StateReason"/>.</summary>
@@ -137,7 +155,7 @@ internal static class StateReasons
     public static DatabaseState State(this StateReason reason) => reason switch
     {
         StateReason.AllReplicated or StateReason.OnTheWay => DatabaseState.Replicating,
-        StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
+        StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet or StateReason.NotProvenAgain => DatabaseState.Unverified,
         StateReason.Starting or StateReason.FirstCopy or StateReason.Filling or StateReason.Admitting or StateReason.MirrorFirstCopy => DatabaseState.Starting,
         StateReason.WaitingTooLong or StateReason.MirrorBehind => DatabaseState.Behind,
         StateReason.LitestreamDown or StateReason.ReplicationStopped or StateReason.Paused => DatabaseState.Stopped,
@@ -147,5 +165,6 @@ internal static class StateReasons
 
     /// <summary>Whether it is about a mirror, so that Litestream's own destination is as well as the database.</summary>
     public static bool IsOfMirror(this StateReason reason) =>
-        reason is StateReason.MirrorFirstCopy or StateReason.MirrorBehind or StateReason.MirrorFailed or StateReason.MirrorDamaged;
+        reason is StateReason.MirrorFirstCopy or StateReason.MirrorBehind or StateReason.MirrorFailed or StateReason.MirrorDamaged
+            or StateReason.MirrorDrillFailed or StateReason.MirrorDrillOverdue;
 }

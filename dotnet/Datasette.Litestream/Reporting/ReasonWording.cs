@@ -1,4 +1,5 @@
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Proving;
 
 namespace Datasette.Litestream.Reporting;
 
@@ -49,6 +50,12 @@ internal static class ReasonWording
         StateReason.MirrorBehind => "changes wait for another destination for longer than usual",
         StateReason.MirrorFailed => "another destination cannot be read or written",
         StateReason.MirrorDamaged => "the backup at another destination is damaged",
+        StateReason.DrillFailed => "a drill has shown that its backup cannot be relied on",
+        StateReason.DatabaseDamaged => "a drill has shown that the database itself is damaged",
+        StateReason.DrillOverdue => "its backup could not be proven for too long",
+        StateReason.NotProvenAgain => "its backup was made anew after a failed drill, and is not proven yet",
+        StateReason.MirrorDrillFailed => "a drill has shown that the backup at another destination cannot be relied on",
+        StateReason.MirrorDrillOverdue => "the backup at another destination could not be proven for too long",
         _ => "Litestream does not answer",
     };
 
@@ -104,6 +111,12 @@ internal static class ReasonWording
         StateReason.MirrorBehind => $"Changes after {Moment(evidence.ReplicatedUntil, now)} are not at {destination}, and have waited for longer than usual.",
         StateReason.MirrorFailed => $"{Capitalized(destination)} cannot be read or written, and lacks the changes after {Moment(evidence.ReplicatedUntil, now)}.",
         StateReason.MirrorDamaged => $"The backup at {destination} is damaged: it cannot be restored up to the last change.",
+        StateReason.DrillFailed => "The backup was restored and held against the live database, and cannot be relied on.",
+        StateReason.DatabaseDamaged => "The backup was restored and is what the live database is, and that one is damaged: SQLite finds faults in it.",
+        StateReason.DrillOverdue => $"The backup was to be restored and held against the live database, and that could not be done for {DrillStatus.PatientIntervals} intervals.",
+        StateReason.NotProvenAgain => "The backup was made anew after a drill that failed. It is restored and held against the live database before it counts as safe.",
+        StateReason.MirrorDrillFailed => $"The backup at {destination} was restored and held against the live database, and cannot be relied on.",
+        StateReason.MirrorDrillOverdue => $"The backup at {destination} was to be restored and held against the live database, and that could not be done for {DrillStatus.PatientIntervals} intervals.",
         StateReason.WaitingForWriter =>
             "Another Datasette writes to the destination, and was asked to let go of it. Litestream runs without this database until then.",
         StateReason.TakenOver =>
@@ -130,6 +143,9 @@ internal static class ReasonWording
         StateReason.FolderRemoved => "Litestream is restarted by itself; leave the folder alone.",
         StateReason.BackupDamaged => "It is made anew by itself. Leave what is at the destination to Litestream.",
         StateReason.OtherWriter => "End the other one, or give each Datasette a destination of its own.",
+        StateReason.DrillFailed or StateReason.MirrorDrillFailed => "It is made anew by itself, and proven again. What else can be restored stays so.",
+        StateReason.DatabaseDamaged => "Restore a state from before the damage (datasette litestream restore with --at and --verify), or save what can be read with SQLite's .recover.",
+        StateReason.DrillOverdue or StateReason.MirrorDrillOverdue => "It is tried again by itself. Mend what keeps it from being done.",
         StateReason.MirrorFailed => "It is tried again by itself, and then gets what it lacks.",
         StateReason.MirrorDamaged => "It is mended by itself. Leave what is at the destination to the plugin.",
         StateReason.WaitingForWriter => "The other one lets go by itself, and is taken to be gone after 30 s without an answer.",
