@@ -15,6 +15,7 @@ using Datasette.Litestream.Manual;
 using Datasette.Litestream.Mirrors;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Restoring;
@@ -75,6 +76,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     private readonly DatabaseRenewal? _renewal;
     private readonly Renewer? _renewer;
     private readonly Admissions _admissions;
+    private readonly Drills _drills;
     private readonly CompactionRetry _compactionRetry;
     private readonly Mirroring? _mirroring;
     private readonly DestinationClaims? _claims;
@@ -159,6 +161,10 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         var releaseLine = binary.Version.ReleaseLine!.Value;
         var restoring = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time, releaseLine);
         Downloads = new Downloads(() => _plan, () => new Restorer(restoring, releaseLine, _stores, host.Time), _steering.Note, host.Time);
+        var inBackground = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time, releaseLine, isInBackground: true);
+        var drill = new Drill(
+            () => new Restorer(inBackground, releaseLine, _stores, host.Time), Tools.SqliteProgram, releaseLine, releaseLine == ReleaseLine.V03 ? null : AskForTransactionAsync, host.Time);
+        _drills = new Drills(drill, TellDrill, host.Time, Random.Shared);
         _compactionRetry = new CompactionRetry(message => _ = RestartAsync(RestartReason.Destination, message), host.Time);
         _renewal = probe is null ? null : new DatabaseRenewal(
             _command,
@@ -211,6 +217,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         Attaching = _attacher?.Attaching ?? [],
         Unusable = _unusable,
         Admissions = _admissions.Pending,
+        Drills = _drills.Statuses,
     };
 
     /// <summary>The status of Litestream; null if there is nothing to replicate.</summary>
@@ -253,6 +260,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         });
         _steering.Stop();
         var downloading = Downloads.StopAsync();
+        var proving = _drills.StopAsync();
         _mirroring?.StopFilling();
         _refresher?.Dispose();
         await (_attacher?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
@@ -271,6 +279,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         }
 
         await downloading.ConfigureAwait(false);
+        await proving.ConfigureAwait(false);
         _stores.Dispose();
         var leftOut = _leftOut.Names;
         _socketFolder.Dispose();
@@ -286,6 +295,13 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         _observed = observed;
         Announcer.Look(snapshot, observed);
         _steering.Look(observed);
+        _drills.Look(
+            [
+                .. from database in observed.Databases
+                   where !IsServedElsewhere(database.Plan)
+                   from destination in database.Destinations.Count > 0 ? database.Destinations : database.Plan.Replicas.Select(database.Of)
+                   select new DrillCandidate(database.Plan, destination.Replica, destination.CanBeProven, destination.Bytes ?? database.DatabaseBytes),
+            ]);
         _renewer?.Consider(observed);
         _compactionRetry.Look(observed, snapshot.LogStatistics);
         foreach (var database in observed.Databases)
@@ -403,6 +419,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     /// <inheritdoc/>
     public void Recognize(DatabasePlan database) => Admissions.Recognize(database);
 
+    /// <inheritdoc/>
+    public void Renewed(DatabasePlan database) => _drills.Renewed(database.Name);
+
     /// <summary>Leaves out other databases for a reason, and restarts Litestream if that makes any difference.</summary>
     private Task RestartWithoutAsync(LeaveOutReason reason, Func<ImmutableHashSet<string>, IEnumerable<string>> change, Func<DaemonSettings, Task> restart)
     {
@@ -437,6 +456,29 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         return database;
     }
 
+    /// <summary>Has the Litestream that runs sync a database; returns the last transaction that it has taken, or null if it does not answer now.</summary>
+    private async Task<ulong?> AskForTransactionAsync(DatabasePlan database, CancellationToken cancellationToken)
+    {
+        if (_supervisor?.Status is not { State: DaemonState.Running, Socket: { } socket })
+        {
+            return null;
+        }
+
+        try
+        {
+            return (await socket.SyncAsync(database.Path, cancellationToken).ConfigureAwait(false)).Txid;
+        }
+        catch (Exception ex) when (ControlSocket.IsUnavailable(ex) && !cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Tells of a drill that could not be held; what one that failed means for the database is told with its state.</summary>
+    private void TellDrill(DatabasePlan database, ReplicaPlan replica, DrillResult result) => OperatorLog.Write(
+        result.Outcome == DrillOutcome.NotHeld ? LogLevel.Warning : LogLevel.Info,
+        DrillWording.Tell(database.Name, replica.Destination, result));
+
     /// <summary>Tells what was done by hand. Of a download nobody is notified: it says nothing of how replication is.</summary>
     private void Tell(Deed deed)
     {
@@ -463,6 +505,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
         _supervisor = new Supervisor(Settings(), _log, _host.Time, Random.Shared, Record, LogStatusChange, PrepareDatabasesAsync);
         _supervised.SetResult();
+        _drills.Start();
         _attacher = new Attacher(this, _setup.Configuration, _isPrepared.Task, _host.Time);
         _otherLitestreams = new OtherLitestreamWatch(() => Snapshot, sentence => OperatorLog.Write(LogLevel.Warning, sentence), _host.Time);
         if (source is not null)
@@ -740,6 +783,9 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
         return await restarting.ConfigureAwait(false);
     }
+
+    /// <inheritdoc/>
+    Task<IReadOnlyList<(ReplicaPlan Replica, DrillResult Result)>> ISteeredReplication.VerifyAsync(string name) => _drills.VerifyAsync(name);
 
     /// <inheritdoc/>
     string? ISteeredReplication.Accept(DatabasePlan database, string actor)

@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Logging;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Standby;
 
@@ -63,6 +64,7 @@ internal sealed class Term
         }
 
         replicator.Downloads.DeleteLeftovers();
+        DrillFolder.DeleteLeftovers();
         term._reporting = Task.Run(term.LeaveReportsAsync);
         return term;
     }

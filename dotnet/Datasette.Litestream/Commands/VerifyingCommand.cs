@@ -1,51 +1,55 @@
 using System.Text.Json.Nodes;
 using Datasette.Litestream.Configuration;
-using Datasette.Litestream.Errors;
-using Datasette.Litestream.Processes;
+using Datasette.Litestream.Litestream;
+using Datasette.Litestream.Locking;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Reporting;
-using Datasette.Litestream.Restoring;
-using Datasette.Litestream.SqliteFiles;
 
 namespace Datasette.Litestream.Commands;
 
 /// <summary>
-/// <c>datasette litestream verify</c>: restores the newest state from each destination into a temporary folder, has SQLite check it, and
-/// compares it with the live database, unless that is written to meanwhile.
+/// <c>datasette litestream verify</c>: a drill of each destination, beside the Datasette that replicates the database, whose Litestream is
+/// asked, and without one.
 /// </summary>
 internal sealed class VerifyingCommand(CommandTools tools, CommandArguments arguments)
 {
-    /// <summary>How long nobody must have written for everything to be at every destination.</summary>
-    private static readonly TimeSpan SettledTime = TimeSpan.FromSeconds(15);
+    /// <summary>How long a moment in which nobody writes is waited for.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     private readonly Terminal _terminal = tools.Terminal;
 
     /// <summary>Runs it.</summary>
-    /// <returns>The exit status: 1 if a backup cannot be restored, is damaged or differs.</returns>
+    /// <returns>The exit status: 1 if a drill failed, 2 if none failed and one could not be held, 0 if all proved their backups.</returns>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        _ = tools.RequireLitestream();
+        var releaseLine = tools.RequireLitestream().Version.ReleaseLine!.Value;
         tools.TellProblems();
-        var (results, isSound) = (new JsonArray(), true);
+        var (results, outcomes) = (new JsonArray(), new HashSet<DrillOutcome>());
         foreach (var database in tools.Databases)
         {
-            _ = tools.Restorer.DestinationsOf(database, arguments.Number("from"));
-            foreach (var number in Enumerable.Range(1, database.Replicas.Length).Where(number => arguments.Number("from") is not { } from || from == number))
+            var numbers = Enumerable.Range(1, database.Replicas.Length);
+            if (arguments.Number("from") is { } from)
             {
-                using var destination = tools.Restorer.DestinationsOf(database, number)[0];
-                var result = new JsonObject { ["name"] = database.Name, ["number"] = number, ["destination"] = destination.Replica.Destination };
-                try
-                {
-                    isSound &= await VerifyAsync(database, destination, result, cancellationToken).ConfigureAwait(false);
-                }
-                catch (ReplicationException ex)
-                {
-                    isSound = false;
-                    result["sound"] = false;
-                    result["error"] = ex.Message;
-                    Write($"FAIL  {ex.Message}");
-                }
+                tools.Restorer.DestinationsOf(database, from)[0].Dispose();
+                numbers = [from];
+            }
 
-                results.Add((JsonNode)result);
+            using var socket = SocketOf(database);
+            var drill = new Drill(
+                () => tools.Restorer,
+                tools.Sqlite,
+                releaseLine,
+                socket is null || releaseLine == ReleaseLine.V03 ? null : (plan, stop) => AskAsync(socket, plan, stop),
+                tools.Time);
+            foreach (var number in numbers)
+            {
+                var replica = database.Replicas[number - 1];
+                var result = await drill.HoldAsync(
+                    database, number, Patience, progress => _terminal.Progress($"{database.Name}: {DrillWording.Describe(progress)}"), cancellationToken).ConfigureAwait(false);
+                outcomes.Add(result.Outcome);
+                results.Add((JsonNode)ToJson(database, number, replica, result));
+                Tell(database, replica, result);
+                Keep(database, replica, result);
             }
         }
 
@@ -54,82 +58,85 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
             _terminal.Write(results);
         }
 
-        return isSound ? 0 : 1;
+        return outcomes.Contains(DrillOutcome.Failed) ? 1 : outcomes.Contains(DrillOutcome.NotHeld) ? 2 : 0;
     }
 
-    private async Task<bool> VerifyAsync(DatabasePlan database, Destination destination, JsonObject result, CancellationToken cancellationToken)
+    /// <summary>The control socket of the Litestream that replicates a database now; null if none does.</summary>
+    private static ControlSocket? SocketOf(DatabasePlan database)
     {
-        var isLive = File.Exists(database.Path);
-        var before = isLive ? await tools.Sqlite.CompareAsync(null, database.Path, cancellationToken).ConfigureAwait(false) : null;
-        var isSettled = isLive && tools.Time.GetUtcNow() - LastWriteTo(database.Path) > SettledTime;
-        var target = RestoreTarget.Newest;
-        var found = await tools.Restorer.FindAsync(destination, target, cancellationToken).ConfigureAwait(false)
-            ?? throw new ReplicationException($"{database.Name}: there is no backup at {destination.Replica.Destination}.");
-        var folder = Directory.CreateTempSubdirectory("datasette-litestream-verify-").FullName;
+        if (LockRecord.Read(DatabaseLock.RecordPathOf(database.Path)) is not { Litestream.IsRunning: true } record)
+        {
+            return null;
+        }
+
+        var socket = new ControlSocket(Path.Combine(record.SocketFolder, ControlSocket.FileName));
+        if (socket.IsListening())
+        {
+            return socket;
+        }
+
+        socket.Dispose();
+        return null;
+    }
+
+    private static async Task<ulong?> AskAsync(ControlSocket socket, DatabasePlan database, CancellationToken cancellationToken)
+    {
         try
         {
-            RequireRoom(folder, found.DatabaseBytes);
-            var file = await tools.Restorer.RestoreAsync(
-                destination, target, found, folder, progress => _terminal.Progress($"{database.Name}: {Wording.Size(progress.Written)} restored"), cancellationToken).ConfigureAwait(false);
-            var started = tools.Time.GetTimestamp();
-            _terminal.Progress($"{database.Name}: checking");
-            var fault = await tools.Sqlite.CheckAsync(file.Path, cancellationToken).ConfigureAwait(false);
-            var comparison = fault is null && isLive ? await tools.Sqlite.CompareAsync(file.Path, database.Path, cancellationToken).ConfigureAwait(false) : null;
-            var isQuiet = isSettled && before?.Mark is { } mark && comparison?.Mark == mark;
-            var (verdict, sentence) = Judge(fault, comparison, isQuiet, isLive, found.Beyond);
-            result["sound"] = verdict != Verdict.Bad;
-            result["compared"] = verdict == Verdict.Equal;
-            result["verdict"] = sentence;
-            result["txid"] = found.Point is RestorePoint.Transaction ? found.Point.Name : null;
-            result["bytes"] = file.Bytes;
-            result["restoreSeconds"] = file.Took.TotalSeconds;
-            result["checkSeconds"] = tools.Time.GetElapsedTime(started).TotalSeconds;
-            Write($"{(verdict == Verdict.Bad ? "FAIL" : "ok")}  {database.Name} from {destination.Replica.Destination}: {sentence}");
-            Write($"      {Wording.Size(file.Bytes)} restored in {Wording.Duration(file.Took)}, checked in {Wording.Duration(tools.Time.GetElapsedTime(started))}{(found.Point.Name.Length > 0 ? $"; {found.Point.Name}" : "")}");
-            return verdict != Verdict.Bad;
+            return (await socket.SyncAsync(database.Path, cancellationToken).ConfigureAwait(false)).Txid;
         }
-        finally
+        catch (Exception ex) when (ControlSocket.IsUnavailable(ex) && !cancellationToken.IsCancellationRequested)
         {
-            Directory.Delete(folder, recursive: true);
+            return null;
         }
     }
 
-    private static (Verdict Verdict, string Sentence) Judge(string? fault, FileComparison? comparison, bool isQuiet, bool isLive, ulong? beyond) =>
-        fault is not null ? (Verdict.Bad, $"what is restored is damaged: {fault}")
-        : beyond is { } txid ? (Verdict.Bad, $"there are files up to transaction {RestorePoint.NameOf(txid)}, but something before that is missing, so the newest state cannot be restored")
-        : comparison?.Differences is [] ? (Verdict.Equal, "whole, and equal to the live database")
-        : comparison?.Differences is { } differences && isQuiet ? (Verdict.Bad, $"whole, but not what the live database is, to which nobody writes: {string.Join(", ", differences)} differ. Is it replicated?")
-        : !isLive ? (Verdict.Whole, "whole; there is no live database to compare it with")
-        : comparison?.Error is { } error ? (Verdict.Whole, $"whole; it could not be compared with the live database: {error}")
-        : (Verdict.Whole, "whole; not compared with the live database, which was written to just now");
-
-    private static void RequireRoom(string folder, long? bytes)
+    private static JsonObject ToJson(DatabasePlan database, int number, ReplicaPlan replica, DrillResult result) => new()
     {
-        if (bytes is { } needed && new DriveInfo(folder).AvailableFreeSpace is var free && free < needed)
+        ["name"] = database.Name,
+        ["number"] = number,
+        ["destination"] = replica.Destination,
+        ["at"] = CommandTools.Iso(result.At),
+        ["outcome"] = DrillWording.Name(result.Outcome),
+        ["sentence"] = result.Sentence,
+        ["stillRestorable"] = result.StillRestorable,
+        ["state"] = result.State,
+        ["bytes"] = result.Bytes,
+        ["dataAgeSeconds"] = result.DataAgeSeconds,
+        ["restoreSeconds"] = result.RestoreSeconds,
+        ["checkSeconds"] = result.CheckSeconds,
+        ["foreignKeyViolations"] = result.ForeignKeyViolations,
+    };
+
+    private void Tell(DatabasePlan database, ReplicaPlan replica, DrillResult result)
+    {
+        if (arguments.IsJson)
         {
-            throw new ReplicationException($"A restored database has {needed:#,0} bytes, and {Path.GetTempPath()} has room for {free:#,0}. Set TMPDIR to a folder with more.");
+            return;
+        }
+
+        _terminal.Write($"{DrillWording.Verdict(result.Outcome)}  {database.Name} from {replica.Destination}: {result.Sentence}");
+        if (result.StillRestorable is { } restorable)
+        {
+            _terminal.Write($"      {restorable}");
+        }
+
+        if (result is { Bytes: { } bytes, RestoreSeconds: { } restored, CheckSeconds: { } checkedIn })
+        {
+            _terminal.Write($"      {Wording.Size(bytes)} restored in {Wording.Duration(restored)}, checked in {Wording.Duration(checkedIn)}{DrillWording.ForeignKeys(result.ForeignKeyViolations)}");
         }
     }
 
-    private static DateTimeOffset LastWriteTo(string path) =>
-        new[] { path, $"{path}-wal" }.Select(file => FileStatus.Look(file).Status is { Size: > 0 } status ? status.ModifiedAt : DateTimeOffset.MinValue).Max();
-
-    private void Write(string line)
+    /// <summary>Keeps the result with those of the Datasette that replicates the database, as far as that is possible.</summary>
+    private static void Keep(DatabasePlan database, ReplicaPlan replica, DrillResult result)
     {
-        if (!arguments.IsJson)
+        try
         {
-            _terminal.Write(line);
+            DrillLog.Add(database, replica, result);
         }
-    }
-
-    private enum Verdict
-    {
-        Bad,
-
-        /// <summary>It can be restored, and SQLite finds no fault in it.</summary>
-        Whole,
-
-        /// <summary>The same, and it is equal to the live database.</summary>
-        Equal,
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            // It was told.
+        }
     }
 }

@@ -94,6 +94,9 @@ internal sealed record DatabasePlan(
     /// <summary>The replicas that the plugin keeps equal to the primary; none with Litestream 0.3, which writes all of them.</summary>
     public ImmutableArray<ReplicaPlan> Mirrors { get; init; } = [];
 
+    /// <summary>How often its backups are to be proven; <see cref="Timeout.InfiniteTimeSpan"/> for never, null for the default.</summary>
+    public TimeSpan? VerifyInterval { get; init; }
+
     /// <summary>How many databases were attached before it: 0 for those of the start. It tells a database from another one that had its name.</summary>
     public int Attachment { get; init; }
 

@@ -182,11 +182,12 @@ internal sealed class ReplicationPlanner
     private DatabasePlan? PlanAlone(
         AttachedDatabase database, IReadOnlyCollection<string> excluded, IReadOnlyList<ListItem> templates, SettingsReader settings, InheritedSettings inherited)
     {
+        var verifyInterval = settings.Duration("verify-interval");
         var known = _context.Problems.Count;
         var plan = database.IsInternal ? PlanInternal(database, settings, inherited) : PlanDatabase(database, WhyExcluded(database, excluded), templates, inherited);
         if (_faults is null || _context.Problems.Count == known)
         {
-            return plan;
+            return plan is null ? null : plan with { VerifyInterval = plan.VerifyInterval ?? verifyInterval };
         }
 
         _faults.AddRange(_context.Problems.Skip(known).Select(problem => (database, problem)));
@@ -296,7 +297,9 @@ internal sealed class ReplicationPlanner
             _context.Problems.Add(new Problem(key, "no database of this name can be replicated: it is Datasette's own for its internal database; attach the file under another name"));
         }
 
-        return PlanFile(database, key, Choose(byHand, items, planner), litestreamSettings, settings.Duration("monitor-interval"));
+        return PlanFile(database, key, Choose(byHand, items, planner), litestreamSettings, settings.Duration("monitor-interval")) is { } plan
+            ? plan with { VerifyInterval = settings.Duration("verify-interval") }
+            : null;
     }
 
     /// <summary>Lists a database that is not replicated.</summary>

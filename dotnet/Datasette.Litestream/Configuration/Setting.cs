@@ -26,6 +26,9 @@ internal sealed record Setting(string Key, SettingKind Kind, ReleaseLine Release
     /// <summary>The maximum of a <see cref="SettingKind.Duration"/>; null if there is none.</summary>
     public TimeSpan? Max { get; init; }
 
+    /// <summary>Whether a <see cref="SettingKind.Duration"/> may also be <c>off</c>, which is <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
+    public bool MayBeOff { get; init; }
+
     /// <summary>The allowed values of a <see cref="SettingKind.Choice"/>.</summary>
     public string[] Choices { get; init; } = [];
 

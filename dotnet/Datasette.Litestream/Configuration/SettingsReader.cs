@@ -161,7 +161,7 @@ internal sealed class SettingsReader
         SettingKind.Secret => ReadSecret(value, path, SettingsTable.IsAccessKeyId(setting.Key) ? _context.AccessKeyIds : _context.Secrets),
         SettingKind.SecretUrl => ReadSecretUrl(value, path),
         SettingKind.Choice => ReadChoice(value, setting.Choices, path),
-        SettingKind.Duration => ReadDuration(value, setting.Shortest, setting.Max, path),
+        SettingKind.Duration => setting.MayBeOff && IsOff(value) ? Timeout.InfiniteTimeSpan : ReadDuration(value, setting.Shortest, setting.Max, path),
         SettingKind.Count => ReadCount(value, setting.Min, path),
         SettingKind.Flag => ReadFlag(value, path),
         SettingKind.Size => value.ValueKind == JsonValueKind.Number ? ReadCount(value, setting.Min, path) : ReadText(value, path),
@@ -217,6 +217,9 @@ internal sealed class SettingsReader
             ? word
             : Reject(path, $"expected {string.Join(" or ", choices)}, got \"{word}\"{Suggestion.For(word, choices)}");
     }
+
+    // YAML 1.1 takes the word for false.
+    private static bool IsOff(JsonElement value) => value.ValueKind == JsonValueKind.False || (value.ValueKind == JsonValueKind.String && value.GetString() == "off");
 
     private object? ReadDuration(JsonElement value, TimeSpan? shortest, TimeSpan? max, string path)
     {

@@ -60,7 +60,8 @@ internal static class SettingsTable
         new("heartbeat-interval", Duration, None, "How often `heartbeat-url` is fetched.") { Default = TimeSpan.FromMinutes(1), Shortest = TimeSpan.FromSeconds(2) },
         new("restore", Choice, None, "`missing`: a database whose file is missing, or holds nothing, [is restored at the start](restore.md#an-empty-volume) from its backup, before other plugins begin; Datasette waits for that. `never`: it is [held back](restore.md#a-file-that-is-not-the-one-that-was-replicated) instead.") { Default = "never", Choices = ["missing", "never"] },
         new("writer-file", Choice, None, "Whether there is a file at the destinations that [keeps two Datasettes from writing to one](litestream.md#one-writer-for-each-destination). `inside`: at S3 in each destination instead of above them, for keys that may not write there; all Datasettes that write there must have the same. `false`: none.") { Default = "true", Choices = ["true", "inside", "false"] },
-        new("check-interval", Duration, None, "How often Litestream is asked, for each database, whether its backup can be restored. A folder is looked at every few seconds as well.") { Default = TimeSpan.FromHours(1), Shortest = TimeSpan.FromSeconds(10), Max = MaxTimerDelay });
+        new("check-interval", Duration, None, "How often Litestream is asked, for each database, whether its backup can be restored. A folder is looked at every few seconds as well.") { Default = TimeSpan.FromHours(1), Shortest = TimeSpan.FromSeconds(10), Max = MaxTimerDelay },
+        new("verify-interval", Duration, None, "How often each backup [is restored and held against the live database](drills.md); `off` for never. A day by default, and a week for a backup of more than 1 GiB.") { Shortest = TimeSpan.FromSeconds(10), Max = MaxTimerDelay, MayBeOff = true });
 
     /// <summary><c>credentials:</c></summary>
     private static SettingsScope Credentials { get; } = new(new SettingsGroup(
@@ -112,6 +113,7 @@ internal static class SettingsTable
         new("retention", Duration, Both, "`retention` for this database. Litestream 0.5 has one value for all databases, so they must all have the same.") { KeyIn05 = "snapshot.retention" },
         new("snapshot-interval", Duration, Both, "`snapshot-interval` for this database, likewise.") { KeyIn05 = "snapshot.interval" },
         new("truncate-page-n", Count, V05, "The same by the name that 0.5 has for it.") { Default = 121359L },
+        new("verify-interval", Duration, None, "`verify-interval` for this database.") { Shortest = TimeSpan.FromSeconds(10), Max = MaxTimerDelay, MayBeOff = true },
         new("meta-path", Text, V05, "The folder in which it keeps its state of this database, with `$DB_NAME` and the other variables; `.NAME-litestream` beside the database by default. The lock stays there."),
         new("max-sync-wal-bytes", Count, V05, "How many bytes of the WAL it reads at once at most.") { Default = 64L << 20, Min = 1 }));
 

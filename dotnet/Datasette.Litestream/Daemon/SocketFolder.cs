@@ -91,7 +91,7 @@ internal sealed class SocketFolder : IDisposable
 
     private static bool IsShortEnough(string folder) => Encoding.UTF8.GetByteCount(SocketIn(folder)) <= MaxSocketPathBytes;
 
-    private static string SocketIn(string folder) => System.IO.Path.Combine(folder, "control");
+    private static string SocketIn(string folder) => System.IO.Path.Combine(folder, ControlSocket.FileName);
 
     private bool TryCreate(string parent)
     {

@@ -35,12 +35,13 @@ internal sealed class DatabaseRenewal(
     public async Task<string?> PrepareAsync(DatabasePlan database, StateReason cause, CancellationToken cancellationToken)
     {
         var replica = database.Primary;
+        var isDamaged = cause is StateReason.BackupDamaged or StateReason.DrillFailed;
         var check = await probe.CheckAsync(database, 0, listsAll: true, cancellationToken).ConfigureAwait(false);
         if (check.Error is { } unreadable)
         {
             // What lies in a folder in which damage was seen is possibly such that Litestream cannot list it. Where there is no folder, but a
             // file or nothing, the backup may come back, and is waited for.
-            return database.IsReplicatedToFolder && cause == StateReason.BackupDamaged && OldBackup.IsFolder(replica)
+            return database.IsReplicatedToFolder && isDamaged && OldBackup.IsFolder(replica)
                 ? await ReplaceAsync(database, cancellationToken).ConfigureAwait(false)
                 : unreadable;
         }
@@ -68,7 +69,7 @@ internal sealed class DatabaseRenewal(
         }
 
         // What is left of a damaged chain would keep Litestream from merging files for ever.
-        return canContinue && cause != StateReason.BackupDamaged && await ContinueAsync(database, cancellationToken).ConfigureAwait(false) is null
+        return canContinue && !isDamaged && await ContinueAsync(database, cancellationToken).ConfigureAwait(false) is null
             ? null
             : await ReplaceAsync(database, cancellationToken).ConfigureAwait(false);
     }

@@ -35,6 +35,9 @@ internal interface IReplicationControl
     /// <summary>Notes that what Litestream has of a database is of the file that is there now.</summary>
     void Recognize(DatabasePlan database);
 
+    /// <summary>Tells that a database was replicated anew, and that its backup was seen to be whole: what drills have shown is about the old one.</summary>
+    void Renewed(DatabasePlan database);
+
     /// <summary>A token that is cancelled when the destination that Litestream writes a database to may not be written to any more.</summary>
     CancellationToken WhileWriting(DatabasePlan database);
 }

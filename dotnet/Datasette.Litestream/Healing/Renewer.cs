@@ -221,6 +221,7 @@ internal sealed class Renewer
         var restored = await _probe.RestoreAsync(database, Path.GetTempPath(), _stopping.Token).ConfigureAwait(false);
         if (restored.IsWhole)
         {
+            _control.Renewed(database);
             renewed.Over(_time.GetUtcNow());
         }
         else if (!restored.IsAnswered)

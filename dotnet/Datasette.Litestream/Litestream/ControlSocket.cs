@@ -12,6 +12,9 @@ namespace Datasette.Litestream.Litestream;
 /// </summary>
 internal sealed class ControlSocket : IDisposable
 {
+    /// <summary>Its name in the folder that is made for it.</summary>
+    public const string FileName = "control";
+
     private readonly HttpClient _http;
     private long _answerCount;
 

@@ -16,12 +16,14 @@ namespace Datasette.Litestream.Litestream;
 /// <param name="redact">Takes secrets out of what Litestream says.</param>
 /// <param name="time">The clock.</param>
 /// <param name="releaseLine">Which Litestream it is.</param>
+/// <param name="isInBackground">Whether it has the lowest priority, since nobody waits for it.</param>
 internal sealed class LitestreamCommand(
     string binaryPath,
     Func<IReadOnlyDictionary<string, string>> environment,
     Func<string, string> redact,
     TimeProvider time,
-    ReleaseLine releaseLine = ReleaseLine.V05)
+    ReleaseLine releaseLine = ReleaseLine.V05,
+    bool isInBackground = false)
 {
     /// <summary>How Litestream begins the sentence with which it fails. Source: cmd/litestream/main.go, v0.5.17.</summary>
     private const string ErrorStart = "Error: ";
@@ -59,6 +61,10 @@ internal sealed class LitestreamCommand(
                 output.Keep,
                 errors.Keep,
                 endsWithOutput: true);
+            if (isInBackground)
+            {
+                child.LowerPriority();
+            }
         }
         catch (Win32Exception ex)
         {

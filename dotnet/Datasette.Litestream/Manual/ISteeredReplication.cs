@@ -1,5 +1,6 @@
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Proving;
 
 namespace Datasette.Litestream.Manual;
 
@@ -26,6 +27,10 @@ internal interface ISteeredReplication
     /// <returns>Why that cannot be, in a sentence; null if it can. It completes when Litestream was told; a database that is not to be
     /// replicated any more is in the plan until its last changes are safe.</returns>
     Task<string?> ReplicateAsync(string name, ReplicationByHand choice);
+
+    /// <summary>Has every backup of a database restored and held against it; completes when that is done.</summary>
+    /// <param name="name">Datasette's name for it.</param>
+    Task<IReadOnlyList<(ReplicaPlan Replica, DrillResult Result)>> VerifyAsync(string name);
 
     /// <summary>Has the file of a database that is held back taken for the one that is meant.</summary>
     /// <param name="database">The database.</param>

@@ -77,6 +77,7 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
             {
                 ManualAction.Sync => SyncAsync(database, now),
                 ManualAction.Check => CheckAsync(database, now),
+                ManualAction.Verify => VerifyAsync(database),
                 ManualAction.Pause => InTurnAsync(() => PauseAsync(name, request, now)),
                 ManualAction.Register => Task.FromResult(new ManualResult(ManualOutcome.Refused, $"{name} is replicated already, to {Destinations(database)}.")),
                 ManualAction.Unregister => InTurnAsync(() => UnregisterAsync(name)),
@@ -222,6 +223,21 @@ internal sealed class Steering(ISteeredReplication replication, TimeProvider tim
         return judged.Count == 0 || judged.Count < seen!.Judgements.Count
             ? new ManualResult(ManualOutcome.TimedOut, $"Not every destination of {database.Name} could be checked within {Patience.TotalSeconds} s. {sentence}".TrimEnd(), seen)
             : new ManualResult(judged.TrueForAll(one => one.Check!.IsWhole) ? ManualOutcome.Done : ManualOutcome.Failed, sentence, seen);
+    }
+
+    private async Task<ManualResult> VerifyAsync(DatabasePlan database)
+    {
+        try
+        {
+            var drills = await replication.VerifyAsync(database.Name).WaitAsync(Patience, time, _stopping.Token).ConfigureAwait(false);
+            var sentence = string.Join(' ', drills.Select(drill => $"{drill.Replica.Destination}: {drill.Result.Sentence}"));
+            return drills.Count == 0 ? new ManualResult(ManualOutcome.Refused, $"{database.Name} has not been looked at yet. Try again in a few seconds.")
+                : new ManualResult(drills.All(drill => drill.Result.IsProof) ? ManualOutcome.Done : ManualOutcome.Failed, sentence);
+        }
+        catch (TimeoutException)
+        {
+            return new ManualResult(ManualOutcome.TimedOut, $"The drill of {database.Name} takes longer than {Patience.TotalSeconds} s. It goes on, and the page of {database.Name} tells how it ends.");
+        }
     }
 
     private static string Describe(DestinationJudgement judgement) => judgement.Check! switch

@@ -29,4 +29,8 @@ internal sealed record DestinationObservation(
 
     /// <summary>What was found there and mended, in a sentence; null if nothing was.</summary>
     public string? Notice { get; init; }
+
+    /// <summary>Whether it can be proven: its first copy is complete, and nothing else is known to be wrong with it.</summary>
+    public bool CanBeProven => State is DatabaseState.Replicating or DatabaseState.Unverified
+        || Reason is StateReason.DrillFailed or StateReason.DatabaseDamaged or StateReason.DrillOverdue or StateReason.MirrorDrillFailed or StateReason.MirrorDrillOverdue;
 }

@@ -29,4 +29,7 @@ internal enum ManualAction
 
     /// <summary>A file that is held back is meant to be as it is, and is replicated.</summary>
     Accept,
+
+    /// <summary>Each backup of a database is restored and held against it.</summary>
+    Verify,
 }

@@ -152,6 +152,21 @@ internal sealed class ChildProcess
         }
     }
 
+    /// <summary>
+    /// Gives the process and its descendants the lowest priority for the processor and, on Linux, for disks, so that they take what nobody
+    /// else wants.
+    /// </summary>
+    public void LowerPriority()
+    {
+        lock (_reaping)
+        {
+            if (!_isReaped)
+            {
+                LowerPriorityOfGroup(Id);
+            }
+        }
+    }
+
     private static int IgnoreMissingProcess(int error) => error == ESRCH ? 0 : error;
 
     private void Wait(bool endsWithOutput)

@@ -30,15 +30,16 @@ internal sealed record DrillLog(ImmutableDictionary<string, ImmutableArray<Drill
         ?? new DrillLog(ImmutableDictionary<string, ImmutableArray<DrillResult>>.Empty);
 
     /// <summary>A copy with one more drill, and without those that are too old.</summary>
-    public DrillLog With(ReplicaPlan replica, DrillResult result) => new(Drills.SetItem(
+    private DrillLog With(ReplicaPlan replica, DrillResult result) => new(Drills.SetItem(
         replica.Destination,
         [.. Of(replica).Append(result).Where(drill => result.At - drill.At < Kept).TakeLast(MaxDrills)]));
 
-    /// <summary>Writes it.</summary>
+    /// <summary>Adds a drill to the log of a database. Who does so at the same time may lose one.</summary>
     /// <exception cref="IOException">It cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
-    public void Write(DatabasePlan database) =>
-        AtomicFile.Write(PathOf(database), JsonSerializer.SerializeToUtf8Bytes(Drills, DrillLogJson.Default.ImmutableDictionaryStringImmutableArrayDrillResult));
+    public static void Add(DatabasePlan database, ReplicaPlan replica, DrillResult result) => AtomicFile.Write(
+        PathOf(database),
+        JsonSerializer.SerializeToUtf8Bytes(Read(database).With(replica, result).Drills, DrillLogJson.Default.ImmutableDictionaryStringImmutableArrayDrillResult));
 
     private static string PathOf(DatabasePlan database) => Path.Combine(LitestreamFolder.Of(database.Path), FileName);
 }

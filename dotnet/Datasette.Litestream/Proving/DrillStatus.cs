@@ -32,6 +32,18 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
     /// <summary>Since when nothing has been proven.</summary>
     public DateTimeOffset UnprovenSince => LastProof?.At ?? WantedSince;
 
+    /// <summary>The same after one more drill.</summary>
+    public DrillStatus With(DrillResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        return result.Outcome switch
+        {
+            DrillOutcome.NotHeld => this with { Last = result },
+            DrillOutcome.Failed => this with { Last = result, Failure = result, RenewedAt = null },
+            _ => this with { Last = result, LastProof = result, Failure = null, RenewedAt = null },
+        };
+    }
+
     /// <summary>Whether the last drill could not be held, which is told as a warning.</summary>
     public bool IsNotHeld => Last is { Outcome: DrillOutcome.NotHeld };
 

@@ -118,19 +118,14 @@ internal sealed class Restorer(LitestreamCommand command, ReleaseLine releaseLin
     {
         ArgumentNullException.ThrowIfNull(destination);
         ArgumentNullException.ThrowIfNull(found);
-        var path = Path.Combine(folder, "restored.db");
-        var started = time.GetTimestamp();
         for (var tries = 1; ; tries++)
         {
-            var running = command.RunAsync(destination.Database.At(destination.Replica), WordsOf(found.Point, path), timeout: null, cancellationToken);
-            await WatchAsync(running, path, found.DatabaseBytes, started, progress, cancellationToken).ConfigureAwait(false);
-            var answer = await running.ConfigureAwait(false);
-            if (answer.Error is null && File.Exists(path))
+            var (file, error) = await TryRestoreAsync(destination, found, folder, progress, cancellationToken).ConfigureAwait(false);
+            if (file is not null)
             {
-                return new RestoredFile(path, found.Point, destination.Replica.Destination, time.GetElapsedTime(started));
+                return file;
             }
 
-            var error = answer.Error ?? "Litestream ended without a restored file";
             if (tries == Tries || await FindAsync(destination, target, cancellationToken).ConfigureAwait(false) is not { } again || again.Point == found.Point)
             {
                 throw new ReplicationException($"{destination.Database.Name} could not be restored from {destination.Replica.Destination}: {error}");
@@ -138,8 +133,30 @@ internal sealed class Restorer(LitestreamCommand command, ReleaseLine releaseLin
 
             // Merged meanwhile: the state that was found has no files any more.
             found = again;
-            File.Delete(path);
         }
+    }
+
+    /// <summary>Restores a state that was found into a folder, once.</summary>
+    /// <param name="destination">The destination.</param>
+    /// <param name="found">What was found.</param>
+    /// <param name="folder">A folder; what an earlier restore has left there is replaced.</param>
+    /// <param name="progress">Is told how far it is; null for nobody.</param>
+    /// <param name="cancellationToken">Ends it, and kills Litestream.</param>
+    /// <returns>The file, or why there is none, in Litestream's words.</returns>
+    public async Task<(RestoredFile? File, string? Error)> TryRestoreAsync(
+        Destination destination, FoundPoint found, string folder, Action<RestoreProgress>? progress, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        ArgumentNullException.ThrowIfNull(found);
+        var path = Path.Combine(folder, "restored.db");
+        File.Delete(path);
+        var started = time.GetTimestamp();
+        var running = command.RunAsync(destination.Database.At(destination.Replica), WordsOf(found.Point, path), timeout: null, cancellationToken);
+        await WatchAsync(running, path, found.DatabaseBytes, started, progress, cancellationToken).ConfigureAwait(false);
+        var answer = await running.ConfigureAwait(false);
+        return answer.Error is null && File.Exists(path)
+            ? (new RestoredFile(path, found.Point, destination.Replica.Destination, time.GetElapsedTime(started)), null)
+            : (null, answer.Error ?? "Litestream ended without a restored file");
     }
 
     private async Task WatchAsync(Task running, string path, long? total, long started, Action<RestoreProgress>? progress, CancellationToken cancellationToken)

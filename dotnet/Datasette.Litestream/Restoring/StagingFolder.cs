@@ -11,6 +11,8 @@ namespace Datasette.Litestream.Restoring;
 /// </summary>
 internal sealed class StagingFolder : IDisposable
 {
+    private const string Suffix = "-restoring";
+
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private readonly string _root;
@@ -84,18 +86,26 @@ internal sealed class StagingFolder : IDisposable
     /// <summary>Says that there is no room for a database; does nothing if there is, or if that is not known.</summary>
     /// <param name="bytes">Its size; null where that is not known.</param>
     /// <param name="reserve">How much room is to be left for others, in bytes.</param>
+    /// <param name="what">What needs that many bytes.</param>
     /// <exception cref="ReplicationException">There is no room.</exception>
-    public void RequireRoom(long? bytes, long reserve = 0)
+    public void RequireRoom(long? bytes, long reserve = 0, string what = "The database has")
     {
         if (bytes is { } needed && new DriveInfo(_root).AvailableFreeSpace - reserve is var free && free < needed)
         {
             throw new ReplicationException(
-                $"The database has {needed:#,0} bytes, and {System.IO.Path.GetDirectoryName(_root)} has room for {Math.Max(0, free):#,0}. Free some, or {_otherwise}.");
+                $"{what} {needed:#,0} bytes, and {System.IO.Path.GetDirectoryName(_root)} has room for {Math.Max(0, free):#,0}. Free some, or {_otherwise}.");
         }
     }
 
+    /// <summary>The name of the file that is restored in a folder of such a name.</summary>
+    public static string TargetOf(string folderName)
+    {
+        ArgumentNullException.ThrowIfNull(folderName);
+        return folderName.StartsWith('.') && folderName.EndsWith(Suffix, StringComparison.Ordinal) ? folderName[1..^Suffix.Length] : folderName;
+    }
+
     private static string RootOf(string target) =>
-        System.IO.Path.Combine(System.IO.Path.GetDirectoryName(target)!, $".{System.IO.Path.GetFileName(target)}-restoring");
+        System.IO.Path.Combine(System.IO.Path.GetDirectoryName(target)!, $".{System.IO.Path.GetFileName(target)}{Suffix}");
 
     /// <summary>Deletes it, with what is in it.</summary>
     public void Dispose()

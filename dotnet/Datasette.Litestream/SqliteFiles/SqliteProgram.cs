@@ -116,17 +116,26 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         return new FileHold(errors[0], isBusy, child, more.Writer);
     }
 
+    /// <summary>Starts a run of it for one drill.</summary>
+    /// <exception cref="SqliteProgramException">There is no such program, or it could not be started.</exception>
+    public DrillProgram StartDrill() => IsThere ? new DrillProgram(commandLine, environment) : throw new SqliteProgramException("there is no program that can read SQLite files");
+
     /// <summary>Has SQLite check a database that nobody writes to, all of it.</summary>
     /// <param name="path">The database file.</param>
-    /// <param name="cancellationToken">Kills the program.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <returns>What is wrong with it, in SQLite's words; null if nothing is.</returns>
-    public async Task<string?> CheckAsync(string path, CancellationToken cancellationToken) => (await RunAsync(
-        "check",
-        [path],
-        Timeout.InfiniteTimeSpan,
-        (_, json) => json.GetProperty("fault").GetString(),
-        (_, error) => error,
-        cancellationToken).ConfigureAwait(false))[0];
+    public async Task<string?> CheckAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var program = StartDrill();
+            return (await program.CompareAsync(path, copy: null, cancellationToken).ConfigureAwait(false)).Fault;
+        }
+        catch (SqliteProgramException ex)
+        {
+            return ex.Message;
+        }
+    }
 
     /// <summary>Looks whether databases hold nothing besides what Litestream makes itself.</summary>
     /// <param name="paths">The database files.</param>
@@ -153,26 +162,6 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
         Timeout.InfiniteTimeSpan,
         (_, _) => null,
         (_, error) => error,
-        moreRequests: null,
-        cancellationToken).ConfigureAwait(false)).Answers[0];
-
-    /// <summary>Compares a restored database with the live one, in one read transaction of the latter.</summary>
-    /// <param name="restored">The restored file, to which nobody writes; null to read the mark of the live one alone.</param>
-    /// <param name="live">The live file.</param>
-    /// <param name="cancellationToken">Kills the program.</param>
-    public async Task<FileComparison> CompareAsync(string? restored, string live, CancellationToken cancellationToken) => (await AskAsync(
-        Requests("compare", [live], (writer, path) =>
-        {
-            writer.WriteString("path", path);
-            writer.WriteString("restored", restored);
-        }),
-        [live],
-        Timeout.InfiniteTimeSpan,
-        (_, json) => new FileComparison(
-            json.GetProperty("differences") is { ValueKind: JsonValueKind.Array } differences ? [.. differences.EnumerateArray().Select(name => name.GetString()!)] : null,
-            json.GetProperty("mark").GetString(),
-            null),
-        (_, error) => new FileComparison(null, null, error),
         moreRequests: null,
         cancellationToken).ConfigureAwait(false)).Answers[0];
 

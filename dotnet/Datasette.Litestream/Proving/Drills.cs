@@ -1,0 +1,267 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using System.Threading.Channels;
+using Datasette.Litestream.Configuration;
+using Datasette.Litestream.Errors;
+
+namespace Datasette.Litestream.Proving;
+
+/// <summary>
+/// Proves every backup again and again: a drill of each destination once in its interval, one at a time, and never while something else is
+/// known to be wrong with it. One task holds the drills and owns the turns. The statuses are one immutable dictionary, which is replaced under a
+/// lock; any thread may read it.
+/// </summary>
+/// <param name="drill">Holds one.</param>
+/// <param name="tell">Called with each result, on the task.</param>
+/// <param name="time">The clock.</param>
+/// <param name="random">Spreads the drills.</param>
+[SuppressMessage("Design", "CA1001", Justification = "A CancellationTokenSource without a timer or a link holds nothing.")]
+internal sealed class Drills(Drill drill, Action<DatabasePlan, ReplicaPlan, DrillResult> tell, TimeProvider time, Random random)
+{
+    /// <summary>How often backups are proven by default, and those that are large.</summary>
+    private static readonly TimeSpan DefaultInterval = TimeSpan.FromDays(1), IntervalOfLarge = TimeSpan.FromDays(7);
+
+    /// <summary>When the first drill comes after the first copy is complete, or after the start.</summary>
+    private static readonly TimeSpan FirstDelay = TimeSpan.FromMinutes(3);
+
+    /// <summary>The delays before a drill that did not prove anything is repeated.</summary>
+    private static readonly TimeSpan MinRetryDelay = TimeSpan.FromMinutes(1), MaxRetryDelay = TimeSpan.FromHours(6);
+
+    /// <summary>How long a moment in which nobody writes is waited for at most.</summary>
+    private static readonly TimeSpan MaxPatience = TimeSpan.FromMinutes(3);
+
+    private const long LargeBytes = 1L << 30;
+
+    private readonly Dictionary<DrillKey, Turn> _turns = [];
+    private readonly ConcurrentQueue<Wish> _wishes = new();
+    private readonly Lock _changing = new();
+    private readonly CancellationTokenSource _stopping = new();
+
+    // Only the latest matters.
+    private readonly Channel<IReadOnlyList<DrillCandidate>> _candidates =
+        Channel.CreateBounded<IReadOnlyList<DrillCandidate>>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
+
+    private volatile ImmutableDictionary<DrillKey, DrillStatus> _statuses = ImmutableDictionary<DrillKey, DrillStatus>.Empty;
+    private Task _running = Task.CompletedTask;
+
+    /// <summary>How far each destination is proven.</summary>
+    public ImmutableDictionary<DrillKey, DrillStatus> Statuses => _statuses;
+
+    /// <summary>Begins to hold drills.</summary>
+    public void Start() => _running = Task.Run(RunAsync);
+
+    /// <summary>Tells how the destinations stand; returns at once.</summary>
+    public void Look(IReadOnlyList<DrillCandidate> candidates) => _candidates.Writer.TryWrite(candidates);
+
+    /// <summary>Tells that the backups of a database were made anew: those of which a drill has failed are proven at once. Any thread may call it.</summary>
+    /// <param name="database">Datasette's name of it.</param>
+    public void Renewed(string database) => Change(all => all.SetItems(
+        from one in all
+        where one.Key.Database == database && one.Value.Failure is not null
+        select KeyValuePair.Create(one.Key, one.Value with { RenewedAt = time.GetUtcNow(), DueAt = one.Value.RenewedAt is null ? time.GetUtcNow() : one.Value.DueAt })));
+
+    /// <summary>Has all destinations of a database proven now, and completes when that is done; what is not possible is a result that says so.</summary>
+    /// <param name="database">Datasette's name of it.</param>
+    public Task<IReadOnlyList<(ReplicaPlan Replica, DrillResult Result)>> VerifyAsync(string database)
+    {
+        var wish = new Wish(database);
+        _wishes.Enqueue(wish);
+        return wish.Done.Task;
+    }
+
+    /// <summary>Ends the drill that is under way, kills its children, deletes what it has restored, and holds no more.</summary>
+    public async Task StopAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(false);
+        while (_wishes.TryDequeue(out var wish))
+        {
+            wish.Done.TrySetCanceled();
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            await foreach (var candidates in _candidates.Reader.ReadAllAsync(_stopping.Token).ConfigureAwait(false))
+            {
+                Follow(candidates);
+                while (_wishes.TryDequeue(out var wish))
+                {
+                    await FulfilAsync(wish).ConfigureAwait(false);
+                }
+
+                if (NextDue() is { } turn)
+                {
+                    await HoldAsync(turn).ConfigureAwait(false);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopped.
+        }
+    }
+
+    private void Follow(IReadOnlyList<DrillCandidate> candidates)
+    {
+        var now = time.GetUtcNow();
+        var keys = candidates.Select(candidate => candidate.Key).ToHashSet();
+        foreach (var gone in _turns.Keys.Where(key => !keys.Contains(key)).ToList())
+        {
+            _turns.Remove(gone);
+        }
+
+        var changed = new Dictionary<DrillKey, DrillStatus>();
+        foreach (var candidate in candidates)
+        {
+            var interval = IntervalOf(candidate);
+            if (!_turns.TryGetValue(candidate.Key, out var turn))
+            {
+                _turns[candidate.Key] = turn = new Turn(candidate);
+                changed[candidate.Key] = Recall(candidate, interval, now);
+            }
+
+            turn.Candidate = candidate;
+            var status = changed.GetValueOrDefault(candidate.Key) ?? _statuses[candidate.Key];
+            if (status.Interval != interval)
+            {
+                status = changed[candidate.Key] = status with { Interval = interval, DueAt = null };
+            }
+
+            if (candidate.IsReady && status is { DueAt: null, Interval: { } known })
+            {
+                // After a restart, the first one waits for its turn, if that is later.
+                var first = now + (known < FirstDelay ? known : FirstDelay);
+                var regular = status.LastProof is { } proof && status.Failure is null ? proof.At + Spread(known) : first;
+                changed[candidate.Key] = status with { DueAt = regular > first ? regular : first };
+            }
+        }
+
+        if (changed.Count > 0 || _statuses.Count != _turns.Count)
+        {
+            Change(all => all.SetItems(changed).RemoveRange(all.Keys.Where(key => !_turns.ContainsKey(key))));
+        }
+    }
+
+    /// <summary>What is known from the drills that were held before this process began.</summary>
+    private static DrillStatus Recall(DrillCandidate candidate, TimeSpan? interval, DateTimeOffset now)
+    {
+        var drills = DrillLog.Read(candidate.Database).Of(candidate.Replica);
+        var status = new DrillStatus(interval, drills.IsEmpty ? now : drills[0].At);
+        return drills.Aggregate(status, (known, drill) => known.With(drill));
+    }
+
+    private Turn? NextDue()
+    {
+        var (now, statuses) = (time.GetUtcNow(), _statuses);
+        return _turns.Values
+            .Where(turn => turn.Candidate.IsReady && statuses[turn.Candidate.Key] is { DueAt: { } due, Interval: not null } && due <= now)
+            .MinBy(turn => statuses[turn.Candidate.Key].DueAt);
+    }
+
+    private async Task FulfilAsync(Wish wish)
+    {
+        var results = new List<(ReplicaPlan, DrillResult)>();
+        foreach (var turn in _turns.Values.Where(turn => turn.Candidate.Database.Name == wish.Database).ToList())
+        {
+            results.Add((turn.Candidate.Replica, turn.Candidate.IsReady
+                ? await HoldAsync(turn).ConfigureAwait(false)
+                : new DrillResult(time.GetUtcNow(), DrillOutcome.NotHeld, "Something is wrong with it, or its first copy is not complete, so there is nothing to prove yet.")));
+        }
+
+        wish.Done.TrySetResult(results);
+    }
+
+    private async Task<DrillResult> HoldAsync(Turn turn)
+    {
+        var candidate = turn.Candidate;
+        Change(candidate.Key, status => status with { Progress = new DrillProgress(DrillPhase.Copying), RunningSince = time.GetUtcNow() });
+        var patience = IntervalOf(candidate) / 2 is { } half && half < MaxPatience ? half : MaxPatience;
+        try
+        {
+            var result = await drill.HoldAsync(
+                candidate.Database,
+                candidate.Database.Replicas.IndexOf(candidate.Replica) + 1,
+                patience,
+                progress => Change(candidate.Key, status => status with { Progress = progress }),
+                _stopping.Token).ConfigureAwait(false);
+            Note(turn, result);
+            return result;
+        }
+        finally
+        {
+            Change(candidate.Key, status => status with { Progress = null, RunningSince = null });
+        }
+    }
+
+    private void Note(Turn turn, DrillResult result)
+    {
+        var candidate = turn.Candidate;
+        if (result.IsProof)
+        {
+            turn.Retry.Reset();
+        }
+
+        Change(candidate.Key, status =>
+        {
+            var known = status.With(result);
+            return known with { DueAt = known.Interval is not { } interval ? null : time.GetUtcNow() + (result.IsProof || turn.Retry.Next() is var retry && retry > interval ? Spread(interval) : retry) };
+        });
+        try
+        {
+            DrillLog.Add(candidate.Database, candidate.Replica, result);
+        }
+        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        {
+            // What it showed is shown; after a restart it is not known.
+        }
+
+        tell(candidate.Database, candidate.Replica, result);
+    }
+
+    private static TimeSpan? IntervalOf(DrillCandidate candidate) =>
+        candidate.Database.VerifyInterval is { } set ? set == Timeout.InfiniteTimeSpan ? null : set
+        : candidate.Bytes > LargeBytes ? IntervalOfLarge
+        : DefaultInterval;
+
+    /// <summary>A bit less than the interval, so that destinations that began together do not stay together.</summary>
+    private TimeSpan Spread(TimeSpan interval) => interval * (0.9 + (0.1 * random.NextDouble()));
+
+    private void Change(DrillKey key, Func<DrillStatus, DrillStatus> change) => Change(all => all.TryGetValue(key, out var status) ? all.SetItem(key, change(status)) : all);
+
+    private void Change(Func<ImmutableDictionary<DrillKey, DrillStatus>, ImmutableDictionary<DrillKey, DrillStatus>> change)
+    {
+        lock (_changing)
+        {
+            _statuses = change(_statuses);
+        }
+    }
+
+    /// <summary>A drill that somebody wants now.</summary>
+    private sealed record Wish(string Database)
+    {
+        public TaskCompletionSource<IReadOnlyList<(ReplicaPlan Replica, DrillResult Result)>> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    /// <summary>The drills of one destination.</summary>
+    private sealed class Turn(DrillCandidate candidate)
+    {
+        public DrillCandidate Candidate { get; set; } = candidate;
+
+        public Backoff Retry { get; } = new(MinRetryDelay, MaxRetryDelay);
+    }
+}
+
+/// <summary>A destination that is to be proven.</summary>
+/// <param name="Database">The database.</param>
+/// <param name="Replica">The destination.</param>
+/// <param name="IsReady">Whether its first copy is complete, and nothing else is known to be wrong with it.</param>
+/// <param name="Bytes">The size of the backup, or of the database; null if neither is known.</param>
+internal sealed record DrillCandidate(DatabasePlan Database, ReplicaPlan Replica, bool IsReady, long? Bytes)
+{
+    /// <summary>Its key.</summary>
+    public DrillKey Key { get; } = DrillKey.Of(Database, Replica);
+}
