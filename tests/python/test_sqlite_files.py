@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 import sqlite3
 import struct
@@ -318,17 +317,6 @@ def test_a_lock_leaves_the_log_as_it_is(tmp_path: Path) -> None:
     assert Path(f"{path}-wal").read_bytes() == before
 
 
-def test_a_database_is_checked_without_files_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    serve(path).close()
-    assert ask(do="check", path=str(path)) == {"fault": None}
-    assert [it.name for it in tmp_path.iterdir()] == ["a.db"]
-    content = bytearray(path.read_bytes())
-    content[8192:12288] = os.urandom(4096)
-    path.write_bytes(content)
-    assert ask(do="check", path=str(path)) != {"fault": None}
-
-
 @pytest.mark.parametrize(
     ("statements", "is_empty"),
     [
@@ -387,35 +375,3 @@ def test_a_file_with_a_log_and_other_pages_is_not_filled(tmp_path: Path) -> None
     assert "error" in ask(do="fill", path=str(path), restored=str(restored))
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA page_size").fetchall() == [(4096,)]
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ("insert into _litestream_seq values (1)", []),
-        ("update a set x = 1.0 where x = 1", ["a"]),
-        ("delete from a", ["a"]),
-        ("create index i on a (x)", ["i"]),
-        ("insert into \"b\"\"c\" values ('é', null)", ['b"c']),
-        ("insert into f values ('word')", ["f_content", "f_data", "f_docsize"]),
-    ],
-)
-def test_a_database_is_compared_row_by_row(tmp_path: Path, change: str, expected: list[str]) -> None:
-    live, restored = tmp_path / "live.db", tmp_path / "restored.db"
-    connection = sqlite3.connect(live, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=wal")
-    for sql in ("create table a (x)", 'create table "b""c" (x primary key, y) without rowid', "create virtual table f using fts5 (t)", "create table _litestream_seq (x)"):
-        connection.execute(sql)
-    connection.execute("insert into a values (1), ('2'), (x'00ff'), (null)")
-    copy = sqlite3.connect(restored)
-    connection.backup(copy)
-    copy.close()
-    equal = ask(do="compare", path=str(live), restored=str(restored))
-    assert equal["differences"] == []
-    connection.execute(change)
-    differing = ask(do="compare", path=str(live), restored=str(restored))
-    assert set(expected) <= set(differing["differences"])
-    assert bool(expected) == bool(differing["differences"])
-    assert None not in (equal["mark"], differing["mark"])
-    assert equal["mark"] != differing["mark"]
-    connection.close()

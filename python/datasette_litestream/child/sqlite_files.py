@@ -3,7 +3,7 @@
 SQLite's locks are POSIX locks: any ``close()`` of a database file by the serving process would drop them all
 (https://sqlite.org/howtocorrupt.html, 2.2). Each line of standard input is a request as JSON, ``{"do": "look", "path": "/srv/parks.db"}``,
 and is answered by one line of standard output, in the same order; an answer with ``error`` is that of a request that failed. Only
-``let-go``, of a log that was held, has no answer.
+``let-go``, of a log that was held, has no answer. Those that begin with ``drill-`` are described in ``drill.py``.
 It uses nothing but the standard library, and loads SQLite only where it is needed, since it runs often.
 """
 
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
 
 # The byte of a -shm file that a checkpoint locks (https://sqlite.org/walformat.html, 2.3.3).
 CHECKPOINT_LOCK = 121
@@ -271,13 +270,6 @@ def lock(path: str) -> dict[str, Any]:
     return {"busy": False}
 
 
-def check(path: str) -> dict[str, Any]:
-    """Checks a database to which nobody writes; the fault is None if there is none."""
-    connection = connect(path, "immutable=1")
-    lines = [line for (line,) in connection.execute("PRAGMA integrity_check(3)")]
-    return {"fault": None if lines == ["ok"] else "; ".join(lines)}
-
-
 def is_empty(path: str) -> dict[str, Any]:
     """Tells whether a database holds nothing besides Litestream's own tables."""
     connection = connect(path, "mode=ro")
@@ -300,55 +292,6 @@ def fill(path: str, restored: str) -> dict[str, Any]:
     return {}
 
 
-def compare(path: str, restored: str | None) -> dict[str, Any]:
-    """Compares a restored database with the live one; the mark is another one each time that the live one has changed, and None if it just did."""
-    before, found = mark(path), None
-    if restored is not None:
-        live = connect(path, "mode=ro")
-        live.execute("BEGIN")
-        found = sorted(set(differences(live, connect(restored, "immutable=1"))))
-        live.close()
-    return {"differences": found, "mark": before if before == mark(path) else None}
-
-
-def mark(path: str) -> str:
-    """Tells one state of a database's files from the next without opening them; an empty log comes with every reader."""
-    files = [path, *([path + "-wal"] if is_file_with_content(path + "-wal") else [])]
-    return json.dumps([[status.st_ino, status.st_size, status.st_mtime_ns] for status in map(os.stat, files)])
-
-
-def differences(one: sqlite3.Connection, other: sqlite3.Connection) -> Iterator[str]:
-    """Names the parts of the schema that differ, and the tables whose rows do; not those that are Litestream's own."""
-    import sqlite3
-    from itertools import zip_longest
-
-    one.text_factory = other.text_factory = bytes
-    schemas = [
-        {(kind, name): (sql, root) for kind, name, sql, root in connection.execute("SELECT type, name, sql, rootpage FROM sqlite_master")}
-        for connection in (one, other)
-    ]
-    for key in schemas[0].keys() | schemas[1].keys():
-        name = key[1].decode(errors="replace")
-        sql, root = schemas[0].get(key, (None, None))
-        if name.startswith("_litestream_"):
-            continue
-        if key not in schemas[0] or key not in schemas[1] or sql != schemas[1][key][0]:
-            yield name
-        # A virtual table has no page of its own; what it keeps is in others.
-        elif key[0] == b"table" and root:
-            query = 'SELECT * FROM "' + name.replace('"', '""') + '"'
-            try:
-                if any(not same(*rows) for rows in zip_longest(one.execute(query), other.execute(query))):
-                    yield name
-            except sqlite3.DatabaseError as error:
-                yield f"{name} ({error})"
-
-
-def same(one: tuple[Any, ...] | None, other: tuple[Any, ...] | None) -> bool:
-    """Whether two rows are equal, and of the same types: 1 and 1.0 are not."""
-    return one == other and (one is None or [*map(type, one)] == [*map(type, other or ())])
-
-
 def is_file_with_content(path: str) -> bool:
     try:
         return os.stat(path).st_size > 0
@@ -363,15 +306,25 @@ def connect(path: str, options: str, timeout: float = 1) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{name}?{options}", uri=True, timeout=timeout, isolation_level=None)
 
 
+def answer_drill(request: dict[str, Any]) -> dict[str, Any]:
+    """Has a module of its own answer, which only few processes need; Python does not look for it beside this file by itself (``-I``)."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    import drill
+
+    return drill.answer(request)
+
+
 def answer(request: dict[str, Any], until: float) -> dict[str, Any]:
     try:
         if request["do"] == "hold-log":
             return hold_log(request["path"], request.get("state"), request.get("seconds", math.inf), request.get("suspect", False), until)
-        if request["do"] == "compare":
-            return compare(request["path"], request["restored"])
+        if request["do"].startswith("drill-"):
+            return answer_drill(request)
         if request["do"] == "fill":
             return fill(request["path"], request["restored"])
-        return {"look": look, "use-log": use_log, "lock": lock, "check": check, "is-empty": is_empty}[request["do"]](request["path"])
+        return {"look": look, "use-log": use_log, "lock": lock, "is-empty": is_empty}[request["do"]](request["path"])
     except OSError as error:
         return {"error": error.strerror or str(error)}
     except Exception as error:
