@@ -71,6 +71,13 @@ public sealed class MissingDatabaseSpecs
         var random = new Random();
         for (var i = 0; i < Scale.Of(20); i++)
         {
+            // What was killed leaves a Litestream, which may still make a file there.
+            foreach (var left in workspace.Litestreams)
+            {
+                _ = Signals.Send(left, Signals.SIGKILL);
+            }
+
+            await Wait.UntilAsync(() => workspace.Litestreams.Count == 0, "Litestream has ended");
             Directory.Delete(workspace.Path("volume"), recursive: true);
             Directory.CreateDirectory(workspace.Path("volume"));
             await using var killed = await DatasetteProcess.LaunchAsync(workspace, ["-p", "0", "volume/data.db", "--create", .. Options], Binary("0.5"), python: null);

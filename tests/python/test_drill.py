@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
@@ -557,13 +556,3 @@ def test_the_page_for_locks_holds_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         free = drill.FreePages(file.fileno(), page_size)
     page = 2**30 // page_size + 1
     assert [free.used_parts(it, bytes(page_size)) for it in (page - 1, page, page + 1)] == [[(0, page_size)], [], [(0, page_size)]]
-
-
-def test_a_drill_has_the_lowest_priority() -> None:
-    program = Program()
-    assert program.ask("begin") == {}
-    assert os.getpriority(os.PRIO_PROCESS, program.process.pid) == 19
-    if sys.platform == "linux" and os.uname().machine in ("x86_64", "aarch64"):
-        ioprio_get = {"x86_64": 252, "aarch64": 31}[os.uname().machine]
-        assert ctypes.CDLL(None).syscall(ioprio_get, 1, program.process.pid) >> 13 == 3
-    program.process.communicate()

@@ -13,6 +13,8 @@ internal sealed class StagingFolder : IDisposable
 {
     private const string Suffix = "-restoring";
 
+    private const int MaxDeletions = 5;
+
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private readonly string _root;
@@ -24,7 +26,7 @@ internal sealed class StagingFolder : IDisposable
         (_root, _lock, _otherwise) = (root, taken, otherwise);
         foreach (var left in Directory.EnumerateDirectories(root))
         {
-            Directory.Delete(left, recursive: true);
+            Delete(left);
         }
 
         Path = Directory.CreateDirectory(System.IO.Path.Combine(root, Guid.NewGuid().ToString("n")), Private).FullName;
@@ -107,12 +109,28 @@ internal sealed class StagingFolder : IDisposable
     private static string RootOf(string target) =>
         System.IO.Path.Combine(System.IO.Path.GetDirectoryName(target)!, $".{System.IO.Path.GetFileName(target)}{Suffix}");
 
+    /// <summary>Deletes a folder into which a Litestream may still restore whose parent was killed: one that it makes a file in meanwhile is not empty.</summary>
+    private static void Delete(string folder)
+    {
+        for (var tries = 1; Directory.Exists(folder); tries++)
+        {
+            try
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+            catch (IOException) when (tries < MaxDeletions)
+            {
+                // It makes one or two.
+            }
+        }
+    }
+
     /// <summary>Deletes it, with what is in it.</summary>
     public void Dispose()
     {
         try
         {
-            Directory.Delete(_root, recursive: true);
+            Delete(_root);
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {

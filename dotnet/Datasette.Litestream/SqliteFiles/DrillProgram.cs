@@ -113,7 +113,7 @@ internal sealed class DrillProgram : IDisposable
             cancellationToken).ConfigureAwait(false);
         return new RowCounts(
             answer.GetProperty("schema").GetString()!,
-            answer.GetProperty("counts").EnumerateObject().ToDictionary(table => table.Name, table => table.Value.GetInt64(), StringComparer.Ordinal));
+            answer.GetProperty("counts").EnumerateObject().Where(table => table.Value.ValueKind == JsonValueKind.Number).ToDictionary(table => table.Name, table => table.Value.GetInt64(), StringComparer.Ordinal));
     }
 
     /// <summary>A text that is another one each time that the files of a database have changed.</summary>
@@ -188,5 +188,5 @@ internal sealed record DrillComparison(
 
 /// <summary>How many rows the tables of a database had at one moment; those that are Litestream's own, and virtual ones, aside.</summary>
 /// <param name="Schema">A digest of its schema.</param>
-/// <param name="Tables">The rows of each table, by its name.</param>
+/// <param name="Tables">The rows of each table, by its name, without those that SQLite cannot read here.</param>
 internal sealed record RowCounts(string Schema, IReadOnlyDictionary<string, long> Tables);

@@ -2,7 +2,6 @@
 
 The requests are lines that ``sqlite_files.py`` reads, which tells how; all those of one drill are answered by one process::
 
-    {"do": "drill-begin"}
     {"do": "drill-open", "path": "/srv/parks.db"}
     {"do": "drill-copy", "path": "/srv/parks.db", "to": "/srv/copy.db", "seconds": 30}, or {"do": "drill-close", "path": "/srv/parks.db"}
     {"do": "drill-compare", "path": "/srv/restored.db", "copy": "/srv/copy.db"}, or without a copy where there is no live database
@@ -21,7 +20,6 @@ import json
 import os
 import sqlite3
 import struct
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +27,6 @@ from sqlite_files import connect, is_file_with_content, read_main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# The numbers of Linux's system call ioprio_set, by the machine.
-IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 
 # Bytes that are read of a file at once, or copied: a multiple of each page size. Python gets the memory of larger blocks from the system each
 # time, which took 30 times as long as to compare them.
@@ -55,20 +50,6 @@ SETTINGS = ("application_id", "auto_vacuum", "encoding", "page_size", "user_vers
 
 # The connections with a read transaction, by the paths of their databases.
 readers: dict[str, sqlite3.Connection] = {}
-
-
-def begin() -> dict[str, Any]:
-    """Gives this process the lowest priority, where it can: whoever serves the database comes first."""
-    with contextlib.suppress(OSError):
-        os.nice(19)
-    number = IOPRIO_SET.get(os.uname().machine) if sys.platform == "linux" else None
-    if number is not None:
-        with contextlib.suppress(ImportError, OSError):
-            import ctypes
-
-            # IOPRIO_WHO_PROCESS, this process, and IOPRIO_CLASS_IDLE (linux/ioprio.h).
-            ctypes.CDLL(None).syscall(number, 1, 0, 3 << 13)
-    return {}
 
 
 def open_reader(path: str) -> dict[str, Any]:
@@ -341,8 +322,6 @@ def open_file(path: str, is_immutable: bool = True) -> contextlib.closing[sqlite
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     match request["do"]:
-        case "drill-begin":
-            return begin()
         case "drill-open":
             return open_reader(request["path"])
         case "drill-copy":
