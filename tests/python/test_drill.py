@@ -286,6 +286,19 @@ def test_a_byte_that_differs_is_found_where_SQLite_uses_it(pair: tuple[Path, Pat
     assert (trunk in unused) == is_unused
 
 
+def test_of_the_header_only_what_tells_who_wrote_last_may_differ(pair: tuple[Path, Path], program: Program) -> None:
+    restored, copy = pair
+    content = restored.read_bytes()
+    equal = []
+    for at in range(100):
+        changed = bytearray(content)
+        changed[at] ^= 255
+        restored.write_bytes(changed)
+        if program.ask("compare", path=restored, copy=copy)["differingPages"] == []:
+            equal.append(at)
+    assert equal == [*range(24, 28), *range(40, 44), *range(92, 100)]
+
+
 def test_an_index_that_differs_from_its_table_is_a_fault(pair: tuple[Path, Path], program: Program) -> None:
     restored, copy = pair
     content = bytearray(restored.read_bytes())

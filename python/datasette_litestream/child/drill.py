@@ -78,7 +78,7 @@ def open_reader(path: str) -> dict[str, Any]:
     reader = readers[path] = connect(path, "mode=ro")
     try:
         reader.execute("BEGIN")
-        reader.execute("PRAGMA schema_version").fetchone()
+        # The first that reads begins the transaction.
         pages, page_size = (reader.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     except BaseException:
         close_reader(path)
