@@ -285,6 +285,19 @@ def test_a_byte_that_differs_is_found_where_SQLite_uses_it(pair: tuple[Path, Pat
     assert (trunk in unused) == is_unused
 
 
+def test_of_the_header_only_what_tells_who_wrote_last_may_differ(pair: tuple[Path, Path], program: Program) -> None:
+    restored, copy = pair
+    content = restored.read_bytes()
+    equal = []
+    for at in range(100):
+        changed = bytearray(content)
+        changed[at] ^= 255
+        restored.write_bytes(changed)
+        if program.ask("compare", path=restored, copy=copy)["differingPages"] == []:
+            equal.append(at)
+    assert equal == [*range(24, 28), *range(40, 44), *range(92, 100)]
+
+
 def test_an_index_that_differs_from_its_table_is_a_fault(pair: tuple[Path, Path], program: Program) -> None:
     restored, copy = pair
     content = bytearray(restored.read_bytes())
@@ -314,6 +327,44 @@ def test_a_file_that_is_cut_is_a_fault(pair: tuple[Path, Path], program: Program
     assert answer["copyFault"] is None
     assert answer["differingPageCount"] == pages - size // 512
     assert answer["differingPages"] == [*range(size // 512 + 1, size // 512 + 9)]
+
+
+def test_pages_beyond_the_copy_are_a_difference(pair: tuple[Path, Path], program: Program) -> None:
+    restored, copy = pair
+    pages = restored.stat().st_size // 512
+    with open(restored, "ab") as file:
+        file.write(bytes(512 * 200))
+    answer = program.ask("compare", path=restored, copy=copy)
+    assert (answer["differingPages"], answer["differingPageCount"]) == ([*range(pages + 1, pages + 9)], 200)
+
+
+def test_a_format_that_SQLite_never_had_is_a_fault(pair: tuple[Path, Path], program: Program) -> None:
+    restored, _ = pair
+    content = bytearray(restored.read_bytes())
+    content[47] = 9
+    restored.write_bytes(content)
+    answer = program.ask("compare", path=restored)
+    assert (answer["fault"], answer["unchecked"]) == ("unsupported file format", None)
+
+
+@pytest.mark.parametrize("column", ["type", "name", "tbl_name", "sql", "rootpage"])
+@pytest.mark.parametrize("value", ["NULL", "5", "x'ff'", "CAST(x'ff' AS TEXT)"])
+def test_a_schema_that_is_malformed_is_a_fault(pair: tuple[Path, Path], program: Program, column: str, value: str) -> None:
+    restored, copy = pair
+    change(restored, "PRAGMA writable_schema = on", f"UPDATE sqlite_master SET {column} = {value} WHERE name = 'i'")
+    answer = program.ask("compare", path=restored, copy=copy)
+    assert answer["fault"] is not None
+    assert answer["copyFault"] is answer["unchecked"] is None
+    assert answer["differingPageCount"] == 1
+
+
+def test_a_fault_with_a_name_that_is_no_text_is_told(pair: tuple[Path, Path], program: Program) -> None:
+    restored, copy = pair
+    rename = "UPDATE sqlite_master SET name = CAST(x'ff' AS TEXT), sql = 'CREATE INDEX ' || CAST(x'ff' AS TEXT) || ' ON t (x)' WHERE name = 'i'"
+    change(restored, "PRAGMA writable_schema = on", rename)
+    answer = program.ask("compare", path=restored, copy=copy)
+    assert "index \ufffd" in answer["fault"]
+    assert answer["differences"] == ["i", "\ufffd"]
 
 
 def test_a_file_that_is_no_database_is_a_fault(pair: tuple[Path, Path], program: Program) -> None:

@@ -48,6 +48,9 @@ WRITER = ((24, 28), (40, 44), (92, 100))
 # What a database has besides its schema and rows, by the names of the pragmas.
 SETTINGS = ("application_id", "auto_vacuum", "encoding", "page_size", "user_version")
 
+# What is raised where SQLite cannot read a database; the second if its message has a name of the schema that is not UTF-8.
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+
 # The connections with a read transaction, by the paths of their databases.
 readers: dict[str, sqlite3.Connection] = {}
 
@@ -59,7 +62,7 @@ def open_reader(path: str) -> dict[str, Any]:
     reader = readers[path] = connect(path, "mode=ro")
     try:
         reader.execute("BEGIN")
-        reader.execute("PRAGMA schema_version").fetchone()
+        # The first that reads begins the transaction.
         pages, page_size = (reader.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     except BaseException:
         close_reader(path)
@@ -193,7 +196,7 @@ def name_differences(path: str, copy: str) -> list[str]:
     with open_file(copy) as live, open_file(path) as restored:
         try:
             return sorted(set(differences(live, restored)))
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             return []
 
 
@@ -222,9 +225,7 @@ def differences(one: sqlite3.Connection, other: sqlite3.Connection) -> Iterator[
 def read_schema(connection: sqlite3.Connection) -> list[tuple[bytes, bytes, bytes, bytes | None, int]]:
     """Returns type, name, table, SQL and first page of all that is not Litestream's own."""
     connection.text_factory = bytes
-    # In a malformed schema they may be anything.
-    names = ", ".join(f"ifnull(CAST({column} AS TEXT), '')" for column in ("type", "name", "tbl_name"))
-    rows = connection.execute(f"SELECT {names}, sql, rootpage FROM sqlite_master")
+    rows = connection.execute("SELECT type, name, tbl_name, sql, rootpage FROM sqlite_master")
     return [row for row in rows if not row[2].startswith(b"_litestream_")]
 
 
@@ -268,6 +269,8 @@ def check(path: str) -> tuple[str | None, str | None]:
                 faults.append(str(error))
             else:
                 raise
+        except UnicodeDecodeError as error:
+            faults.append(error.object.decode(errors="replace"))
     faults = [line for line in faults if line != "ok" and not line.startswith("*** in database ")]
     return "; ".join(faults[:NAMED_FAULTS]) or None, "; ".join(unchecked[:NAMED_FAULTS]) or None
 
@@ -282,7 +285,7 @@ def count_broken_references(path: str) -> int | None:
     with open_file(path) as connection:
         try:
             return sum(1 for _ in itertools.islice(connection.execute("PRAGMA foreign_key_check"), COUNTED_ROWS))
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             return None
 
 
