@@ -78,6 +78,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     private readonly Admissions _admissions;
     private readonly Drills _drills;
     private readonly CompactionRetry _compactionRetry;
+    private readonly GenerationRenewer? _generationRenewer;
     private readonly Mirroring? _mirroring;
     private readonly DestinationClaims? _claims;
 
@@ -164,7 +165,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         var inBackground = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time, releaseLine, isInBackground: true);
         var drill = new Drill(
             () => new Restorer(inBackground, releaseLine, _stores, host.Time), Tools.SqliteProgram, releaseLine, releaseLine == ReleaseLine.V03 ? null : AskForTransactionAsync, host.Time);
-        _drills = new Drills(drill, TellDrill, host.Time, Random.Shared);
+        _drills = new Drills(drill.HoldAsync, TellDrill, host.Time, Random.Shared);
         _compactionRetry = new CompactionRetry(message => _ = RestartAsync(RestartReason.Destination, message), host.Time);
         _renewal = probe is null ? null : new DatabaseRenewal(
             _command,
@@ -174,6 +175,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             Retention.Of(plan),
             host.Time);
         _renewer = probe is null ? null : new Renewer(this, _renewal!, probe, host.Time, _log.Redact);
+        _generationRenewer = releaseLine == ReleaseLine.V03 ? new GenerationRenewer(this, host.Time) : null;
         _admissions = new Admissions(new FileRule(new Restorer(restoring, releaseLine, _stores, host.Time), releaseLine, Tools.SqliteProgram), this, host.Time);
     }
 
@@ -265,6 +267,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         _refresher?.Dispose();
         await (_attacher?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+        await (_generationRenewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_otherLitestreams?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
 
@@ -303,6 +306,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
                    select new DrillCandidate(database.Plan, destination.Replica, destination.CanBeProven, destination.Bytes ?? database.DatabaseBytes),
             ]);
         _renewer?.Consider(observed);
+        _generationRenewer?.Look(observed);
         _compactionRetry.Look(observed, snapshot.LogStatistics);
         foreach (var database in observed.Databases)
         {

@@ -27,9 +27,22 @@ internal static class ServerAddress
     {
         var isUrl = address.Contains("://", StringComparison.Ordinal);
         return Uri.TryCreate(isUrl ? address : $"tcp://{address}", UriKind.Absolute, out var uri)
-            && uri is { IdnHost.Length: > 0, Port: > 0 or -1 }
+            && HostOf(uri) is { Length: > 0 } host
             && (uri.Port > 0 ? uri.Port : uri.Scheme == "sftp" ? 22 : 0) is > 0 and var port
-            ? new DnsEndPoint(uri.IdnHost.Trim('[', ']'), port)
+            ? new DnsEndPoint(host.Trim('[', ']'), port)
             : null;
+    }
+
+    /// <summary>The host as it is looked up; null if no host can have that name.</summary>
+    private static string? HostOf(Uri uri)
+    {
+        try
+        {
+            return uri.IdnHost;
+        }
+        catch (UriFormatException)
+        {
+            return null;
+        }
     }
 }

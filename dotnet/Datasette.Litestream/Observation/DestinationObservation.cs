@@ -32,5 +32,5 @@ internal sealed record DestinationObservation(
 
     /// <summary>Whether it can be proven: its first copy is complete, and nothing else is known to be wrong with it.</summary>
     public bool CanBeProven => State is DatabaseState.Replicating or DatabaseState.Unverified
-        || Reason is StateReason.DrillFailed or StateReason.DatabaseDamaged or StateReason.DrillOverdue or StateReason.MirrorDrillFailed or StateReason.MirrorDrillOverdue;
+        || Reason is StateReason.DrillFailed or StateReason.NotProvenAgain or StateReason.DatabaseDamaged or StateReason.DrillOverdue or StateReason.MirrorDrillFailed or StateReason.MirrorDrillOverdue;
 }

@@ -155,7 +155,7 @@ internal static class StateReasons
     public static DatabaseState State(this StateReason reason) => reason switch
     {
         StateReason.AllReplicated or StateReason.OnTheWay => DatabaseState.Replicating,
-        StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet or StateReason.NotProvenAgain => DatabaseState.Unverified,
+        StateReason.NotKnownToBeBehind or StateReason.NotCheckedYet => DatabaseState.Unverified,
         StateReason.Starting or StateReason.FirstCopy or StateReason.Filling or StateReason.Admitting or StateReason.MirrorFirstCopy => DatabaseState.Starting,
         StateReason.WaitingTooLong or StateReason.MirrorBehind => DatabaseState.Behind,
         StateReason.LitestreamDown or StateReason.ReplicationStopped or StateReason.Paused => DatabaseState.Stopped,

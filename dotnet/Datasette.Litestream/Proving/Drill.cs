@@ -49,7 +49,7 @@ internal sealed class Drill(
             using var program = sqlite.StartDrill();
             var restore = new DrillRestore(restorer, destination, folder.Path, tell, time);
             var subject = new DrillSubject(database, destination, restorer, restore, folder, program, began, tell);
-            var result = await HoldAsync(subject, patience, cancellationToken).ConfigureAwait(false);
+            var result = await HoldOnceAsync(subject, patience, cancellationToken).ConfigureAwait(false);
             if (result.Outcome == DrillOutcome.Failed && !result.IsLiveDamaged)
             {
                 tell(new DrillProgress(DrillPhase.Searching));
@@ -68,7 +68,7 @@ internal sealed class Drill(
         }
     }
 
-    private async Task<DrillResult> HoldAsync(DrillSubject subject, TimeSpan patience, CancellationToken cancellationToken)
+    private async Task<DrillResult> HoldOnceAsync(DrillSubject subject, TimeSpan patience, CancellationToken cancellationToken)
     {
         if (FileStatus.Look(subject.Database.Path).Status is not { } live)
         {

@@ -17,6 +17,9 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
     /// <summary>The failed drill since which none has proven the backup; null if there is none.</summary>
     public DrillResult? Failure { get; init; }
 
+    /// <summary>How many drills have failed since the last proof.</summary>
+    public int Failures { get; init; }
+
     /// <summary>When the backup was made anew after that failure; null if it was not.</summary>
     public DateTimeOffset? RenewedAt { get; init; }
 
@@ -39,8 +42,8 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
         return result.Outcome switch
         {
             DrillOutcome.NotHeld => this with { Last = result },
-            DrillOutcome.Failed => this with { Last = result, Failure = result, RenewedAt = null },
-            _ => this with { Last = result, LastProof = result, Failure = null, RenewedAt = null },
+            DrillOutcome.Failed => this with { Last = result, Failure = result, Failures = Failures + 1, RenewedAt = null },
+            _ => this with { Last = result, LastProof = result, Failure = null, Failures = 0, RenewedAt = null },
         };
     }
 

@@ -12,12 +12,12 @@ namespace Datasette.Litestream.Proving;
 /// known to be wrong with it. One task holds the drills and owns the turns. The statuses are one immutable dictionary, which is replaced under a
 /// lock; any thread may read it.
 /// </summary>
-/// <param name="drill">Holds one.</param>
+/// <param name="hold">Holds one; see <see cref="Drill.HoldAsync"/>.</param>
 /// <param name="tell">Called with each result, on the task.</param>
 /// <param name="time">The clock.</param>
 /// <param name="random">Spreads the drills.</param>
 [SuppressMessage("Design", "CA1001", Justification = "A CancellationTokenSource without a timer or a link holds nothing.")]
-internal sealed class Drills(Drill drill, Action<DatabasePlan, ReplicaPlan, DrillResult> tell, TimeProvider time, Random random)
+internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, DrillResult> tell, TimeProvider time, Random random)
 {
     /// <summary>How often backups are proven by default, and those that are large.</summary>
     private static readonly TimeSpan DefaultInterval = TimeSpan.FromDays(1), IntervalOfLarge = TimeSpan.FromDays(7);
@@ -54,12 +54,15 @@ internal sealed class Drills(Drill drill, Action<DatabasePlan, ReplicaPlan, Dril
     /// <summary>Tells how the destinations stand; returns at once.</summary>
     public void Look(IReadOnlyList<DrillCandidate> candidates) => _candidates.Writer.TryWrite(candidates);
 
-    /// <summary>Tells that the backups of a database were made anew: those of which a drill has failed are proven at once. Any thread may call it.</summary>
+    /// <summary>
+    /// Tells that the backups of a database were made anew: those of which a drill has failed are proven at once, and later if that has not
+    /// helped before. Any thread may call it.
+    /// </summary>
     /// <param name="database">Datasette's name of it.</param>
     public void Renewed(string database) => Change(all => all.SetItems(
         from one in all
         where one.Key.Database == database && one.Value.Failure is not null
-        select KeyValuePair.Create(one.Key, one.Value with { RenewedAt = time.GetUtcNow(), DueAt = one.Value.RenewedAt is null ? time.GetUtcNow() : one.Value.DueAt })));
+        select KeyValuePair.Create(one.Key, one.Value with { RenewedAt = time.GetUtcNow(), DueAt = one.Value.Failures == 1 ? time.GetUtcNow() : one.Value.DueAt })));
 
     /// <summary>Has all destinations of a database proven now, and completes when that is done; what is not possible is a result that says so.</summary>
     /// <param name="database">Datasette's name of it.</param>
@@ -165,14 +168,22 @@ internal sealed class Drills(Drill drill, Action<DatabasePlan, ReplicaPlan, Dril
     private async Task FulfilAsync(Wish wish)
     {
         var results = new List<(ReplicaPlan, DrillResult)>();
-        foreach (var turn in _turns.Values.Where(turn => turn.Candidate.Database.Name == wish.Database).ToList())
+        try
         {
-            results.Add((turn.Candidate.Replica, turn.Candidate.IsReady
-                ? await HoldAsync(turn).ConfigureAwait(false)
-                : new DrillResult(time.GetUtcNow(), DrillOutcome.NotHeld, "Something is wrong with it, or its first copy is not complete, so there is nothing to prove yet.")));
-        }
+            foreach (var turn in _turns.Values.Where(turn => turn.Candidate.Database.Name == wish.Database).ToList())
+            {
+                results.Add((turn.Candidate.Replica, turn.Candidate.IsReady
+                    ? await HoldAsync(turn).ConfigureAwait(false)
+                    : new DrillResult(time.GetUtcNow(), DrillOutcome.NotHeld, "Something is wrong with it, or its first copy is not complete, so there is nothing to prove yet.")));
+            }
 
-        wish.Done.TrySetResult(results);
+            wish.Done.TrySetResult(results);
+        }
+        catch (OperationCanceledException)
+        {
+            wish.Done.TrySetCanceled();
+            throw;
+        }
     }
 
     private async Task<DrillResult> HoldAsync(Turn turn)
@@ -182,7 +193,7 @@ internal sealed class Drills(Drill drill, Action<DatabasePlan, ReplicaPlan, Dril
         var patience = IntervalOf(candidate) / 2 is { } half && half < MaxPatience ? half : MaxPatience;
         try
         {
-            var result = await drill.HoldAsync(
+            var result = await hold(
                 candidate.Database,
                 candidate.Database.Replicas.IndexOf(candidate.Replica) + 1,
                 patience,
@@ -254,6 +265,9 @@ internal sealed class Drills(Drill drill, Action<DatabasePlan, ReplicaPlan, Dril
         public Backoff Retry { get; } = new(MinRetryDelay, MaxRetryDelay);
     }
 }
+
+/// <summary>See <see cref="Drill.HoldAsync"/>.</summary>
+internal delegate Task<DrillResult> HoldDrill(DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, CancellationToken cancellationToken);
 
 /// <summary>A destination that is to be proven.</summary>
 /// <param name="Database">The database.</param>

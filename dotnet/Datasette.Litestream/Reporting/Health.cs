@@ -50,7 +50,7 @@ internal static class Health
             or StateReason.NameNotSupported or StateReason.SettingsRefused or StateReason.BackupDamaged or StateReason.OtherWriter or StateReason.ReplicatedAnew
             or StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.LogBlocked or StateReason.Paused
             or StateReason.FileEmpty or StateReason.FileOlder
-            or StateReason.DrillFailed or StateReason.MirrorDrillFailed or StateReason.DatabaseDamaged or StateReason.DrillOverdue or StateReason.MirrorDrillOverdue => true,
+            or StateReason.DrillFailed or StateReason.NotProvenAgain or StateReason.MirrorDrillFailed or StateReason.DatabaseDamaged or StateReason.DrillOverdue or StateReason.MirrorDrillOverdue => true,
 
         // Ended by whoever asks, a first copy would start from zero.
         StateReason.FirstCopy => !database.Evidence.IsMoving && now - (database.Evidence.MovedAt ?? database.Since) > maxLag,

@@ -308,13 +308,13 @@ internal static class Wording
             isFine &= IsHealthy(database.State) != false;
             switch (database.Reason)
             {
-                case StateReason.BackupDamaged or StateReason.OtherWriter or StateReason.DrillFailed or StateReason.DatabaseDamaged:
+                case StateReason.BackupDamaged or StateReason.OtherWriter or StateReason.DrillFailed or StateReason.NotProvenAgain or StateReason.DatabaseDamaged:
                     unreliable++;
                     break;
                 case StateReason.FirstCopy or StateReason.FileReplaced or StateReason.FileOverwritten or StateReason.FileEmpty or StateReason.FileOlder or StateReason.SameFile or StateReason.NameNotSupported or StateReason.SettingsRefused:
                     nothing++;
                     break;
-                case StateReason.NoAnswer or StateReason.Starting or StateReason.Filling or StateReason.Admitting or StateReason.DrillOverdue or StateReason.NotProvenAgain:
+                case StateReason.NoAnswer or StateReason.Starting or StateReason.Filling or StateReason.Admitting or StateReason.DrillOverdue:
                     unknownSince = unknownSince < database.Since ? unknownSince : database.Since;
                     break;
                 case var reason when reason.IsOfMirror():

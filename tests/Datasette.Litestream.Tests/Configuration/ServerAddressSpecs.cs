@@ -13,6 +13,7 @@ public sealed class ServerAddressSpecs
     [DataRow("http://[::1]:9000", null, "::1:9000")]
     [DataRow("minio", null, null)]
     [DataRow("http://a b", null, null)]
+    [DataRow("\u0D38\uCD12\uD96E\uDC0F\u5C4A\u389F\u080C\u02AF\uC67CD\uD807\uDD32", null, null)]
     [DataRow(null, null, "s3.amazonaws.com:443")]
     [DataRow(null, "eu-west-1", "s3.eu-west-1.amazonaws.com:443")]
     [DataRow(null, "cn-north-1", "s3.cn-north-1.amazonaws.com.cn:443")]

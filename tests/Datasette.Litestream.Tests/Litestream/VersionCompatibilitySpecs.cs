@@ -87,7 +87,7 @@ public sealed class VersionCompatibilitySpecs
                 member => Plans.FromReplica($$"""{{{place}}, {{member}}}"""));
         }
 
-        foreach (var setting in SettingsTable.Database.All.Where(setting => setting.Key != "replicas"))
+        foreach (var setting in SettingsTable.Database.All.Where(setting => setting.ReleaseLines != ReleaseLine.None))
         {
             AssertRefused(
                 setting,

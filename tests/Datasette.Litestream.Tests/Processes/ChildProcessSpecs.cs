@@ -28,6 +28,23 @@ public sealed class ChildProcessSpecs
     }
 
     [TestMethod]
+    public async Task It_and_what_it_has_started_can_have_the_lowest_priority()
+    {
+        using var child = StartedChild.Shell("sleep 60 & echo $!; wait");
+        await Eventually.HoldsAsync(() => child.Output.EndsWith('\n'));
+        child.Process.LowerPriority();
+        foreach (var id in new[] { child.Process.Id, int.Parse(child.Output, CultureInfo.InvariantCulture) })
+        {
+            // The 19th value, behind the name, which is in parentheses (proc(5)).
+            var values = (await File.ReadAllTextAsync($"/proc/{id}/stat")).Split(") ")[1].Split(' ');
+            Assert.AreEqual("19", values[16]);
+        }
+
+        child.Process.SendToGroup(LibC.SIGKILL);
+        await child.EndsAsync();
+    }
+
+    [TestMethod]
     public async Task Its_outputs_arrive_whole_and_apart()
     {
         using var child = StartedChild.Shell("seq 1 40000; seq 1 3 >&2");
