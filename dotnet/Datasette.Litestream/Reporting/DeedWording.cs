@@ -16,7 +16,7 @@ internal static class DeedWording
 
     /// <summary>Its level in the log: what only asks something, and gets a good answer, is no warning; but who got data is to be known.</summary>
     public static LogLevel LevelOf(Deed deed) =>
-        deed is { Action: ManualAction.Sync or ManualAction.Check, Failure: null } ? LogLevel.Info : LogLevel.Warning;
+        deed is { Action: ManualAction.Sync or ManualAction.Check or ManualAction.Verify, Failure: null } ? LogLevel.Info : LogLevel.Warning;
 
     /// <summary>An action as its address has it.</summary>
     public static string Name(ManualAction action) => action.ToString().ToLowerInvariant();
@@ -32,6 +32,7 @@ internal static class DeedWording
         ManualAction.Unregister => $"ended the replication of {deed.Database}",
         ManualAction.Accept => $"accepted the file of {deed.Database}",
         ManualAction.Check => $"had the backup of {deed.Database} checked",
+        ManualAction.Verify => $"had the backup of {deed.Database} verified",
         _ => "restarted Litestream",
     };
 }
