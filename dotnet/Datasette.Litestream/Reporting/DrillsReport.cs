@@ -4,6 +4,7 @@ using Datasette.Litestream.Proving;
 namespace Datasette.Litestream.Reporting;
 
 /// <summary>The content of <c>/-/litestream/drills.json</c>: the drills of the last 90 days. It contains no secret.</summary>
+/// <param name="Query">What was asked for.</param>
 /// <param name="Now">The time of the report.</param>
 /// <param name="Summary">Whether the backups are tested, in a sentence.</param>
 /// <param name="Backups">How many there are: a destination of a database is one. This and what follows is of all databases that match.</param>
@@ -15,6 +16,7 @@ namespace Datasette.Litestream.Reporting;
 /// <param name="Matching">How many databases match the search.</param>
 /// <param name="Databases">The databases of this page.</param>
 internal sealed record DrillsReport(
+    [property: JsonIgnore] StatusQuery Query,
     DateTimeOffset Now,
     string Summary,
     int Backups,
@@ -26,10 +28,6 @@ internal sealed record DrillsReport(
     int Matching,
     IReadOnlyList<DrilledDatabaseReport> Databases)
 {
-    /// <summary>What was asked for.</summary>
-    [JsonIgnore]
-    public required StatusQuery Query { get; init; }
-
     /// <summary>Whether every backup is proven; false if the last drill of one failed, null if one is not proven yet.</summary>
     public bool? Healthy { get; init; }
 
@@ -49,6 +47,7 @@ internal sealed record DrillsReport(
         var pages = Math.Max(1, (matching.Count + query.PageSize - 1) / query.PageSize);
         var page = Math.Clamp(query.Page, 1, pages);
         return new DrillsReport(
+            query with { Page = page },
             now,
             DrillWording.Summarize(backups, now),
             backups.Count,
@@ -63,7 +62,6 @@ internal sealed record DrillsReport(
                     new DrilledDatabaseReport(database.Listing.Name, [.. database.Replicas.Select(replica => DrilledReplicaReport.Of(replica, now))])),
             ])
         {
-            Query = query with { Page = page },
             Healthy = backups.Exists(backup => backup.IsFailed) ? false : backups.Count > 0 && backups.TrueForAll(backup => backup.IsProven) ? true : null,
         };
     }

@@ -10,8 +10,9 @@ namespace Datasette.Litestream.Reporting;
 /// <param name="Search">The search field; null if there are too few databases to search.</param>
 /// <param name="All">The link to all databases; null if all are shown.</param>
 /// <param name="Columns">The headings of the table of backups.</param>
-/// <param name="DrillColumns">The headings of the table of the drills of one.</param>
 /// <param name="Backups">The backups of this page.</param>
+/// <param name="DrillColumns">The headings of the table of the drills of one.</param>
+/// <param name="Details">The drills of each of them; empty if that would be too many, so that one has to be chosen.</param>
 /// <param name="Pages">The links to other pages; null if there are none.</param>
 internal sealed record DrillsText(
     string View,
@@ -23,14 +24,14 @@ internal sealed record DrillsText(
     SearchText? Search,
     string? All,
     IReadOnlyList<string> Columns,
-    IReadOnlyList<string> DrillColumns,
     IReadOnlyList<DrilledText> Backups,
+    IReadOnlyList<string> DrillColumns,
+    IReadOnlyList<DrillDetailsText> Details,
     PagesText? Pages);
 
-/// <summary>A destination of a database, and its drills.</summary>
-/// <param name="Id">Its HTML id.</param>
+/// <summary>A destination of a database, and its drills in figures.</summary>
 /// <param name="Name">Datasette's name of the database.</param>
-/// <param name="Link">The query string of the database's own page.</param>
+/// <param name="Link">The query string of the database's own page, here as well as on the status page.</param>
 /// <param name="Destination">The destination.</param>
 /// <param name="Proven">When it was last proven.</param>
 /// <param name="Outcomes">How its drills ended.</param>
@@ -38,12 +39,7 @@ internal sealed record DrillsText(
 /// <param name="Gaps">The times without a proof that were too long, one line each.</param>
 /// <param name="Restore">How long a restore takes.</param>
 /// <param name="Size">The size of the file that was restored last.</param>
-/// <param name="Label">What can be unfolded, in words.</param>
-/// <param name="IsOpen">Whether it is unfolded.</param>
-/// <param name="Charts">Restore time and size over the days.</param>
-/// <param name="Drills">Newest first.</param>
 internal sealed record DrilledText(
-    string Id,
     string Name,
     string Link,
     string Destination,
@@ -52,11 +48,15 @@ internal sealed record DrilledText(
     string LongestGap,
     IReadOnlyList<string> Gaps,
     string Restore,
-    string Size,
-    string Label,
-    bool IsOpen,
-    IReadOnlyList<ChartText> Charts,
-    IReadOnlyList<DrillRowText> Drills);
+    string Size);
+
+/// <summary>The drills of a destination.</summary>
+/// <param name="Id">Its HTML id.</param>
+/// <param name="Label">What they are, in words.</param>
+/// <param name="IsOpen">Whether they are unfolded.</param>
+/// <param name="Charts">Restore time and size over the days.</param>
+/// <param name="Drills">Newest first.</param>
+internal sealed record DrillDetailsText(string Id, string Label, bool IsOpen, IReadOnlyList<ChartText> Charts, IReadOnlyList<DrillRowText> Drills);
 
 /// <param name="At">When it began.</param>
 /// <param name="Outcome">How it ended, as reports name it.</param>

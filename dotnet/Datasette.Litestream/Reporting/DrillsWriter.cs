@@ -6,6 +6,9 @@ namespace Datasette.Litestream.Reporting;
 /// <summary>Converts the report of the drills to the texts that the page shows.</summary>
 internal static class DrillsWriter
 {
+    /// <summary>Of so many backups a page has each drill, unless those of one database are asked for.</summary>
+    private const int MaxDetailed = 10;
+
     /// <summary>The shortest time that is drawn over the whole width, in days.</summary>
     private const int MinChartDays = 12;
 
@@ -17,7 +20,8 @@ internal static class DrillsWriter
     {
         var query = report.Query;
         var link = query.Link;
-        var isAlone = report.Databases is [{ Replicas.Count: 1 }] || !string.IsNullOrEmpty(query.Database);
+        var isChosen = !string.IsNullOrEmpty(query.Database);
+        var backups = report.Databases.SelectMany(database => database.Replicas.Select(replica => (database.Name, Replica: replica))).ToList();
         return new DrillsText(
             "drills",
             link.Length > 1 ? link : "",
@@ -25,28 +29,31 @@ internal static class DrillsWriter
             report.Healthy switch { true => "true", false => "false", null => "" },
             DrillWording.Proves,
             DrillWording.ProvesNot,
-            string.IsNullOrEmpty(query.Database) ? PageWriter.WriteSearch(query, report.Matching) : null,
-            string.IsNullOrEmpty(query.Database) ? null : (query with { Database = null }).Link,
+            isChosen ? null : PageWriter.WriteSearch(query, report.Matching),
+            isChosen ? (query with { Database = null }).Link : null,
             ["Database", "Replicated to", "Last proof", "Drills", "Longest time without a proof", "Restored in", "Size"],
+            [.. backups.Select(backup => Write(backup.Name, backup.Replica, report.Now))],
             ["Began", "Outcome", "Found", "State", "Data was", "Restored in", "Checked in", "Size"],
-            [.. report.Databases.SelectMany(database => database.Replicas.Select(replica => (database, replica))).Select((one, i) => Write(one.database.Name, one.replica, i, isAlone, report.Now))],
+            isChosen || backups.Count <= MaxDetailed ? [.. backups.Select((backup, i) => WriteDetails(backup.Name, backup.Replica, i, isChosen || backups.Count == 1, report.Now))] : [],
             PageWriter.WritePages(query, report.Page, report.Pages, report.Matching));
     }
 
-    private static DrilledText Write(string name, DrilledReplicaReport replica, int index, bool isOpen, DateTimeOffset now)
+    private static DrilledText Write(string name, DrilledReplicaReport replica, DateTimeOffset now) => new(
+        name,
+        new StatusQuery(Database: name).Link,
+        replica.Destination,
+        MomentText.Ago(replica.ProvenAt, now),
+        DrillWording.Outcomes(replica.Counts),
+        Wording.Duration(replica.LongestGapSeconds),
+        [.. replica.Gaps.Select(DrillWording.Gap)],
+        replica.MedianRestoreSeconds is null ? Wording.Unknown : $"{Wording.Duration(replica.MedianRestoreSeconds)}, at most {Wording.Duration(replica.MaxRestoreSeconds)}",
+        Wording.Size(replica.Bytes));
+
+    private static DrillDetailsText WriteDetails(string name, DrilledReplicaReport replica, int index, bool isOpen, DateTimeOffset now)
     {
         var id = string.Create(CultureInfo.InvariantCulture, $"drills-{index}");
-        return new DrilledText(
+        return new DrillDetailsText(
             id,
-            name,
-            new StatusQuery(Database: name).Link,
-            replica.Destination,
-            MomentText.Ago(replica.ProvenAt, now),
-            DrillWording.Outcomes(replica.Counts),
-            Wording.Duration(replica.LongestGapSeconds),
-            [.. replica.Gaps.Select(DrillWording.Gap)],
-            replica.MedianRestoreSeconds is null ? Wording.Unknown : $"{Wording.Duration(replica.MedianRestoreSeconds)}, at most {Wording.Duration(replica.MaxRestoreSeconds)}",
-            Wording.Size(replica.Bytes),
             $"{name} at {replica.Destination}: {DrillWording.Drills(replica.Counts.Total)}",
             isOpen,
             replica.Drills.Count == 0 ? [] : WriteCharts(id, replica.Drills, now),

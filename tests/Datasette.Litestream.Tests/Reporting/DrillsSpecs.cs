@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Datasette.Litestream.Proving;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Observation;
@@ -39,16 +40,15 @@ public sealed class DrillsSpecs
             ("a b", "?database=a%20b", "s3://maps/a b", "2 h 0 min ago", "3 proven, 1 not held, none failed", "1 d 0 h", "2.0 s, at most 4.0 s", "4.0 MiB"),
             (backup.Name, backup.Link, backup.Destination, backup.Proven.Words, backup.Outcomes, backup.LongestGap, backup.Restore, backup.Size));
         Assert.IsEmpty(backup.Gaps);
-        Assert.IsTrue(backup.IsOpen);
         var none = Report(Database("a")).Text.Backups.Single();
         Assert.AreEqual(("–", "none yet", "–", "–", "–"), (none.Proven.Words, none.Outcomes, none.LongestGap, none.Restore, none.Size));
-        Assert.IsEmpty(none.Charts);
+        Assert.IsEmpty(Report(Database("a")).Text.Details.Single().Charts);
     }
 
     [TestMethod]
     public void Each_drill_is_a_row_and_the_newest_comes_first()
     {
-        var rows = Report(Database("a", Observations.Drill(3, DrillOutcome.Failed), Observations.Drill(2, DrillOutcome.NotHeld))).Text.Backups.Single().Drills;
+        var rows = Report(Database("a", Observations.Drill(3, DrillOutcome.Failed), Observations.Drill(2, DrillOutcome.NotHeld))).Text.Details.Single().Drills;
         Assert.AreEqual(
             new DrillRowText(new MomentText("2026-05-01T10:00:00Z", "2 h 0 min ago", "2026-05-01 10:00:00 UTC"), "not_held", "not held", "The disk is full.", "–", "–", "–", "–", "–"), rows[0]);
         Assert.AreEqual(
@@ -86,14 +86,28 @@ public sealed class DrillsSpecs
     [TestMethod]
     public void The_charts_have_a_point_for_each_day_since_the_first_drill()
     {
-        var charts = Report(Database("a", Observations.Drill(20 * 24), Observations.Drill(25) with { RestoreSeconds = 40 }, Observations.Drill(2))).Text.Backups.Single().Charts;
+        var charts = Report(Database("a", Observations.Drill(20 * 24), Observations.Drill(25) with { RestoreSeconds = 40 }, Observations.Drill(2))).Text.Details.Single().Charts;
         Assert.AreEqual("drills-0-restore drills-0-size", string.Join(' ', charts.Select(chart => chart.Key)));
         Assert.AreEqual(("Longest restore of each day: at most 40 s", "0 0 40 100"), (charts[0].Label, charts[0].Box));
         Assert.AreEqual("15 Apr 20 Apr 25 Apr 30 Apr", string.Join(' ', charts[0].Times.Select(mark => mark.Text)));
         var readings = charts[0].Readings.Split('\n');
         Assert.AreEqual((21, "2026-04-11: 2.5 s", "2026-04-12: –", "2026-04-30: 40 s", "2026-05-01: 2.5 s"), (readings.Length, readings[0], readings[1], readings[^2], readings[^1]));
         Assert.AreEqual("M0 94h0M38 0h0L40 94", charts[0].Series.Single().Path);
-        Assert.HasCount(90, Report(Database("a", Observations.Drill((90 * 24) - 1))).Text.Backups.Single().Charts[1].Readings.Split('\n'));
+        Assert.HasCount(90, Report(Database("a", Observations.Drill((90 * 24) - 1))).Text.Details.Single().Charts[1].Readings.Split('\n'));
+    }
+
+    [TestMethod]
+    public void The_JSON_has_each_drill_with_its_figures()
+    {
+        var json = JsonSerializer.SerializeToElement(Report(Database("a", Observations.Drill(100), Observations.Drill(3, DrillOutcome.ProvenWeakly))), StatusJson.Default.DrillsReport);
+        Assert.AreEqual((1, 2, 1), (json.GetProperty("backups").GetInt32(), Count("total"), Count("proven_weakly")));
+        var replica = json.GetProperty("databases")[0].GetProperty("replicas")[0];
+        Assert.AreEqual(97 * 3600, replica.GetProperty("gaps")[0].GetProperty("seconds").GetDouble());
+        var drill = replica.GetProperty("drills")[0];
+        Assert.AreEqual(("proven_weakly", 2.5, 4 << 20), (drill.GetProperty("outcome").GetString(), drill.GetProperty("restore_seconds").GetDouble(), drill.GetProperty("bytes").GetInt32()));
+        Assert.IsFalse(json.TryGetProperty("text", out _));
+
+        int Count(string outcome) => json.GetProperty("counts").GetProperty(outcome).GetInt32();
     }
 
     [TestMethod]
@@ -101,12 +115,12 @@ public sealed class DrillsSpecs
     {
         DrilledDatabase[] all = [.. Enumerable.Range(0, 1000).Select(i => Database($"db{i:0000}", Observations.Drill(3)))];
         var text = DrillsReport.Of(all, new StatusQuery(Page: 2), Observations.Now).Text;
-        Assert.AreEqual(("1,000 of 1,000 backups", 50, "db0050", false), (text.Sentence[..22], text.Backups.Count, text.Backups[0].Name, text.Backups[0].IsOpen));
+        Assert.AreEqual(("1,000 of 1,000 backups", 50, "db0050", 0), (text.Sentence[..22], text.Backups.Count, text.Backups[0].Name, text.Details.Count));
         Assert.AreEqual(("?page=2", "Page 2 of 20 (1,000 databases)", "?page=3"), (text.Query, text.Pages!.Words, text.Pages.Next));
         var found = DrillsReport.Of(all, new StatusQuery(Search: "db099"), Observations.Now).Text;
-        Assert.AreEqual(("10 of 10 backups", "db099"), (found.Sentence[..16], found.Search!.Value));
+        Assert.AreEqual(("10 of 10 backups", "db099", 10, false), (found.Sentence[..16], found.Search!.Value, found.Details.Count, found.Details[0].IsOpen));
         var one = DrillsReport.Of(all, new StatusQuery(Database: "db0999"), Observations.Now).Text;
-        Assert.AreEqual(("db0999", true, "?", "?database=db0999"), (one.Backups.Single().Name, one.Backups[0].IsOpen, one.All, one.Query));
+        Assert.AreEqual(("db0999", true, "?", "?database=db0999"), (one.Backups.Single().Name, one.Details.Single().IsOpen, one.All, one.Query));
     }
 
     private static void AssertSummary(string sentence, bool? isHealthy, params DrilledDatabase[] databases)
