@@ -24,12 +24,12 @@ internal enum ManualAction
     /// <summary>What lies at each destination of a database is listed and judged.</summary>
     Check,
 
-    /// <summary>Each backup of a database is restored and held against the live database now.</summary>
-    Verify,
-
     /// <summary>A database is restored, and sent to who asked for it; nothing changes.</summary>
     Download,
 
     /// <summary>A file that is held back is meant to be as it is, and is replicated.</summary>
     Accept,
+
+    /// <summary>Each backup of a database is restored and held against it.</summary>
+    Verify,
 }

@@ -32,7 +32,7 @@ internal static class DeedWording
         ManualAction.Unregister => $"ended the replication of {deed.Database}",
         ManualAction.Accept => $"accepted the file of {deed.Database}",
         ManualAction.Check => $"had the backup of {deed.Database} checked",
-        ManualAction.Verify => $"had the backup of {deed.Database} verified",
+        ManualAction.Verify => $"had the backup of {deed.Database} proven",
         _ => "restarted Litestream",
     };
 }

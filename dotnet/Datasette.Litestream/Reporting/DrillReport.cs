@@ -82,7 +82,7 @@ internal sealed record DrillReport(string State, DateTimeOffset? At, string? Sen
             RenewedAt = status.RenewedAt,
             DueAt = status.DueAt,
             IntervalSeconds = status.Interval?.TotalSeconds,
-            Progress = status.Progress is { } progress ? DrillWording.Tell(progress) : null,
+            Progress = status.Progress is { } progress ? DrillWording.Describe(progress) : null,
             RunningSince = status.RunningSince,
         };
     }

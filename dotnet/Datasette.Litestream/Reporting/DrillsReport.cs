@@ -49,7 +49,7 @@ internal sealed record DrillsReport(
         return new DrillsReport(
             query with { Page = page },
             now,
-            DrillWording.Summarize(backups, now),
+            ProofWording.Summarize(backups, now),
             backups.Count,
             backups.Count(backup => backup.IsProven),
             DrillCountReport.Of(backups.SelectMany(backup => backup.Drills)),

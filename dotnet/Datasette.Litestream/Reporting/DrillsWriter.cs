@@ -27,13 +27,13 @@ internal static class DrillsWriter
             link.Length > 1 ? link : "",
             report.Summary,
             report.Healthy switch { true => "true", false => "false", null => "" },
-            DrillWording.Proves,
-            DrillWording.ProvesNot,
+            ProofWording.Proves,
+            ProofWording.ProvesNot,
             isChosen ? null : PageWriter.WriteSearch(query, report.Matching),
             isChosen ? (query with { Database = null }).Link : null,
             ["Database", "Replicated to", "Last proof", "Drills", "Longest time without a proof", "Restored in", "Size"],
             [.. backups.Select(backup => Write(backup.Name, backup.Replica, report.Now))],
-            ["Began", "Outcome", "Found", "State", "Data was", "Restored in", "Checked in", "Size"],
+            ["Began", "Outcome", "Found", "Restored state", "Data was", "Restored in", "Checked in", "Size"],
             isChosen || backups.Count <= MaxDetailed ? [.. backups.Select((backup, i) => WriteDetails(backup.Name, backup.Replica, i, isChosen || backups.Count == 1, report.Now))] : [],
             PageWriter.WritePages(query, report.Page, report.Pages, report.Matching));
     }
@@ -43,9 +43,9 @@ internal static class DrillsWriter
         new StatusQuery(Database: name).Link,
         replica.Destination,
         MomentText.Ago(replica.ProvenAt, now),
-        DrillWording.Outcomes(replica.Counts),
+        ProofWording.Outcomes(replica.Counts),
         Wording.Duration(replica.LongestGapSeconds),
-        [.. replica.Gaps.Select(DrillWording.Gap)],
+        [.. replica.Gaps.Select(ProofWording.Gap)],
         replica.MedianRestoreSeconds is null ? Wording.Unknown : $"{Wording.Duration(replica.MedianRestoreSeconds)}, at most {Wording.Duration(replica.MaxRestoreSeconds)}",
         Wording.Size(replica.Bytes));
 
@@ -54,7 +54,7 @@ internal static class DrillsWriter
         var id = string.Create(CultureInfo.InvariantCulture, $"drills-{index}");
         return new DrillDetailsText(
             id,
-            $"{name} at {replica.Destination}: {DrillWording.Drills(replica.Counts.Total)}",
+            $"{name} at {replica.Destination}: {ProofWording.Drills(replica.Counts.Total)}",
             isOpen,
             replica.Drills.Count == 0 ? [] : WriteCharts(id, replica.Drills, now),
             [.. replica.Drills.Select(drill => Write(drill, now))]);
@@ -63,8 +63,8 @@ internal static class DrillsWriter
     private static DrillRowText Write(DrillResultReport drill, DateTimeOffset now) => new(
         new MomentText(MomentText.ForHtml(drill.At), Wording.Ago(drill.At, now), Wording.Exact(drill.At)),
         drill.Outcome,
-        DrillWording.Label(drill.Outcome),
-        string.Join(' ', new[] { drill.Sentence, drill.StillRestorable, drill.ForeignKeyViolations is > 0 and { } rows ? $"Foreign keys: {DrillWording.ForeignKeys(rows)}." : null }.OfType<string>()),
+        ProofWording.Label(drill.Outcome),
+        string.Join(' ', new[] { drill.Sentence, drill.StillRestorable, drill.ForeignKeyViolations is > 0 and { } rows ? $"Foreign keys: {ProofWording.ForeignKeys(rows)}." : null }.OfType<string>()),
         drill.RestoredState ?? Wording.Unknown,
         drill.DataAgeSeconds is { } age ? $"{Wording.Duration(age)} old" : Wording.Unknown,
         Wording.Duration(drill.RestoreSeconds),

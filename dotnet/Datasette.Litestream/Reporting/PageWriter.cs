@@ -214,14 +214,14 @@ internal static class PageWriter
     {
         var isFailed = drill.FailedAt is not null;
         return new DrillText(
-            isFailed && drill.RenewedAt is null ? DrillWording.Failure(drill) : null,
-            isFailed && drill.RenewedAt is not null ? DrillWording.Renewed(drill) : drill.IsNotHeld ? DrillWording.NotHeld(drill) : null,
+            isFailed && drill.RenewedAt is null ? ProofWording.Failure(drill) : null,
+            isFailed && drill.RenewedAt is not null ? ProofWording.Renewed(drill) : drill.IsNotHeld ? ProofWording.NotHeld(drill) : null,
             new Facts(now)
-                .Add($"{key}-proven-at", "Proven", drill.ProvenAt, note: drill.Strong is { } strong ? DrillWording.How(strong) : null)
+                .Add($"{key}-proven-at", "Proven", drill.ProvenAt, note: drill.Strong is { } strong ? ProofWording.How(strong) : null)
                 .Add($"{key}-running-since", "Drill began", drill.RunningSince, note: drill.Progress)
                 .Add($"{key}-restore", "Restored in", drill.RestoreSeconds is { } seconds ? $"{Wording.Duration(seconds)}{(drill.Bytes is { } bytes ? $" ({Wording.Size(bytes)})" : "")}" : null)
                 .Add($"{key}-age", "Data was", drill.DataAgeSeconds is { } age ? $"{Wording.Duration(age)} old" : null)
-                .Add($"{key}-foreign-keys", "Foreign keys", drill.ForeignKeyViolations is > 0 and { } rows ? DrillWording.ForeignKeys(rows) : null)
+                .Add($"{key}-foreign-keys", "Foreign keys", drill.ForeignKeyViolations is > 0 and { } rows ? ProofWording.ForeignKeys(rows) : null)
                 .Add($"{key}-due-at", "Next drill", drill.DueAt)
                 .Add($"{key}-off", "Next drill", drill.IntervalSeconds is null ? "none by itself: verify-interval is off" : null)
                 .All);

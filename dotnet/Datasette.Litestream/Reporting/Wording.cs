@@ -68,7 +68,7 @@ internal static class Wording
             : starting.Count > 0 ? Sentence.Of(
                 $"Whether {Subject(starting, databases.Count, "is", "are", isFirst: false)} safe is not known yet{CommonCause(starting)}{Listed(starting, databases.Count)}.")
             : databases.Count > 1 && databases.All(IsNotKnownToBeBehind) ? Sentence.Of(
-                $"None of the {databases.Count} databases is known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}{DrillWording.Proof(databases, now)}.")
+                $"None of the {databases.Count} databases is known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}{ProofWording.Proof(databases, now)}.")
             : Sentence.Of($"{All(databases)} {Promise(databases, now)}.");
     }
 
@@ -282,7 +282,7 @@ internal static class Wording
     {
         if (databases.Any(IsNotKnownToBeBehind))
         {
-            return $"not known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}{DrillWording.Proof(databases, now)}";
+            return $"not known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}{ProofWording.Proof(databases, now)}";
         }
 
         var notChecked = databases.Count(database => database.Reason == StateReason.NotCheckedYet);
@@ -296,7 +296,7 @@ internal static class Wording
         var check = checks.Min() is not { } oldest || checks.Contains(null) ? ""
             : checks.Count == 1 ? $"; backup checked {Ago(oldest, now)}"
             : $"; oldest backup check {Ago(oldest, now)}";
-        return $"{Risk(databases, now)}{check}{DrillWording.Proof(databases, now)}";
+        return $"{Risk(databases, now)}{check}{ProofWording.Proof(databases, now)}";
     }
 
     /// <summary>What is not safe, and since when; or that everything is safe.</summary>

@@ -88,11 +88,11 @@ public sealed class DrillReportSpecs
         Assert.AreEqual((null, "The drill of 2026-05-01 06:00:00 UTC could not be held. The disk is full."), (Text(NotHeld).Problem, Text(NotHeld).Warning));
 
     [TestMethod]
-    [DataRow(DrillPhase.Copying, "copying the live database, at a moment in which nobody writes")]
-    [DataRow(DrillPhase.Waiting, "waiting until that state is at the destination")]
-    [DataRow(DrillPhase.Restoring, "restoring, 12.0 MiB so far")]
-    [DataRow(DrillPhase.Comparing, "checking the restored file and comparing it")]
-    [DataRow(DrillPhase.Searching, "looking for what still can be restored")]
+    [DataRow(DrillPhase.Copying, "the live database is copied, once nobody writes for a moment")]
+    [DataRow(DrillPhase.Waiting, "what was copied is waited for at the destination")]
+    [DataRow(DrillPhase.Restoring, "12.0 MiB restored")]
+    [DataRow(DrillPhase.Comparing, "what was restored is checked and compared")]
+    [DataRow(DrillPhase.Searching, "it failed, and what still can be restored is looked for")]
     public void A_drill_under_way_says_what_it_does(object phase, string words)
     {
         var running = Observations.Proven(3) with

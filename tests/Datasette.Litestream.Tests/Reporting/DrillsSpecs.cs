@@ -24,7 +24,7 @@ public sealed class DrillsSpecs
             Database("a", Observations.Drill(30, DrillOutcome.ProvenWeakly), Observations.Drill(6, DrillOutcome.NotHeld)),
             Database("b", Observations.Drill(3)),
             Database("c", Observations.Drill(27), Observations.Drill(3, DrillOutcome.Failed)));
-        AssertSummary("None of 1 backup is proven; 1 drill in 90 days: 0 proven, 1 not held, none failed.", null, Database("a", Observations.Drill(3, DrillOutcome.NotHeld)));
+        AssertSummary("The backup is not proven; 1 drill in 90 days: 0 proven, 1 not held, none failed.", null, Database("a", Observations.Drill(3, DrillOutcome.NotHeld)));
     }
 
     [TestMethod]
