@@ -102,6 +102,13 @@ public sealed class Bridge
         report => JsonSerializer.Serialize(report.Text, StatusJson.Default.OverviewText),
         report => JsonSerializer.Serialize(report.Text, StatusJson.Default.DatabaseText)).Json;
 
+    /// <summary>The drills of the last 90 days as a page shows them.</summary>
+    /// <param name="query">See <see cref="Status"/>; <c>database</c> for those of one.</param>
+    /// <param name="mayManage">Whether the one who asks may manage replication.</param>
+    /// <returns>A <see cref="DrillsText"/> or a <see cref="NotReplicatedReport"/>, as JSON.</returns>
+    public string Drills(string query = "", bool mayManage = true) =>
+        ReportDrills(query, mayManage, report => JsonSerializer.Serialize(report.Text, StatusJson.Default.DrillsText)).Json;
+
     /// <summary>The state of one database in a line.</summary>
     /// <param name="name">Datasette's name for it.</param>
     /// <returns>A <see cref="DatabaseStateReport"/> as JSON; <c>null</c> if it is not replicated.</returns>
@@ -109,7 +116,7 @@ public sealed class Bridge
         JsonSerializer.Serialize(Wait(reporter => reporter.ReportDatabaseStateAsync(name)), StatusJson.Default.DatabaseStateReport!);
 
     /// <summary>The HTTP response for a machine.</summary>
-    /// <param name="what"><c>json</c> for <see cref="Status"/>, <c>metrics</c> or <c>health</c>.</param>
+    /// <param name="what"><c>json</c> for <see cref="Status"/>, <c>drills</c>, <c>metrics</c> or <c>health</c>.</param>
     /// <param name="query">The query string of the request, unchanged.</param>
     /// <param name="mayManage">Whether the one who asks may manage replication.</param>
     /// <returns>A <see cref="MachineAnswer"/> as JSON.</returns>
@@ -118,6 +125,7 @@ public sealed class Bridge
         var answer = what switch
         {
             "json" => MachineAnswer.Json(ReportStatus(query, mayManage)),
+            "drills" => MachineAnswer.Json(ReportDrills(query, mayManage, report => JsonSerializer.Serialize(report, StatusJson.Default.DrillsReport))),
             "metrics" => MachineAnswer.Metrics(Wait(reporter => reporter.WriteMetricsAsync(mayManage))),
             "health" => MachineAnswer.Health(Wait(reporter => reporter.ReportHealthAsync())),
             _ => throw new ArgumentException($"There is no {what}.", nameof(what)),
@@ -241,8 +249,19 @@ public sealed class Bridge
 
         return Wait(reporter => reporter.ReportDatabaseAsync(name, parsed.Range, mayManage, parsed.At)) is { } report
             ? (true, writeDatabase(report))
-            : (false, JsonSerializer.Serialize(new NotReplicatedReport(false, Wording.NotReplicated(name)), StatusJson.Default.NotReplicatedReport));
+            : NotReplicated(name);
     }
+
+    private (bool IsFound, string Json) ReportDrills(string query, bool mayManage, Func<DrillsReport, string> write)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        var parsed = StatusQuery.Parse(query);
+        var report = DrillsReport.Of(Wait(reporter => reporter.ReportDrillsAsync(mayManage)), parsed, _succession!.Time.GetUtcNow());
+        return report.Matching == 0 && parsed.Database is { Length: > 0 } name ? NotReplicated(name) : (true, write(report));
+    }
+
+    private static (bool IsFound, string Json) NotReplicated(string name) =>
+        (false, JsonSerializer.Serialize(new NotReplicatedReport(false, Wording.NotReplicated(name)), StatusJson.Default.NotReplicatedReport));
 
     private Task StopAsync(Succession succession) => _isFatal
         ? succession.StopAsync(FatalTimeout * 0.75, null, _hurrying.Token)

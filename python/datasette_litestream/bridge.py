@@ -34,8 +34,8 @@ class Refused(Exception):
         report = json.dumps({"view": "failed", "state": state, "sentence": state, "error": message})
         is_down = {"status": 503, "content_type": "text/plain", "body": f"{state}: replication has not started\n"}
         as_json = {"status": 200, "content_type": "application/json", "body": report}
-        self.Page = self.DatabaseState = lambda *_: report
-        self.Answer = lambda what, *_: json.dumps(as_json if what == "json" else is_down)
+        self.Page = self.Drills = self.DatabaseState = lambda *_: report
+        self.Answer = lambda what, *_: json.dumps(as_json if what in ("json", "drills") else is_down)
         self.Act = self.Download = lambda *_: json.dumps(is_down | {"message": message, "page": ""})
 
 

@@ -11,18 +11,21 @@ from . import bridge, downloads
 from .datasette_versions import MANAGE, VIEW_STATUS, Datasette, is_allowed
 
 PATH, DOWNLOAD, FRESH = "/-/litestream-status", "/-/litestream/download", {"cache-control": "no-store"}
-ACTIONS, TITLE = "sync|pause|resume|register|unregister|restart|check|accept", "Litestream status"
+ACTIONS, TITLE = "sync|pause|resume|register|unregister|restart|check|verify|accept", "Litestream status"
 LINE = '<link rel="stylesheet" href="{}"><p class="litestream-line">Litestream: <a class="litestream-state" data-state="{}" href="{}">{}</a></p>'
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(f"^{PATH}$", page), (rf"^{PATH}\.(?P<what>json)$", answer), (f"^/-/litestream/(?P<what>health|metrics|{ACTIONS})$", answer), (f"^{DOWNLOAD}$", download)]
+    pages = [(f"^{PATH}$", page), ("^/-/litestream/(?P<page>drills)$", page), (f"^{DOWNLOAD}$", download)]
+    for_machines = rf"^{PATH}\.(?P<what>json)$", r"^/-/litestream/(?P<what>drills)\.json$", f"^/-/litestream/(?P<what>health|metrics|{ACTIONS})$"
+    return [*pages, *((path, answer) for path in for_machines)]
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
     await check_permission(datasette, request)
-    text = await bridge.ask(datasette, "Page", request.query_string, await is_allowed(datasette, request.actor, MANAGE)) or {"view": "unconfigured"}
+    method = request.url_vars.get("page", "page").capitalize()
+    text = await bridge.ask(datasette, method, request.query_string, await is_allowed(datasette, request.actor, MANAGE)) or {"view": "unconfigured"}
     if "view" not in text:
         raise NotFound(text["error"])
     path = datasette.urls.database(text["name"]) if text.get("name") in datasette.databases and not text["is_internal"] else None
@@ -43,7 +46,7 @@ async def answer(datasette: Datasette, request: Request) -> Response:
         # Datasette itself has refused forged requests before.
         body, kind = (await request.post_body()).decode(errors="replace"), request.headers.get("content-type", "")
         question = "Act", request.method, what, kind, body, str((request.actor or {}).get("id", ""))
-    reply = await bridge.ask(datasette, *question) or bridge.UNCONFIGURED | {"status": 200 if what == "json" else 404}
+    reply = await bridge.ask(datasette, *question) or bridge.UNCONFIGURED | {"status": 200 if what in ("json", "drills") else 404}
     return respond(datasette, request, reply, is_form=by_hand)
 
 

@@ -8,7 +8,7 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed class ManualSpecs
 {
-    private static readonly string[] Actions = ["sync", "pause", "resume", "register", "unregister", "restart", "check", "accept"];
+    private static readonly string[] Actions = ["sync", "pause", "resume", "register", "unregister", "restart", "check", "verify", "accept"];
 
     public static IEnumerable<object[]> Datasettes => DatasetteInstallation.Principal.Select(version => new object[] { version });
 

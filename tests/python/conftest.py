@@ -45,6 +45,9 @@ class StandInBridge:
     def Page(self, query: str, may_manage: bool) -> str:
         return self._answer("Page", query, may_manage, reply={"error": "no such database"})
 
+    def Drills(self, query: str, may_manage: bool) -> str:
+        return self._answer("Drills", query, may_manage, reply={"error": "no such database"})
+
     def DatabaseState(self, name: str) -> str:
         return self._answer("DatabaseState", name, reply={"state": "behind", "sentence": "behind: <5 s>"} if name == "parks" else None)
 

@@ -72,6 +72,9 @@ internal sealed record DatabaseObservation(
     /// <summary>How far each of its destinations is proven, by <see cref="ReplicaPlan.Identity"/>, besides its mirrors.</summary>
     public ImmutableDictionary<string, DrillStatus> Drills { get; init; } = ImmutableDictionary<string, DrillStatus>.Empty;
 
+    /// <summary>Each of its destinations: without mirrors, what is known of the database is all that is known of them.</summary>
+    public IEnumerable<DestinationObservation> AllDestinations => Destinations.Count > 0 ? Destinations : Plan.Replicas.Select(Of);
+
     /// <summary>Whether this Datasette may not write to the destination, because another one does, or may.</summary>
     public bool IsForbidden => Reason is StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.WriterUnknown;
 

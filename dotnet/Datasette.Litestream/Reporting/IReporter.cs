@@ -22,6 +22,9 @@ internal interface IReporter
     /// <summary>Reports whether everything is replicated in time, for health checks.</summary>
     Task<HealthReport> ReportHealthAsync();
 
+    /// <summary>Reads the drills of all databases.</summary>
+    Task<IReadOnlyList<DrilledDatabase>> ReportDrillsAsync(bool mayManage = true);
+
     /// <summary>All metrics as Prometheus' text exposition.</summary>
     Task<string> WriteMetricsAsync(bool mayManage = true);
 }

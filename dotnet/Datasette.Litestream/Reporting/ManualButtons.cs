@@ -21,12 +21,13 @@ internal static class ManualButtons
         }
 
         var check = Button(ManualAction.Check, "Check the backup now", database.Name);
+        ButtonText[] verify = database.Replicas.Any(replica => replica.Drill?.Progress is not null) ? [] : [Button(ManualAction.Verify, "Verify now", database.Name)];
         var end = Button(ManualAction.Unregister, "End replication", database.Name);
         return database.Reason.IsHeldBack
-            ? [Button(ManualAction.Accept, "Accept this file", database.Name), check, end]
+            ? [Button(ManualAction.Accept, "Accept this file", database.Name), check, .. verify, end]
             : database.Paused is null
-            ? [Button(ManualAction.Sync, "Sync now", database.Name), check, Button(ManualAction.Pause, "Pause", database.Name), end]
-            : [Button(ManualAction.Resume, "Resume", database.Name), check, end];
+            ? [Button(ManualAction.Sync, "Sync now", database.Name), check, .. verify, Button(ManualAction.Pause, "Pause", database.Name), end]
+            : [Button(ManualAction.Resume, "Resume", database.Name), check, .. verify, end];
     }
 
     /// <summary>What can be done with a database that is not replicated; null if nothing can.</summary>

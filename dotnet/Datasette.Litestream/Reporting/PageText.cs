@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Datasette.Litestream.Reporting;
 
 /// <summary>The overview as displayed: texts that a template inserts unchanged.</summary>
@@ -44,6 +46,9 @@ internal sealed record OverviewText(
 
     /// <summary>What was done by hand, one line each, newest first.</summary>
     public IReadOnlyList<string> Deeds { get; init; } = [];
+
+    /// <summary>The oldest of the last proofs; null if a destination was never proven.</summary>
+    public MomentText? Proven { get; init; }
 }
 
 /// <summary>The page of one database as displayed.</summary>
@@ -105,6 +110,12 @@ internal sealed record DatabaseText(
 
     /// <summary>The choice of the time that is restored; null if it cannot be chosen here.</summary>
     public TimeText? Time { get; init; }
+
+    /// <summary>How far its only destination is proven; null if there are several, and if that is not known yet.</summary>
+    public DrillText? Drill { get; init; }
+
+    /// <summary>The query string of the page of its drills.</summary>
+    public string DrillsQuery { get; init; } = "";
 }
 
 /// <summary>The choice of the time to which a database is restored.</summary>
@@ -163,7 +174,16 @@ internal sealed record DestinationText(
 {
     /// <inheritdoc cref="DatabaseText.DatasetteCommand"/>
     public string? DatasetteCommand { get; init; }
+
+    /// <summary>How far it is proven; null if that is not known yet.</summary>
+    public DrillText? Drill { get; init; }
 }
+
+/// <summary>How far a destination is proven.</summary>
+/// <param name="Problem">The drill that failed and its time; null if none did, or the backup was made anew since.</param>
+/// <param name="Warning">Why it is not proven, where that is no fault of the backup as it is now; null if it is proven.</param>
+/// <param name="Facts">What the drills have shown.</param>
+internal sealed record DrillText(string? Problem, string? Warning, IReadOnlyList<FactText> Facts);
 
 /// <param name="Sentence">Why a database is in its state.</param>
 /// <param name="Facts">The figures from which the state was derived.</param>
@@ -190,7 +210,21 @@ internal sealed record ProblemText(string Text, string? Remedy, string? Words, s
 /// <param name="At">The time in the format of HTML; null if unknown.</param>
 /// <param name="Exact">The exact time for people; null if unknown.</param>
 /// <param name="Words">The time relative to the report, such as <c>3 s ago</c>.</param>
-internal sealed record MomentText(string? At, string? Exact, string Words);
+internal sealed record MomentText(string? At, string? Exact, string Words)
+{
+    /// <summary>How long ago a time was.</summary>
+    public static MomentText Ago(DateTimeOffset? at, DateTimeOffset now) => Of(at, Wording.Ago(at, now));
+
+    /// <summary>How long something has lasted since a time.</summary>
+    public static MomentText For(DateTimeOffset at, DateTimeOffset now) => Of(at, Wording.For(at, now));
+
+    /// <summary>A time in the format of HTML.</summary>
+    public static string ForHtml(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
+
+    private static MomentText Of(DateTimeOffset? at, string words) => at is { } known
+        ? new MomentText(ForHtml(known), Wording.Exact(known), words)
+        : new MomentText(null, null, words);
+}
 
 /// <param name="Value">The search text.</param>
 /// <param name="Kept">The other parameters of the query, by name.</param>

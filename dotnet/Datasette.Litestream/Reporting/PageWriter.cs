@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Datasette.Litestream.Observation;
 
 namespace Datasette.Litestream.Reporting;
@@ -16,8 +15,6 @@ internal static class PageWriter
     /// <summary>The number of points of a sparkline that shows the whole hour.</summary>
     private const int HistoryMinutes = 60;
 
-    private static readonly int[] MinutesBetweenMarks = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360];
-
     private const string StateLabel = "State", DestinationsLabel = "Replicated to", LagLabel = "Lag", UploadedLabel = "Uploaded",
         LastSyncLabel = "Last sync", SizeLabel = "Size", CheckedLabel = "Backup checked", BackupLabel = "Size of the backup";
 
@@ -32,8 +29,8 @@ internal static class PageWriter
             link.Length > 1 ? link : "",
             Summary(report.Headline, report.State, report.Healthy),
             Wording.ConnectionLost(report.Now),
-            Ago(report.UpdatedAt, report.Now),
-            report.Counts.Total > FewDatabases || report.Search.Length > 0 ? WriteSearch(query) : null,
+            MomentText.Ago(report.UpdatedAt, report.Now),
+            WriteSearch(query, report.Counts.Total),
             [
                 Column(query, "Database", "name"),
                 Column(query, StateLabel, "state"),
@@ -46,7 +43,7 @@ internal static class PageWriter
             Drawing.Box(points, Drawing.SparklineHeight),
             $"The lines show the last {(points < HistoryMinutes ? $"{points} min" : HistoryRange.Hour.Name)}, one point per minute. Uploaded counts since Datasette started.",
             report.Counts.Total == 0 ? null : [.. report.Databases.Select(database => WriteRow(database, points, report.Now))],
-            report.Pages > 1 ? WritePages(query, report) : null,
+            WritePages(query, report.Page, report.Pages, report.Matching),
             WriteFacts(report),
             [.. report.Litestream.Restarts.Select(Wording.Line)],
             [.. report.Skipped.Select(database => new SkippedText($"{database.Name}: {database.Reason}", report.MayManage ? ManualButtons.Of(database) : null))],
@@ -57,6 +54,7 @@ internal static class PageWriter
         {
             Buttons = ManualButtons.Of(report),
             Deeds = [.. report.Deeds.Select(deed => deed.Sentence)],
+            Proven = report.ProvenAt is { } proven ? MomentText.Ago(proven, report.Now) : null,
         };
     }
 
@@ -72,8 +70,8 @@ internal static class PageWriter
             database.Name,
             Summary(report.Headline, database.State, report.Healthy),
             Wording.ConnectionLost(now),
-            Ago(report.UpdatedAt, now),
-            For(database.Since, now),
+            MomentText.Ago(report.UpdatedAt, now),
+            MomentText.For(database.Since, now),
             WriteProblem(database),
             database.Warnings,
             new Facts(now)
@@ -117,6 +115,8 @@ internal static class PageWriter
             DatasetteCommand = report.DatasetteCommand,
             CommandNote = report.DatasetteCommand is null ? null : RestoreWording.CommandNote(report.CommandFolder, database.Name),
             RestoreNeeds = report.RestoreNeeds,
+            Drill = database.Replicas is [{ Drill: { } drill }] ? Write(drill, "drill", now) : null,
+            DrillsQuery = new StatusQuery(Database: database.Name).Link,
             Time = report.Chosen is { } chosen ? WriteTime(chosen, query, database, now) : null,
         };
     }
@@ -130,9 +130,9 @@ internal static class PageWriter
             time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss", CultureInfo.InvariantCulture),
             others.Parameters,
             chosen.OldestAt is { } oldest
-                ? new SliderText(oldest.ToUnixTimeSeconds(), now.ToUnixTimeSeconds(), Math.Clamp(time.ToUnixTimeSeconds(), oldest.ToUnixTimeSeconds(), now.ToUnixTimeSeconds()), Ago(oldest, now))
+                ? new SliderText(oldest.ToUnixTimeSeconds(), now.ToUnixTimeSeconds(), Math.Clamp(time.ToUnixTimeSeconds(), oldest.ToUnixTimeSeconds(), now.ToUnixTimeSeconds()), MomentText.Ago(oldest, now))
                 : null,
-            chosen.At is { } at ? Ago(at, now) : null,
+            chosen.At is { } at ? MomentText.Ago(at, now) : null,
             chosen.Sentence,
             chosen.Written is null ? null : others.Link,
             !isReadable || database.IsInternal ? null
@@ -144,6 +144,9 @@ internal static class PageWriter
     private static string? Backup(ReplicaReport replica) => replica.Bytes is null ? null
         : replica.Files is { } files ? $"{Wording.Size(replica.Bytes)} in {Wording.Count(files)} {(files == 1 ? "file" : "files")}"
         : Wording.Size(replica.Bytes);
+
+    /// <summary>The search field of a page of databases; null if there are too few of them.</summary>
+    public static SearchText? WriteSearch(StatusQuery query, int total) => total > FewDatabases || !string.IsNullOrEmpty(query.Search) ? WriteSearch(query) : null;
 
     private static SearchText WriteSearch(StatusQuery query)
     {
@@ -160,16 +163,17 @@ internal static class PageWriter
             isChosen ? query.Descending ? "descending" : "ascending" : null);
     }
 
-    private static PagesText WritePages(StatusQuery query, StatusReport report) => new(
-        report.Page > 1 ? (query with { Page = report.Page - 1 }).Link : null,
-        $"Page {Wording.Count(report.Page)} of {Wording.Count(report.Pages)} ({Wording.Count(report.Matching)} databases)",
-        report.Page < report.Pages ? (query with { Page = report.Page + 1 }).Link : null);
+    /// <summary>The links to the pages before and after one; null if there is only one.</summary>
+    public static PagesText? WritePages(StatusQuery query, int page, int pages, int matching) => pages <= 1 ? null : new PagesText(
+        page > 1 ? (query with { Page = page - 1 }).Link : null,
+        $"Page {Wording.Count(page)} of {Wording.Count(pages)} ({Wording.Count(matching)} databases)",
+        page < pages ? (query with { Page = page + 1 }).Link : null);
 
     private static SummaryText Summary(Sentence sentence, string state, bool? isHealthy) => new(
         sentence.ToString(),
         [
             .. sentence.Parts.Select(part => new PartText(
-                part.Text, part.Database is { } name ? new StatusQuery(Database: name).Link : null, part.At is { } at ? ForHtml(at) : null)),
+                part.Text, part.Database is { } name ? new StatusQuery(Database: name).Link : null, part.At is { } at ? MomentText.ForHtml(at) : null)),
         ],
         state,
         isHealthy switch { true => "true", false => "false", null => "" });
@@ -188,7 +192,7 @@ internal static class PageWriter
             key,
             replica.Destination,
             replica.State,
-            For(replica.Since, now),
+            MomentText.For(replica.Since, now),
             replica.State == Wording.Name(DatabaseState.Replicating) ? null : new ProblemText(replica.Sentence, replica.Remedy, replica.Error, "Details"),
             replica.Notice,
             new Facts(now)
@@ -202,7 +206,25 @@ internal static class PageWriter
             replica.RestoreCommand)
         {
             DatasetteCommand = replica.DatasetteCommand,
+            Drill = replica.Drill is { } drill ? Write(drill, $"{key}-drill", now) : null,
         };
+    }
+
+    private static DrillText Write(DrillReport drill, string key, DateTimeOffset now)
+    {
+        var isFailed = drill.FailedAt is not null;
+        return new DrillText(
+            isFailed && drill.RenewedAt is null ? ProofWording.Failure(drill) : null,
+            isFailed && drill.RenewedAt is not null ? ProofWording.Renewed(drill) : drill.IsNotHeld ? ProofWording.NotHeld(drill) : null,
+            new Facts(now)
+                .Add($"{key}-proven-at", "Proven", drill.ProvenAt, note: drill.Strong is { } strong ? ProofWording.How(strong) : null)
+                .Add($"{key}-running-since", "Drill began", drill.RunningSince, note: drill.Progress)
+                .Add($"{key}-restore", "Restored in", drill.RestoreSeconds is { } seconds ? $"{Wording.Duration(seconds)}{(drill.Bytes is { } bytes ? $" ({Wording.Size(bytes)})" : "")}" : null)
+                .Add($"{key}-age", "Data was", drill.DataAgeSeconds is { } age ? $"{Wording.Duration(age)} old" : null)
+                .Add($"{key}-foreign-keys", "Foreign keys", drill.ForeignKeyViolations is > 0 and { } rows ? ProofWording.ForeignKeys(rows) : null)
+                .Add($"{key}-due-at", "Next drill", drill.DueAt)
+                .Add($"{key}-off", "Next drill", drill.IntervalSeconds is null ? "none by itself: verify-interval is off" : null)
+                .All);
     }
 
     /// <summary>As many points as there are minutes of which something is known, but enough for a line.</summary>
@@ -265,7 +287,7 @@ internal static class PageWriter
             database.Name,
             new StatusQuery(Database: database.Name).Link,
             database.State,
-            For(database.Since, now),
+            MomentText.For(database.Since, now),
             WriteProblem(database),
             database.Warnings,
             database.Reason.Sentence,
@@ -275,7 +297,7 @@ internal static class PageWriter
             Wording.Size(database.UploadedBytes),
             new SparklineText(
                 Drawing.Bars(bytes, Drawing.Highest(bytes, Drawing.MinBytesScale), Drawing.SparklineHeight), DescribeUploads(bytes, period)),
-            Ago(database.LastSyncAt, now),
+            MomentText.Ago(database.LastSyncAt, now),
             Wording.Size(database.DatabaseBytes));
     }
 
@@ -346,79 +368,21 @@ internal static class PageWriter
     {
         var (lag, uploaded, sizes, wals) = (history.LagSeconds, history.UploadedBytes, history.DatabaseBytes, history.WalBytes);
         var period = Period(history);
+        var axis = new ChartAxis(history.Txid.Length, TimeSpan.FromSeconds(history.IntervalSeconds), history.End);
         return
         [
-            WriteChart(
-                "lag", LagLabel, DescribeLag(lag, period), history, [("", lag)], Drawing.Line,
+            ChartWriter.Write(
+                "lag", LagLabel, DescribeLag(lag, period), axis, [("", lag)], Drawing.Line,
                 Drawing.Highest(lag, Drawing.MinLagScale), Drawing.StepOfSeconds, value => Wording.Duration(value)),
-            WriteChart(
-                "bytes", UploadedLabel, DescribeUploads(uploaded, period), history, [("", uploaded)], Drawing.Bars,
+            ChartWriter.Write(
+                "bytes", UploadedLabel, DescribeUploads(uploaded, period), axis, [("", uploaded)], Drawing.Bars,
                 Drawing.Highest(uploaded, Drawing.MinBytesScale), Drawing.StepOfBytes, Wording.Size),
-            WriteChart(
+            ChartWriter.Write(
                 "sizes", "Size of database and WAL",
                 $"Size in the last {period}: database at most {Wording.Size(Drawing.Highest(sizes))}, WAL at most {Wording.Size(Drawing.Highest(wals))}",
-                history, [("Database", sizes), ("WAL", wals)], Drawing.Line,
+                axis, [("Database", sizes), ("WAL", wals)], Drawing.Line,
                 Drawing.Highest(sizes, Drawing.Highest(wals, Drawing.MinBytesScale)), Drawing.StepOfBytes, Wording.Size),
         ];
-    }
-
-    private static ChartText WriteChart(
-        string key,
-        string title,
-        string label,
-        HistoryReport history,
-        (string Name, float?[] Values)[] series,
-        Func<float?[], double, int, string> draw,
-        double highest,
-        Func<double, double> stepOf,
-        Func<double?, string> inWords)
-    {
-        var points = history.Txid.Length;
-        var step = stepOf(highest);
-        var marks = (int)Math.Ceiling(highest / step);
-        var top = marks * step;
-        return new ChartText(
-            key,
-            title,
-            label,
-            Drawing.Box(points, Drawing.ChartHeight),
-            [.. series.Select(one => new SeriesText(one.Name, draw(one.Values, top, Drawing.ChartHeight)))],
-            [.. Enumerable.Range(0, marks + 1).Select(mark =>
-                new MarkText(Drawing.Percent(1 - ((double)mark / marks)), mark == 0 ? "0" : inWords(mark * step).Replace(".0 ", " ", StringComparison.Ordinal)))],
-            WriteTimes(history, points),
-            WriteReadings(history, points, series, inWords));
-    }
-
-    /// <summary>At most five marks at round times.</summary>
-    private static List<MarkText> WriteTimes(HistoryReport history, int points)
-    {
-        var length = TimeSpan.FromSeconds(history.IntervalSeconds * (points - 1));
-        var step = TimeSpan.FromMinutes(Array.Find(MinutesBetweenMarks, minutes => minutes * 5 >= length.TotalMinutes));
-        var start = history.End - length;
-        var marks = new List<MarkText>();
-        for (var mark = start + (step - TimeSpan.FromTicks(start.UtcTicks % step.Ticks)); mark <= history.End; mark += step)
-        {
-            marks.Add(new MarkText(Drawing.Percent((mark - start) / length), mark.UtcDateTime.ToString("HH:mm", CultureInfo.InvariantCulture)));
-        }
-
-        return marks;
-    }
-
-    private static string WriteReadings(
-        HistoryReport history, int points, (string Name, float?[] Values)[] series, Func<double?, string> inWords)
-    {
-        var readings = new StringBuilder();
-        for (var i = 0; i < points; i++)
-        {
-            var at = history.End - TimeSpan.FromSeconds(history.IntervalSeconds * (points - 1 - i));
-            readings.Append(i == 0 ? "" : "\n").Append(CultureInfo.InvariantCulture, $"{at.UtcDateTime:HH:mm:ss} UTC: ");
-            for (var j = 0; j < series.Length; j++)
-            {
-                readings.Append(j == 0 ? "" : ", ").Append(series[j].Name).Append(series[j].Name.Length > 0 ? " " : "").Append(inWords(series[j].Values[i]));
-            }
-        }
-
-        return readings.ToString();
     }
 
     private static string DescribeLag(float?[] values, string range)
@@ -445,47 +409,5 @@ internal static class PageWriter
         return $"Uploaded in the last {range}: {Wording.Size(sum)}";
     }
 
-    private static MomentText Ago(DateTimeOffset? at, DateTimeOffset now) => Moment(at, Wording.Ago(at, now));
-
-    private static MomentText For(DateTimeOffset at, DateTimeOffset now) => Moment(at, Wording.For(at, now));
-
-    private static MomentText Moment(DateTimeOffset? at, string words) => at is { } known
-        ? new MomentText(ForHtml(known), Wording.Exact(known), words)
-        : new MomentText(null, null, words);
-
-    private static string ForHtml(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
-
     private static string? Digits(ulong? number) => number?.ToString(CultureInfo.InvariantCulture);
-
-    /// <summary>A list of facts without the unknown ones.</summary>
-    private sealed class Facts(DateTimeOffset now)
-    {
-        public List<FactText> All { get; } = [];
-
-        public Facts Add(string key, string label, string? text, bool isCode = false, string? note = null)
-        {
-            if (!string.IsNullOrEmpty(text))
-            {
-                All.Add(new FactText(key, label, text, IsCode: isCode, Note: note));
-            }
-
-            return this;
-        }
-
-        public Facts Add(string key, string label, DateTimeOffset? moment)
-        {
-            if (moment is { } at)
-            {
-                All.Add(new FactText(key, label, Wording.Exact(at), Ago(at, now)));
-            }
-
-            return this;
-        }
-
-        /// <summary>How far back and how finely one can go.</summary>
-        public Facts Add(string key, RestorableReport? restorable) => restorable is null ? this
-            : Add($"{key}-oldest", "Can be restored back to", restorable.OldestAt)
-                .Add($"{key}-steps", "In steps", RestoreWording.Steps(restorable, now), note: $"files listed {Wording.Ago(restorable.ListedAt, now)}")
-                .Add($"{key}-snapshot", "Newest snapshot", restorable.NewestSnapshotAt);
-    }
 }

@@ -12,6 +12,8 @@ internal static class PluginMetrics
     private const string Prefix = "datasette_litestream_";
     private const string DatabaseLabel = "database";
 
+    private static readonly string[] ReplicaLabels = [DatabaseLabel, "replica"];
+
     /// <summary>All metrics as Prometheus' text exposition, without the unknown ones.</summary>
     /// <param name="daemon">The status of Litestream; null if there is nothing to replicate.</param>
     /// <param name="credentials">The status of the credentials; null if the configuration does not set any.</param>
@@ -51,6 +53,7 @@ internal static class PluginMetrics
         var until = factory.CreateGauge(
             $"{Prefix}database_replicated_until_timestamp_seconds", "Everything written before this time is at the replica, in Unix time.", DatabaseLabel);
         var replicas = new ReplicaGauges(factory);
+        var drills = new DrillGauges(factory);
         foreach (var database in observation.IsOutdated(now) ? [] : observation.Databases)
         {
             var name = database.Plan.Name;
@@ -63,6 +66,11 @@ internal static class PluginMetrics
             foreach (var destination in database.Destinations)
             {
                 replicas.Set(name, destination);
+            }
+
+            foreach (var destination in database.AllDestinations)
+            {
+                drills.Set(name, destination);
             }
         }
 
@@ -84,21 +92,19 @@ internal static class PluginMetrics
     /// <summary>The metrics of each destination of the databases that have mirrors.</summary>
     private sealed class ReplicaGauges(MetricFactory factory)
     {
-        private static readonly string[] Labels = [DatabaseLabel, "replica"];
-
         private readonly Gauge _healthy = factory.CreateGauge(
-            $"{Prefix}replica_healthy", "Whether a destination is kept and nothing is known to be wrong with it; absent if that is not known.", Labels);
+            $"{Prefix}replica_healthy", "Whether a destination is kept and nothing is known to be wrong with it; absent if that is not known.", ReplicaLabels);
 
         private readonly Gauge _lag = factory.CreateGauge(
-            $"{Prefix}replica_lag_seconds", "How long the oldest change that is not at a destination has waited.", Labels);
+            $"{Prefix}replica_lag_seconds", "How long the oldest change that is not at a destination has waited.", ReplicaLabels);
 
         private readonly Gauge _until = factory.CreateGauge(
-            $"{Prefix}replica_replicated_until_timestamp_seconds", "Everything written before this time is at a destination, in Unix time.", Labels);
+            $"{Prefix}replica_replicated_until_timestamp_seconds", "Everything written before this time is at a destination, in Unix time.", ReplicaLabels);
 
-        private readonly Gauge _txid = factory.CreateGauge($"{Prefix}replica_txid", "The last transaction at a destination.", Labels);
+        private readonly Gauge _txid = factory.CreateGauge($"{Prefix}replica_txid", "The last transaction at a destination.", ReplicaLabels);
 
         private readonly Gauge _bytes = factory.CreateGauge(
-            $"{Prefix}replica_size_bytes", "The size of everything at a destination when it was last listed.", Labels);
+            $"{Prefix}replica_size_bytes", "The size of everything at a destination when it was last listed.", ReplicaLabels);
 
         public void Set(string database, DestinationObservation destination)
         {
@@ -108,6 +114,50 @@ internal static class PluginMetrics
             PluginMetrics.Set(_until, labels, (destination.Evidence.ReplicatedUntil - DateTimeOffset.UnixEpoch)?.TotalSeconds);
             PluginMetrics.Set(_txid, labels, destination.Evidence.ReplicatedTxid);
             PluginMetrics.Set(_bytes, labels, destination.Bytes);
+        }
+    }
+
+    /// <summary>The metrics of the drills of each destination; see <see cref="DrillReport"/>.</summary>
+    private sealed class DrillGauges(MetricFactory factory)
+    {
+        private readonly Gauge _success = factory.CreateGauge(
+            $"{Prefix}drill_success_timestamp_seconds", "When the last drill began that proved a backup, in Unix time.", ReplicaLabels);
+
+        private readonly Gauge _strong = factory.CreateGauge(
+            $"{Prefix}drill_strong", "Whether that drill compared the backup with the live database page by page.", ReplicaLabels);
+
+        private readonly Gauge _failed = factory.CreateGauge(
+            $"{Prefix}drill_failed", "Whether a drill failed and none has proven the backup since; absent before the first drill.", ReplicaLabels);
+
+        private readonly Gauge _interval = factory.CreateGauge(
+            $"{Prefix}drill_interval_seconds", "How often a backup is to be proven; absent if drills are turned off.", ReplicaLabels);
+
+        private readonly Gauge _restore = factory.CreateGauge($"{Prefix}drill_restore_seconds", "How long the restore of the last drill took.", ReplicaLabels);
+
+        private readonly Gauge _check = factory.CreateGauge($"{Prefix}drill_check_seconds", "How long the checks of the last drill took.", ReplicaLabels);
+
+        private readonly Gauge _bytes = factory.CreateGauge($"{Prefix}drill_bytes", "The size of the file that the last drill restored.", ReplicaLabels);
+
+        private readonly Gauge _age = factory.CreateGauge(
+            $"{Prefix}drill_data_age_seconds", "How old the state was that the last drill restored, when its restore began.", ReplicaLabels);
+
+        public void Set(string database, DestinationObservation destination)
+        {
+            if (destination.Drill is not { } status)
+            {
+                return;
+            }
+
+            string[] labels = [database, destination.Replica.Destination];
+            var drill = DrillReport.Of(status);
+            PluginMetrics.Set(_success, labels, (drill.ProvenAt - DateTimeOffset.UnixEpoch)?.TotalSeconds);
+            PluginMetrics.Set(_strong, labels, drill.Strong switch { true => 1, false => 0, null => null });
+            PluginMetrics.Set(_failed, labels, drill.FailedAt is not null ? 1 : drill.At is not null ? 0 : null);
+            PluginMetrics.Set(_interval, labels, drill.IntervalSeconds);
+            PluginMetrics.Set(_restore, labels, drill.RestoreSeconds);
+            PluginMetrics.Set(_check, labels, drill.CheckSeconds);
+            PluginMetrics.Set(_bytes, labels, drill.Bytes);
+            PluginMetrics.Set(_age, labels, drill.DataAgeSeconds);
         }
     }
 }

@@ -56,6 +56,9 @@ internal sealed record StatusReport(
     IReadOnlyList<LogReport> Log,
     MetricsReport? Metrics)
 {
+    /// <summary>The last proof of the destination whose last proof is the oldest; null if one was never proven.</summary>
+    public DateTimeOffset? ProvenAt { get; init; }
+
     /// <summary>The last 20 things that were done by hand, newest first.</summary>
     public IReadOnlyList<DeedReport> Deeds { get; init; } = [];
 
@@ -231,6 +234,9 @@ internal sealed record ReplicaReport(
 {
     /// <summary>How many files are there, when they were last listed; null if they were not.</summary>
     public int? Files { get; init; }
+
+    /// <summary>How far it is proven; null if that is not known yet.</summary>
+    public DrillReport? Drill { get; init; }
 
     /// <summary>The same as a command of the plugin; null if Datasette was not started by <c>datasette serve</c>.</summary>
     public string? DatasetteCommand { get; init; }
@@ -456,4 +462,6 @@ internal sealed record OperationReport(string ReplicaType, string Operation, dou
 [JsonSerializable(typeof(MachineAnswer))]
 [JsonSerializable(typeof(NotReplicatedReport))]
 [JsonSerializable(typeof(ManualReport))]
+[JsonSerializable(typeof(DrillsReport))]
+[JsonSerializable(typeof(DrillsText))]
 internal sealed partial class StatusJson : JsonSerializerContext;

@@ -94,6 +94,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
             _metrics is null ? null : await _metrics.ReportAsync([.. shown.Select(database => database.Plan)]).ConfigureAwait(false))
         {
             MayManage = mayManage,
+            ProvenAt = DrillReport.OldestProof(observation.Databases.SelectMany(database => database.AllDestinations).Select(destination => destination.Drill?.LastProof?.At)),
             Deeds = Deeds(replication, discretion, database: null),
         };
     }
@@ -109,7 +110,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
 
         string[] logged = [database.Plan.Path, Path.GetFileName(database.Plan.Path)];
         var now = _time.GetUtcNow();
-        var destinations = Destinations(database).OrderBy(destination => destination.IsMirror).ToList();
+        var destinations = database.AllDestinations.OrderBy(destination => destination.IsMirror).ToList();
         var chosen = destinations.Count == 0 ? null : ChosenState.Find(at, destinations, now);
         return new DatabaseDetailReport(
             Report(replication, database, sparklines: null, now, chosen?.At),
@@ -152,6 +153,21 @@ internal sealed class StatusReporter : IReporter, IDisposable
 
         var (replication, observation, _) = await ObserveAsync(mayManage: true).ConfigureAwait(false);
         return Health.Judge(replication.Daemon, replication.Credentials, observation, maxLag, replication.Plan.HealthIgnoresPaused, _start, _time.GetUtcNow());
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<DrilledDatabase>> ReportDrillsAsync(bool mayManage = true)
+    {
+        var (_, observation, _) = await ObserveAsync(mayManage).ConfigureAwait(false);
+        var now = _time.GetUtcNow();
+        return
+        [
+            .. observation.Databases.Select(database =>
+            {
+                var drills = database.AllDestinations.ToDictionary(destination => destination.Replica.Identity, destination => destination.Drill, StringComparer.Ordinal);
+                return DrilledDatabase.Read(database.Plan, DatabaseListing.Of(database), replica => drills.GetValueOrDefault(replica.Identity)?.Interval, now);
+            }),
+        ];
     }
 
     /// <inheritdoc/>
@@ -267,7 +283,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
         database.Plan.Name,
         database.Plan.Path,
         [.. database.Plan.Replicas.Select(replica => replica.Destination)],
-        [.. Destinations(database).Select(destination => Report(replication, database, destination, now, at))],
+        [.. database.AllDestinations.Select(destination => Report(replication, database, destination, now, at))],
         Wording.Name(database.State),
         database.Since,
         database.Error,
@@ -288,11 +304,6 @@ internal sealed class StatusReporter : IReporter, IDisposable
         IsReplicable = !database.Plan.Replicas.IsEmpty,
     };
 
-    // Without mirrors, what is known of the database is all that is known of its destinations.
-    private static IEnumerable<DestinationObservation> Destinations(DatabaseObservation database) => database.Destinations.Count > 0
-        ? database.Destinations
-        : database.Plan.Replicas.Select(database.Of);
-
     private static ReplicaReport Report(ReplicationSnapshot replication, DatabaseObservation database, DestinationObservation destination, DateTimeOffset now, DateTimeOffset? at) => new(
         destination.Replica.Destination,
         destination.IsMirror ? "plugin" : "litestream",
@@ -311,6 +322,7 @@ internal sealed class StatusReporter : IReporter, IDisposable
         RestoreCommand.For(database.Plan, destination.Replica, replication.Binary.Version.ReleaseLine!.Value, replication.Binary.Path, at))
     {
         Files = destination.Files,
+        Drill = destination.Drill is { } drill ? DrillReport.Of(drill) : null,
         DatasetteCommand = DatasetteCommand(replication, database.Plan, destination.Replica, at),
     };
 

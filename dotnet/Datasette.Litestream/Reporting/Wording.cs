@@ -68,7 +68,7 @@ internal static class Wording
             : starting.Count > 0 ? Sentence.Of(
                 $"Whether {Subject(starting, databases.Count, "is", "are", isFirst: false)} safe is not known yet{CommonCause(starting)}{Listed(starting, databases.Count)}.")
             : databases.Count > 1 && databases.All(IsNotKnownToBeBehind) ? Sentence.Of(
-                $"None of the {databases.Count} databases is known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}.")
+                $"None of the {databases.Count} databases is known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}{ProofWording.Proof(databases, now)}.")
             : Sentence.Of($"{All(databases)} {Promise(databases, now)}.");
     }
 
@@ -252,7 +252,8 @@ internal static class Wording
     private static string Share(IReadOnlyList<DatabaseObservation> some, int total) =>
         $"{Count(some.Count)} of {Count(total)} databases {(some.Count == 1 ? "is" : "are")}";
 
-    private static string Databases(int count) => count == 1 ? "1 database" : $"{Count(count)} databases";
+    /// <summary>Such as <c>12 databases</c>.</summary>
+    public static string Databases(int count) => count == 1 ? "1 database" : $"{Count(count)} databases";
 
     /// <summary>The databases that are being copied for the first time; if there are none, those that are copied to a mirror.</summary>
     private static List<DatabaseObservation> FirstCopies(IReadOnlyList<DatabaseObservation> databases)
@@ -281,20 +282,21 @@ internal static class Wording
     {
         if (databases.Any(IsNotKnownToBeBehind))
         {
-            return $"not known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}";
+            return $"not known to be behind; {ReasonWording.Clause(StateReason.NotKnownToBeBehind)}{ProofWording.Proof(databases, now)}";
         }
 
-        var unproven = databases.Count(database => database.Reason == StateReason.NotCheckedYet);
-        if (unproven > 0)
+        var notChecked = databases.Count(database => database.Reason == StateReason.NotCheckedYet);
+        if (notChecked > 0)
         {
             var safety = databases.All(database => database.Lag == TimeSpan.Zero) ? Sentence.Of($"everything written is at the replica") : Risk(databases, now);
-            return $"{safety}; the backup of {Databases(unproven)} has not been checked yet";
+            return $"{safety}; the backup of {Databases(notChecked)} has not been checked yet";
         }
 
         var checks = databases.Select(database => database.Evidence.CheckedAt).ToList();
-        return checks.Min() is not { } oldest || checks.Contains(null) ? Risk(databases, now)
-            : checks.Count == 1 ? Sentence.Of($"{Risk(databases, now)}; backup checked {Ago(oldest, now)}")
-            : Sentence.Of($"{Risk(databases, now)}; oldest backup check {Ago(oldest, now)}");
+        var check = checks.Min() is not { } oldest || checks.Contains(null) ? ""
+            : checks.Count == 1 ? $"; backup checked {Ago(oldest, now)}"
+            : $"; oldest backup check {Ago(oldest, now)}";
+        return $"{Risk(databases, now)}{check}{ProofWording.Proof(databases, now)}";
     }
 
     /// <summary>What is not safe, and since when; or that everything is safe.</summary>

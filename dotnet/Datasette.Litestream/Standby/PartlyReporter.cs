@@ -46,6 +46,10 @@ internal sealed class PartlyReporter(IReporter own, StandbyReporter others) : IR
     }
 
     /// <inheritdoc/>
+    public async Task<IReadOnlyList<DrilledDatabase>> ReportDrillsAsync(bool mayManage = true) =>
+        [.. await own.ReportDrillsAsync(mayManage).ConfigureAwait(false), .. await others.ReportDrillsAsync(mayManage).ConfigureAwait(false)];
+
+    /// <inheritdoc/>
     public async Task<string> WriteMetricsAsync(bool mayManage = true) =>
         await own.WriteMetricsAsync(mayManage).ConfigureAwait(false) + StandbyReporter.StandbyMetric(others.List(mayManage).Count);
 }

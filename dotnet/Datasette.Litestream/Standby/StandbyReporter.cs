@@ -61,6 +61,7 @@ internal sealed class StandbyReporter(Func<IReadOnlyList<DatabasePlan>> database
             [.. (reports.FirstOrDefault()?.Log ?? []).Where(discretion.Allows)],
             Show(reports.FirstOrDefault()?.LitestreamMetrics, discretion))
         {
+            ProvenAt = DrillReport.OldestProof(all.SelectMany(database => database.Replicas.Select(replica => replica.Drill?.ProvenAt).DefaultIfEmpty())),
             Deeds = [.. reports.SelectMany(report => report.Deeds).Where(deed => discretion.Allows(deed.Database))],
         });
     }
@@ -113,6 +114,20 @@ internal sealed class StandbyReporter(Func<IReadOnlyList<DatabasePlan>> database
         var (now, standing) = (time.GetUtcNow(), Look(mayManage: true).Standing);
         var each = By(standing).Select(by => Judge(by, standing.Where(one => one.By == by), now)).ToList();
         return Task.FromResult(new HealthReport(true, each.All(one => one.Healthy), string.Join("; ", each.OrderBy(one => one.Healthy).Select(one => one.Line))));
+    }
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<DrilledDatabase>> ReportDrillsAsync(bool mayManage = true)
+    {
+        var now = time.GetUtcNow();
+        return Task.FromResult<IReadOnlyList<DrilledDatabase>>(
+        [
+            .. Look(mayManage).Standing.Select(one =>
+            {
+                var report = Report(one, now);
+                return DrilledDatabase.Read(one.Plan, Listed(report), replica => IntervalOf(report, replica), now);
+            }),
+        ]);
     }
 
     /// <inheritdoc/>
@@ -239,6 +254,9 @@ internal sealed class StandbyReporter(Func<IReadOnlyList<DatabasePlan>> database
             [],
             null);
     }
+
+    private static TimeSpan? IntervalOf(DatabaseReport report, ReplicaPlan replica) =>
+        report.Replicas.FirstOrDefault(one => one.Destination == replica.Destination)?.Drill?.IntervalSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
 
     private static DatabaseState StateOf(DatabaseReport report) =>
         Enum.TryParse<DatabaseState>(report.State, ignoreCase: true, out var state) ? state : DatabaseState.Unknown;

@@ -25,7 +25,7 @@ let pointed = null;
 
 async function refresh() {
     clearTimeout(timer);
-    if (busy || document.hidden) return;
+    if (busy || document.hidden || main.hasAttribute("data-still")) return;
     busy = true;
     const asked = location.href;
     const answer = await ask().catch(() => null);

@@ -1,4 +1,5 @@
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Tests.Configuration;
 
 namespace Datasette.Litestream.Tests.Observation;
@@ -7,6 +8,9 @@ namespace Datasette.Litestream.Tests.Observation;
 internal static class Observations
 {
     public static readonly DateTimeOffset Now = new(2026, 5, 1, 12, 0, 0, TimeSpan.Zero);
+
+    /// <summary>A destination of which nothing is proven yet, and that is to be proven every day.</summary>
+    public static readonly DrillStatus Unproven = new(TimeSpan.FromDays(1), Now.AddDays(-3)) { DueAt = Now.AddMinutes(5) };
 
     /// <summary>A database that is replicated to <c>s3://maps/NAME</c>, and was synced a second ago.</summary>
     public static DatabaseObservation Database(
@@ -31,4 +35,32 @@ internal static class Observations
             512,
             100,
             2);
+
+    /// <summary>A database whose destinations are all proven to the same degree.</summary>
+    public static DatabaseObservation Drilled(this DatabaseObservation database, DrillStatus drill) =>
+        database with { Drills = database.Drills.SetItems(database.Plan.Replicas.Select(replica => KeyValuePair.Create(replica.Identity, drill))) };
+
+    /// <summary>A destination that is proven every day.</summary>
+    /// <param name="hours">How many hours ago it was.</param>
+    public static DrillStatus Proven(double hours)
+    {
+        var proof = Drill(hours);
+        return Unproven with { Last = proof, LastProof = proof, DueAt = proof.At.AddDays(1) };
+    }
+
+    /// <summary>A drill.</summary>
+    /// <param name="hours">How many hours ago it began.</param>
+    /// <param name="outcome">How it ended.</param>
+    public static DrillResult Drill(double hours, DrillOutcome outcome = DrillOutcome.Proven) => outcome == DrillOutcome.NotHeld
+        ? new DrillResult(Now.AddHours(-hours), outcome, "The disk is full.")
+        : new DrillResult(Now.AddHours(-hours), outcome, outcome == DrillOutcome.Failed ? "It differs in the table trees." : "Equal to the live database after transaction 000000000000002a.")
+        {
+            State = "000000000000002a",
+            DataAgeSeconds = 0.5,
+            RestoreSeconds = 2.5,
+            CheckSeconds = 1.5,
+            Bytes = 4 << 20,
+            ForeignKeyViolations = 0,
+            StillRestorable = outcome == DrillOutcome.Failed ? "The state of 09:00 can be restored." : null,
+        };
 }

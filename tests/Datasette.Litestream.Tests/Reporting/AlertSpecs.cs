@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Observation;
 using Datasette.Litestream.Tests.Processes;
@@ -43,6 +44,19 @@ public sealed class AlertSpecs
     public async Task Databases_that_are_not_looked_at_alert_somebody() =>
         await AssertAlertsAsync(5, [Observations.Database("parks")], "LitestreamNotLookedAt", isLookedAt: false);
 
+    [TestMethod]
+    [DataRow(71.0, "")]
+    [DataRow(73.0, "LitestreamNotProven")]
+    public async Task A_backup_that_was_not_proven_for_three_intervals_alerts_somebody(double hours, string alerts) =>
+        await AssertAlertsAsync(5, [Observations.Database("parks").Drilled(Observations.Proven(hours))], alerts);
+
+    [TestMethod]
+    public async Task A_drill_that_failed_alerts_somebody()
+    {
+        var failure = Observations.Drill(1, DrillOutcome.Failed);
+        await AssertAlertsAsync(5, [Observations.Database("parks").Drilled(Observations.Proven(24) with { Last = failure, Failure = failure })], "LitestreamDrillFailed");
+    }
+
     private static Task AssertAlertsAsync(int minutes, DatabaseObservation database) => AssertAlertsAsync(minutes, [database], "");
 
     private static async Task AssertAlertsAsync(int minutes, DatabaseObservation[] databases, string alerts, bool isLookedAt = true)
@@ -63,7 +77,8 @@ public sealed class AlertSpecs
             var (series, value) = (line[..line.LastIndexOf(' ')], line[(line.LastIndexOf(' ') + 1)..]);
 
             // promtool counts time from 0.
-            var values = !series.StartsWith("datasette_litestream_observed", StringComparison.Ordinal) ? $"{value}x{minutes}"
+            var values = series.StartsWith("datasette_litestream_drill_success", StringComparison.Ordinal) ? string.Create(CultureInfo.InvariantCulture, $"{double.Parse(value, CultureInfo.InvariantCulture) - now.ToUnixTimeSeconds()}+0x{minutes}")
+                : !series.StartsWith("datasette_litestream_observed", StringComparison.Ordinal) ? $"{value}x{minutes}"
                 : isLookedAt ? $"0+60x{minutes}" : $"0x{minutes}";
             test.Append(CultureInfo.InvariantCulture, $"      - {{series: '{series}', values: '{values}'}}\n");
         }

@@ -6,6 +6,7 @@ using Datasette.Litestream.Credentials;
 using Datasette.Litestream.Daemon;
 using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Tests.Configuration;
 using Datasette.Litestream.Tests.Litestream;
@@ -96,6 +97,39 @@ public sealed class PluginMetricsSpecs
         }
 
         Assert.DoesNotContain("replica_size_bytes{database=\"parks\",replica=\"/a/parks\"}", text);
+        var (isValid, complaints) = await Promtool.CheckAsync(text);
+        Assert.IsTrue(isValid, string.Join('\n', complaints));
+    }
+
+    [TestMethod]
+    public async Task Each_destination_has_what_its_drills_have_shown()
+    {
+        var failure = Observations.Drill(1, DrillOutcome.Failed);
+        var observed = new ObservedDatabases(
+            Observations.Now,
+            [
+                Observations.Database("parks").Drilled(Observations.Proven(1)),
+                Observations.Database("trees").Drilled(Observations.Proven(24) with { Last = failure, Failure = failure }),
+                Observations.Database("roads").Drilled(Observations.Unproven with { Interval = null }),
+            ]);
+        var text = await PluginMetrics.WriteAsync(null, null, observed, Observations.Now);
+        foreach (var line in new[]
+        {
+            """drill_success_timestamp_seconds{database="parks",replica="s3://maps/parks"} 1777633200""",
+            """drill_strong{database="parks",replica="s3://maps/parks"} 1""",
+            """drill_failed{database="parks",replica="s3://maps/parks"} 0""",
+            """drill_failed{database="trees",replica="s3://maps/trees"} 1""",
+            """drill_interval_seconds{database="parks",replica="s3://maps/parks"} 86400""",
+            """drill_restore_seconds{database="parks",replica="s3://maps/parks"} 2.5""",
+            """drill_check_seconds{database="parks",replica="s3://maps/parks"} 1.5""",
+            """drill_bytes{database="parks",replica="s3://maps/parks"} 4194304""",
+            """drill_data_age_seconds{database="parks",replica="s3://maps/parks"} 0.5""",
+        })
+        {
+            Assert.Contains($"\ndatasette_litestream_{line}\n", text);
+        }
+
+        Assert.DoesNotContain("replica=\"s3://maps/roads\"", text);
         var (isValid, complaints) = await Promtool.CheckAsync(text);
         Assert.IsTrue(isValid, string.Join('\n', complaints));
     }

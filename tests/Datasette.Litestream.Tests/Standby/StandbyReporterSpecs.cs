@@ -3,6 +3,7 @@ using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Processes;
+using Datasette.Litestream.Proving;
 using Datasette.Litestream.Reporting;
 using Datasette.Litestream.Standby;
 using Datasette.Litestream.Tests.Configuration;
@@ -93,6 +94,24 @@ public sealed class StandbyReporterSpecs : IDisposable
     }
 
     [TestMethod]
+    public async Task The_drills_are_read_beside_the_databases()
+    {
+        string[] names = ["parks", "secrets"];
+        LeaveRecord(names);
+        foreach (var database in Plan(names).Databases)
+        {
+            var log = DrillLog.Read(database).With(database.Primary, new DrillResult(_clock.Now.AddDays(-91), DrillOutcome.Failed, "It is too old to count."));
+            (log with { Drills = log.Drills.SetItem(database.Primary.Destination, log.Of(database.Primary).Add(new DrillResult(_clock.Now.AddHours(-1), DrillOutcome.Proven, "It is equal."))) }).Write(database);
+        }
+
+        var reporter = Stand(names);
+        var all = await reporter.ReportDrillsAsync();
+        Assert.HasCount(2, all);
+        Assert.AreEqual("It is equal.", all[0].Replicas.Single().Drills.Single().Sentence);
+        Assert.AreEqual("parks", (await reporter.ReportDrillsAsync(mayManage: false)).Single().Listing.Name);
+    }
+
+    [TestMethod]
     public async Task A_thousand_databases_are_reported_cheaply()
     {
         string[] names = [.. Enumerable.Range(0, 1000).Select(i => $"db{i:0000}")];
@@ -129,11 +148,16 @@ public sealed class StandbyReporterSpecs : IDisposable
 
     private StandbyReporter Stand(params string[] names)
     {
+        var plan = Plan(names);
+        return new StandbyReporter(() => plan.Databases, () => plan, () => [], _clock);
+    }
+
+    private ReplicationPlan Plan(params string[] names)
+    {
         var plan = Plans.From(
             """{"all-replicate": "file:///backup/$DB_NAME"}""",
             databases: [.. names.Select(name => new AttachedDatabase(name, _folder[$"{name}.db"], IsMutable: true))]).Plan;
-        plan = plan with { Databases = [.. plan.Databases.Select(database => database with { Name = NameOf(database.Name) })] };
-        return new StandbyReporter(() => plan.Databases, () => plan, () => [], _clock);
+        return plan with { Databases = [.. plan.Databases.Select(database => database with { Name = NameOf(database.Name) })] };
     }
 
     private static string NameOf(string file) => file == "secrets" ? DatabasePlan.InternalName : file;
