@@ -100,8 +100,9 @@ public sealed class StandbyReporterSpecs : IDisposable
         LeaveRecord(names);
         foreach (var database in Plan(names).Databases)
         {
-            var log = DrillLog.Read(database).With(database.Primary, new DrillResult(_clock.Now.AddDays(-91), DrillOutcome.Failed, "It is too old to count."));
-            (log with { Drills = log.Drills.SetItem(database.Primary.Destination, log.Of(database.Primary).Add(new DrillResult(_clock.Now.AddHours(-1), DrillOutcome.Proven, "It is equal."))) }).Write(database);
+            // One that is too old was not when the next one was added.
+            DrillLog.Add(database, database.Primary, new DrillResult(_clock.Now.AddDays(-90).AddMinutes(-30), DrillOutcome.Failed, "It is too old to count."));
+            DrillLog.Add(database, database.Primary, new DrillResult(_clock.Now.AddHours(-1), DrillOutcome.Proven, "It is equal."));
         }
 
         var reporter = Stand(names);
