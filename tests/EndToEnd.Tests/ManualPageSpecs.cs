@@ -30,6 +30,8 @@ public sealed class ManualPageSpecs
         await page.GotoAsync(details);
         await PressAsync(page, "Sync now", "Everything that was written to parks until now is at each of its destinations. State: replicated; ");
         await PressAsync(page, "Check the backup now", "can be restored up to transaction ");
+        await PressAsync(page, "Verify now", "Equal to the live database after transaction ");
+        await page.Locator("[data-field=proven_at], [data-field$=proven-at]").First.WaitForAsync();
         await PressAsync(page, "Pause", "parks is paused: ");
         await page.Locator(".litestream-state[data-field=state][data-state=stopped]").WaitForAsync();
         await page.Locator("[data-field=paused_by]").GetByText("root").WaitForAsync();

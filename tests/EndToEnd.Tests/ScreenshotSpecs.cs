@@ -13,6 +13,8 @@ public sealed class ScreenshotSpecs
     /// <summary>The folder of the databases if the screenshots are for the documentation.</summary>
     private static readonly string? Folder = Environment.GetEnvironmentVariable("DATASETTE_LITESTREAM_SCREENSHOTS");
 
+    private const string Parks = $"{Browser.Overview}?database=parks";
+
     private const int FirstCopyBytes = 60_000_000, BytesPerSecond = 1_000_000;
 
     [TestMethod]
@@ -86,6 +88,44 @@ public sealed class ScreenshotSpecs
     }
 
     [TestMethod]
+    public async Task A_drill_is_due_and_then_proven_and_one_that_failed_is_made_good()
+    {
+        using var workspace = new Workspace(Folder);
+        await using var datasette = await StartAsync(workspace);
+        await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well");
+        await TakeAsync(datasette, "drill-due", Parks);
+        await VerifyAsync(datasette);
+        await TakeAsync(datasette, "drill-proven", Parks);
+        var snapshots = Directory.GetFiles(Path.Combine(workspace.Backup("parks"), "ltx", "9"));
+        var newest = snapshots.Order(StringComparer.Ordinal).Last();
+        BackupFault.Flip.Make(newest, newest, newest);
+        await VerifyAsync(datasette);
+        await datasette.WaitForStatusAsync(
+            status => (bool?)status["healthy"] == true && (string?)status["databases"]!.AsArray().Single(one => (string?)one!["name"] == "parks")!["replicas"]![0]!["drill"]!["state"] == "proven",
+            "the failed backup is proven again");
+        await TakeAsync(datasette, "drill-healed", Parks);
+        await TakeAsync(datasette, "drills", "/-/litestream/drills");
+    }
+
+    [TestMethod]
+    public async Task A_drill_shows_that_the_database_itself_is_damaged()
+    {
+        using var workspace = new Workspace(Folder);
+        using (var parks = workspace.Open(workspace.Create("parks")))
+        {
+            parks.Execute("create index texts on rows (text)");
+            parks.Execute("pragma writable_schema = on");
+            parks.Execute("update sqlite_master set rootpage = (select rootpage from sqlite_master where name = 'rows') where name = 'texts'");
+        }
+
+        await using var datasette = await StartAsync(workspace);
+        await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well");
+        await VerifyAsync(datasette);
+        await datasette.WaitForStatusAsync(status => (string?)status["databases"]![0]!["reason"]!["code"] == "database_damaged", "the fault is known");
+        await TakeAsync(datasette, "drill-failed", Parks);
+    }
+
+    [TestMethod]
     public async Task Nothing_is_configured()
     {
         using var workspace = new Workspace(Folder);
@@ -111,10 +151,20 @@ public sealed class ScreenshotSpecs
             await PluginEnvironment.PythonAsync(DatasetteInstallation.Main10));
     }
 
-    private static async Task TakeAsync(DatasetteProcess datasette, string state)
+    private static async Task VerifyAsync(DatasetteProcess datasette)
+    {
+        var before = (await datasette.StatusAsync())["deeds"]!.AsArray().Count;
+        await using var browser = await Browser.OpenAsync(datasette);
+        await browser.Page.GotoAsync(Parks);
+        await browser.Page.GetByRole(AriaRole.Button, new() { Name = "Verify now" }).ClickAsync();
+        await datasette.WaitForStatusAsync(status => status["deeds"]!.AsArray().Count > before, "the drill is over");
+    }
+
+    private static async Task TakeAsync(DatasetteProcess datasette, string state, string address = Browser.Overview)
     {
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
+        await page.GotoAsync(address);
         foreach (var width in new[] { 1280, 360 })
         {
             foreach (var colors in new[] { ColorScheme.Light, ColorScheme.Dark })

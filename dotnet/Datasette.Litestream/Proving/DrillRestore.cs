@@ -20,6 +20,9 @@ internal sealed class DrillRestore(Restorer restorer, Destination destination, s
     /// <summary>How long a hole must be seen: files may just be merged.</summary>
     private static readonly TimeSpan HoleTime = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a restore may make no progress: a server that does not answer any more is waited for without end.</summary>
+    private static readonly TimeSpan StallTime = TimeSpan.FromMinutes(5);
+
     private static readonly TimeSpan MinPause = TimeSpan.FromSeconds(0.25), MaxPause = TimeSpan.FromSeconds(5);
 
     /// <summary>What Litestream says where the connection failed, and not what it has got. Sources: Go's net package, aws-sdk-go-v2.</summary>
@@ -79,13 +82,7 @@ internal sealed class DrillRestore(Restorer restorer, Destination destination, s
         ArgumentNullException.ThrowIfNull(point);
         for (var tries = 1; ; tries++)
         {
-            tell(new DrillProgress(DrillPhase.Restoring, 0));
-            var (file, error) = await restorer.TryRestoreAsync(
-                destination,
-                new FoundPoint(point, null, null),
-                folder,
-                progress => tell(new DrillProgress(DrillPhase.Restoring, progress.Written)),
-                cancellationToken).ConfigureAwait(false);
+            var (file, error) = await RestoreOnceAsync(point, cancellationToken).ConfigureAwait(false);
             if (file is not null)
             {
                 return (file, null);
@@ -108,6 +105,32 @@ internal sealed class DrillRestore(Restorer restorer, Destination destination, s
                 return ConnectionErrors.Any(words => error.Contains(words, StringComparison.OrdinalIgnoreCase))
                     ? throw new DrillNotHeldException($"The connection to the destination failed: {error.TrimEnd('.')}.")
                     : (null, error);
+            }
+        }
+    }
+
+    private async Task<(RestoredFile? File, string? Error)> RestoreOnceAsync(RestorePoint point, CancellationToken cancellationToken)
+    {
+        tell(new DrillProgress(DrillPhase.Restoring, 0));
+        using var stalling = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var timer = time.CreateTimer(_ => stalling.Cancel(), null, StallTime, Timeout.InfiniteTimeSpan);
+        var written = 0L;
+        try
+        {
+            return await restorer.TryRestoreAsync(destination, new FoundPoint(point, null, null), folder, Watch, stalling.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new DrillNotHeldException($"The restore made no progress for {StallTime.TotalMinutes} minutes.");
+        }
+
+        void Watch(RestoreProgress progress)
+        {
+            if (progress.Written != written)
+            {
+                written = progress.Written;
+                timer.Change(StallTime, Timeout.InfiniteTimeSpan);
+                tell(new DrillProgress(DrillPhase.Restoring, written));
             }
         }
     }

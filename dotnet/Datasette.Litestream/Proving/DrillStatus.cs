@@ -47,6 +47,16 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
         };
     }
 
+    /// <summary>The same after the backup was made anew; a drill is due by itself where none is known to have failed.</summary>
+    /// <param name="now">The time.</param>
+    public DrillStatus Renewed(DateTimeOffset now) => this with
+    {
+        WantedSince = now,
+        LastProof = null,
+        RenewedAt = Failure is null ? null : now,
+        DueAt = Failure is null ? null : Failures == 1 ? now : DueAt,
+    };
+
     /// <summary>Whether the last drill could not be held, which is told as a warning.</summary>
     public bool IsNotHeld => Last is { Outcome: DrillOutcome.NotHeld };
 

@@ -55,14 +55,15 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
     public void Look(IReadOnlyList<DrillCandidate> candidates) => _candidates.Writer.TryWrite(candidates);
 
     /// <summary>
-    /// Tells that the backups of a database were made anew: those of which a drill has failed are proven at once, and later if that has not
-    /// helped before. Any thread may call it.
+    /// Tells that the backups of a database were made anew, so that earlier proofs are about what is there no more. Those of which a drill has
+    /// failed are proven at once, and later if that has not helped before. Any thread may call it.
     /// </summary>
     /// <param name="database">Datasette's name of it.</param>
-    public void Renewed(string database) => Change(all => all.SetItems(
-        from one in all
-        where one.Key.Database == database && one.Value.Failure is not null
-        select KeyValuePair.Create(one.Key, one.Value with { RenewedAt = time.GetUtcNow(), DueAt = one.Value.Failures == 1 ? time.GetUtcNow() : one.Value.DueAt })));
+    public void Renewed(string database)
+    {
+        var now = time.GetUtcNow();
+        Change(all => all.SetItems(all.Where(one => one.Key.Database == database).Select(one => KeyValuePair.Create(one.Key, one.Value.Renewed(now)))));
+    }
 
     /// <summary>Has all destinations of a database proven now, and completes when that is done; what is not possible is a result that says so.</summary>
     /// <param name="database">Datasette's name of it.</param>

@@ -74,6 +74,20 @@ public sealed class DrillsSpecs
     }
 
     [TestMethod]
+    public async Task A_proof_of_a_backup_that_was_made_anew_since_counts_no_more()
+    {
+        await using var held = new HeldDrills(Hour);
+        await held.LookAsync();
+        await held.DueAsync();
+        held.Drills.Renewed("a");
+        Assert.IsNull(held.Status.LastProof);
+        await held.LookAsync();
+        Assert.AreEqual(held.Clock.Now + TimeSpan.FromMinutes(3), held.Status.DueAt);
+        await held.DueAsync();
+        Assert.IsNotNull(held.Status.LastProof);
+    }
+
+    [TestMethod]
     public async Task What_could_not_be_held_is_tried_again_at_growing_intervals_and_is_overdue_after_three()
     {
         await using var held = new HeldDrills(Hour) { Outcome = DrillOutcome.NotHeld };
