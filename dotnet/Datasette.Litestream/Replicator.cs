@@ -263,11 +263,11 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         _steering.Stop();
         var downloading = Downloads.StopAsync();
         var proving = _drills.StopAsync();
+        var beginning = _generationRenewer?.StopAsync() ?? Task.CompletedTask;
         _mirroring?.StopFilling();
         _refresher?.Dispose();
         await (_attacher?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_renewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
-        await (_generationRenewer?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         await (_otherLitestreams?.StopAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         var result = _supervisor is null ? StopResult.Complete : await _supervisor.StopAsync(order).ConfigureAwait(false);
 
@@ -283,6 +283,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
 
         await downloading.ConfigureAwait(false);
         await proving.ConfigureAwait(false);
+        await beginning.ConfigureAwait(false);
         _stores.Dispose();
         var leftOut = _leftOut.Names;
         _socketFolder.Dispose();
@@ -302,8 +303,12 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             [
                 .. from database in observed.Databases
                    where !IsServedElsewhere(database.Plan)
-                   from destination in database.Destinations.Count > 0 ? database.Destinations : database.Plan.Replicas.Select(database.Of)
-                   select new DrillCandidate(database.Plan, destination.Replica, destination.CanBeProven, destination.Bytes ?? database.DatabaseBytes),
+                   from destination in database.AllDestinations
+                   select new DrillCandidate(database.Plan, destination.Replica, destination.CanBeProven, destination.Bytes ?? database.DatabaseBytes)
+                   {
+                       IsMirror = destination.IsMirror,
+                       NewestSnapshotAt = destination.Points?.NewestSnapshot,
+                   },
             ]);
         _renewer?.Consider(observed);
         _generationRenewer?.Look(observed);
@@ -390,9 +395,15 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
     {
         try
         {
-            return _renewal is null
+            var error = _renewal is null
                 ? LocalState.ForgetGeneration(LitestreamFolder.Of(database))
                 : await _renewal.PrepareAsync(database, StateReason.FileReplaced, cancellationToken).ConfigureAwait(false);
+            if (error is null)
+            {
+                _drills.Renewed(database.Name);
+            }
+
+            return error;
         }
         catch (ReplicationException ex)
         {
@@ -478,7 +489,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         }
     }
 
-    /// <summary>Tells of a drill that could not be held; what one that failed means for the database is told with its state.</summary>
+    /// <summary>Tells of a drill. What one that failed means for the database is told with its state, at the level that this has.</summary>
     private void TellDrill(DatabasePlan database, ReplicaPlan replica, DrillResult result) => OperatorLog.Write(
         result.Outcome == DrillOutcome.NotHeld ? LogLevel.Warning : LogLevel.Info,
         DrillWording.Tell(database.Name, replica.Destination, result));

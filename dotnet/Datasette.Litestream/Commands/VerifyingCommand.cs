@@ -4,6 +4,7 @@ using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Locking;
 using Datasette.Litestream.Proving;
 using Datasette.Litestream.Reporting;
+using Datasette.Litestream.Restoring;
 
 namespace Datasette.Litestream.Commands;
 
@@ -24,6 +25,7 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
     {
         var releaseLine = tools.RequireLitestream().Version.ReleaseLine!.Value;
         tools.TellProblems();
+        var inBackground = new LitestreamCommand(tools.RequireLitestream().Path, () => tools.Variables, text => tools.Redactor.Redact(text), tools.Time, releaseLine, isInBackground: true);
         var (results, outcomes) = (new JsonArray(), new HashSet<DrillOutcome>());
         foreach (var database in tools.Databases)
         {
@@ -36,7 +38,7 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
 
             using var socket = SocketOf(database);
             var drill = new Drill(
-                () => tools.Restorer,
+                () => new Restorer(inBackground, releaseLine, tools.Stores, tools.Time),
                 tools.Sqlite,
                 releaseLine,
                 socket is null || releaseLine == ReleaseLine.V03 ? null : (plan, stop) => AskAsync(socket, plan, stop),
@@ -45,7 +47,7 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
             {
                 var replica = database.Replicas[number - 1];
                 var result = await drill.HoldAsync(
-                    database, number, Patience, progress => _terminal.Progress($"{database.Name}: {DrillWording.Describe(progress)}"), cancellationToken).ConfigureAwait(false);
+                    database, number, Patience, progress => _terminal.Progress($"{database.Name}: {DrillWording.Describe(progress)}"), _ => { }, cancellationToken).ConfigureAwait(false);
                 outcomes.Add(result.Outcome);
                 results.Add((JsonNode)ToJson(database, number, replica, result));
                 Tell(database, replica, result);
@@ -99,6 +101,7 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
         ["at"] = CommandTools.Iso(result.At),
         ["outcome"] = DrillWording.Name(result.Outcome),
         ["sentence"] = result.Sentence,
+        ["details"] = result.Details,
         ["stillRestorable"] = result.StillRestorable,
         ["state"] = result.State,
         ["bytes"] = result.Bytes,
@@ -116,9 +119,9 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
         }
 
         _terminal.Write($"{DrillWording.Verdict(result.Outcome)}  {database.Name} from {replica.Destination}: {result.Sentence}");
-        if (result.StillRestorable is { } restorable)
+        foreach (var more in new[] { result.Details, result.StillRestorable }.OfType<string>())
         {
-            _terminal.Write($"      {restorable}");
+            _terminal.Write($"      {more}");
         }
 
         if (result is { Bytes: { } bytes, RestoreSeconds: { } restored, CheckSeconds: { } checkedIn })

@@ -32,7 +32,7 @@ internal sealed class GenerationRenewer(IReplicationControl control, TimeProvide
 
         var now = time.GetUtcNow();
         var due = observed.Databases
-            .Where(database => database.Reason == StateReason.DrillFailed && !control.IsServedElsewhere(database.Plan) && !(_renewed.GetValueOrDefault(database.Plan.Name).NextAt > now))
+            .Where(database => database is { Reason: StateReason.DrillFailed, IsBeingProven: false } && !control.IsServedElsewhere(database.Plan) && !(_renewed.GetValueOrDefault(database.Plan.Name).NextAt > now))
             .Select(database => database.Plan)
             .ToList();
         if (due.Count == 0)
@@ -58,10 +58,23 @@ internal sealed class GenerationRenewer(IReplicationControl control, TimeProvide
 
     private async Task RenewAsync(IReadOnlyList<DatabasePlan> databases)
     {
+        try
+        {
+            await RestartAsync(databases).ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // Litestream was stopped, or says itself why it cannot be started; the next failed drill tries again.
+        }
+    }
+
+    private async Task RestartAsync(IReadOnlyList<DatabasePlan> databases)
+    {
         var names = databases.Select(database => database.Name).ToHashSet(StringComparer.Ordinal);
         await control.RestartWithoutAsync(LeaveOutReason.Renewal, names, $"Litestream leaves {string.Join(", ", names)} alone for a moment.").ConfigureAwait(false);
         var renewed = databases.Where(database => LocalState.ForgetGeneration(LitestreamFolder.Of(database)) is null).ToList();
-        await control.RestartWithoutAsync(LeaveOutReason.Renewal, new HashSet<string>(), $"Litestream begins a new generation of {string.Join(", ", names)}, since a drill has failed.").ConfigureAwait(false);
+        var message = renewed.Count == 0 ? $"A new generation of {string.Join(", ", names)} could not be begun." : $"Litestream begins a new generation of {string.Join(", ", renewed.Select(database => database.Name))}, since a drill has failed.";
+        await control.RestartWithoutAsync(LeaveOutReason.Renewal, new HashSet<string>(), message).ConfigureAwait(false);
         foreach (var database in renewed)
         {
             control.Renewed(database);

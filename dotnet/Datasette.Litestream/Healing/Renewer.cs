@@ -139,7 +139,7 @@ internal sealed class Renewer
             {
                 await VerifyAsync(known, database.Plan).ConfigureAwait(false);
             }
-            else if (Renewal.Mends(database.Reason) || (database.Reason == StateReason.OtherWriter && !isShared && _shared.Remove(name)))
+            else if ((Renewal.Mends(database.Reason) && !database.IsBeingProven) || (database.Reason == StateReason.OtherWriter && !isShared && _shared.Remove(name)))
             {
                 known ??= new Case(name);
                 known.Begin(database.Reason, _time.GetUtcNow());

@@ -75,6 +75,9 @@ internal sealed record DatabaseObservation(
     /// <summary>Each of its destinations: without mirrors, what is known of the database is all that is known of them.</summary>
     public IEnumerable<DestinationObservation> AllDestinations => Destinations.Count > 0 ? Destinations : Plan.Replicas.Select(Of);
 
+    /// <summary>Whether a drill is under way: after one that failed, it finds out what still can be restored.</summary>
+    public bool IsBeingProven => AllDestinations.Any(destination => destination.Drill?.Progress is not null);
+
     /// <summary>Whether this Datasette may not write to the destination, because another one does, or may.</summary>
     public bool IsForbidden => Reason is StateReason.WaitingForWriter or StateReason.TakenOver or StateReason.WriterUnknown;
 

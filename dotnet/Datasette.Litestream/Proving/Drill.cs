@@ -36,10 +36,13 @@ internal sealed class Drill(
     /// <param name="number">Which of its destinations, from 1 on, in the order of the configuration.</param>
     /// <param name="patience">How long a moment in which nobody writes is waited for.</param>
     /// <param name="tell">Is told how far it is; called by any thread.</param>
+    /// <param name="onFailed">Called with a drill that failed before it is found out what still can be restored, which may take long.</param>
     /// <param name="cancellationToken">Ends it, kills its children and deletes what was restored.</param>
-    public async Task<DrillResult> HoldAsync(DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, CancellationToken cancellationToken)
+    public async Task<DrillResult> HoldAsync(
+        DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, Action<DrillResult> onFailed, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(database);
+        ArgumentNullException.ThrowIfNull(onFailed);
         var began = time.GetUtcNow();
         try
         {
@@ -49,18 +52,30 @@ internal sealed class Drill(
             using var program = sqlite.StartDrill();
             var restore = new DrillRestore(restorer, destination, folder.Path, tell, time);
             var subject = new DrillSubject(database, destination, restorer, restore, folder, program, began, tell);
+            var before = FileStatus.Look(database.Path).Status;
             var result = await HoldOnceAsync(subject, patience, cancellationToken).ConfigureAwait(false);
-            if (result.Outcome == DrillOutcome.Failed && !result.IsLiveDamaged)
+            if (before is { } file && FileStatus.Look(database.Path).Status?.IsSameFile(file) != true)
             {
+                throw new DrillNotHeldException("The file of the database was replaced meanwhile.");
+            }
+
+            if (result is { Outcome: DrillOutcome.Failed, StillRestorable: null, IsLiveDamaged: false })
+            {
+                onFailed(result);
                 tell(new DrillProgress(DrillPhase.Searching));
-                result = result with { StillRestorable = await new StillRestorable(restorer, destination, restore, program, releaseLine).FindAsync(cancellationToken).ConfigureAwait(false) };
+                result = result with { StillRestorable = await new StillRestorable(restorer, destination, restore, program, releaseLine, time).FindAsync(cancellationToken).ConfigureAwait(false) };
             }
 
             return result;
         }
         catch (Exception ex) when (ex is DrillNotHeldException or SqliteProgramException or ReplicationException or IOException or UnauthorizedAccessException)
         {
-            return new DrillResult(began, DrillOutcome.NotHeld, ex is SqliteProgramException ? $"SQLite could not do it: {ex.Message.TrimEnd('.')}." : ex.Message);
+            return new DrillResult(began, DrillOutcome.NotHeld, ex switch
+            {
+                SqliteProgramException => $"SQLite could not do it: {ex.Message.TrimEnd('.')}.",
+                StagingTakenException => "Another drill of it is under way.",
+                _ => ex.Message,
+            });
         }
         finally
         {
@@ -78,7 +93,7 @@ internal sealed class Drill(
         RequireRoom(subject, live.Size);
         return (sync is not null
                 ? await TryHoldAtTransactionAsync(subject, sync, patience, cancellationToken).ConfigureAwait(false)
-                : await new QuietDrill(releaseLine, time).TryHoldAsync(subject, patience, cancellationToken).ConfigureAwait(false))
+                : await new QuietDrill(releaseLine, CopyTime, time).TryHoldAsync(subject, patience, cancellationToken).ConfigureAwait(false))
             ?? await new WeakDrill(sync, time).HoldAsync(subject, cancellationToken).ConfigureAwait(false);
     }
 
@@ -130,12 +145,12 @@ internal sealed class Drill(
         var pause = new Backoff(MinPause, MaxPause, Random.Shared);
         while (true)
         {
+            subject.DeleteFiles();
             var before = await sync(subject.Database, cancellationToken).ConfigureAwait(false);
             RequireRoom(subject, await subject.Program.OpenAsync(path, cancellationToken).ConfigureAwait(false));
             var at = time.GetUtcNow();
-            if (before > 0 && await sync(subject.Database, cancellationToken).ConfigureAwait(false) == before)
+            if (before > 0 && await WithinCopyTimeAsync(sync(subject.Database, cancellationToken)).ConfigureAwait(false) == before)
             {
-                File.Delete(subject.CopyPath);
                 return await subject.Program.CopyAsync(path, subject.CopyPath, CopyTime, cancellationToken).ConfigureAwait(false) ? (before.Value, at) : null;
             }
 
@@ -149,10 +164,23 @@ internal sealed class Drill(
         }
     }
 
-    private static async Task<DrillResult> HoldWithoutLiveAsync(DrillSubject subject, CancellationToken cancellationToken)
+    /// <summary>Waits for Litestream as long as the read transaction may be open.</summary>
+    private async Task<ulong?> WithinCopyTimeAsync(Task<ulong?> sync)
+    {
+        try
+        {
+            return await sync.WaitAsync(CopyTime, time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new DrillNotHeldException($"Litestream did not answer within {CopyTime.TotalSeconds} s.");
+        }
+    }
+
+    private async Task<DrillResult> HoldWithoutLiveAsync(DrillSubject subject, CancellationToken cancellationToken)
     {
         var (file, result) = await subject.RestoreNewestAsync(cancellationToken).ConfigureAwait(false);
-        return result ?? await subject.CheckAsync(file!, "Whole; there is no live database to compare it with.", TimeProvider.System, cancellationToken).ConfigureAwait(false);
+        return result ?? await subject.CheckAsync(file!, "Whole; there is no live database to compare it with.", time, cancellationToken).ConfigureAwait(false);
     }
 
     private static void RequireRoom(DrillSubject subject, long bytes) => subject.Folder.RequireRoom(2 * bytes, Reserve, "A drill needs");

@@ -15,6 +15,9 @@ internal static class DrillFolder
 {
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    /// <summary>Whether the folder is this user's: in one that everybody can write to, somebody else may have made it first.</summary>
+    private static bool IsOurs => FileStatus.Look(Root, followLinks: false).Status?.UserId == LibC.geteuid();
+
     private static string Root => Path.Combine(Path.GetTempPath(), $"datasette-litestream-{LibC.geteuid()}");
 
     /// <summary>Makes the folder for one drill.</summary>
@@ -33,12 +36,13 @@ internal static class DrillFolder
             throw new ReplicationException($"Nothing can be restored into {Root}: {ex.Message} Set TMPDIR to another folder.", ex);
         }
 
-        // In a folder that everybody can write to, somebody else may have made it first.
-        if (FileStatus.Look(Root, followLinks: false).Status?.UserId != LibC.geteuid() || (File.GetUnixFileMode(Root) & ~Private) != 0)
+        if (!IsOurs)
         {
-            throw new ReplicationException($"{Root} is not this user's alone, so nothing is restored into it. Delete it, or set TMPDIR to another folder.");
+            throw new ReplicationException($"{Root} is another user's, so nothing is restored into it. Delete it, or set TMPDIR to another folder.");
         }
 
+        // A Litestream that outlived its parent may have made it.
+        File.SetUnixFileMode(Root, Private);
         return StagingFolder.Create(PlaceOf(database, replica), "set TMPDIR to another folder");
     }
 
@@ -47,7 +51,7 @@ internal static class DrillFolder
     {
         try
         {
-            foreach (var name in Directory.Exists(Root) ? Directory.GetDirectories(Root).Select(folder => Path.GetFileName(folder)) : [])
+            foreach (var name in IsOurs ? Directory.GetDirectories(Root).Select(folder => Path.GetFileName(folder)) : [])
             {
                 StagingFolder.DeleteLeftover(Path.Combine(Root, StagingFolder.TargetOf(name)));
             }

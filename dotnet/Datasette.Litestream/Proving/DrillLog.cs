@@ -16,8 +16,8 @@ internal sealed record DrillLog(ImmutableDictionary<string, ImmutableArray<Drill
     /// <summary>How long drills are kept.</summary>
     public static readonly TimeSpan Kept = TimeSpan.FromDays(90);
 
-    /// <summary>So many are kept for each destination: two for each day, and more where drills are short and often.</summary>
-    private const int MaxDrills = 500;
+    /// <summary>So many are kept for each destination: one for each hour.</summary>
+    private const int MaxDrills = 90 * 24;
 
     private const string FileName = "datasette-litestream-drills.json";
 
@@ -32,9 +32,12 @@ internal sealed record DrillLog(ImmutableDictionary<string, ImmutableArray<Drill
     /// <summary>A copy with one more drill, and without those that are too old.</summary>
     private DrillLog With(ReplicaPlan replica, DrillResult result) => new(Drills.SetItem(
         replica.Destination,
-        [.. Of(replica).Append(result).Where(drill => result.At - drill.At < Kept).TakeLast(MaxDrills)]));
+        [.. Of(replica).Where(drill => drill.At != result.At).Append(result).Where(drill => result.At - drill.At < Kept).TakeLast(MaxDrills)]));
 
-    /// <summary>Adds a drill to the log of a database. Who does so at the same time may lose one.</summary>
+    /// <summary>When the log of a database was last written; null if there is none.</summary>
+    public static DateTimeOffset? WrittenAt(DatabasePlan database) => FileStatus.Look(PathOf(database)).Status?.ModifiedAt;
+
+    /// <summary>Adds a drill to the log of a database, or replaces what was known of it before it was over. Who does so at the same time may lose one.</summary>
     /// <exception cref="IOException">It cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     public static void Add(DatabasePlan database, ReplicaPlan replica, DrillResult result) => AtomicFile.Write(

@@ -25,9 +25,23 @@ internal sealed class DrillRestore(Restorer restorer, Destination destination, s
 
     private static readonly TimeSpan MinPause = TimeSpan.FromSeconds(0.25), MaxPause = TimeSpan.FromSeconds(5);
 
-    /// <summary>What Litestream says where the connection failed, and not what it has got. Sources: Go's net package, aws-sdk-go-v2.</summary>
-    private static readonly string[] ConnectionErrors =
-        ["dial tcp", "connection re", "i/o timeout", "deadline exceeded", "no such host", "TLS handshake", "StatusCode: 5", "SlowDown"];
+    /// <summary>
+    /// What Litestream says where the connection, the rights or this machine failed, and not what it has got. Sources: Go's net and syscall
+    /// packages, aws-sdk-go-v2.
+    /// </summary>
+    private static readonly string[] OtherErrors =
+    [
+        "dial tcp", "connection re", "i/o timeout", "deadline exceeded", "context canceled", "no such host", "TLS handshake", "StatusCode: 4", "StatusCode: 5", "SlowDown",
+        "ended with signal", "quota exceeded", "cannot allocate memory", "too many open files", "could not be started",
+    ];
+
+    /// <summary>What S3 says of a file that is listed, and not there.</summary>
+    private static readonly string[] MissingErrors = ["StatusCode: 404", "NoSuchKey"];
+
+    private static readonly TimeSpan PauseBeforeRetry = TimeSpan.FromSeconds(5), DefaultInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long something that is written may wait before Litestream sends it.</summary>
+    public TimeSpan SendTime => (destination.Database.MonitorInterval ?? DefaultInterval) + (destination.Replica.SyncInterval ?? DefaultInterval);
 
     /// <summary>Waits until a transaction is at the destination.</summary>
     /// <param name="txid">The transaction.</param>
@@ -62,9 +76,9 @@ internal sealed class DrillRestore(Restorer restorer, Destination destination, s
                     : $"There are files up to transaction {RestorePoint.NameOf(txid)} and beyond, but something after {RestorePoint.NameOf(listing.Reach)} is missing, so it cannot be restored.");
             }
 
-            if (time.GetElapsedTime(started) >= ArrivalTime)
+            if (time.GetElapsedTime(started) >= ArrivalTime + SendTime)
             {
-                throw new DrillNotHeldException($"What Litestream had taken was not at the destination {ArrivalTime.TotalMinutes} minutes later.");
+                throw new DrillNotHeldException($"What Litestream had taken was not at the destination {(ArrivalTime + SendTime).TotalMinutes:0} minutes later.");
             }
 
             await Task.Delay(pause.Next(), time, cancellationToken).ConfigureAwait(false);
@@ -102,10 +116,12 @@ internal sealed class DrillRestore(Restorer restorer, Destination destination, s
 
             if (tries == 2)
             {
-                return ConnectionErrors.Any(words => error.Contains(words, StringComparison.OrdinalIgnoreCase))
-                    ? throw new DrillNotHeldException($"The connection to the destination failed: {error.TrimEnd('.')}.")
+                return !MissingErrors.Any(words => error.Contains(words, StringComparison.Ordinal)) && OtherErrors.Any(words => error.Contains(words, StringComparison.OrdinalIgnoreCase))
+                    ? throw new DrillNotHeldException($"Litestream could not restore it, for a reason that says nothing of the backup: {error.TrimEnd('.')}.")
                     : (null, error);
             }
+
+            await Task.Delay(PauseBeforeRetry, time, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -8,6 +8,9 @@ namespace Datasette.Litestream.Proving;
 /// <param name="Sentence">The same in words, without the names of the database and the destination, such as <c>Equal to the live database after transaction 000000000000002a.</c></param>
 internal sealed record DrillResult(DateTimeOffset At, [property: JsonConverter(typeof(JsonStringEnumConverter<DrillOutcome>))] DrillOutcome Outcome, string Sentence)
 {
+    /// <summary>The names of what differs, or what SQLite finds wrong, for those who may manage replication: it names tables; null if there is nothing to say.</summary>
+    public string? Details { get; init; }
+
     /// <summary>The state that was restored, as Litestream names it: the id of a transaction, or a file of Litestream 0.3; null if none was.</summary>
     public string? State { get; init; }
 

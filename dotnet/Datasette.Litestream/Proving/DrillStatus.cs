@@ -8,6 +8,9 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
     /// <summary>How many intervals may pass without a proof before that is an error.</summary>
     public const int PatientIntervals = 3;
 
+    /// <summary>So long a drill that is due may wait or last, however short the interval is.</summary>
+    private static readonly TimeSpan MinPatience = TimeSpan.FromMinutes(5);
+
     /// <summary>The last drill; null before the first.</summary>
     public DrillResult? Last { get; init; }
 
@@ -19,6 +22,9 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
 
     /// <summary>How many drills have failed since the last proof.</summary>
     public int Failures { get; init; }
+
+    /// <summary>How often the backup was made anew since this process began.</summary>
+    public int Renewals { get; init; }
 
     /// <summary>When the backup was made anew after that failure; null if it was not.</summary>
     public DateTimeOffset? RenewedAt { get; init; }
@@ -42,6 +48,7 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
         return result.Outcome switch
         {
             DrillOutcome.NotHeld => this with { Last = result },
+            DrillOutcome.Failed when Failure?.At == result.At => this with { Last = result, Failure = result },
             DrillOutcome.Failed => this with { Last = result, Failure = result, Failures = Failures + 1, RenewedAt = null },
             _ => this with { Last = result, LastProof = result, Failure = null, Failures = 0, RenewedAt = null },
         };
@@ -52,6 +59,7 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
     public DrillStatus Renewed(DateTimeOffset now) => this with
     {
         WantedSince = now,
+        Renewals = Renewals + 1,
         LastProof = null,
         RenewedAt = Failure is null ? null : now,
         DueAt = Failure is null ? null : Failures == 1 ? now : DueAt,
@@ -61,5 +69,6 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
     public bool IsNotHeld => Last is { Outcome: DrillOutcome.NotHeld };
 
     /// <summary>Whether drills could not be held for so long that this is an error.</summary>
-    public bool IsOverdue(DateTimeOffset now) => IsNotHeld && Interval is { } interval && now - UnprovenSince > PatientIntervals * interval;
+    public bool IsOverdue(DateTimeOffset now) => Interval is { } interval
+        && ((IsNotHeld && now - UnprovenSince > PatientIntervals * interval) || now - DueAt > PatientIntervals * (interval < MinPatience ? MinPatience : interval));
 }

@@ -29,6 +29,9 @@ internal sealed record DrillSubject(
     /// <summary>Where the live database is copied to.</summary>
     public string CopyPath { get; } = Path.Combine(Folder.Path, "live.db");
 
+    /// <summary>Deletes what an earlier try has left, which takes the room of the next one.</summary>
+    public void DeleteFiles() => Array.ForEach(Directory.GetFiles(Folder.Path), File.Delete);
+
     /// <summary>A drill that showed a fault.</summary>
     public DrillResult Failed(string sentence) => new(Began, DrillOutcome.Failed, sentence);
 
@@ -63,9 +66,9 @@ internal sealed record DrillSubject(
         var isEqual = found.DifferentPages == 0;
         var unproven = found.Unchecked is { } why ? $" SQLite could not check it here: {why.TrimEnd('.')}." : "";
         var result = isEqual && found.Fault is null ? new DrillResult(Began, DrillOutcome.Proven, $"Equal to the live database {moment}, page by page.{unproven}")
-            : isEqual ? Failed($"It is equal to the live database {moment}, and that one is damaged: {found.Fault}.") with { IsLiveDamaged = true }
-            : found.Fault is { } fault ? Failed($"What was restored is damaged: {fault}.") with { IsLiveDamaged = found.CopyFault is not null }
-            : Failed($"It is not what the live database was {moment}: {Describe(found)}.");
+            : isEqual ? Failed($"It is equal to the live database {moment}, and that one is damaged.") with { IsLiveDamaged = true, Details = found.Fault }
+            : found.Fault is not null ? Failed("What was restored is damaged.") with { IsLiveDamaged = found.CopyFault is not null, Details = found.Fault }
+            : Failed($"It is not what the live database was {moment}: {Pages(found)}.") with { Details = Names(found), StillRestorable = "In itself it is whole: it can be restored, and SQLite finds no fault in it." };
         return With(result, file, found, time.GetElapsedTime(started));
     }
 
@@ -80,7 +83,12 @@ internal sealed record DrillSubject(
         var started = time.GetTimestamp();
         var found = await Program.CompareAsync(file.Path, copy: null, cancellationToken).ConfigureAwait(false);
         return With(
-            found.Fault is { } fault ? Failed($"What was restored is damaged: {fault}.") : new DrillResult(Began, DrillOutcome.ProvenWeakly, sentence), file, found, time.GetElapsedTime(started));
+            found.Fault is { } fault ? Failed("What was restored is damaged.") with { Details = fault }
+                : found.Unchecked is { } why ? throw new DrillNotHeldException($"It can be restored, but SQLite could not check it here: {why.TrimEnd('.')}.")
+                : new DrillResult(Began, DrillOutcome.ProvenWeakly, sentence),
+            file,
+            found,
+            time.GetElapsedTime(started));
     }
 
     private static DrillResult With(DrillResult result, RestoredFile file, DrillComparison found, TimeSpan took) => result with
@@ -92,14 +100,13 @@ internal sealed record DrillSubject(
         ForeignKeyViolations = found.ForeignKeyViolations,
     };
 
-    private static string Describe(DrillComparison found)
-    {
-        var pages = string.Create(CultureInfo.InvariantCulture, $"{found.DifferentPages:#,0} {(found.DifferentPages == 1 ? "page differs" : "pages differ")}");
-        return found.Differences switch
-        {
-            [] => $"{pages} ({string.Join(", ", found.FirstPages.Take(MaxNames))}{(found.DifferentPages > MaxNames ? ", …" : "")}), though no table's rows do",
-            { Count: > MaxNames } names => $"{pages}, of {string.Join(", ", names.Take(MaxNames))} and {names.Count - MaxNames} more",
-            var names => $"{pages}, of {string.Join(", ", names)}",
-        };
-    }
+    private static string Pages(DrillComparison found) =>
+        string.Create(CultureInfo.InvariantCulture, $"{found.DifferentPages:#,0} {(found.DifferentPages == 1 ? "page differs" : "pages differ")}");
+
+    private static string Names(DrillComparison found) => found.Differences.Count == 0
+        ? $"No table's rows differ; the pages are {string.Join(", ", found.FirstPages)}{(found.DifferentPages > found.FirstPages.Count ? ", …" : "")}."
+        : $"What differs: {List(found.Differences)}.";
+
+    /// <summary>Some names, of which the first are told.</summary>
+    public static string List(IReadOnlyList<string> names) => names.Count > MaxNames ? $"{string.Join(", ", names.Take(MaxNames))} and {names.Count - MaxNames} more" : string.Join(", ", names);
 }

@@ -31,10 +31,13 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
     /// <summary>How long a moment in which nobody writes is waited for at most.</summary>
     private static readonly TimeSpan MaxPatience = TimeSpan.FromMinutes(3);
 
+    /// <summary>How long a mirror may need until it has a new snapshot: it is listed every five minutes.</summary>
+    private static readonly TimeSpan MirrorTime = TimeSpan.FromMinutes(11);
+
     private const long LargeBytes = 1L << 30;
 
     private readonly Dictionary<DrillKey, Turn> _turns = [];
-    private readonly ConcurrentQueue<Wish> _wishes = new();
+    private readonly ConcurrentDictionary<string, Wish> _wishes = new(StringComparer.Ordinal);
     private readonly Lock _changing = new();
     private readonly CancellationTokenSource _stopping = new();
 
@@ -43,6 +46,7 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
         Channel.CreateBounded<IReadOnlyList<DrillCandidate>>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
 
     private volatile ImmutableDictionary<DrillKey, DrillStatus> _statuses = ImmutableDictionary<DrillKey, DrillStatus>.Empty;
+    private volatile IReadOnlyList<DrillCandidate> _latest = [];
     private Task _running = Task.CompletedTask;
 
     /// <summary>How far each destination is proven.</summary>
@@ -52,7 +56,11 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
     public void Start() => _running = Task.Run(RunAsync);
 
     /// <summary>Tells how the destinations stand; returns at once.</summary>
-    public void Look(IReadOnlyList<DrillCandidate> candidates) => _candidates.Writer.TryWrite(candidates);
+    public void Look(IReadOnlyList<DrillCandidate> candidates)
+    {
+        _latest = candidates;
+        _candidates.Writer.TryWrite(candidates);
+    }
 
     /// <summary>
     /// Tells that the backups of a database were made anew, so that earlier proofs are about what is there no more. Those of which a drill has
@@ -67,19 +75,14 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
 
     /// <summary>Has all destinations of a database proven now, and completes when that is done; what is not possible is a result that says so.</summary>
     /// <param name="database">Datasette's name of it.</param>
-    public Task<IReadOnlyList<(ReplicaPlan Replica, DrillResult Result)>> VerifyAsync(string database)
-    {
-        var wish = new Wish(database);
-        _wishes.Enqueue(wish);
-        return wish.Done.Task;
-    }
+    public Task<IReadOnlyList<(ReplicaPlan Replica, DrillResult Result)>> VerifyAsync(string database) => _wishes.GetOrAdd(database, name => new Wish(name)).Done.Task;
 
     /// <summary>Ends the drill that is under way, kills its children, deletes what it has restored, and holds no more.</summary>
     public async Task StopAsync()
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
-        while (_wishes.TryDequeue(out var wish))
+        foreach (var wish in _wishes.Values)
         {
             wish.Done.TrySetCanceled();
         }
@@ -92,7 +95,7 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
             await foreach (var candidates in _candidates.Reader.ReadAllAsync(_stopping.Token).ConfigureAwait(false))
             {
                 Follow(candidates);
-                while (_wishes.TryDequeue(out var wish))
+                foreach (var wish in _wishes.Values)
                 {
                     await FulfilAsync(wish).ConfigureAwait(false);
                 }
@@ -125,11 +128,18 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
             if (!_turns.TryGetValue(candidate.Key, out var turn))
             {
                 _turns[candidate.Key] = turn = new Turn(candidate);
-                changed[candidate.Key] = Recall(candidate, interval, now);
+                changed[candidate.Key] = new DrillStatus(interval, now);
             }
 
             turn.Candidate = candidate;
             var status = changed.GetValueOrDefault(candidate.Key) ?? _statuses[candidate.Key];
+            if (DrillLog.WrittenAt(candidate.Database) is { } writtenAt && writtenAt != turn.LogWrittenAt)
+            {
+                // The command may have held one.
+                turn.LogWrittenAt = writtenAt;
+                status = changed[candidate.Key] = Recall(candidate, status);
+            }
+
             if (status.Interval != interval)
             {
                 status = changed[candidate.Key] = status with { Interval = interval, DueAt = null };
@@ -150,21 +160,29 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
         }
     }
 
-    /// <summary>What is known from the drills that were held before this process began.</summary>
-    private static DrillStatus Recall(DrillCandidate candidate, TimeSpan? interval, DateTimeOffset now)
+    /// <summary>What is known with the drills that were held before this process began, or by the command since.</summary>
+    private static DrillStatus Recall(DrillCandidate candidate, DrillStatus status)
     {
         var drills = DrillLog.Read(candidate.Database).Of(candidate.Replica);
-        var status = new DrillStatus(interval, drills.IsEmpty ? now : drills[0].At);
-        return drills.Aggregate(status, (known, drill) => known.With(drill));
+        var wantedSince = status.Last is null && status.Renewals == 0 && drills is [{ At: var first }, ..] && first < status.WantedSince ? first : status.WantedSince;
+        var last = status.Last?.At ?? DateTimeOffset.MinValue;
+        return drills.Where(drill => drill.At > last).Aggregate(status with { WantedSince = wantedSince }, (known, drill) => known.With(drill));
     }
 
     private Turn? NextDue()
     {
         var (now, statuses) = (time.GetUtcNow(), _statuses);
         return _turns.Values
-            .Where(turn => turn.Candidate.IsReady && statuses[turn.Candidate.Key] is { DueAt: { } due, Interval: not null } && due <= now)
+            .Where(turn => turn.Candidate.IsReady && IsDue(turn.Candidate, statuses[turn.Candidate.Key], now))
             .MinBy(turn => statuses[turn.Candidate.Key].DueAt);
     }
+
+    /// <summary>Whether a drill is to be held. A failure is looked into further where drills are turned off.</summary>
+    private static bool IsDue(DrillCandidate candidate, DrillStatus status, DateTimeOffset now) =>
+        status.DueAt <= now && (status.Interval is not null || status.Failure is not null)
+
+        // A mirror gets the new snapshot a while after the primary has it.
+        && !(candidate.IsMirror && status is { Failure: { } failure, RenewedAt: { } renewedAt } && !(candidate.NewestSnapshotAt > failure.At) && now - renewedAt < MirrorTime);
 
     private async Task FulfilAsync(Wish wish)
     {
@@ -178,6 +196,7 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
                     : new DrillResult(time.GetUtcNow(), DrillOutcome.NotHeld, "Something is wrong with it, or its first copy is not complete, so there is nothing to prove yet.")));
             }
 
+            _wishes.TryRemove(wish.Database, out _);
             wish.Done.TrySetResult(results);
         }
         catch (OperationCanceledException)
@@ -190,48 +209,81 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
     private async Task<DrillResult> HoldAsync(Turn turn)
     {
         var candidate = turn.Candidate;
-        Change(candidate.Key, status => status with { Progress = new DrillProgress(DrillPhase.Copying), RunningSince = time.GetUtcNow() });
+        var began = time.GetUtcNow();
+        Change(candidate.Key, status => status with { Progress = new DrillProgress(DrillPhase.Copying), RunningSince = began });
+        var renewals = _statuses[candidate.Key].Renewals;
         var patience = IntervalOf(candidate) / 2 is { } half && half < MaxPatience ? half : MaxPatience;
+        DrillResult result;
         try
         {
-            var result = await hold(
+            result = await hold(
                 candidate.Database,
                 candidate.Database.Replicas.IndexOf(candidate.Replica) + 1,
                 patience,
                 progress => Change(candidate.Key, status => status with { Progress = progress }),
+                failed => Note(turn, Judge(failed)),
                 _stopping.Token).ConfigureAwait(false);
-            Note(turn, result);
-            return result;
+        }
+        catch (Exception ex) when (!_stopping.IsCancellationRequested)
+        {
+            // Nobody awaits this task, and the fault of one drill must not keep the others from being held.
+            result = new DrillResult(began, DrillOutcome.NotHeld, $"It was broken off by an error: {ex.Message}");
         }
         finally
         {
             Change(candidate.Key, status => status with { Progress = null, RunningSince = null });
         }
+
+        result = Judge(result);
+        Note(turn, result);
+        tell(candidate.Database, candidate.Replica, result);
+        return result;
+
+        // What was found is possibly about what is there no more.
+        DrillResult Judge(DrillResult found) => found.Outcome == DrillOutcome.Failed && (_statuses.GetValueOrDefault(candidate.Key)?.Renewals != renewals || !_latest.Any(one => one.Key == candidate.Key && one.IsReady))
+            ? new DrillResult(found.At, DrillOutcome.NotHeld, "The backup was made anew meanwhile, or something else was wrong with it.")
+            : found;
     }
 
+    /// <summary>Keeps a result; the same one may come again with more in it.</summary>
     private void Note(Turn turn, DrillResult result)
     {
         var candidate = turn.Candidate;
+        var isFirst = _statuses.GetValueOrDefault(candidate.Key)?.Last?.At != result.At;
+        TimeSpan? retry = null;
         if (result.IsProof)
         {
             turn.Retry.Reset();
+        }
+        else if (isFirst)
+        {
+            retry = turn.Retry.Next();
         }
 
         Change(candidate.Key, status =>
         {
             var known = status.With(result);
-            return known with { DueAt = known.Interval is not { } interval ? null : time.GetUtcNow() + (result.IsProof || turn.Retry.Next() is var retry && retry > interval ? Spread(interval) : retry) };
+            return !isFirst ? known : known with
+            {
+                DueAt = (retry, known.Interval) switch
+                {
+                    (null, { } interval) => time.GetUtcNow() + Spread(interval),
+                    ({ } delay, { } interval) when delay > interval => time.GetUtcNow() + Spread(interval),
+                    ({ } delay, not null) => time.GetUtcNow() + delay,
+                    ({ } delay, null) when known.Failure is not null => time.GetUtcNow() + delay,
+                    _ => null,
+                },
+            };
         });
         try
         {
             DrillLog.Add(candidate.Database, candidate.Replica, result);
+            turn.LogWrittenAt = DrillLog.WrittenAt(candidate.Database);
         }
         catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
         {
             // What it showed is shown; after a restart it is not known.
         }
-
-        tell(candidate.Database, candidate.Replica, result);
     }
 
     private static TimeSpan? IntervalOf(DrillCandidate candidate) =>
@@ -264,11 +316,15 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
         public DrillCandidate Candidate { get; set; } = candidate;
 
         public Backoff Retry { get; } = new(MinRetryDelay, MaxRetryDelay);
+
+        /// <summary>When the log was written that is known; null if none is.</summary>
+        public DateTimeOffset? LogWrittenAt { get; set; }
     }
 }
 
 /// <summary>See <see cref="Drill.HoldAsync"/>.</summary>
-internal delegate Task<DrillResult> HoldDrill(DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, CancellationToken cancellationToken);
+internal delegate Task<DrillResult> HoldDrill(
+    DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, Action<DrillResult> onFailed, CancellationToken cancellationToken);
 
 /// <summary>A destination that is to be proven.</summary>
 /// <param name="Database">The database.</param>
@@ -277,6 +333,12 @@ internal delegate Task<DrillResult> HoldDrill(DatabasePlan database, int number,
 /// <param name="Bytes">The size of the backup, or of the database; null if neither is known.</param>
 internal sealed record DrillCandidate(DatabasePlan Database, ReplicaPlan Replica, bool IsReady, long? Bytes)
 {
+    /// <summary>Whether the plugin keeps it equal to the one that Litestream writes.</summary>
+    public bool IsMirror { get; init; }
+
+    /// <summary>When the newest snapshot there was made; null if that is not known.</summary>
+    public DateTimeOffset? NewestSnapshotAt { get; init; }
+
     /// <summary>Its key.</summary>
     public DrillKey Key { get; } = DrillKey.Of(Database, Replica);
 }

@@ -8,13 +8,14 @@ namespace Datasette.Litestream.Proving;
 /// newest state of its backup was restored, so that the two must be equal.
 /// </summary>
 /// <param name="releaseLine">The Litestream.</param>
+/// <param name="copyTime">How long the live database may be read in one transaction.</param>
 /// <param name="time">The clock.</param>
-internal sealed class QuietDrill(ReleaseLine releaseLine, TimeProvider time)
+internal sealed class QuietDrill(ReleaseLine releaseLine, TimeSpan copyTime, TimeProvider time)
 {
     /// <summary>How long nobody must have written for everything to be at every destination.</summary>
     private static readonly TimeSpan SettledTime = TimeSpan.FromSeconds(15);
 
-    private static readonly TimeSpan CopyTime = TimeSpan.FromSeconds(30), Pause = TimeSpan.FromSeconds(1), PauseBeforeRetry = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1), PauseBeforeRetry = TimeSpan.FromSeconds(5);
 
     /// <summary>How often a difference must be found: Litestream 0.3 does not say when it has sent everything.</summary>
     private const int Tries = 3;
@@ -29,7 +30,7 @@ internal sealed class QuietDrill(ReleaseLine releaseLine, TimeProvider time)
         var path = subject.Database.Path;
         subject.Tell(new DrillProgress(DrillPhase.Copying));
         var started = time.GetTimestamp();
-        while (time.GetUtcNow() - LastWriteTo(path) < SettledTime)
+        while (time.GetUtcNow() - LastWriteTo(path) < SettledTime + (2 * subject.Restore.SendTime))
         {
             if (time.GetElapsedTime(started) >= patience)
             {
@@ -41,7 +42,7 @@ internal sealed class QuietDrill(ReleaseLine releaseLine, TimeProvider time)
 
         var before = await subject.Program.MarkAsync(path, cancellationToken).ConfigureAwait(false);
         await subject.Program.OpenAsync(path, cancellationToken).ConfigureAwait(false);
-        if (!await subject.Program.CopyAsync(path, subject.CopyPath, CopyTime, cancellationToken).ConfigureAwait(false))
+        if (!await subject.Program.CopyAsync(path, subject.CopyPath, copyTime, cancellationToken).ConfigureAwait(false))
         {
             return null;
         }

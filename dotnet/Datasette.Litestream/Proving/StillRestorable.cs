@@ -12,17 +12,32 @@ namespace Datasette.Litestream.Proving;
 /// <param name="restore">Restores them.</param>
 /// <param name="program">Checks them.</param>
 /// <param name="releaseLine">The Litestream.</param>
-internal sealed class StillRestorable(Restorer restorer, Destination destination, DrillRestore restore, DrillProgram program, ReleaseLine releaseLine)
+/// <param name="time">The clock.</param>
+internal sealed class StillRestorable(Restorer restorer, Destination destination, DrillRestore restore, DrillProgram program, ReleaseLine releaseLine, TimeProvider time)
 {
-    /// <summary>So many states are restored at most: each takes as long as the drill.</summary>
+    /// <summary>So many states are restored at most, and no more after this time: the backup is not made anew before that.</summary>
     private const int MaxTries = 12;
+
+    private static readonly TimeSpan MaxTime = TimeSpan.FromMinutes(10);
 
     /// <summary>Finds it.</summary>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>What can be restored, in a sentence.</returns>
-    /// <exception cref="ReplicationException">The destination cannot be reached.</exception>
     public async Task<string> FindAsync(CancellationToken cancellationToken)
     {
+        try
+        {
+            return await SearchAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception ex) when (ex is DrillNotHeldException or SqliteProgramException or ReplicationException or IOException or UnauthorizedAccessException)
+        {
+            return $"What still can be restored could not be found out: {ex.Message.TrimEnd('.')}.";
+        }
+    }
+
+    private async Task<string> SearchAsync(CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
         var listing = await destination.ListAsync(cancellationToken).ConfigureAwait(false);
         RestoreTarget[] targets = listing is null ? []
             : releaseLine == ReleaseLine.V05 && !listing.Files.IsEmpty
@@ -36,8 +51,9 @@ internal sealed class StillRestorable(Restorer restorer, Destination destination
         // Those before `bad` are bad; the newest good one is not after `good`.
         var (bad, good, tries) = (-1, targets.Length, 0);
         RestorePoint? found = null;
-        for (var next = 0; next < good && tries < MaxTries; tries++)
+        for (var next = 0; next < good && tries < MaxTries && time.GetElapsedTime(started) < MaxTime;)
         {
+            tries++;
             if (await TryAsync(targets[next], cancellationToken).ConfigureAwait(false) is { } point)
             {
                 (good, found) = (next, point);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.SqliteFiles;
 
@@ -15,12 +14,11 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
     /// <summary>How often something must be out of bounds.</summary>
     private const int Tries = 3;
 
-    private const int MaxNames = 5;
+    /// <summary>How much longer Litestream 0.3, which does not say what it has sent, may need than its intervals are.</summary>
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(3);
 
-    /// <summary>How long Litestream 0.3, which does not say what it has sent, needs for that at most: it looks and uploads once a second.</summary>
-    private static readonly TimeSpan SendTime = TimeSpan.FromSeconds(3);
-
-    private static readonly TimeSpan DefaultInterval = TimeSpan.FromSeconds(1);
+    /// <summary>How long all rows of the live database may be counted in one transaction: the write-ahead log grows meanwhile.</summary>
+    private static readonly TimeSpan CountTime = TimeSpan.FromSeconds(30);
 
     /// <summary>Holds it.</summary>
     /// <exception cref="DrillNotHeldException">The rows come and go too fast.</exception>
@@ -32,8 +30,13 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
         {
             subject.Tell(new DrillProgress(DrillPhase.Waiting));
             var at = time.GetUtcNow();
-            var before = await program.CountAsync(path, isRestored: false, cancellationToken).ConfigureAwait(false);
-            await WaitForAsync(subject, cancellationToken).ConfigureAwait(false);
+            subject.DeleteFiles();
+            var before = await CountAsync(program, path, cancellationToken).ConfigureAwait(false);
+            if (await WaitForAsync(subject, cancellationToken).ConfigureAwait(false) is { } hole)
+            {
+                return subject.Failed(hole);
+            }
+
             var age = time.GetUtcNow() - at;
             var (file, ended) = await subject.RestoreNewestAsync(cancellationToken).ConfigureAwait(false);
             if (ended is not null)
@@ -42,18 +45,18 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
             }
 
             var result = (await subject.CheckAsync(
-                file!, "Whole, with the schema of the live database, and row counts between those of two of its moments; somebody wrote all the time.", time, cancellationToken).ConfigureAwait(false))
+                file!, "Whole, with the schema of the live database, and row counts between those of two of its moments; it could not be copied at a moment whose transaction is known.", time, cancellationToken).ConfigureAwait(false))
                 with
             {
                 DataAgeSeconds = age.TotalSeconds,
             };
-            if (!result.IsProof || result.State is null)
+            if (!result.IsProof)
             {
                 return result;
             }
 
             var restored = await program.CountAsync(file!.Path, isRestored: true, cancellationToken).ConfigureAwait(false);
-            samples.Add((before, restored, await program.CountAsync(path, isRestored: false, cancellationToken).ConfigureAwait(false)));
+            samples.Add((before, restored, await CountAsync(program, path, cancellationToken).ConfigureAwait(false)));
             if (IsBetween(samples[^1]))
             {
                 return result;
@@ -61,31 +64,39 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
 
             if (samples.Count == Tries)
             {
-                return Judge(samples) is { } fault ? result with { Outcome = DrillOutcome.Failed, Sentence = fault }
+                return Judge(samples) is var (fault, details) ? result with { Outcome = DrillOutcome.Failed, Sentence = fault, Details = details }
                     : throw new DrillNotHeldException("Rows come and go too fast for the backup's numbers of them to be held against those of the live database.");
             }
         }
     }
 
+    private async Task<RowCounts> CountAsync(DrillProgram program, string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await program.CountAsync(path, isRestored: false, cancellationToken).WaitAsync(CountTime, time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // The program is ended, and with it the transaction.
+            throw new DrillNotHeldException($"The rows of the live database could not be counted within {CountTime.TotalSeconds} s.");
+        }
+    }
+
     /// <summary>Waits until what was counted is at the destination.</summary>
-    private async Task WaitForAsync(DrillSubject subject, CancellationToken cancellationToken)
+    /// <returns>Why it can never be restored from there; null if it can.</returns>
+    private async Task<string?> WaitForAsync(DrillSubject subject, CancellationToken cancellationToken)
     {
         if (sync is null)
         {
-            var (monitor, send) = (subject.Database.MonitorInterval ?? DefaultInterval, subject.Destination.Replica.SyncInterval ?? DefaultInterval);
-            await Task.Delay(monitor + send + SendTime, time, cancellationToken).ConfigureAwait(false);
-            return;
+            await Task.Delay(subject.Restore.SendTime + Margin, time, cancellationToken).ConfigureAwait(false);
+            return null;
         }
 
         var txid = await sync(subject.Database, cancellationToken).ConfigureAwait(false);
-        if (txid is not > 0)
-        {
-            throw new DrillNotHeldException("Litestream did not answer.");
-        }
-
-        // Where it was merged away, what is there is newer still.
-        var (_, hole) = await subject.Restore.WaitForAsync(txid.Value, cancellationToken).ConfigureAwait(false);
-        _ = hole is null ? true : throw new DrillNotHeldException(hole);
+        return txid is > 0
+            ? (await subject.Restore.WaitForAsync(txid.Value, cancellationToken).ConfigureAwait(false)).Hole
+            : throw new DrillNotHeldException("Litestream did not answer.");
     }
 
     private static bool IsBetween((RowCounts Before, RowCounts Restored, RowCounts After) sample) =>
@@ -96,23 +107,25 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
             return table.Value >= Math.Min(before, after) && table.Value <= Math.Max(before, after);
         });
 
-    /// <summary>What is wrong however it is looked at: each time, and by more than the live database's numbers varied meanwhile.</summary>
-    private static string? Judge(List<(RowCounts Before, RowCounts Restored, RowCounts After)> samples)
+    /// <summary>
+    /// What is wrong however it is looked at: each time, and by more than the live database's numbers varied meanwhile. A table whose numbers
+    /// vary proves nothing, since they may do so between two looks.
+    /// </summary>
+    private static (string Sentence, string? Details)? Judge(List<(RowCounts Before, RowCounts Restored, RowCounts After)> samples)
     {
         var live = samples.SelectMany(sample => new[] { sample.Before, sample.After }).ToList();
         if (live.TrueForAll(one => one.Schema == live[0].Schema) && samples.TrueForAll(sample => sample.Restored.Schema != live[0].Schema))
         {
-            return "What was restored has another schema than the live database.";
+            return ("What was restored has another schema than the live database.", null);
         }
 
         var wrong = samples[0].Restored.Tables.Keys.Where(name =>
         {
             var counts = live.ConvertAll(one => one.Tables.GetValueOrDefault(name));
             var (min, max) = (counts.Min(), counts.Max());
-            return samples.TrueForAll(sample => sample.Restored.Tables.GetValueOrDefault(name) is var rows && (rows < min - (max - min) || rows > max + (max - min)));
+            var isGrowing = min > 0 && counts.Order().SequenceEqual(counts);
+            return isGrowing && samples.TrueForAll(sample => sample.Restored.Tables.GetValueOrDefault(name) is var rows && (rows < min - (max - min) || rows > max + (max - min)));
         }).Order(StringComparer.Ordinal).ToList();
-        return wrong.Count == 0 ? null : string.Create(
-            CultureInfo.InvariantCulture,
-            $"What was restored has another number of rows than the live database in {string.Join(", ", wrong.Take(MaxNames))}{(wrong.Count > MaxNames ? $" and {wrong.Count - MaxNames} more" : "")}.");
+        return wrong.Count == 0 ? null : ("What was restored has another number of rows than the live database.", $"What differs: {DrillSubject.List(wrong)}.");
     }
 }

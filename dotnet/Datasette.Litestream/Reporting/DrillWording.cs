@@ -38,7 +38,7 @@ internal static class DrillWording
     public static string Tell(string database, string destination, DrillResult result) => result.Outcome switch
     {
         DrillOutcome.NotHeld => $"The backup of {database} at {destination} could not be proven: {result.Sentence}",
-        DrillOutcome.Failed => $"A drill of the backup of {database} at {destination} failed: {result.Sentence} {result.StillRestorable}".TrimEnd(),
+        DrillOutcome.Failed => string.Join(' ', new[] { $"A drill of the backup of {database} at {destination} failed: {result.Sentence}", result.Details, result.StillRestorable }.Where(part => part is not null)),
         _ => $"The backup of {database} at {destination} was proven: {result.Sentence}",
     };
 

@@ -7,7 +7,7 @@ using Datasette.Litestream.Processes;
 namespace Datasette.Litestream.SqliteFiles;
 
 /// <summary>
-/// One run of the program that works on SQLite files, at the lowest priority, for one drill: it keeps a read transaction of the live database
+/// One run of the program that works on SQLite files, for one drill: it keeps a read transaction of the live database
 /// open between two requests. What SQLite does not do is a <see cref="SqliteProgramException"/>. Not for several tasks at once.
 /// </summary>
 internal sealed class DrillProgram : IDisposable
@@ -23,8 +23,9 @@ internal sealed class DrillProgram : IDisposable
 
     /// <param name="commandLine">The program and its first arguments.</param>
     /// <param name="environment">Its environment.</param>
+    /// <param name="isInBackground">Whether it has the lowest priority, since nobody waits for it.</param>
     /// <exception cref="SqliteProgramException">It could not be started.</exception>
-    public DrillProgram(IReadOnlyList<string> commandLine, IReadOnlyDictionary<string, string> environment)
+    public DrillProgram(IReadOnlyList<string> commandLine, IReadOnlyDictionary<string, string> environment, bool isInBackground)
     {
         ArgumentNullException.ThrowIfNull(commandLine);
         try
@@ -37,7 +38,10 @@ internal sealed class DrillProgram : IDisposable
             throw new SqliteProgramException(ex.Message);
         }
 
-        _child.LowerPriority();
+        if (isInBackground)
+        {
+            _child.LowerPriority();
+        }
     }
 
     /// <summary>Opens a read transaction of the live database: what is copied next is what it holds now.</summary>

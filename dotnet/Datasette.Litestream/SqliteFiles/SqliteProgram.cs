@@ -117,8 +117,9 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     }
 
     /// <summary>Starts a run of it for one drill.</summary>
+    /// <param name="isInBackground">Whether it has the lowest priority.</param>
     /// <exception cref="SqliteProgramException">There is no such program, or it could not be started.</exception>
-    public DrillProgram StartDrill() => IsThere ? new DrillProgram(commandLine, environment) : throw new SqliteProgramException("there is no program that can read SQLite files");
+    public DrillProgram StartDrill(bool isInBackground = true) => IsThere ? new DrillProgram(commandLine, environment, isInBackground) : throw new SqliteProgramException("there is no program that can read SQLite files");
 
     /// <summary>Has SQLite check a database that nobody writes to, all of it.</summary>
     /// <param name="path">The database file.</param>
@@ -128,7 +129,7 @@ internal sealed class SqliteProgram(IReadOnlyList<string> commandLine, IReadOnly
     {
         try
         {
-            using var program = StartDrill();
+            using var program = StartDrill(isInBackground: false);
             return (await program.CompareAsync(path, copy: null, cancellationToken).ConfigureAwait(false)).Fault;
         }
         catch (SqliteProgramException ex)

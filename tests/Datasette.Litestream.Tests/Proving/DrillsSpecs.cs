@@ -199,7 +199,7 @@ public sealed class DrillsSpecs
             _own?.Dispose();
         }
 
-        private async Task<DrillResult> HoldAsync(DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, CancellationToken cancellationToken)
+        private async Task<DrillResult> HoldAsync(DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, Action<DrillResult> onFailed, CancellationToken cancellationToken)
         {
             Assert.AreEqual((_database.Name, 1), (database.Name, number));
             Count++;
