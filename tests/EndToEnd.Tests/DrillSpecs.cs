@@ -145,7 +145,7 @@ public sealed class DrillSpecs
         datasette.WaitForStatusAsync(status => codes.Contains((string?)status["databases"]![0]!["reason"]!["code"]), $"the reason is {string.Join(" or ", codes)}", Patience);
 
     /// <summary>The drills of each destination, oldest first.</summary>
-    private static IReadOnlyList<JsonArray> Logged(Workspace workspace, string name)
+    internal static IReadOnlyList<JsonArray> Logged(Workspace workspace, string name)
     {
         var file = workspace.Path($".{name}.db-litestream/datasette-litestream-drills.json");
         return File.Exists(file) ? [.. JsonNode.Parse(File.ReadAllText(file))!.AsObject().Select(destination => destination.Value!.AsArray())] : [];

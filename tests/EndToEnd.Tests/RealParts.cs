@@ -34,6 +34,10 @@ internal static class RealParts
     public static string Litestream03 =>
         Find("litestream-0.3.13") ?? throw Skip.Because("there is no litestream-0.3.13 on PATH; scripts/setup gets it");
 
+    /// <summary>Litestream 0.5.12, which writes backups that cannot be restored, and which the plugin refuses: installed as <c>litestream-0.5.12</c>.</summary>
+    public static string FaultyLitestream =>
+        Find("litestream-0.5.12") ?? throw Skip.Because("there is no litestream-0.5.12 on PATH; scripts/setup gets it for the full tests");
+
     /// <summary>A Chromium for Playwright to drive.</summary>
     public static string Chromium =>
         Find("chromium") ?? Find("google-chrome") ?? Find("chromium-browser")

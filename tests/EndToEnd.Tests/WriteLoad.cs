@@ -8,15 +8,21 @@ namespace Datasette.Litestream.EndToEnd;
 /// </summary>
 internal sealed class WriteLoad : IAsyncDisposable
 {
-    /// <summary>Transactions per second.</summary>
+    /// <summary>Transactions per second, by default.</summary>
     public const int Rate = 200;
 
     private readonly CancellationTokenSource _stopping = new();
+    private readonly int _rate;
     private readonly Task _writing;
     private int _committed;
 
-    public WriteLoad(Workspace workspace, string file)
+    /// <summary>Begins to write.</summary>
+    /// <param name="workspace">Where the database is.</param>
+    /// <param name="file">Its file.</param>
+    /// <param name="rate">Transactions per second.</param>
+    public WriteLoad(Workspace workspace, string file, int rate = Rate)
     {
+        _rate = rate;
         var database = workspace.Open(file);
         database.Execute("create table if not exists load (id integer primary key, text text not null)");
         _writing = Task.Factory.StartNew(() => Write(database), TaskCreationOptions.LongRunning);
@@ -58,7 +64,7 @@ internal sealed class WriteLoad : IAsyncDisposable
             for (var i = 1; ; i++)
             {
                 // The load keeps its rate: late rows are caught up.
-                var due = TimeSpan.FromSeconds((double)i / Rate) - Stopwatch.GetElapsedTime(started);
+                var due = TimeSpan.FromSeconds((double)i / _rate) - Stopwatch.GetElapsedTime(started);
                 if (_stopping.Token.WaitHandle.WaitOne(due > TimeSpan.Zero ? due : TimeSpan.Zero))
                 {
                     return;

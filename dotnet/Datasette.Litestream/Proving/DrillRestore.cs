@@ -14,6 +14,9 @@ namespace Datasette.Litestream.Proving;
 /// <param name="time">The clock.</param>
 internal sealed class DrillRestore(Restorer restorer, Destination destination, string folder, Action<DrillProgress> tell, TimeProvider time)
 {
+    /// <summary>What is said of a backup that lacks its beginning.</summary>
+    public const string NoBeginning = "There are files, but no state can be restored from them, since something before them is missing.";
+
     /// <summary>How long something that Litestream has taken may need to arrive.</summary>
     private static readonly TimeSpan ArrivalTime = TimeSpan.FromMinutes(2);
 
@@ -72,7 +75,7 @@ internal sealed class DrillRestore(Restorer restorer, Destination destination, s
             if (holeSince is { } since && time.GetElapsedTime(since) >= HoleTime)
             {
                 return (null, listing.Reach == 0
-                    ? "There are files, but no state can be restored from them, since something before them is missing."
+                    ? NoBeginning
                     : $"There are files up to transaction {RestorePoint.NameOf(txid)} and beyond, but something after {RestorePoint.NameOf(listing.Reach)} is missing, so it cannot be restored.");
             }
 

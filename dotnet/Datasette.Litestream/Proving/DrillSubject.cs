@@ -40,6 +40,11 @@ internal sealed record DrillSubject(
     /// <exception cref="DrillNotHeldException">There is nothing yet, or it changes too fast.</exception>
     public async Task<(RestoredFile? File, DrillResult? Result)> RestoreNewestAsync(CancellationToken cancellationToken)
     {
+        if (await Destination.ListAsync(cancellationToken).ConfigureAwait(false) is { LacksBeginning: true })
+        {
+            return (null, Failed(DrillRestore.NoBeginning));
+        }
+
         var found = await Restorer.FindAsync(Destination, RestoreTarget.Newest, cancellationToken).ConfigureAwait(false)
             ?? throw new DrillNotHeldException("There is no backup there yet.");
         if (found.Beyond is { } txid)

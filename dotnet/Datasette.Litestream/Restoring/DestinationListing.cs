@@ -12,6 +12,9 @@ internal sealed record DestinationListing(DateTimeOffset ListedAt, ImmutableArra
     /// <summary>Whether anything can be restored.</summary>
     public bool HasBackup => !Files.IsEmpty || Segments.Any(segment => segment.IsSnapshot);
 
+    /// <summary>Whether there are files, and no state can be restored from them, since what they begin with is missing.</summary>
+    public bool LacksBeginning => (!Files.IsEmpty || !Segments.IsEmpty) && Reach == 0 && !Segments.Any(segment => segment.IsSnapshot);
+
     /// <summary>The files of Litestream 0.5 in bytes.</summary>
     public long Bytes => Files.Sum(file => file.Size);
 
