@@ -87,7 +87,7 @@ public sealed class CommandSpecs
             File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddMinutes(-1));
         }
 
-        (await PluginCommand.RunAsync(workspace, ["verify", .. options])).Failed("page differs, of rows");
+        (await PluginCommand.RunAsync(workspace, ["verify", .. options])).Failed("What differs: rows");
         foreach (var file in Directory.GetFiles(workspace.Backup("parks"), "*.ltx", SearchOption.AllDirectories))
         {
             var bytes = File.ReadAllBytes(file);

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Text.Json;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Proving;
 using Datasette.Litestream.Tests.Configuration;
@@ -25,12 +27,17 @@ public sealed class DrillLogSpecs
     {
         using var folder = new TemporaryFolder();
         var database = Database(folder);
-        for (var i = 0; i < 510; i++)
-        {
-            DrillLog.Add(database, database.Primary, new DrillResult(Now.AddMinutes(i), DrillOutcome.Proven, "Equal."));
-        }
-
-        Assert.AreEqual(500, DrillLog.Read(database).Of(database.Primary).Length);
+        const int oneEachHour = 90 * 24;
+        var many = Enumerable.Range(1, oneEachHour + 10).Select(i => new DrillResult(Now.AddMinutes(i), DrillOutcome.Proven, "Equal.")).ToImmutableArray();
+        File.WriteAllBytes(
+            folder[".a.db-litestream/datasette-litestream-drills.json"],
+            JsonSerializer.SerializeToUtf8Bytes(
+                ImmutableDictionary<string, ImmutableArray<DrillResult>>.Empty.Add(database.Primary.Destination, many), DrillLogJson.Default.ImmutableDictionaryStringImmutableArrayDrillResult));
+        var next = new DrillResult(Now.AddDays(2), DrillOutcome.Failed, "Not equal.");
+        DrillLog.Add(database, database.Primary, next);
+        Assert.AreEqual((oneEachHour, next), (DrillLog.Read(database).Of(database.Primary).Length, DrillLog.Read(database).Of(database.Primary)[^1]));
+        DrillLog.Add(database, database.Primary, next with { StillRestorable = "That of yesterday." });
+        Assert.AreEqual((oneEachHour, "That of yesterday."), (DrillLog.Read(database).Of(database.Primary).Length, DrillLog.Read(database).Of(database.Primary)[^1].StillRestorable));
         var last = new DrillResult(Now.AddDays(100), DrillOutcome.Proven, "Equal.");
         DrillLog.Add(database, database.Primary, last);
         Assert.AreEqual(last, DrillLog.Read(database).Of(database.Primary).Single());
