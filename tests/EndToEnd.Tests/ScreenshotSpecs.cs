@@ -13,6 +13,11 @@ public sealed class ScreenshotSpecs
     /// <summary>The folder of the databases if the screenshots are for the documentation.</summary>
     private static readonly string? Folder = Environment.GetEnvironmentVariable("DATASETTE_LITESTREAM_SCREENSHOTS");
 
+    /// <summary>How the page is looked at: in a short run each width and each color once.</summary>
+    private static readonly (int Width, ColorScheme Colors)[] Looks = Scale.IsFull || Folder is not null
+        ? [(1280, ColorScheme.Light), (1280, ColorScheme.Dark), (360, ColorScheme.Light), (360, ColorScheme.Dark)]
+        : [(1280, ColorScheme.Light), (360, ColorScheme.Dark)];
+
     private const string Parks = $"{Browser.Overview}?database=parks";
 
     private const int FirstCopyBytes = 60_000_000, BytesPerSecond = 1_000_000;
@@ -156,7 +161,7 @@ public sealed class ScreenshotSpecs
         var before = (await datasette.StatusAsync())["deeds"]!.AsArray().Count;
         await using var browser = await Browser.OpenAsync(datasette);
         await browser.Page.GotoAsync(Parks);
-        await browser.Page.GetByRole(AriaRole.Button, new() { Name = "Verify now" }).ClickAsync();
+        await browser.Page.GetByRole(AriaRole.Button, new() { Name = "Verify now" }).ClickAsync(new() { Timeout = (float)DatasetteProcess.Patience.TotalMilliseconds });
         await datasette.WaitForStatusAsync(status => status["deeds"]!.AsArray().Count > before, "the drill is over");
     }
 
@@ -165,17 +170,14 @@ public sealed class ScreenshotSpecs
         await using var browser = await Browser.OpenAsync(datasette);
         var page = browser.Page;
         await page.GotoAsync(address);
-        foreach (var width in new[] { 1280, 360 })
+        foreach (var (width, colors) in Looks)
         {
-            foreach (var colors in new[] { ColorScheme.Light, ColorScheme.Dark })
-            {
-                await page.SetViewportSizeAsync(width, 800);
-                await page.EmulateMediaAsync(new() { ColorScheme = colors });
-                await page.ReloadAsync();
-                await browser.SaveScreenshotAsync($"{state}-{width}-{colors.ToString().ToLowerInvariant()}");
-                Assert.AreEqual(width, await page.EvaluateAsync<int>("document.documentElement.scrollWidth"), $"{state} {width}");
-                await browser.AssertAccessibleAsync();
-            }
+            await page.SetViewportSizeAsync(width, 800);
+            await page.EmulateMediaAsync(new() { ColorScheme = colors });
+            await page.ReloadAsync();
+            await browser.SaveScreenshotAsync($"{state}-{width}-{colors.ToString().ToLowerInvariant()}");
+            Assert.AreEqual(width, await page.EvaluateAsync<int>("document.documentElement.scrollWidth"), $"{state} {width}");
+            await browser.AssertAccessibleAsync();
         }
 
         browser.AssertClean();
