@@ -26,8 +26,9 @@ public sealed class DrillSpecs
 
         foreach (var drills in Logged(workspace, "parks"))
         {
-            StringAssert.Contains((string)drills[^1]!["sentence"]!, "page by page");
-            Assert.IsGreaterThan(0, (double)drills[^1]!["restoreSeconds"]!);
+            var proven = drills.Last(drill => (string?)drill!["outcome"] == "Proven")!;
+            StringAssert.Contains((string)proven["sentence"]!, "page by page");
+            Assert.IsGreaterThan(0, (double)proven["restoreSeconds"]!);
         }
 
         await datasette.StopAsync();
@@ -130,13 +131,13 @@ public sealed class DrillSpecs
             new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = litestream, ["TMPDIR"] = workspace.Path("tmp") });
     }
 
-    /// <summary>Waits until a drill of each destination that began after this call has ended as expected.</summary>
+    /// <summary>Waits until a drill of each destination that began after this call has ended as expected: on a busy machine the next one may be weaker.</summary>
     private static Task<TimeSpan> WaitForDrillsAsync(Workspace workspace, int destinations, string outcome = "Proven")
     {
         var since = DateTimeOffset.UtcNow;
         return Wait.UntilAsync(
-            () => Logged(workspace, "parks").Count(drills => (DateTimeOffset)drills[^1]!["at"]! >= since && (string?)drills[^1]!["outcome"] == outcome) == destinations,
-            $"the last drill of each destination is {outcome}",
+            () => Logged(workspace, "parks").Count(drills => drills.Any(drill => (DateTimeOffset)drill!["at"]! >= since && (string?)drill["outcome"] == outcome)) == destinations,
+            $"a drill of each destination is {outcome}",
             Patience);
     }
 
