@@ -98,18 +98,19 @@ public sealed class ScreenshotSpecs
         using var workspace = new Workspace(Folder);
         await using var datasette = await StartAsync(workspace);
         await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well");
-        await TakeAsync(datasette, "drill-due", Parks);
-        await VerifyAsync(datasette);
-        await TakeAsync(datasette, "drill-proven", Parks);
+        await using var browser = await Browser.OpenAsync(datasette);
+        await TakeAsync(browser, "drill-due", Parks);
+        await VerifyAsync(datasette, browser);
+        await TakeAsync(browser, "drill-proven", Parks);
         var snapshots = Directory.GetFiles(Path.Combine(workspace.Backup("parks"), "ltx", "9"));
         var newest = snapshots.Order(StringComparer.Ordinal).Last();
         BackupFault.Flip.Make(newest, newest, newest);
-        await VerifyAsync(datasette);
+        await VerifyAsync(datasette, browser);
         await datasette.WaitForStatusAsync(
             status => (bool?)status["healthy"] == true && (string?)status["databases"]!.AsArray().Single(one => (string?)one!["name"] == "parks")!["replicas"]![0]!["drill"]!["state"] == "proven",
             "the failed backup is proven again");
-        await TakeAsync(datasette, "drill-healed", Parks);
-        await TakeAsync(datasette, "drills", "/-/litestream/drills");
+        await TakeAsync(browser, "drill-healed", Parks);
+        await TakeAsync(browser, "drills", "/-/litestream/drills");
     }
 
     [TestMethod]
@@ -125,9 +126,10 @@ public sealed class ScreenshotSpecs
 
         await using var datasette = await StartAsync(workspace);
         await datasette.WaitForStatusAsync(status => (bool?)status["healthy"] == true, "all is well");
-        await VerifyAsync(datasette);
+        await using var browser = await Browser.OpenAsync(datasette);
+        await VerifyAsync(datasette, browser);
         await datasette.WaitForStatusAsync(status => (string?)status["databases"]![0]!["reason"]!["code"] == "database_damaged", "the fault is known");
-        await TakeAsync(datasette, "drill-failed", Parks);
+        await TakeAsync(browser, "drill-failed", Parks);
     }
 
     [TestMethod]
@@ -156,18 +158,22 @@ public sealed class ScreenshotSpecs
             await PluginEnvironment.PythonAsync(DatasetteInstallation.Main10));
     }
 
-    private static async Task VerifyAsync(DatasetteProcess datasette)
+    private static async Task VerifyAsync(DatasetteProcess datasette, Browser browser)
     {
         var before = (await datasette.StatusAsync())["deeds"]!.AsArray().Count;
-        await using var browser = await Browser.OpenAsync(datasette);
         await browser.Page.GotoAsync(Parks);
         await browser.Page.GetByRole(AriaRole.Button, new() { Name = "Verify now" }).ClickAsync(new() { Timeout = (float)DatasetteProcess.Patience.TotalMilliseconds });
         await datasette.WaitForStatusAsync(status => status["deeds"]!.AsArray().Count > before, "the drill is over");
     }
 
-    private static async Task TakeAsync(DatasetteProcess datasette, string state, string address = Browser.Overview)
+    private static async Task TakeAsync(DatasetteProcess datasette, string state)
     {
         await using var browser = await Browser.OpenAsync(datasette);
+        await TakeAsync(browser, state, Browser.Overview);
+    }
+
+    private static async Task TakeAsync(Browser browser, string state, string address)
+    {
         var page = browser.Page;
         await page.GotoAsync(address);
         foreach (var (width, colors) in Looks)

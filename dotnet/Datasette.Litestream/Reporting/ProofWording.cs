@@ -72,6 +72,7 @@ internal static class ProofWording
         }
 
         return !isKnown || wanted == 0 ? ""
+            : unproven > 0 && databases.Count == 1 ? "; backup not proven yet"
             : unproven > 0 ? $"; the backup of {Wording.Databases(unproven)} is not proven yet"
             : wanted == 1 ? $"; backup proven {Wording.Ago(oldest, now)}"
             : $"; every backup proven in the last {Within(now - oldest)}";

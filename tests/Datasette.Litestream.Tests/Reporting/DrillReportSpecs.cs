@@ -108,7 +108,7 @@ public sealed class DrillReportSpecs
     {
         AssertPromise("", Observations.Database("a"));
         AssertPromise("; backup proven 3 h 0 min ago", Observations.Database("a").Drilled(Observations.Proven(3)));
-        AssertPromise("; the backup of 1 database is not proven yet", Observations.Database("a").Drilled(Observations.Unproven));
+        AssertPromise("; backup not proven yet", Observations.Database("a").Drilled(Observations.Unproven));
         AssertPromise("", Observations.Database("a").Drilled(Observations.Unproven with { Interval = null }));
         var (old, young) = (Observations.Database("a").Drilled(Observations.Proven(20)), Observations.Database("b").Drilled(Observations.Proven(3)));
         AssertPromise("; every backup proven in the last 20 h 0 min", old, young);
@@ -126,7 +126,7 @@ public sealed class DrillReportSpecs
         var primary = (Observations.Database("parks") with { Plan = plan }).Drilled(Observations.Proven(3));
         var mirror = primary.Of(plan.Mirrors.Single()) with { IsMirror = true };
         AssertPromise("; every backup proven in the last 5 h 0 min", primary.With([mirror with { Drill = Observations.Proven(5) }]));
-        AssertPromise("; the backup of 1 database is not proven yet", primary.With([mirror with { Drill = Observations.Unproven }]));
+        AssertPromise("; backup not proven yet", primary.With([mirror with { Drill = Observations.Unproven }]));
         AssertPromise("", primary.With([mirror with { Drill = null }]));
     }
 
