@@ -24,8 +24,8 @@ internal static class DrillJudgement
             return (StateReason.NotProvenAgain, mended.Sentence);
         }
 
-        return drills.FirstOrDefault(drill => drill.IsOverdue(now))?.Last is { } last
-            ? (isMirror ? StateReason.MirrorDrillOverdue : StateReason.DrillOverdue, last.Sentence)
+        return drills.FirstOrDefault(drill => drill.IsOverdue(now)) is { } overdue
+            ? (isMirror ? StateReason.MirrorDrillOverdue : StateReason.DrillOverdue, overdue.IsNotHeld ? overdue.Last!.Sentence : null)
             : null;
     }
 

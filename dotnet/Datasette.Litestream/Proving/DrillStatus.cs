@@ -68,7 +68,7 @@ internal sealed record DrillStatus(TimeSpan? Interval, DateTimeOffset WantedSinc
     /// <summary>Whether the last drill could not be held, which is told as a warning.</summary>
     public bool IsNotHeld => Last is { Outcome: DrillOutcome.NotHeld };
 
-    /// <summary>Whether drills could not be held for so long that this is an error.</summary>
+    /// <summary>Whether drills could not be held, or one does not end, for so long that this is an error.</summary>
     public bool IsOverdue(DateTimeOffset now) => Interval is { } interval
         && ((IsNotHeld && now - UnprovenSince > PatientIntervals * interval) || now - DueAt > PatientIntervals * (interval < MinPatience ? MinPatience : interval));
 }

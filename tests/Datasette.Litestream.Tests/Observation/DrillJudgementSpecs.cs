@@ -53,6 +53,15 @@ public sealed class DrillJudgementSpecs
     }
 
     [TestMethod]
+    public void One_that_does_not_end_is_an_error_also_if_it_is_the_first()
+    {
+        var running = Begun with { DueAt = Now.AddHours(-3) };
+        Assert.IsNull(Judge(running));
+        Assert.AreEqual((StateReason.DrillOverdue, null), Judge(running with { DueAt = Now.AddHours(-3).AddSeconds(-1) }));
+        Assert.AreEqual((StateReason.DrillOverdue, null), Judge((running with { DueAt = Now.AddHours(-4) }).With(Result(DrillOutcome.Proven, hoursAgo: 5))));
+    }
+
+    [TestMethod]
     [DataRow(nameof(StateReason.AllReplicated), true)]
     [DataRow(nameof(StateReason.NotKnownToBeBehind), true)]
     [DataRow(nameof(StateReason.WaitingTooLong), true)]
