@@ -471,23 +471,8 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         return database;
     }
 
-    /// <summary>Has the Litestream that runs sync a database; returns the last transaction that it has taken, or null if it does not answer now.</summary>
-    private async Task<ulong?> AskForTransactionAsync(DatabasePlan database, CancellationToken cancellationToken)
-    {
-        if (_supervisor?.Status is not { State: DaemonState.Running, Socket: { } socket })
-        {
-            return null;
-        }
-
-        try
-        {
-            return (await socket.SyncAsync(database.Path, cancellationToken).ConfigureAwait(false)).Txid;
-        }
-        catch (Exception ex) when (ControlSocket.IsUnavailable(ex) && !cancellationToken.IsCancellationRequested)
-        {
-            return null;
-        }
-    }
+    private Task<ulong?> AskForTransactionAsync(DatabasePlan database, CancellationToken cancellationToken) =>
+        _supervisor?.Status is { State: DaemonState.Running, Socket: { } socket } ? socket.TakenTransactionAsync(database.Path, cancellationToken) : Task.FromResult<ulong?>(null);
 
     /// <summary>Tells of a drill. What one that failed means for the database is told with its state, at the level that this has.</summary>
     private void TellDrill(DatabasePlan database, ReplicaPlan replica, DrillResult result) => OperatorLog.Write(

@@ -6,7 +6,7 @@ namespace Datasette.Litestream.EndToEnd;
 internal sealed record BackupFault(string Name, Action<string, string, string> Make)
 {
     /// <summary>A bit that is flipped in the middle of a file.</summary>
-    public static BackupFault Flip { get; } = new("flipped", (file, _, _) => Change(file, bytes => Flipped(bytes, bytes.Length / 2)));
+    public static BackupFault Flip { get; } = new("flipped", (file, _, _) => FlipBit(file));
 
     /// <summary>The others.</summary>
     public static IReadOnlyList<BackupFault> Others { get; } =
@@ -19,6 +19,9 @@ internal sealed record BackupFault(string Name, Action<string, string, string> M
         new("older", (file, before, _) => Change(file, _ => File.ReadAllBytes(before))),
         new("missing", (file, _, _) => BackupChain.WithSubstitutes(file).ToList().ForEach(File.Delete)),
     ];
+
+    /// <summary>Flips a bit in the middle of a file.</summary>
+    public static void FlipBit(string file) => Change(file, bytes => Flipped(bytes, bytes.Length / 2));
 
     private static byte[] Flipped(byte[] bytes, int at)
     {

@@ -66,7 +66,7 @@ public sealed class DrillSpecs
         await using var datasette = await StartAsync(workspace, RealParts.Litestream05, [.. Settings.ReplicateAll(), .. Often]);
         await datasette.InsertAsync("parks", "before the fault");
         await WaitForDrillsAsync(workspace, 1);
-        FlipBit(Directory.GetFiles(Path.Combine(workspace.Backup("parks"), "ltx", "9")).Order(StringComparer.Ordinal).Last());
+        BackupFault.FlipBit(Directory.GetFiles(Path.Combine(workspace.Backup("parks"), "ltx", "9")).Order(StringComparer.Ordinal).Last());
         await WaitForReasonAsync(datasette, "drill_failed");
         Assert.AreEqual(HttpStatusCode.ServiceUnavailable, (await datasette.Http.GetAsync("/-/litestream/health")).StatusCode);
         await WaitForDrillsAsync(workspace, 1);
@@ -142,15 +142,6 @@ public sealed class DrillSpecs
     {
         var file = workspace.Path($".{name}.db-litestream/datasette-litestream-drills.json");
         return File.Exists(file) ? [.. JsonNode.Parse(File.ReadAllText(file))!.AsObject().Select(destination => destination.Value!.AsArray())] : [];
-    }
-
-    private static void FlipBit(string file)
-    {
-        var modified = File.GetLastWriteTimeUtc(file);
-        var bytes = File.ReadAllBytes(file);
-        bytes[bytes.Length / 2] ^= 0x10;
-        File.WriteAllBytes(file, bytes);
-        File.SetLastWriteTimeUtc(file, modified);
     }
 
     /// <summary>Changes a text in place, in the database file, with the times of the file as they were.</summary>

@@ -103,8 +103,7 @@ public sealed class ScreenshotSpecs
         await VerifyAsync(datasette, browser);
         await TakeAsync(browser, "drill-proven", Parks);
         var snapshots = Directory.GetFiles(Path.Combine(workspace.Backup("parks"), "ltx", "9"));
-        var newest = snapshots.Order(StringComparer.Ordinal).Last();
-        BackupFault.Flip.Make(newest, newest, newest);
+        BackupFault.FlipBit(snapshots.Order(StringComparer.Ordinal).Last());
         await VerifyAsync(datasette, browser);
         await datasette.WaitForStatusAsync(
             status => (bool?)status["healthy"] == true && (string?)status["databases"]!.AsArray().Single(one => (string?)one!["name"] == "parks")!["replicas"]![0]!["drill"]!["state"] == "proven",

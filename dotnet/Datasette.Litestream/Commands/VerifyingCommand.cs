@@ -14,42 +14,32 @@ namespace Datasette.Litestream.Commands;
 /// </summary>
 internal sealed class VerifyingCommand(CommandTools tools, CommandArguments arguments)
 {
-    /// <summary>How long a moment in which nobody writes is waited for.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
-
     private readonly Terminal _terminal = tools.Terminal;
 
     /// <summary>Runs it.</summary>
     /// <returns>The exit status: 1 if a drill failed, 2 if none failed and one could not be held, 0 if all proved their backups.</returns>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        var releaseLine = tools.RequireLitestream().Version.ReleaseLine!.Value;
+        var binary = tools.RequireLitestream();
+        var releaseLine = binary.Version.ReleaseLine!.Value;
         tools.TellProblems();
-        var inBackground = new LitestreamCommand(tools.RequireLitestream().Path, () => tools.Variables, text => tools.Redactor.Redact(text), tools.Time, releaseLine, isInBackground: true);
+        var inBackground = new LitestreamCommand(binary.Path, () => tools.Variables, text => tools.Redactor.Redact(text), tools.Time, releaseLine, isInBackground: true);
         var (results, outcomes) = (new JsonArray(), new HashSet<DrillOutcome>());
         foreach (var database in tools.Databases)
         {
-            var numbers = Enumerable.Range(1, database.Replicas.Length);
-            if (arguments.Number("from") is { } from)
-            {
-                tools.Restorer.DestinationsOf(database, from)[0].Dispose();
-                numbers = [from];
-            }
-
             using var socket = SocketOf(database);
             var drill = new Drill(
                 () => new Restorer(inBackground, releaseLine, tools.Stores, tools.Time),
                 tools.Sqlite,
                 releaseLine,
-                socket is null || releaseLine == ReleaseLine.V03 ? null : (plan, stop) => AskAsync(socket, plan, stop),
+                socket is null || releaseLine == ReleaseLine.V03 ? null : (plan, stop) => socket.TakenTransactionAsync(plan.Path, stop),
                 tools.Time);
-            foreach (var number in numbers)
+            foreach (var replica in Restorer.ReplicasOf(database, arguments.Number("from")))
             {
-                var replica = database.Replicas[number - 1];
                 var result = await drill.HoldAsync(
-                    database, number, Patience, progress => _terminal.Progress($"{database.Name}: {DrillWording.Describe(progress)}"), _ => { }, cancellationToken).ConfigureAwait(false);
+                    database, replica, Drill.MaxPatience, progress => _terminal.Progress($"{database.Name}: {DrillWording.Describe(progress)}"), _ => { }, cancellationToken).ConfigureAwait(false);
                 outcomes.Add(result.Outcome);
-                results.Add((JsonNode)ToJson(database, number, replica, result));
+                results.Add((JsonNode)ToJson(database, replica, result));
                 Tell(database, replica, result);
                 Keep(database, replica, result);
             }
@@ -81,22 +71,10 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
         return null;
     }
 
-    private static async Task<ulong?> AskAsync(ControlSocket socket, DatabasePlan database, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return (await socket.SyncAsync(database.Path, cancellationToken).ConfigureAwait(false)).Txid;
-        }
-        catch (Exception ex) when (ControlSocket.IsUnavailable(ex) && !cancellationToken.IsCancellationRequested)
-        {
-            return null;
-        }
-    }
-
-    private static JsonObject ToJson(DatabasePlan database, int number, ReplicaPlan replica, DrillResult result) => new()
+    private static JsonObject ToJson(DatabasePlan database, ReplicaPlan replica, DrillResult result) => new()
     {
         ["name"] = database.Name,
-        ["number"] = number,
+        ["number"] = database.Replicas.IndexOf(replica) + 1,
         ["destination"] = replica.Destination,
         ["at"] = CommandTools.Iso(result.At),
         ["outcome"] = DrillWording.Name(result.Outcome),
@@ -124,9 +102,14 @@ internal sealed class VerifyingCommand(CommandTools tools, CommandArguments argu
             _terminal.Write($"      {more}");
         }
 
+        if (result.ForeignKeyViolations is > 0 and { } rows)
+        {
+            _terminal.Write($"      Foreign keys: {ProofWording.ForeignKeys(rows)}.");
+        }
+
         if (result is { Bytes: { } bytes, RestoreSeconds: { } restored, CheckSeconds: { } checkedIn })
         {
-            _terminal.Write($"      {Wording.Size(bytes)} restored in {Wording.Duration(restored)}, checked in {Wording.Duration(checkedIn)}{DrillWording.ForeignKeys(result.ForeignKeyViolations)}");
+            _terminal.Write($"      {Wording.Size(bytes)} restored in {Wording.Duration(restored)}, checked in {Wording.Duration(checkedIn)}");
         }
     }
 

@@ -113,6 +113,21 @@ internal sealed class ControlSocket : IDisposable
         return await ReadAsync(request, ControlSocketJson.Default.SyncedDatabase, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>The last transaction that Litestream has taken when it has synced a database; null if it does not answer now.</summary>
+    /// <param name="databasePath">The database's file, absolute.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<ulong?> TakenTransactionAsync(string databasePath, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await SyncAsync(databasePath, cancellationToken).ConfigureAwait(false)).Txid;
+        }
+        catch (Exception ex) when (IsUnavailable(ex) && !cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Has Litestream replicate another database, besides those of its configuration, until it ends.</summary>
     /// <remarks>It answers the same for a file that is not there, which it opens once it is.</remarks>
     /// <param name="databasePath">The database's file, absolute.</param>

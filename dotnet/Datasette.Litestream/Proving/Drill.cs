@@ -20,8 +20,11 @@ namespace Datasette.Litestream.Proving;
 internal sealed class Drill(
     Func<Restorer> makeRestorer, SqliteProgram sqlite, ReleaseLine releaseLine, Func<DatabasePlan, CancellationToken, Task<ulong?>>? sync, TimeProvider time)
 {
+    /// <summary>How long a moment in which nobody writes is waited for at most.</summary>
+    public static readonly TimeSpan MaxPatience = TimeSpan.FromMinutes(3);
+
     /// <summary>How long the read transaction may be open: the write-ahead log grows meanwhile.</summary>
-    private static readonly TimeSpan CopyTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ReadTime = TimeSpan.FromSeconds(30);
 
     /// <summary>How much room is left on the disk, in bytes.</summary>
     private const long Reserve = 64 * 1024 * 1024;
@@ -33,13 +36,13 @@ internal sealed class Drill(
 
     /// <summary>Holds a drill of one destination, and deletes what was restored.</summary>
     /// <param name="database">The database.</param>
-    /// <param name="number">Which of its destinations, from 1 on, in the order of the configuration.</param>
+    /// <param name="replica">The destination.</param>
     /// <param name="patience">How long a moment in which nobody writes is waited for.</param>
     /// <param name="tell">Is told how far it is; called by any thread.</param>
     /// <param name="onFailed">Called with a drill that failed before it is found out what still can be restored, which may take long.</param>
     /// <param name="cancellationToken">Ends it, kills its children and deletes what was restored.</param>
     public async Task<DrillResult> HoldAsync(
-        DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, Action<DrillResult> onFailed, CancellationToken cancellationToken)
+        DatabasePlan database, ReplicaPlan replica, TimeSpan patience, Action<DrillProgress> tell, Action<DrillResult> onFailed, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(database);
         ArgumentNullException.ThrowIfNull(onFailed);
@@ -47,8 +50,8 @@ internal sealed class Drill(
         try
         {
             var restorer = makeRestorer();
-            using var destination = restorer.DestinationsOf(database, number)[0];
-            using var folder = DrillFolder.Create(database, destination.Replica);
+            using var destination = restorer.DestinationOf(database, replica);
+            using var folder = DrillFolder.Create(database, replica);
             using var program = sqlite.StartDrill();
             var restore = new DrillRestore(restorer, destination, folder.Path, tell, time);
             var subject = new DrillSubject(database, destination, restorer, restore, folder, program, began, tell);
@@ -63,7 +66,7 @@ internal sealed class Drill(
             {
                 onFailed(result);
                 tell(new DrillProgress(DrillPhase.Searching));
-                result = result with { StillRestorable = await new StillRestorable(restorer, destination, restore, program, releaseLine, time).FindAsync(cancellationToken).ConfigureAwait(false) };
+                result = result with { StillRestorable = await new WholeStateFinder(restorer, destination, restore, program, releaseLine, time).FindAsync(cancellationToken).ConfigureAwait(false) };
             }
 
             return result;
@@ -93,8 +96,8 @@ internal sealed class Drill(
         RequireRoom(subject, live.Size);
         return (sync is not null
                 ? await TryHoldAtTransactionAsync(subject, sync, patience, cancellationToken).ConfigureAwait(false)
-                : await new QuietDrill(releaseLine, CopyTime, time).TryHoldAsync(subject, patience, cancellationToken).ConfigureAwait(false))
-            ?? await new WeakDrill(sync, time).HoldAsync(subject, cancellationToken).ConfigureAwait(false);
+                : await new QuietDrill(releaseLine, ReadTime, time).TryHoldAsync(subject, patience, cancellationToken).ConfigureAwait(false))
+            ?? await new WeakDrill(sync, ReadTime, time).HoldAsync(subject, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Holds the strong drill; null if no moment in which nobody writes could be copied.</summary>
@@ -149,9 +152,9 @@ internal sealed class Drill(
             var before = await sync(subject.Database, cancellationToken).ConfigureAwait(false);
             RequireRoom(subject, await subject.Program.OpenAsync(path, cancellationToken).ConfigureAwait(false));
             var at = time.GetUtcNow();
-            if (before > 0 && await WithinCopyTimeAsync(sync(subject.Database, cancellationToken)).ConfigureAwait(false) == before)
+            if (before > 0 && await WithinReadTimeAsync(sync(subject.Database, cancellationToken)).ConfigureAwait(false) == before)
             {
-                return await subject.Program.CopyAsync(path, subject.CopyPath, CopyTime, cancellationToken).ConfigureAwait(false) ? (before.Value, at) : null;
+                return await subject.Program.CopyAsync(path, subject.CopyPath, ReadTime, cancellationToken).ConfigureAwait(false) ? (before.Value, at) : null;
             }
 
             await subject.Program.CloseAsync(path, cancellationToken).ConfigureAwait(false);
@@ -165,15 +168,15 @@ internal sealed class Drill(
     }
 
     /// <summary>Waits for Litestream as long as the read transaction may be open.</summary>
-    private async Task<ulong?> WithinCopyTimeAsync(Task<ulong?> sync)
+    private async Task<ulong?> WithinReadTimeAsync(Task<ulong?> sync)
     {
         try
         {
-            return await sync.WaitAsync(CopyTime, time).ConfigureAwait(false);
+            return await sync.WaitAsync(ReadTime, time).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
-            throw new DrillNotHeldException($"Litestream did not answer within {CopyTime.TotalSeconds} s.");
+            throw new DrillNotHeldException($"Litestream did not answer within {ReadTime.TotalSeconds} s.");
         }
     }
 

@@ -14,8 +14,12 @@ namespace Datasette.Litestream.Proving;
 /// <param name="time">The clock.</param>
 internal sealed class DrillRestore(Restorer restorer, Destination destination, string folder, Action<DrillProgress> tell, TimeProvider time)
 {
-    /// <summary>What is said of a backup that lacks its beginning.</summary>
-    public const string NoBeginning = "There are files, but no state can be restored from them, since something before them is missing.";
+    /// <summary>What is said of a backup of which a part is missing.</summary>
+    /// <param name="upTo">A transaction up to which there are files.</param>
+    /// <param name="reach">The last one that can be restored; 0 if none can.</param>
+    public static string Hole(ulong upTo, ulong reach) => reach == 0
+        ? "There are files, but no state can be restored from them, since something before them is missing."
+        : $"There are files up to transaction {RestorePoint.NameOf(upTo)}, but something after {RestorePoint.NameOf(reach)} is missing, so the newest state cannot be restored.";
 
     /// <summary>How long something that Litestream has taken may need to arrive.</summary>
     private static readonly TimeSpan ArrivalTime = TimeSpan.FromMinutes(2);
@@ -74,9 +78,7 @@ internal sealed class DrillRestore(Restorer restorer, Destination destination, s
             holeSince = listing.Files.Any(file => file.MaxTxid >= txid) ? holeSince ?? time.GetTimestamp() : null;
             if (holeSince is { } since && time.GetElapsedTime(since) >= HoleTime)
             {
-                return (null, listing.Reach == 0
-                    ? NoBeginning
-                    : $"There are files up to transaction {RestorePoint.NameOf(txid)} and beyond, but something after {RestorePoint.NameOf(listing.Reach)} is missing, so it cannot be restored.");
+                return (null, Hole(txid, listing.Reach));
             }
 
             if (time.GetElapsedTime(started) >= ArrivalTime + SendTime)

@@ -42,14 +42,14 @@ internal sealed record DrillSubject(
     {
         if (await Destination.ListAsync(cancellationToken).ConfigureAwait(false) is { LacksBeginning: true })
         {
-            return (null, Failed(DrillRestore.NoBeginning));
+            return (null, Failed(DrillRestore.Hole(0, 0)));
         }
 
         var found = await Restorer.FindAsync(Destination, RestoreTarget.Newest, cancellationToken).ConfigureAwait(false)
             ?? throw new DrillNotHeldException("There is no backup there yet.");
-        if (found.Beyond is { } txid)
+        if (found is { Beyond: { } beyond, Point: RestorePoint.Transaction { Txid: var reach } })
         {
-            return (null, Failed($"There are files up to transaction {RestorePoint.NameOf(txid)}, but something before that is missing, so the newest state cannot be restored."));
+            return (null, Failed(DrillRestore.Hole(beyond, reach)));
         }
 
         var (file, fault) = await Restore.RestoreAsync(found.Point, cancellationToken).ConfigureAwait(false);

@@ -28,9 +28,6 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
     /// <summary>The delays before a drill that did not prove anything is repeated.</summary>
     private static readonly TimeSpan MinRetryDelay = TimeSpan.FromMinutes(1), MaxRetryDelay = TimeSpan.FromHours(6);
 
-    /// <summary>How long a moment in which nobody writes is waited for at most.</summary>
-    private static readonly TimeSpan MaxPatience = TimeSpan.FromMinutes(3);
-
     /// <summary>How long a mirror may need until it has a new snapshot: it is listed every five minutes.</summary>
     private static readonly TimeSpan MirrorTime = TimeSpan.FromMinutes(11);
 
@@ -212,13 +209,13 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
         var began = time.GetUtcNow();
         Change(candidate.Key, status => status with { Progress = new DrillProgress(DrillPhase.Copying), RunningSince = began });
         var renewals = _statuses[candidate.Key].Renewals;
-        var patience = IntervalOf(candidate) / 2 is { } half && half < MaxPatience ? half : MaxPatience;
+        var patience = IntervalOf(candidate) / 2 is { } half && half < Drill.MaxPatience ? half : Drill.MaxPatience;
         DrillResult result;
         try
         {
             result = await hold(
                 candidate.Database,
-                candidate.Database.Replicas.IndexOf(candidate.Replica) + 1,
+                candidate.Replica,
                 patience,
                 progress => Change(candidate.Key, status => status with { Progress = progress }),
                 failed => Note(turn, Judge(failed)),
@@ -324,21 +321,4 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
 
 /// <summary>See <see cref="Drill.HoldAsync"/>.</summary>
 internal delegate Task<DrillResult> HoldDrill(
-    DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, Action<DrillResult> onFailed, CancellationToken cancellationToken);
-
-/// <summary>A destination that is to be proven.</summary>
-/// <param name="Database">The database.</param>
-/// <param name="Replica">The destination.</param>
-/// <param name="IsReady">Whether its first copy is complete, and nothing else is known to be wrong with it.</param>
-/// <param name="Bytes">The size of the backup, or of the database; null if neither is known.</param>
-internal sealed record DrillCandidate(DatabasePlan Database, ReplicaPlan Replica, bool IsReady, long? Bytes)
-{
-    /// <summary>Whether the plugin keeps it equal to the one that Litestream writes.</summary>
-    public bool IsMirror { get; init; }
-
-    /// <summary>When the newest snapshot there was made; null if that is not known.</summary>
-    public DateTimeOffset? NewestSnapshotAt { get; init; }
-
-    /// <summary>Its key.</summary>
-    public DrillKey Key { get; } = DrillKey.Of(Database, Replica);
-}
+    DatabasePlan database, ReplicaPlan replica, TimeSpan patience, Action<DrillProgress> tell, Action<DrillResult> onFailed, CancellationToken cancellationToken);

@@ -8,9 +8,9 @@ namespace Datasette.Litestream.Proving;
 /// newest state of its backup was restored, so that the two must be equal.
 /// </summary>
 /// <param name="releaseLine">The Litestream.</param>
-/// <param name="copyTime">How long the live database may be read in one transaction.</param>
+/// <param name="readTime">How long the live database may be read in one transaction.</param>
 /// <param name="time">The clock.</param>
-internal sealed class QuietDrill(ReleaseLine releaseLine, TimeSpan copyTime, TimeProvider time)
+internal sealed class QuietDrill(ReleaseLine releaseLine, TimeSpan readTime, TimeProvider time)
 {
     /// <summary>How long nobody must have written for everything to be at every destination.</summary>
     private static readonly TimeSpan SettledTime = TimeSpan.FromSeconds(15);
@@ -42,7 +42,7 @@ internal sealed class QuietDrill(ReleaseLine releaseLine, TimeSpan copyTime, Tim
 
         var before = await subject.Program.MarkAsync(path, cancellationToken).ConfigureAwait(false);
         await subject.Program.OpenAsync(path, cancellationToken).ConfigureAwait(false);
-        if (!await subject.Program.CopyAsync(path, subject.CopyPath, copyTime, cancellationToken).ConfigureAwait(false))
+        if (!await subject.Program.CopyAsync(path, subject.CopyPath, readTime, cancellationToken).ConfigureAwait(false))
         {
             return null;
         }

@@ -8,8 +8,9 @@ namespace Datasette.Litestream.Proving;
 /// number of rows between those of two moments of the live database, one before it and one after.
 /// </summary>
 /// <param name="sync">See <see cref="Drill"/>.</param>
+/// <param name="readTime">How long the live database may be read in one transaction.</param>
 /// <param name="time">The clock.</param>
-internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong?>>? sync, TimeProvider time)
+internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong?>>? sync, TimeSpan readTime, TimeProvider time)
 {
     /// <summary>How often something must be out of bounds.</summary>
     private const int Tries = 3;
@@ -17,15 +18,12 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
     /// <summary>How much longer Litestream 0.3, which does not say what it has sent, may need than its intervals are.</summary>
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(3);
 
-    /// <summary>How long all rows of the live database may be counted in one transaction: the write-ahead log grows meanwhile.</summary>
-    private static readonly TimeSpan CountTime = TimeSpan.FromSeconds(30);
-
     /// <summary>Holds it.</summary>
     /// <exception cref="DrillNotHeldException">The rows come and go too fast.</exception>
     public async Task<DrillResult> HoldAsync(DrillSubject subject, CancellationToken cancellationToken)
     {
         var (path, program) = (subject.Database.Path, subject.Program);
-        var samples = new List<(RowCounts Before, RowCounts Restored, RowCounts After)>();
+        var samples = new List<Sample>();
         while (true)
         {
             subject.Tell(new DrillProgress(DrillPhase.Waiting));
@@ -56,7 +54,7 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
             }
 
             var restored = await program.CountAsync(file!.Path, isRestored: true, cancellationToken).ConfigureAwait(false);
-            samples.Add((before, restored, await CountAsync(program, path, cancellationToken).ConfigureAwait(false)));
+            samples.Add(new Sample(before, restored, await CountAsync(program, path, cancellationToken).ConfigureAwait(false)));
             if (IsBetween(samples[^1]))
             {
                 return result;
@@ -74,12 +72,12 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
     {
         try
         {
-            return await program.CountAsync(path, isRestored: false, cancellationToken).WaitAsync(CountTime, time, cancellationToken).ConfigureAwait(false);
+            return await program.CountAsync(path, isRestored: false, cancellationToken).WaitAsync(readTime, time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
             // The program is ended, and with it the transaction.
-            throw new DrillNotHeldException($"The rows of the live database could not be counted within {CountTime.TotalSeconds} s.");
+            throw new DrillNotHeldException($"The rows of the live database could not be counted within {readTime.TotalSeconds} s.");
         }
     }
 
@@ -99,7 +97,7 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
             : throw new DrillNotHeldException("Litestream did not answer.");
     }
 
-    private static bool IsBetween((RowCounts Before, RowCounts Restored, RowCounts After) sample) =>
+    private static bool IsBetween(Sample sample) =>
         (sample.Restored.Schema == sample.Before.Schema || sample.Restored.Schema == sample.After.Schema)
         && sample.Restored.Tables.All(table =>
         {
@@ -111,7 +109,7 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
     /// What is wrong however it is looked at: each time, and by more than the live database's numbers varied meanwhile. A table whose numbers
     /// vary proves nothing, since they may do so between two looks.
     /// </summary>
-    private static (string Sentence, string? Details)? Judge(List<(RowCounts Before, RowCounts Restored, RowCounts After)> samples)
+    private static (string Sentence, string? Details)? Judge(List<Sample> samples)
     {
         var live = samples.SelectMany(sample => new[] { sample.Before, sample.After }).ToList();
         if (live.TrueForAll(one => one.Schema == live[0].Schema) && samples.TrueForAll(sample => sample.Restored.Schema != live[0].Schema))
@@ -128,4 +126,7 @@ internal sealed class WeakDrill(Func<DatabasePlan, CancellationToken, Task<ulong
         }).Order(StringComparer.Ordinal).ToList();
         return wrong.Count == 0 ? null : ("What was restored has another number of rows than the live database.", $"What differs: {DrillSubject.List(wrong)}.");
     }
+
+    /// <summary>What was restored, between two moments of the live database.</summary>
+    private sealed record Sample(RowCounts Before, RowCounts Restored, RowCounts After);
 }

@@ -41,7 +41,4 @@ internal static class DrillWording
         DrillOutcome.Failed => string.Join(' ', new[] { $"A drill of the backup of {database} at {destination} failed: {result.Sentence}", result.Details, result.StillRestorable }.Where(part => part is not null)),
         _ => $"The backup of {database} at {destination} was proven: {result.Sentence}",
     };
-
-    /// <summary>How many rows break a foreign key, after other figures; nothing if none does.</summary>
-    public static string ForeignKeys(int? violations) => violations is > 0 ? $"; {Wording.Count(violations)} {(violations == 1 ? "row breaks" : "rows break")} a foreign key, in the live database too" : "";
 }

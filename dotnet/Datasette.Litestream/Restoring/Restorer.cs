@@ -19,22 +19,28 @@ internal sealed class Restorer(LitestreamCommand command, ReleaseLine releaseLin
     /// <summary>How often progress is told.</summary>
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(0.5);
 
-    /// <summary>The destinations of a database: the one that Litestream writes first, or those that are asked for.</summary>
+    /// <summary>The replicas of a database to restore from: the one that Litestream writes first, or the one that is asked for.</summary>
     /// <param name="database">The database.</param>
     /// <param name="number">Which one, from 1 on, in the order of the configuration; null for all.</param>
     /// <exception cref="ReplicationException">It has not so many.</exception>
-    public IReadOnlyList<Destination> DestinationsOf(DatabasePlan database, int? number)
+    public static IReadOnlyList<ReplicaPlan> ReplicasOf(DatabasePlan database, int? number)
     {
         ArgumentNullException.ThrowIfNull(database);
-        if (number is { } one && (one < 1 || one > database.Replicas.Length))
+        return number switch
         {
-            throw new ReplicationException(
-                $"{database.Name}: --from {one}: there is no such destination. It has {string.Join(", ", database.Replicas.Select((replica, i) => $"{i + 1} ({replica.Destination})"))}.");
-        }
-
-        IEnumerable<ReplicaPlan> replicas = number is { } n ? [database.Replicas[n - 1]] : [database.Primary, .. database.Replicas.Where(replica => replica != database.Primary)];
-        return [.. replicas.Select(replica => new Destination(database, replica, stores, command, releaseLine, time))];
+            null => [database.Primary, .. database.Replicas.Where(replica => replica != database.Primary)],
+            { } one when one >= 1 && one <= database.Replicas.Length => [database.Replicas[one - 1]],
+            { } one => throw new ReplicationException(
+                $"{database.Name}: --from {one}: there is no such destination. It has {string.Join(", ", database.Replicas.Select((replica, i) => $"{i + 1} ({replica.Destination})"))}."),
+        };
     }
+
+    /// <summary>The destinations of a database, of <see cref="ReplicasOf"/>.</summary>
+    /// <inheritdoc cref="ReplicasOf"/>
+    public IReadOnlyList<Destination> DestinationsOf(DatabasePlan database, int? number) => [.. ReplicasOf(database, number).Select(replica => DestinationOf(database, replica))];
+
+    /// <summary>One destination of a database.</summary>
+    public Destination DestinationOf(DatabasePlan database, ReplicaPlan replica) => new(database, replica, stores, command, releaseLine, time);
 
     /// <summary>Finds the state to restore at the first destination that has it.</summary>
     /// <param name="destinations">The destinations, of which each but the last may fail.</param>

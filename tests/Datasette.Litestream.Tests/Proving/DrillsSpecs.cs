@@ -200,9 +200,9 @@ public sealed class DrillsSpecs
             _own?.Dispose();
         }
 
-        private async Task<DrillResult> HoldAsync(DatabasePlan database, int number, TimeSpan patience, Action<DrillProgress> tell, Action<DrillResult> onFailed, CancellationToken cancellationToken)
+        private async Task<DrillResult> HoldAsync(DatabasePlan database, ReplicaPlan replica, TimeSpan patience, Action<DrillProgress> tell, Action<DrillResult> onFailed, CancellationToken cancellationToken)
         {
-            Assert.AreEqual((_database.Name, 1), (database.Name, number));
+            Assert.AreEqual((_database, _database.Primary), (database, replica));
             Count++;
             if (TakesForEver)
             {

@@ -13,7 +13,7 @@ namespace Datasette.Litestream.Proving;
 /// <param name="program">Checks them.</param>
 /// <param name="releaseLine">The Litestream.</param>
 /// <param name="time">The clock.</param>
-internal sealed class StillRestorable(Restorer restorer, Destination destination, DrillRestore restore, DrillProgram program, ReleaseLine releaseLine, TimeProvider time)
+internal sealed class WholeStateFinder(Restorer restorer, Destination destination, DrillRestore restore, DrillProgram program, ReleaseLine releaseLine, TimeProvider time)
 {
     /// <summary>So many states are restored at most, and no more after this time: the backup is not made anew before that.</summary>
     private const int MaxTries = 12;
