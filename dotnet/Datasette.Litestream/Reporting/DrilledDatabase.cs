@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Proving;
 
@@ -26,7 +25,7 @@ internal sealed record DrilledDatabase(DatabaseListing Listing, IReadOnlyList<Dr
 /// <param name="Destination">The destination, without secrets.</param>
 /// <param name="Interval">How often it is to be proven; null for never by itself, and if that is not known.</param>
 /// <param name="Drills">Oldest first.</param>
-internal sealed record DrilledReplica(string Destination, TimeSpan? Interval, ImmutableArray<DrillResult> Drills)
+internal sealed record DrilledReplica(string Destination, TimeSpan? Interval, IReadOnlyList<DrillResult> Drills)
 {
     /// <summary>The last drill that proved the backup; null if none did.</summary>
     public DrillResult? LastProof => Drills.LastOrDefault(drill => drill.IsProof);
@@ -41,7 +40,7 @@ internal sealed record DrilledReplica(string Destination, TimeSpan? Interval, Im
     /// <param name="now">The time.</param>
     public IEnumerable<DrillGap> Gaps(DateTimeOffset now)
     {
-        if (Drills.IsEmpty)
+        if (Drills.Count == 0)
         {
             yield break;
         }

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Text.Json;
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Proving;
@@ -28,16 +27,16 @@ public sealed class DrillLogSpecs
         using var folder = new TemporaryFolder();
         var database = Database(folder);
         const int oneEachHour = 90 * 24;
-        var many = Enumerable.Range(1, oneEachHour + 10).Select(i => new DrillResult(Now.AddMinutes(i), DrillOutcome.Proven, "Equal.")).ToImmutableArray();
+        var many = Enumerable.Range(1, oneEachHour + 10).Select(i => new DrillResult(Now.AddMinutes(i), DrillOutcome.Proven, "Equal.")).ToList();
         File.WriteAllBytes(
             folder[".a.db-litestream/datasette-litestream-drills.json"],
             JsonSerializer.SerializeToUtf8Bytes(
-                ImmutableDictionary<string, ImmutableArray<DrillResult>>.Empty.Add(database.Primary.Destination, many), DrillLogJson.Default.ImmutableDictionaryStringImmutableArrayDrillResult));
+                new Dictionary<string, List<DrillResult>> { [database.Primary.Destination] = many }, DrillLogJson.Default.DictionaryStringListDrillResult));
         var next = new DrillResult(Now.AddDays(2), DrillOutcome.Failed, "Not equal.");
         DrillLog.Add(database, database.Primary, next);
-        Assert.AreEqual((oneEachHour, next), (DrillLog.Read(database).Of(database.Primary).Length, DrillLog.Read(database).Of(database.Primary)[^1]));
+        Assert.AreEqual((oneEachHour, next), (DrillLog.Read(database).Of(database.Primary).Count, DrillLog.Read(database).Of(database.Primary)[^1]));
         DrillLog.Add(database, database.Primary, next with { StillRestorable = "That of yesterday." });
-        Assert.AreEqual((oneEachHour, "That of yesterday."), (DrillLog.Read(database).Of(database.Primary).Length, DrillLog.Read(database).Of(database.Primary)[^1].StillRestorable));
+        Assert.AreEqual((oneEachHour, "That of yesterday."), (DrillLog.Read(database).Of(database.Primary).Count, DrillLog.Read(database).Of(database.Primary)[^1].StillRestorable));
         var last = new DrillResult(Now.AddDays(100), DrillOutcome.Proven, "Equal.");
         DrillLog.Add(database, database.Primary, last);
         Assert.AreEqual(last, DrillLog.Read(database).Of(database.Primary).Single());
@@ -57,7 +56,7 @@ public sealed class DrillLogSpecs
             File.WriteAllText(folder[".a.db-litestream/datasette-litestream-drills.json"], content);
         }
 
-        Assert.IsEmpty(DrillLog.Read(database).Drills);
+        Assert.IsEmpty(DrillLog.Read(database).Of(database.Primary));
     }
 
     private static DatabasePlan Database(TemporaryFolder folder)
