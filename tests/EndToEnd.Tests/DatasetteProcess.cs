@@ -62,7 +62,8 @@ internal sealed partial class DatasetteProcess : IAsyncDisposable
         CultureInfo.InvariantCulture);
 
     /// <summary>With the permissions of root.</summary>
-    public HttpClient Http { get; } = new(new SocketsHttpHandler { UseCookies = false });
+    // uvicorn closes a connection that was idle for 5 s: one that is used at that moment is reset.
+    public HttpClient Http { get; } = new(new SocketsHttpHandler { UseCookies = false, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2) });
 
     /// <summary>All of its output.</summary>
     public string Output

@@ -22,7 +22,7 @@ public sealed class DrillFaultSpecs
         var cases = (
             from kind in kinds
             from fault in BackupFault.Others.Prepend(BackupFault.Flip)
-            where Scale.IsFull || fault == BackupFault.Flip || fault.Name == "missing" || kind == kinds[1]
+            where Scale.IsFull || fault == BackupFault.Flip || (fault.Name == "missing" && kind == kinds[1])
 
             // There is only one snapshot.
             where !(fault.Name == "older" && kind == kinds[0])
