@@ -30,6 +30,7 @@ What is printed, for each number of databases, medians over the rounds:
       from Litestream's      the same from the start of Litestream's process, which Datasette's own start comes before
     status page              ms for one request of it, the median of five
     memory                   MiB resident, of `ps` (Linux: VmRSS), when all has its first file and is at rest
+      after all pages        the same after each page of Datasette's, and each of this plugin's or the --status page, was opened once
     idle CPU                 % of one core, user and system, over --idle seconds without requests
     time to stop             s from SIGTERM until the process has ended
     processes left           what then still runs of all that it started; the sum over the rounds
@@ -73,6 +74,8 @@ REST = 0.01
 REST_SECONDS = 5
 REST_LIMIT = 60
 LAST_ROW = "the last row"
+# Datasette's, in every version; db0 stands for all databases.
+PAGES = ("/", "/db0", "/db0/rows", "/db0?sql=select+1", *(f"/-/{it}" for it in ("versions", "plugins", "settings", "databases", "actor")))
 
 
 @dataclass
@@ -84,6 +87,7 @@ class Sample:
     first_files_from_litestream: float | None = None
     status_page: float | None = None
     memory: float | None = None
+    memory_after_pages: float | None = None
     idle_cpu: float | None = None
     litestream_memory: float | None = None
     litestream_idle_cpu: float | None = None
@@ -126,6 +130,7 @@ QUANTITIES = (
     Quantity("first_files_from_litestream", "  from Litestream's start", 1, "s", 3, BARE),
     Quantity("status_page", "status page", 0.001, "ms", 1),
     MEMORY,
+    Quantity("memory_after_pages", "  after all pages", MIB, "MiB", 1, ALONE),
     Quantity("litestream_memory", "memory, Litestream", MIB, "MiB", 1, BARE),
     Quantity("idle_cpu", "idle CPU, Datasette", 0.01, "%", 3, ALONE),
     Quantity("litestream_idle_cpu", "idle CPU, Litestream", 0.01, "%", 3, BARE),
@@ -151,7 +156,7 @@ def main() -> None:
     commands, pages = dict(options.command), dict(options.status)
     if unknown := pages.keys() - commands.keys():
         parser.error(f"--status names {', '.join(sorted(unknown))}, and --command does not")
-    others = [Variant(name, command, pages.get(name)) for name, command in commands.items()]
+    others = [Variant(name, command, page := pages.get(name), (page,) if page else ()) for name, command in commands.items()]
     variants = [ALONE, NOT_CONFIGURED, THIS, *others, BARE]
 
     # Children inherit it.
@@ -202,6 +207,11 @@ def measure(variant: Variant, folder: Path, count: int, plugin: Path, idle: floa
         measure_rest(run, sample, idle)
         if variant.status is not None:
             sample.status_page = statistics.median(fetch(address + variant.status)[0] for _ in range(STATUS_REQUESTS))
+        if variant.serves:
+            for page in (*PAGES, *variant.pages):
+                fetch(address + page)
+            wait_for_rest(run)
+            sample.memory_after_pages = sum(process.memory for process in run.processes() if not process.is_litestream)
         if variant.replicates:
             for database in databases:
                 write_last_row(database)

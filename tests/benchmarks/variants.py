@@ -16,6 +16,8 @@ class Variant:
     # See compare.py for its placeholders.
     command: str
     status: str | None = None
+    # What else it serves; db0 stands for all databases.
+    pages: tuple[str, ...] = ()
     serves: bool = True
 
     @property
@@ -49,11 +51,13 @@ def replica_of(database: Path) -> Path:
 # databases take 70 MiB more or less by chance.
 SERVE = "{python} -m datasette {databases} -p 0 --setting num_sql_threads 1"
 ALONE = Variant("Datasette alone", f"env PYTHONPATH= {SERVE}")
+STATUS = "/-/litestream-status"
 NOT_CONFIGURED = Variant("not configured", f"env PYTHONPATH={{plugin}} {SERVE}")
 THIS = Variant(
     "this plugin",
     f"{NOT_CONFIGURED.command} -s permissions.litestream-view-status true"
     " -s plugins.datasette-litestream.all-replicate file://{replica}/$DB_NAME",
-    status="/-/litestream-status",
+    status=STATUS,
+    pages=(STATUS, f"{STATUS}?database=db0", f"{STATUS}.json", *(f"/-/litestream/{it}" for it in ("health", "metrics", "drills", "drills.json"))),
 )
 BARE = Variant("bare Litestream", "litestream replicate -config {litestream}", serves=False)
