@@ -71,6 +71,7 @@ public sealed class DrillSpecs
         Assert.AreEqual(HttpStatusCode.ServiceUnavailable, (await datasette.Http.GetAsync("/-/litestream/health")).StatusCode);
         await WaitForDrillsAsync(workspace, 1);
         await datasette.WaitForDatabaseAsync("replicating");
+        Assert.HasCount(1, Directory.GetDirectories(workspace.Path("backup"), "parks.replaced-*"), "it was made anew once");
         await datasette.StopAsync();
         await workspace.AssertRestoredAsync("parks");
     }

@@ -163,8 +163,14 @@ internal sealed class DatabaseTracker
 
     /// <summary>The last transaction that must be at the destination by now; null if none must.</summary>
     /// <param name="answer">Litestream's answer since the last look; null if there is none.</param>
-    public ulong? ExpectedTxid(SyncAnswer? answer) =>
-        answer is { ReplicatedTxid: > 0 } && answer.AskedAt > _withdrawnAt && !(ReplicaTxid > answer.ReplicatedTxid) ? answer.ReplicatedTxid : ReplicaTxid;
+    /// <param name="run">When the Litestream that runs now was started; null if none runs.</param>
+    /// <param name="renewal">How far the database is being replicated anew; null if it is not.</param>
+    public ulong? ExpectedTxid(SyncAnswer? answer, DateTimeOffset? run, Renewal? renewal) =>
+
+        // Before the Litestream that begins anew was seen, all that is known is of the backup before.
+        renewal is not null && run != _run ? null
+            : answer is { ReplicatedTxid: > 0 } && answer.AskedAt > _withdrawnAt && !(ReplicaTxid > answer.ReplicatedTxid) ? answer.ReplicatedTxid
+            : ReplicaTxid;
 
     /// <summary>Whether a restore would begin with another snapshot than at the last look.</summary>
     public bool IsNewSnapshot(ReplicaFinding? finding) => finding is { Condition: ReplicaCondition.Whole } && finding.Snapshot > _snapshot;

@@ -242,7 +242,7 @@ internal sealed class Sampler : IDisposable
         }
 
         var answer = watched.TakeAnswer(now);
-        var (finding, copied, check) = _destinations.Look(now, watched.Folders, plan, plan.Primary, tracker.ExpectedTxid(answer), renewal);
+        var (finding, copied, check) = _destinations.Look(now, watched.Folders, plan, plan.Primary, tracker.ExpectedTxid(answer, run, renewal), renewal);
         var look = new DatabaseLook(
             now, isAttaching ? null : run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, watched.Files, watched.Statistics)
         {

@@ -502,6 +502,25 @@ public sealed class TrackerSpecs
         Assert.AreEqual(StateReason.AllReplicated, Look(at: 9).Reason);
     }
 
+    /// <summary>Otherwise a new backup would be taken for damaged, and begun anew once more.</summary>
+    [TestMethod]
+    public void A_backup_that_begins_anew_need_not_have_what_the_last_one_had()
+    {
+        _txid = 9;
+        Replicate(at: 1);
+        Look(at: 2);
+        Assert.AreEqual(9UL, _tracker.ExpectedTxid(null, _run, null));
+        Assert.AreEqual(9UL, _tracker.ExpectedTxid(null, _run.AddSeconds(6), null), "another Litestream goes on with the same one");
+        (_run, _renewal) = (Start.AddSeconds(6), new Renewal(StateReason.DrillFailed, Start.AddSeconds(5), Start.AddSeconds(6)));
+        var late = new SyncAnswer(Start.AddSeconds(5), Files, 0, 9, 9, 0);
+        Assert.IsNull(_tracker.ExpectedTxid(late, _run, _renewal));
+        _txid = 1;
+        Look(at: 7);
+        Replicate(at: 8);
+        Look(at: 9);
+        Assert.AreEqual(1UL, _tracker.ExpectedTxid(null, _run, _renewal));
+    }
+
     /// <summary>A new backup has nothing to merge yet, so no line would ever say that it is over.</summary>
     [TestMethod]
     public void A_compaction_that_failed_in_a_backup_that_was_replaced_since_is_no_error()
