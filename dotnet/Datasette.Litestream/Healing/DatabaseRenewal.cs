@@ -55,8 +55,9 @@ internal sealed class DatabaseRenewal(
         // Litestream takes up the position of level 0 alone.
         var canContinue = check.Inventory.HighestOf(0) == highest;
 
-        // What another one has left there would differ from the local files of the same names for as long as both are kept.
-        if (canContinue && cause == StateReason.OtherWriter && LocalState.Delete(LitestreamFolder.Of(database)) is { } error)
+        // What another one has left there would differ from the local files of the same names for as long as both are kept; with files that
+        // are gone, Litestream would try for half a minute to upload them.
+        if (canContinue && cause is (StateReason.OtherWriter or StateReason.FolderRemoved) && LocalState.Delete(LitestreamFolder.Of(database)) is { } error)
         {
             return error;
         }

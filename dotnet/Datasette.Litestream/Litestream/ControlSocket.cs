@@ -158,11 +158,12 @@ internal sealed class ControlSocket : IDisposable
     }
 
     /// <summary>
-    /// Whether a sync failed because Litestream's own files beside the database are lost or damaged, which it cannot mend. Source:
-    /// <c>verify</c> in db.go, v0.5.17.
+    /// Whether a sync or an upload failed because Litestream's own files beside the database are lost or damaged, which it cannot mend.
+    /// Sources: <c>verify</c> in db.go and <c>uploadLTXFile</c> in replica.go, v0.5.17; a file of the destination is not named after "file".
     /// </summary>
     public static bool IsLocalStateLost(string error) =>
-        error.Contains("cannot verify wal state", StringComparison.Ordinal) && error.Contains(".ltx", StringComparison.Ordinal);
+        (error.Contains("cannot verify wal state", StringComparison.Ordinal) && error.Contains(".ltx", StringComparison.Ordinal))
+        || (error.Contains("open ltx file /", StringComparison.Ordinal) && error.Contains("no such file or directory", StringComparison.Ordinal));
 
     /// <summary>Whether an exception means that Litestream does not answer as expected, or not in time.</summary>
     public static bool IsUnavailable(Exception error) => error is HttpRequestException or JsonException or OperationCanceledException;

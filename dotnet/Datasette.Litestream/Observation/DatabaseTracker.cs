@@ -397,6 +397,7 @@ internal sealed class DatabaseTracker
             : _folder is { } folder && look.Folder?.IsSameFile(folder) != true ? (StateReason.FolderRemoved, null)
             : look.Examination is { Problem: { } problem } ? (StateReason.FileOverwritten, problem)
             : _syncFailure is { IsLocalStateLost: true, Error: var failed } ? (StateReason.FolderRemoved, failed)
+            : FindLostFile(look) is { } lost ? (StateReason.FolderRemoved, lost)
             : JudgeDestination(look);
     }
 
@@ -470,6 +471,15 @@ internal sealed class DatabaseTracker
         _ => null,
     };
 
+    /// <summary>
+    /// Litestream's error where a file that it had not uploaded yet is gone, for which it asks for ever; null if there is none.
+    /// </summary>
+    private string? FindLostFile(in DatabaseLook look) =>
+        look.Statistics.LastError is { IsUploadError: true } last && last.Time >= _run && !IsOver(last, look)
+            && $"{last}" is var error && ControlSocket.IsLocalStateLost(error) && error.Contains(LitestreamFolder.Of(Plan), StringComparison.Ordinal) ? error : null;
+
+    private bool IsOver(LogEntry error, in DatabaseLook look) => _replicaSyncAt > error.Time || look.Statistics.LastUploadAt > error.Time;
+
     private bool IsReplicatedFile(FileStatus? file) => file is { } served && _replicatedFile?.IsSameFile(served) != false;
 
     /// <summary>The reason for the state, from what Litestream says, and its error; the gravest first.</summary>
@@ -502,8 +512,7 @@ internal sealed class DatabaseTracker
             return (StateReason.SyncFailed, activity.Error);
         }
 
-        var logged = HasUniqueFileName && look.Statistics.LastError is { IsSyncError: false } last
-            && !(_replicaSyncAt > last.Time || look.Statistics.LastUploadAt > last.Time) ? last : null;
+        var logged = HasUniqueFileName && look.Statistics.LastError is { IsSyncError: false } last && !IsOver(last, look) ? last : null;
 
         // What comes later is often a consequence, so the first error is told until all are over.
         _firstLogged = logged is null ? null : _firstLogged ?? logged;

@@ -81,7 +81,7 @@ internal enum StateReason
     /// <summary>Datasette does not serve it any more, and its last changes could not be replicated.</summary>
     NotDetached,
 
-    /// <summary>Litestream's folder beside the database was removed.</summary>
+    /// <summary>Litestream's folder beside the database was removed, or files in it that it needs.</summary>
     FolderRemoved,
 
     /// <summary>What lies at the replica cannot be restored up to what was replicated.</summary>

@@ -210,31 +210,35 @@ internal sealed class Drills(HoldDrill hold, Action<DatabasePlan, ReplicaPlan, D
         Change(candidate.Key, status => status with { Progress = new DrillProgress(DrillPhase.Copying), RunningSince = began });
         var renewals = _statuses[candidate.Key].Renewals;
         var patience = IntervalOf(candidate) / 2 is { } half && half < Drill.MaxPatience ? half : Drill.MaxPatience;
-        DrillResult result;
         try
         {
-            result = await hold(
-                candidate.Database,
-                candidate.Replica,
-                patience,
-                progress => Change(candidate.Key, status => status with { Progress = progress }),
-                failed => Note(turn, Judge(failed)),
-                _stopping.Token).ConfigureAwait(false);
-        }
-        catch (Exception ex) when (!_stopping.IsCancellationRequested)
-        {
-            // Nobody awaits this task, and the fault of one drill must not keep the others from being held.
-            result = new DrillResult(began, DrillOutcome.NotHeld, $"It was broken off by an error: {ex.Message}");
+            DrillResult result;
+            try
+            {
+                result = await hold(
+                    candidate.Database,
+                    candidate.Replica,
+                    patience,
+                    progress => Change(candidate.Key, status => status with { Progress = progress }),
+                    failed => Note(turn, Judge(failed)),
+                    _stopping.Token).ConfigureAwait(false);
+            }
+            catch (Exception ex) when (!_stopping.IsCancellationRequested)
+            {
+                // Nobody awaits this task, and the fault of one drill must not keep the others from being held.
+                result = new DrillResult(began, DrillOutcome.NotHeld, $"It was broken off by an error: {ex.Message}");
+            }
+
+            result = Judge(result);
+            Note(turn, result);
+            tell(candidate.Database, candidate.Replica, result);
+            return result;
         }
         finally
         {
+            // Not before its result is known, or for a moment it would be neither under way nor over.
             Change(candidate.Key, status => status with { Progress = null, RunningSince = null });
         }
-
-        result = Judge(result);
-        Note(turn, result);
-        tell(candidate.Database, candidate.Replica, result);
-        return result;
 
         // What was found is possibly about what is there no more.
         DrillResult Judge(DrillResult found) => found.Outcome == DrillOutcome.Failed && (_statuses.GetValueOrDefault(candidate.Key)?.Renewals != renewals || !_latest.Any(one => one.Key == candidate.Key && one.IsReady))

@@ -34,7 +34,7 @@ internal static class ReasonWording
         StateReason.SettingsRefused => "what is configured for it is wrong",
         StateReason.FolderUnusable => "Litestream cannot work with the file",
         StateReason.NotDetached => "it was detached, and its last changes could not be replicated",
-        StateReason.FolderRemoved => "Litestream's folder was removed",
+        StateReason.FolderRemoved => "Litestream's folder was removed or lost files",
         StateReason.BackupDamaged => "the backup is damaged",
         StateReason.OtherWriter => "another Litestream writes to the same destination",
         StateReason.WaitingForWriter => "another Datasette writes to the destination",
@@ -93,7 +93,7 @@ internal static class ReasonWording
         StateReason.SettingsRefused => "The database was attached while Datasette serves, and what is configured for it is wrong.",
         StateReason.FolderUnusable => "Litestream must write and lock files beside the database, and cannot.",
         StateReason.NotDetached => $"Datasette does not serve the database any more. Changes after {Moment(evidence.ReplicatedUntil, now)} are not known to be at the replica, so it is still replicated.",
-        StateReason.FolderRemoved => "Litestream's folder beside the database was removed, and with it what Litestream had not uploaded.",
+        StateReason.FolderRemoved => "Litestream's folder beside the database, or a file in it, was removed, and with it what Litestream had not uploaded.",
         StateReason.BackupDamaged => "The backup is damaged: it cannot be restored up to the last change.",
         StateReason.OtherWriter => "Another Litestream writes to the same destination, and the two destroy each other's backup.",
         StateReason.Filling =>

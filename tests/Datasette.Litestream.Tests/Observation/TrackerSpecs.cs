@@ -521,6 +521,30 @@ public sealed class TrackerSpecs
         Assert.AreEqual(1UL, _tracker.ExpectedTxid(null, _run, _renewal));
     }
 
+    [TestMethod]
+    public void A_file_that_is_gone_before_it_was_uploaded_is_made_good_and_is_over_with_the_next_upload()
+    {
+        Replicate(at: 1);
+        Look(at: 2);
+        Log("ERROR", "monitor error", at: 3, more: LostFile("/maps/parks.db"));
+        Assert.AreEqual(StateReason.UploadFailed, Look(at: 4).Reason, "another database's");
+        Log("ERROR", "monitor error", at: 5, more: LostFile(_plan.Path));
+        var lost = Look(at: 6);
+        Assert.AreEqual((StateReason.FolderRemoved, true), (lost.Reason, Renewal.Mends(lost.Reason)));
+        StringAssert.Contains(lost.Error, "0000000000000004.ltx: no such file or directory");
+        (_run, _renewal) = (Start.AddSeconds(7), new Renewal(lost.Reason, Start.AddSeconds(6), Start.AddSeconds(7)));
+        Assert.AreEqual(StateReason.ReplicatedAnew, Look(at: 8).Reason);
+        _renewal = null;
+        Replicate(at: 9);
+        Assert.AreEqual(StateReason.AllReplicated, Look(at: 11).Reason);
+
+        static string LostFile(string database)
+        {
+            var file = $"{LitestreamFolder.Of(database)}/ltx/0/0000000000000004-0000000000000004.ltx";
+            return $",\"replica\":\"s3\",\"error\":\"open ltx file {file}: open {file}: no such file or directory\"";
+        }
+    }
+
     /// <summary>A new backup has nothing to merge yet, so no line would ever say that it is over.</summary>
     [TestMethod]
     public void A_compaction_that_failed_in_a_backup_that_was_replaced_since_is_no_error()

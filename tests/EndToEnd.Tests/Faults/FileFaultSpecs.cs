@@ -176,7 +176,22 @@ public sealed class FileFaultSpecs
         await run.ExpectRestoredAsync();
     });
 
-    /// <summary>When it was uploaded: Litestream tries for ever to upload one that is gone, which is red.</summary>
+    /// <summary>Litestream would try for ever to upload it.</summary>
+    [TestMethod]
+    public Task A_file_in_Litestreams_folder_is_deleted_before_it_is_uploaded() => FaultRun.RunAsync(async run =>
+    {
+        var (_, s3) = await run.StartS3Async();
+        await run.AllGreenAsync();
+        await run.BreakAsync(s3.Refuse);
+        await run.ExpectRedAsync(".*", within: 12);
+        await run.ShellAsync("cd .parks.db-litestream/ltx/0; rm $(ls | tail -n 2 | head -n 1)");
+        s3.Forward();
+        await run.ExpectRedAsync("folder_removed|replicated_anew", within: 25);
+        await run.ExpectGreenAsync();
+        await run.ExpectRestoredAsync();
+    });
+
+    /// <summary>When it was uploaded.</summary>
     [TestMethod]
     public Task The_last_file_in_Litestreams_folder_is_deleted() => FaultRun.RunAsync(async run =>
     {
