@@ -156,7 +156,7 @@ def main() -> None:
     commands, pages = dict(options.command), dict(options.status)
     if unknown := pages.keys() - commands.keys():
         parser.error(f"--status names {', '.join(sorted(unknown))}, and --command does not")
-    others = [Variant(name, command, page := pages.get(name), (page,) if page else ()) for name, command in commands.items()]
+    others = [Variant(name, command, pages.get(name)) for name, command in commands.items()]
     variants = [ALONE, NOT_CONFIGURED, THIS, *others, BARE]
 
     # Children inherit it.
@@ -211,7 +211,7 @@ def measure(variant: Variant, folder: Path, count: int, plugin: Path, idle: floa
             for page in (*PAGES, *variant.pages):
                 fetch(address + page)
             wait_for_rest(run)
-            sample.memory_after_pages = sum(process.memory for process in run.processes() if not process.is_litestream)
+            sample.memory_after_pages = sum(process.memory for process in datasette_of(run.processes()))
         if variant.replicates:
             for database in databases:
                 write_last_row(database)
@@ -237,18 +237,24 @@ def wait_for_rest(run: Run) -> None:
     """Until Datasette has done what a start leaves to do, which its CPU time tells."""
     deadline = time.monotonic() + REST_LIMIT
     while time.monotonic() < deadline:
-        if sum(share for process, share in cpu_shares(run, REST_SECONDS).items() if not process.is_litestream) < REST:
+        shares = cpu_shares(run, REST_SECONDS)
+        if sum(shares[process] for process in datasette_of(shares)) < REST:
             return
 
 
 def measure_rest(run: Run, sample: Sample, seconds: float) -> None:
     shares = cpu_shares(run, seconds)
-    if datasette := [process for process in shares if not process.is_litestream]:
+    if datasette := datasette_of(shares):
         sample.memory = sum(process.memory for process in datasette)
         sample.idle_cpu = sum(shares[process] for process in datasette)
     if litestream := [process for process in shares if process.is_litestream]:
         sample.litestream_memory = sum(process.memory for process in litestream)
         sample.litestream_idle_cpu = sum(shares[process] for process in litestream)
+
+
+def datasette_of(processes: Iterable[Process]) -> list[Process]:
+    """Whatever is not Litestream counts as Datasette."""
+    return [process for process in processes if not process.is_litestream]
 
 
 def cpu_shares(run: Run, seconds: float) -> dict[Process, float]:

@@ -16,7 +16,7 @@ class Variant:
     # See compare.py for its placeholders.
     command: str
     status: str | None = None
-    # What else it serves; db0 stands for all databases.
+    # What it serves besides its status page; db0 stands for all databases.
     pages: tuple[str, ...] = ()
     serves: bool = True
 
@@ -58,6 +58,6 @@ THIS = Variant(
     f"{NOT_CONFIGURED.command} -s permissions.litestream-view-status true"
     " -s plugins.datasette-litestream.all-replicate file://{replica}/$DB_NAME",
     status=STATUS,
-    pages=(STATUS, f"{STATUS}?database=db0", f"{STATUS}.json", *(f"/-/litestream/{it}" for it in ("health", "metrics", "drills", "drills.json"))),
+    pages=(f"{STATUS}?database=db0", f"{STATUS}.json", *(f"/-/litestream/{it}" for it in ("health", "metrics", "drills", "drills.json"))),
 )
 BARE = Variant("bare Litestream", "litestream replicate -config {litestream}", serves=False)

@@ -159,7 +159,8 @@ internal sealed class ControlSocket : IDisposable
 
     /// <summary>
     /// Whether a sync or an upload failed because Litestream's own files beside the database are lost or damaged, which it cannot mend.
-    /// Sources: <c>verify</c> in db.go and <c>uploadLTXFile</c> in replica.go, v0.5.17; a file of the destination is not named after "file".
+    /// Sources: <c>verify</c> in db.go and <c>uploadLTXFile</c> in replica.go, v0.5.17. An error of a file at the destination begins with
+    /// "open ltx file:", without its path.
     /// </summary>
     public static bool IsLocalStateLost(string error) =>
         (error.Contains("cannot verify wal state", StringComparison.Ordinal) && error.Contains(".ltx", StringComparison.Ordinal))

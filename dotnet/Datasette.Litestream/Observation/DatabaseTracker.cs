@@ -161,13 +161,14 @@ internal sealed class DatabaseTracker
         return isDue && (_pending is not null || files != answer.Files || (answer.AskedAt - files.ChangedAt).Duration() < FileClockTick);
     }
 
-    /// <summary>The last transaction that must be at the destination by now; null if none must.</summary>
+    /// <summary>
+    /// The last transaction that must be at the destination by now; null if none must. Before the Litestream that begins a backup anew was
+    /// seen, all that is known is of the backup before.
+    /// </summary>
     /// <param name="answer">Litestream's answer since the last look; null if there is none.</param>
     /// <param name="run">When the Litestream that runs now was started; null if none runs.</param>
     /// <param name="renewal">How far the database is being replicated anew; null if it is not.</param>
     public ulong? ExpectedTxid(SyncAnswer? answer, DateTimeOffset? run, Renewal? renewal) =>
-
-        // Before the Litestream that begins anew was seen, all that is known is of the backup before.
         renewal is not null && run != _run ? null
             : answer is { ReplicatedTxid: > 0 } && answer.AskedAt > _withdrawnAt && !(ReplicaTxid > answer.ReplicatedTxid) ? answer.ReplicatedTxid
             : ReplicaTxid;
@@ -471,9 +472,7 @@ internal sealed class DatabaseTracker
         _ => null,
     };
 
-    /// <summary>
-    /// Litestream's error where a file that it had not uploaded yet is gone, for which it asks for ever; null if there is none.
-    /// </summary>
+    /// <summary>Litestream's error where a local file is gone that it has not uploaded yet, and tries to upload for ever; null if there is none.</summary>
     private string? FindLostFile(in DatabaseLook look) =>
         look.Statistics.LastError is { IsUploadError: true } last && last.Time >= _run && !IsOver(last, look)
             && $"{last}" is var error && ControlSocket.IsLocalStateLost(error) && error.Contains(LitestreamFolder.Of(Plan), StringComparison.Ordinal) ? error : null;

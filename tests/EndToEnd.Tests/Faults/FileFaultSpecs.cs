@@ -191,7 +191,7 @@ public sealed class FileFaultSpecs
         await run.ExpectRestoredAsync();
     });
 
-    /// <summary>When it was uploaded.</summary>
+    /// <summary>It was uploaded, and Litestream needs it only to go on from there.</summary>
     [TestMethod]
     public Task The_last_file_in_Litestreams_folder_is_deleted() => FaultRun.RunAsync(async run =>
     {
