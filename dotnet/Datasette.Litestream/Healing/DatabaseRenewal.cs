@@ -70,7 +70,7 @@ internal sealed class DatabaseRenewal(
         }
 
         // What is left of a damaged chain would keep Litestream from merging files for ever.
-        return canContinue && !isDamaged && await ContinueAsync(database, cancellationToken).ConfigureAwait(false) is null
+        return canContinue && !isDamaged && check.Inventory.CanBeMerged && await ContinueAsync(database, cancellationToken).ConfigureAwait(false) is null
             ? null
             : await ReplaceAsync(database, cancellationToken).ConfigureAwait(false);
     }

@@ -43,6 +43,20 @@ internal sealed class LtxInventory
     /// <summary>The highest transaction of a level; 0 if it has no file.</summary>
     public ulong HighestOf(int level) => Files.Where(file => file.Level == level).Select(file => file.MaxTxid).DefaultIfEmpty().Max();
 
+    /// <summary>
+    /// Whether the files of level 0 that wait for being merged follow each other: where one is missing, Litestream merges none of them
+    /// ever, even where a later snapshot makes everything restorable. Source: <c>Compact</c> in Litestream's compactor.go, v0.5.17.
+    /// </summary>
+    public bool CanBeMerged
+    {
+        get
+        {
+            var merged = HighestOf(1);
+            var waiting = _levels[0].Where(file => file.Min > merged).ToList();
+            return waiting.Zip(waiting.Skip(1)).All(pair => pair.First.Max + 1 == pair.Second.Min);
+        }
+    }
+
     /// <summary>How far back and how finely one can go; null if nothing can be restored.</summary>
     /// <param name="at">When it was listed.</param>
     public RestorePoints? FindPoints(DateTimeOffset at)

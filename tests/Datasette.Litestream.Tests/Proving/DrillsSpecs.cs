@@ -139,7 +139,7 @@ public sealed class DrillsSpecs
     {
         private readonly TemporaryFolder? _own;
         private readonly DatabasePlan _database;
-        private int _looks;
+        private int _wishes;
 
         public HeldDrills(TimeSpan? interval, TemporaryFolder? folder = null, TestClock? clock = null)
         {
@@ -170,16 +170,19 @@ public sealed class DrillsSpecs
         /// <summary>Has the destinations looked at, and waits until what follows from that is done.</summary>
         public async Task LookAsync(bool isReady = true)
         {
-            _looks++;
             Look(isReady);
 
-            // A wish that no database fulfils is answered after the look.
-            var seen = Drills.VerifyAsync($"no database {_looks}");
-            await Eventually.HoldsAsync(() =>
+            // A wish that no database fulfils is answered after a look. The first one may be answered after the look before.
+            for (var wish = 0; wish < 2; wish++)
             {
-                Look(isReady);
-                return seen.IsCompleted;
-            });
+                _wishes++;
+                var seen = Drills.VerifyAsync($"no database {_wishes}");
+                await Eventually.HoldsAsync(() =>
+                {
+                    Look(isReady);
+                    return seen.IsCompleted;
+                });
+            }
         }
 
         /// <summary>Passes the time until the next drill, and waits for it.</summary>

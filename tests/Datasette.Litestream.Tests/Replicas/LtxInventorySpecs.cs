@@ -58,6 +58,14 @@ public sealed class LtxInventorySpecs
         Assert.AreEqual((31UL, 0UL, 28UL), (inventory.HighestOf(0), inventory.HighestOf(1), inventory.HighestOf(9)));
     }
 
+    [TestMethod]
+    [DataRow("", true)]
+    [DataRow("0:1-1 0:2-2 0:3-3", true)]
+    [DataRow("0:1-1 0:3-3 9:1-2", false, DisplayName = "a file is missing, and a snapshot makes up for it")]
+    [DataRow("0:1-1 0:3-3 0:4-4 1:1-2", true, DisplayName = "what is missing was merged")]
+    [DataRow("0:2-2 0:3-3 0:5-5 1:1-2", false, DisplayName = "a file is missing above what was merged")]
+    public void The_names_tell_whether_Litestream_can_merge_files(string files, bool can) => Assert.AreEqual(can, Inventory(files).CanBeMerged);
+
     private static LtxInventory Inventory(string files) => LtxInventory.Parse(JsonSerializer.SerializeToUtf8Bytes(
         files.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(file => file.Split(':', '-')).Select(parts => new Dictionary<string, object>
         {

@@ -63,7 +63,7 @@ internal sealed partial class FaultRun
         var seen = await FirstAsync(from, since + time, answer => Of(answer, database) is { Claim: { } claim } && claim.Until > from && claim.SampledAt > from);
         if (seen is null)
         {
-            _problems.Add($"{database} was not green within {time.TotalSeconds} s: {Describe(since, database)}");
+            _problems.Add(await Datasette.DescribeAsync($"{database} was not green within {time.TotalSeconds} s: {Describe(since, database)}"));
         }
         else
         {

@@ -170,8 +170,9 @@ internal class MirroredDatabase : IAsyncDisposable
         var txid = Path.GetFileNameWithoutExtension(Directory.GetFiles(Workspace.Path(".parks.db-litestream/ltx/0"), "*.ltx").Max(StringComparer.Ordinal)!)[^16..];
         var at = DateTimeOffset.UtcNow;
         await AllCatchUpAsync();
-        var moment = new Moment(at, txid, (await RestoreAsAnyoneAsync(Destinations[0], RestoredBackup.At(at))).Rows.Count, (await RestoreAsAnyoneAsync(Destinations[0], ["-txid", txid])).Rows.Count);
-        Assert.IsGreaterThan(0, Math.Min(moment.Rows, moment.RowsOfTxid), $"{moment}");
+        var (ofTime, ofTxid) = (await RestoreAsAnyoneAsync(Destinations[0], RestoredBackup.At(at)), await RestoreAsAnyoneAsync(Destinations[0], ["-txid", txid]));
+        var moment = new Moment(at, txid, ofTime.Rows.Count, ofTxid.Rows.Count);
+        Assert.IsGreaterThan(0, Math.Min(moment.Rows, moment.RowsOfTxid), $"{moment}; {ofTime}; {ofTxid}");
         _moments.Add(moment);
     }
 
