@@ -168,7 +168,10 @@ internal class MirroredDatabase : IAsyncDisposable
     {
         await AllCatchUpAsync();
         var txid = Path.GetFileNameWithoutExtension(Directory.GetFiles(Workspace.Path(".parks.db-litestream/ltx/0"), "*.ltx").Max(StringComparer.Ordinal)!)[^16..];
-        var at = DateTimeOffset.UtcNow;
+
+        // Litestream restores no time that is after its last upload.
+        var (at, known) = (DateTimeOffset.UtcNow, LastId);
+        await Wait.UntilAsync(() => LastId > known, "another row is written");
         await AllCatchUpAsync();
         var (ofTime, ofTxid) = (await RestoreAsAnyoneAsync(Destinations[0], RestoredBackup.At(at)), await RestoreAsAnyoneAsync(Destinations[0], ["-txid", txid]));
         var moment = new Moment(at, txid, ofTime.Rows.Count, ofTxid.Rows.Count);
