@@ -36,6 +36,9 @@ internal sealed record LogEntry(
     /// <inheritdoc cref="LogMeaning.CompactionFailed"/>
     public bool IsCompactionError => IsError && _meaning == LogMeaning.CompactionFailed;
 
+    /// <summary>Whether files cannot be merged since one between them is missing, so that no later try will succeed either.</summary>
+    public bool IsGap => IsCompactionError && Details.Contains("non-contiguous transaction ids", StringComparison.Ordinal);
+
     /// <inheritdoc cref="LogMeaning.Compacted"/>
     public bool IsCompacted => _meaning == LogMeaning.Compacted;
 

@@ -560,7 +560,8 @@ internal sealed class DatabaseTracker
 
         if (HasUniqueFileName && look.Statistics.FailedCompactions.Values.FirstOrDefault(failed => failed.Time >= _renewedAt) is { } failed)
         {
-            return (StateReason.CompactionFailed, failed.ToString());
+            // In a folder, the backup can be begun anew, with the old one beside it.
+            return (failed.IsGap && Plan.IsReplicatedToFolder ? StateReason.BackupDamaged : StateReason.CompactionFailed, failed.ToString());
         }
 
         if (_confirmed is null)

@@ -502,6 +502,19 @@ public sealed class TrackerSpecs
         Assert.AreEqual(StateReason.AllReplicated, Look(at: 9).Reason);
     }
 
+    [TestMethod]
+    [DataRow("file:///backup/$DB_NAME", true)]
+    [DataRow("s3://maps/$DB_NAME", false)]
+    public void A_gap_that_keeps_files_from_being_merged_is_made_good_where_the_backup_can_be_moved_aside(string url, bool isFolder)
+    {
+        _tracker = new DatabaseTracker(Plan(url), Start);
+        Replicate(at: 1);
+        Look(at: 2);
+        Log("ERROR", "compaction failed", at: 3, more: ",\"level\":1,\"error\":\"write ltx file: non-contiguous transaction ids in input files: (2,2) -> (4,4)\"");
+        Replicate(at: 4);
+        Assert.AreEqual(isFolder ? StateReason.BackupDamaged : StateReason.CompactionFailed, Look(at: 5).Reason);
+    }
+
     /// <summary>Otherwise a new backup would be taken for damaged, and begun anew once more.</summary>
     [TestMethod]
     public void A_backup_that_begins_anew_need_not_have_what_the_last_one_had()

@@ -1,4 +1,6 @@
 using System.Globalization;
+using CliWrap;
+using CliWrap.Buffered;
 
 namespace Datasette.Litestream.EndToEnd.Faults;
 
@@ -114,6 +116,36 @@ public sealed class ReplicaFaultSpecs
         await run.MendAsync(() => merged.RemountAsync(isReadOnly: false));
         await run.ExpectGreenAsync(within: UntilMerged);
         await run.ExpectRestoredAsync();
+    });
+
+    /// <summary>A later snapshot makes everything restorable, but Litestream would try to merge the files before it for ever.</summary>
+    [TestMethod]
+    public Task A_file_before_the_newest_snapshot_was_lost_while_Datasette_was_down() => FaultRun.RunAsync(async run =>
+    {
+        var (file, backup) = (run.Workspace.Path("parks.db"), run.Workspace.Backup("parks"));
+        using (var database = new DatabaseConnection(file))
+        {
+            database.Execute("pragma journal_mode = wal");
+            database.Execute("create table written (id integer primary key, at text not null)");
+            for (var transaction = 1; transaction <= 4; transaction++)
+            {
+                database.Execute($"create table other_{transaction} (id integer primary key)");
+                await ReplicateOnceAsync();
+            }
+        }
+
+        File.Delete(Directory.GetFiles(Path.Combine(backup, "ltx/0")).Order(StringComparer.Ordinal).ElementAt(2));
+        await ReplicateOnceAsync("-force-snapshot");
+        await run.StartAsync(new() { Create = _ => [] });
+
+        // What was safe before is then in the folder beside.
+        await run.BreakAsync(() => run.WaitForAsync("failing"), destroysBackup: true);
+        await run.ExpectGreenAsync();
+        Assert.HasCount(1, Directory.GetDirectories(run.Workspace.Path("backup"), "parks.replaced-*"), "it was made anew once");
+        await run.ExpectRestoredAsync();
+
+        async Task ReplicateOnceAsync(params string[] options) =>
+            await Cli.Wrap(RealParts.Litestream05).WithArguments(["replicate", "-once", .. options, file, $"file://{backup}"]).ExecuteBufferedAsync();
     });
 
     /// <summary>By itself, Litestream tries the second level again after five minutes, and the third after an hour.</summary>
