@@ -157,7 +157,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             : null;
         _leftOut.Set(LeaveOutReason.OtherWriter, _claims?.ClaimedDatabases ?? []);
         _mirroring = binary.Version.ReleaseLine == ReleaseLine.V03 ? null
-            : new Mirroring(() => _plan, (replica, path) => new GuardedStore(_stores.Open(replica, path), () => WhileWriting(replica)), host.Time, Random.Shared, _log.Redact);
+            : new Mirroring(() => _plan, OpenToWrite, host.Time, Random.Shared, _log.Redact);
         _steering = new Steering(this, host.Time, Tell);
         var releaseLine = binary.Version.ReleaseLine!.Value;
         var restoring = new LitestreamCommand(binary.Path, LitestreamVariables, _log.Redact, host.Time, releaseLine);
@@ -172,6 +172,7 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
             probe,
             (database, stop) => _mirroring?.FillIfBehindAsync(database, stop) ?? Task.CompletedTask,
             (database, stop) => HoldLogsAsync([database], areSuspect: true, stop),
+            OpenToWrite,
             Retention.Of(plan),
             host.Time);
         _renewer = probe is null ? null : new Renewer(this, _renewal!, probe, host.Time, _log.Redact);
@@ -626,6 +627,8 @@ internal sealed partial class Replicator : IReplicationControl, IWritingControl,
         let held = HeldClaims.Read(folder)
         where held?.Writer == previous.Record.Writer
         select held;
+
+    private GuardedStore OpenToWrite(ReplicaPlan replica, string? databasePath) => new(_stores.Open(replica, databasePath), () => WhileWriting(replica));
 
     private CancellationToken WhileWriting(ReplicaPlan replica) => _claims?.WhileHeld(replica.Identity) ?? CancellationToken.None;
 

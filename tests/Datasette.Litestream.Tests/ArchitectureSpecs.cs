@@ -42,7 +42,7 @@ public sealed class ArchitectureSpecs
             "Admission", "Proving", "Standby", "Observation", "Reporting",
         ],
         ["Restoring"] = ["Errors", "Processes", "SqliteFiles", "Configuration", "Locking", "Litestream", "Replicas", "Stores"],
-        ["Healing"] = ["Errors", "SqliteFiles", "Configuration", "Litestream", "Replicas", "Daemon", "Observation"],
+        ["Healing"] = ["Errors", "SqliteFiles", "Configuration", "Litestream", "Replicas", "Stores", "Daemon", "Observation"],
         ["Standby"] = ["Errors", "Processes", "Configuration", "Locking", "Litestream", "Daemon", "Observation", "Reporting"],
         ["Reporting"] = ["Logging", "Secrets", "Configuration", "Credentials", "Litestream", "Replicas", "Restoring", "Proving", "Daemon", "Observation", "Mirrors", "Writers", "Manual"],
     };

@@ -3,6 +3,7 @@ using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Observation;
 using Datasette.Litestream.Replicas;
 using Datasette.Litestream.SqliteFiles;
+using Datasette.Litestream.Stores;
 
 namespace Datasette.Litestream.Healing;
 
@@ -15,6 +16,7 @@ namespace Datasette.Litestream.Healing;
 /// <param name="probe">Asks what lies at the destination.</param>
 /// <param name="fillIfBehind">Fills the destination from the fullest other one of the database, if that has more.</param>
 /// <param name="holdLogs">Keeps write-ahead logs as they are, or empties them, so that Litestream misses no part of them.</param>
+/// <param name="open">Opens the store of a replica; see <see cref="OldBackup"/>.</param>
 /// <param name="retention">How long what was moved aside is kept.</param>
 /// <param name="time">The clock.</param>
 internal sealed class DatabaseRenewal(
@@ -22,10 +24,11 @@ internal sealed class DatabaseRenewal(
     ReplicaProbe probe,
     Func<DatabasePlan, CancellationToken, Task> fillIfBehind,
     Func<DatabasePlan, CancellationToken, Task<ILogHold>> holdLogs,
+    Func<ReplicaPlan, string?, IStore> open,
     TimeSpan retention,
     TimeProvider time)
 {
-    private readonly OldBackup _oldBackup = new(retention, time);
+    private readonly OldBackup _oldBackup = new(open, retention, time);
 
     /// <summary>Prepares it.</summary>
     /// <param name="database">The database.</param>
@@ -64,8 +67,8 @@ internal sealed class DatabaseRenewal(
 
         if (!database.IsReplicatedToFolder)
         {
-            return canContinue
-                ? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)
+            return canContinue ? await ContinueAsync(database, cancellationToken).ConfigureAwait(false)
+                : StoreFactory.CanOpen(replica.Type) ? await ReplaceAsync(database, cancellationToken).ConfigureAwait(false)
                 : $"what is at {replica.Destination} cannot be continued. Move it to another place, or set another one";
         }
 
@@ -76,7 +79,7 @@ internal sealed class DatabaseRenewal(
     }
 
     private async Task<string?> ReplaceAsync(DatabasePlan database, CancellationToken cancellationToken) =>
-        _oldBackup.MoveAside(database.Primary) ?? await StartOverAsync(database, cancellationToken).ConfigureAwait(false);
+        await _oldBackup.MoveAsideAsync(database, database.Primary, cancellationToken).ConfigureAwait(false) ?? await StartOverAsync(database, cancellationToken).ConfigureAwait(false);
 
     /// <summary>
     /// Has Litestream begin where nothing is; where another destination has something, that is continued, so that transaction ids do
@@ -97,11 +100,11 @@ internal sealed class DatabaseRenewal(
             : LocalState.Delete(LitestreamFolder.Of(database)) ?? await ForceSnapshotAsync(database, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Deletes what earlier renewals moved aside, after the time that it is kept.</summary>
-    public void DeleteExpired(DatabasePlan database)
+    public async Task DeleteExpiredAsync(DatabasePlan database, CancellationToken cancellationToken)
     {
-        foreach (var replica in database.Replicas.Where(replica => replica.Type == "file"))
+        foreach (var replica in database.Replicas.Where(replica => replica.Type == "file" || replica == database.Primary))
         {
-            _oldBackup.DeleteExpired(replica);
+            await _oldBackup.DeleteExpiredAsync(database, replica, cancellationToken).ConfigureAwait(false);
         }
     }
 

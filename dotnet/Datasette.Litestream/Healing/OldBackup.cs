@@ -1,63 +1,65 @@
 using Datasette.Litestream.Configuration;
 using Datasette.Litestream.Replicas;
+using Datasette.Litestream.Stores;
 
 namespace Datasette.Litestream.Healing;
 
 /// <summary>
-/// Moves what lies in a destination folder to a folder beside it, so that Litestream can start over in an empty one: transaction
-/// ids that begin again below those of a snapshot that was left would make every restore give that snapshot. What was moved can
-/// still be restored, and is deleted after the time that snapshots are kept.
+/// Moves what lies at a destination to a place beside it, so that Litestream can start over in an empty one: transaction ids that begin
+/// again below those of a snapshot that was left would make every restore give that snapshot. What was moved can still be restored, and
+/// is deleted after the time that snapshots are kept. One task at a time uses it.
 /// </summary>
+/// <param name="open">Opens the store of a replica, whose files get the rights of the database's.</param>
 /// <param name="retention">That time.</param>
 /// <param name="time">The clock.</param>
-internal sealed class OldBackup(TimeSpan retention, TimeProvider time)
+internal sealed class OldBackup(Func<ReplicaPlan, string?, IStore> open, TimeSpan retention, TimeProvider time)
 {
+    /// <summary>The buckets in which something was moved; no other one is asked for what has expired.</summary>
+    private readonly HashSet<string> _moved = new(StringComparer.Ordinal);
+
     /// <summary>Whether the folder of a replica is there.</summary>
-    public static bool IsFolder(ReplicaPlan replica) => Directory.Exists(FolderOf(replica));
+    public static bool IsFolder(ReplicaPlan replica) => Directory.Exists(StoreFactory.PathOf(replica));
 
-    /// <summary>Moves what is in the folder of a replica, if anything is.</summary>
+    /// <summary>Moves what is at a replica, if anything is.</summary>
     /// <returns>Why it could not be moved, in a sentence; null if it was, or if there was nothing.</returns>
-    public string? MoveAside(ReplicaPlan replica)
+    public async Task<string?> MoveAsideAsync(DatabasePlan database, ReplicaPlan replica, CancellationToken cancellationToken)
     {
-        if (!IsFolder(replica))
-        {
-            return null;
-        }
-
-        var folder = FolderOf(replica);
-
-        var to = folder + ReplacedBackup.SuffixAt(time.GetUtcNow());
+        var suffix = ReplacedBackup.SuffixAt(time.GetUtcNow());
+        using var store = open(replica, database.Path);
         try
         {
-            Directory.Move(folder, to);
+            await store.MoveAsideAsync(suffix, cancellationToken).ConfigureAwait(false);
+            _moved.Add(replica.Identity);
             return null;
         }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        catch (StoreException ex)
         {
-            return $"What is left in {folder} could not be moved to {to}: {ex.Message}";
+            return $"What is left at {replica.Destination} could not be moved to {replica.Destination}{suffix}: {ex.Message}";
         }
     }
 
     /// <summary>Deletes what was moved aside longer ago than it is kept.</summary>
-    public void DeleteExpired(ReplicaPlan replica)
+    public async Task DeleteExpiredAsync(DatabasePlan database, ReplicaPlan replica, CancellationToken cancellationToken)
     {
-        var folder = FolderOf(replica);
-        var name = Path.GetFileName(folder);
+        if (replica.Type != "file" && !_moved.Contains(replica.Identity))
+        {
+            return;
+        }
+
+        using var store = open(replica, database.Path);
         try
         {
-            foreach (var old in Directory.EnumerateDirectories(Path.GetDirectoryName(folder)!, $"{name}{ReplacedBackup.Mark}*"))
+            foreach (var suffix in await store.FindAsideAsync(ReplacedBackup.Mark, cancellationToken).ConfigureAwait(false))
             {
-                if (ReplacedBackup.HasExpired(Path.GetFileName(old)[name.Length..], time.GetUtcNow(), retention))
+                if (ReplacedBackup.HasExpired(suffix, time.GetUtcNow(), retention))
                 {
-                    Directory.Delete(old, recursive: true);
+                    await store.DeleteAsideAsync(suffix, cancellationToken).ConfigureAwait(false);
                 }
             }
         }
-        catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
+        catch (StoreException)
         {
             // It is tried again an hour later.
         }
     }
-
-    private static string FolderOf(ReplicaPlan replica) => Path.TrimEndingDirectorySeparator(replica.Settings["path"]!.GetValue<string>());
 }

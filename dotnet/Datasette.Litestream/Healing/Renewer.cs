@@ -104,7 +104,7 @@ internal sealed class Renewer
             _cleanedAt = _time.GetUtcNow();
             foreach (var database in observed.Databases)
             {
-                _renewal.DeleteExpired(database.Plan);
+                await _renewal.DeleteExpiredAsync(database.Plan, _stopping.Token).ConfigureAwait(false);
             }
         }
 

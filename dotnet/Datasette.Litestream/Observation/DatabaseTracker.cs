@@ -333,6 +333,10 @@ internal sealed class DatabaseTracker
         _run = look.Run;
         _hasUploaded = false;
         (_syncFailure, _uploadFailedAt) = (null, null);
+
+        // What the last one did not answer is no reason not to ask this one.
+        _retryAt = DateTimeOffset.MinValue;
+        _retryDelay.Reset();
         (_replicatedFile, _folder) = (look.Files.Database, look.Folder);
         _runSeenAt = look.At;
         if (look.Renewal is not null)

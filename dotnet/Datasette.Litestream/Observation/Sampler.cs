@@ -169,7 +169,7 @@ internal sealed class Sampler : IDisposable
 
         if (socket is not null)
         {
-            await SyncAsync(socket, replication.Attaching.Union(replication.Manual.Pauses.Keys), now, deadline.Token).ConfigureAwait(false);
+            await SyncAsync(socket, run, replication.Attaching.Union(replication.Manual.Pauses.Keys), now, deadline.Token).ConfigureAwait(false);
         }
 
         // After the syncs, which must not wait for a database that holds the list up.
@@ -241,7 +241,7 @@ internal sealed class Sampler : IDisposable
             watched.File.Forget();
         }
 
-        var answer = watched.TakeAnswer(now);
+        var answer = watched.TakeAnswer(now, run);
         var (finding, copied, check) = _destinations.Look(now, watched.Folders, plan, plan.Primary, tracker.ExpectedTxid(answer, run, renewal), renewal);
         var look = new DatabaseLook(
             now, isAttaching ? null : run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, watched.Files, watched.Statistics)
@@ -376,7 +376,7 @@ internal sealed class Sampler : IDisposable
     }
 
     /// <summary>Asks Litestream to sync the databases that need it; returns when it has answered, or at the deadline.</summary>
-    private async Task SyncAsync(ControlSocket socket, ImmutableHashSet<string> attaching, DateTimeOffset now, CancellationToken cancellationToken)
+    private async Task SyncAsync(ControlSocket socket, DateTimeOffset? run, ImmutableHashSet<string> attaching, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var asked = new List<Task>();
         var capacity = MaxConcurrentSyncs - _watched.Count(database => database.IsAsked);
@@ -387,7 +387,7 @@ internal sealed class Sampler : IDisposable
             if (_watched[i] is { IsAsked: false } database && !attaching.Contains(database.Plan.Name) && database.Tracker.NeedsSync(now, database.Files, database.Statistics))
             {
                 var sync = AskAsync(socket, database.Tracker, now, database.Files, database.Statistics);
-                database.Ask(sync);
+                database.Ask(sync, run);
                 _firstSync = i + 1;
                 asked.Add(sync);
             }

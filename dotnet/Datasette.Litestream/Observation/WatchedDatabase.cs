@@ -7,6 +7,7 @@ namespace Datasette.Litestream.Observation;
 internal sealed class WatchedDatabase
 {
     private Task<SyncAnswer?>? _sync;
+    private DateTimeOffset? _askedRun;
     private DateTimeOffset _checkWantedAt;
 
     /// <param name="plan">The database.</param>
@@ -59,11 +60,20 @@ internal sealed class WatchedDatabase
     }
 
     /// <summary>Notes that Litestream is asked to sync it.</summary>
-    public void Ask(Task<SyncAnswer?> sync) => _sync = sync;
+    /// <param name="sync">Litestream's answer; null if it gives none.</param>
+    /// <param name="run">When the Litestream that was asked was started.</param>
+    public void Ask(Task<SyncAnswer?> sync, DateTimeOffset? run) => (_sync, _askedRun) = (sync, run);
 
     /// <summary>Litestream's answer since the last look; null if there is none.</summary>
-    public SyncAnswer? TakeAnswer(DateTimeOffset now)
+    /// <param name="now">The time.</param>
+    /// <param name="run">When the Litestream that runs now was started; what an earlier one was asked is over.</param>
+    public SyncAnswer? TakeAnswer(DateTimeOffset now, DateTimeOffset? run)
     {
+        if (run != _askedRun)
+        {
+            _sync = null;
+        }
+
         if (_sync is not { IsCompleted: true } sync)
         {
             return null;

@@ -503,6 +503,23 @@ public sealed class TrackerSpecs
     }
 
     [TestMethod]
+    public void A_new_Litestream_is_asked_at_once_whatever_the_last_one_did_not_answer()
+    {
+        Look(at: 1);
+        for (var failed = 0; failed < 5; failed++)
+        {
+            _tracker.BackOff(Start.AddSeconds(1));
+        }
+
+        Assert.IsFalse(NeedsSync);
+        _run = Start.AddSeconds(2);
+        Look(at: 2);
+        Assert.IsTrue(NeedsSync);
+        _tracker.BackOff(Start.AddSeconds(2));
+        Assert.IsTrue(_tracker.NeedsSync(Start.AddSeconds(5), Files, DatabaseLogStatistics.Nothing), "the delays begin again");
+    }
+
+    [TestMethod]
     [DataRow("file:///backup/$DB_NAME", true)]
     [DataRow("s3://maps/$DB_NAME", false)]
     public void A_gap_that_keeps_files_from_being_merged_is_made_good_where_the_backup_can_be_moved_aside(string url, bool isFolder)

@@ -19,7 +19,8 @@ public sealed class FirstCopySpecs
     {
         await run.StartS3Async(new() { Filler = Bytes }, proxy => proxy.Limit(BytesPerSecond));
         await run.BreakAsync(() => { });
-        await run.ExpectRedAsync("first_copy");
+        // Litestream gets some seconds to begin.
+        await run.ExpectRedAsync("first_copy", within: 12);
         await run.ExpectHealthAsync("starting", within: 10);
         await run.ExpectGreenAsync(within: Patience);
         var results = Path.Combine(PluginEnvironment.RepositoryRoot, "TestResults");
