@@ -80,8 +80,10 @@ public sealed class HandOverSpecs
         await load.WaitForAsync(100);
         first.Send(Signals.SIGKILL);
         await workspace.WaitForLitestreamAsync(after: litestream);
+
+        // That of 0.3 may end by itself before: with the next line that it logs to a Datasette that is gone, which it does each second.
         await Wait.UntilAsync(
-            () => second.Output.Contains($"A Litestream (process {litestream}) was left over from a Datasette that was killed (process {first.Id}); it was killed", StringComparison.Ordinal),
+            () => isV03 || second.Output.Contains($"A Litestream (process {litestream}) was left over from a Datasette that was killed (process {first.Id}); it was killed", StringComparison.Ordinal),
             "it is told");
         await load.WaitForAsync(100);
         var committed = await load.StopAsync();
