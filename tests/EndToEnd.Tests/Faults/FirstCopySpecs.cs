@@ -19,6 +19,7 @@ public sealed class FirstCopySpecs
     {
         await run.StartS3Async(new() { Filler = Bytes }, proxy => proxy.Limit(BytesPerSecond));
         await run.BreakAsync(() => { });
+
         // Litestream gets some seconds to begin.
         await run.ExpectRedAsync("first_copy", within: 12);
         await run.ExpectHealthAsync("starting", within: 10);
