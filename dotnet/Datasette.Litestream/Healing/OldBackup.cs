@@ -14,7 +14,7 @@ namespace Datasette.Litestream.Healing;
 /// <param name="time">The clock.</param>
 internal sealed class OldBackup(Func<ReplicaPlan, string?, IStore> open, TimeSpan retention, TimeProvider time)
 {
-    /// <summary>The buckets in which something was moved; no other one is asked for what has expired.</summary>
+    /// <summary>Where something was moved: no other bucket is asked for what has expired, since each request costs.</summary>
     private readonly HashSet<string> _moved = new(StringComparer.Ordinal);
 
     /// <summary>Whether the folder of a replica is there.</summary>
@@ -49,13 +49,7 @@ internal sealed class OldBackup(Func<ReplicaPlan, string?, IStore> open, TimeSpa
         using var store = open(replica, database.Path);
         try
         {
-            foreach (var suffix in await store.FindAsideAsync(ReplacedBackup.Mark, cancellationToken).ConfigureAwait(false))
-            {
-                if (ReplacedBackup.HasExpired(suffix, time.GetUtcNow(), retention))
-                {
-                    await store.DeleteAsideAsync(suffix, cancellationToken).ConfigureAwait(false);
-                }
-            }
+            await store.DeleteExpiredAsync(time.GetUtcNow(), retention, cancellationToken).ConfigureAwait(false);
         }
         catch (StoreException)
         {

@@ -100,7 +100,7 @@ internal sealed class MirrorContent(MirrorPlace place, MirrorTools tools)
             await RemoveDamagedAsync(files, cancellationToken).ConfigureAwait(false);
         }
 
-        await ForgetAsideAsync(cancellationToken).ConfigureAwait(false);
+        await Store.Store.DeleteExpiredAsync(tools.Time.GetUtcNow(), tools.Pruning.Retention, cancellationToken).ConfigureAwait(false);
         Files = before is null ? files : KeepTimes(files, before);
         _folders.Clear();
         Compared.Clear();
@@ -217,18 +217,6 @@ internal sealed class MirrorContent(MirrorPlace place, MirrorTools tools)
     {
         Notice = $"{name} was not complete, and was copied again.";
         files.Remove([name]);
-    }
-
-    /// <summary>Deletes what was moved aside longer ago than it is kept.</summary>
-    private async Task ForgetAsideAsync(CancellationToken cancellationToken)
-    {
-        foreach (var suffix in await Store.Store.FindAsideAsync(ReplacedBackup.Mark, cancellationToken).ConfigureAwait(false))
-        {
-            if (ReplacedBackup.HasExpired(suffix, tools.Time.GetUtcNow(), tools.Pruning.Retention))
-            {
-                await Store.Store.DeleteAsideAsync(suffix, cancellationToken).ConfigureAwait(false);
-            }
-        }
     }
 
     private static LtxSet KeepTimes(LtxSet files, LtxSet before) => new(files.Files.Select(file =>
