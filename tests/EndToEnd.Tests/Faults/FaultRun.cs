@@ -22,16 +22,15 @@ internal sealed partial class FaultRun : IAsyncDisposable
     private readonly List<WrittenDatabase> _databases = [];
     private readonly Dictionary<string, IBackupCopies> _backups = [];
     private readonly List<Process> _others = [];
+    private readonly FaultTimes _faults = new();
     private readonly List<double> _secondsToRed = [];
     private readonly List<double> _secondsToGreen = [];
     private FaultOptions _options = new();
     private Func<string, string, IBackupCopies> _backupOf = null!;
     private Observer? _observer;
     private DateTimeOffset _brokenAt = DateTimeOffset.MaxValue;
-    private DateTimeOffset _judgedFrom = DateTimeOffset.MaxValue;
     private DateTimeOffset _mendedAt;
     private DateTimeOffset _seenAt;
-    private bool _destroyedBackup;
 
     private FaultRun(string title) => _title = title;
 
@@ -217,12 +216,11 @@ internal sealed partial class FaultRun : IAsyncDisposable
     /// <param name="destroysBackup">Whether what was safe is not any more; an answer that was found out before that is fine.</param>
     public async Task BreakAsync(Func<Task> fault, bool destroysBackup = false)
     {
-        _destroyedBackup |= destroysBackup;
         var before = DateTimeOffset.UtcNow;
         await fault();
         _mendedAt = DateTimeOffset.UtcNow;
         _brokenAt = destroysBackup ? _mendedAt : before;
-        _judgedFrom = _brokenAt < _judgedFrom ? _brokenAt : _judgedFrom;
+        _faults.Add(before, _mendedAt, destroysBackup);
     }
 
     /// <summary>The same.</summary>
@@ -320,11 +318,7 @@ internal sealed partial class FaultRun : IAsyncDisposable
         }
 
         var (checkedClaims, restores, belied) = await Judgement.OfAsync(
-            _observer.Claimed.Where(claimed => claimed.Answer.AskedAt >= _judgedFrom
-                && (!_destroyedBackup || claimed.Claim.SampledAt >= _judgedFrom)
-                && (_options.IsLookedAt || claimed.Claim.CheckedAt > _judgedFrom)),
-            Litestream,
-            Database);
+            _observer.Claimed.Where(claimed => _faults.CanBeBelied(claimed, _options.IsLookedAt)), Litestream, Database);
         if (belied.Count > 0)
         {
             _problems.Add($"{belied.Count} claims are belied, such as: {string.Join("; ", belied.Take(2).Append(belied[^1]).Distinct())}; the JSON: {string.Join("; ", StateByState)}");

@@ -19,7 +19,7 @@ internal sealed record Judgement(int Claims, int Restores, IReadOnlyList<string>
         {
             restores++;
             var restored = await RestoredBackup.OfAsync(litestream, backup.Key.Copy);
-            foreach (var (answer, claim, _) in backup)
+            foreach (var (answer, claim, _, _) in backup)
             {
                 claims++;
                 var missing = databaseOf(claim.Database).MissingFrom(restored.Rows, claim.Until, answer.AnsweredAt);

@@ -100,10 +100,10 @@ internal sealed class Observer : IAsyncDisposable
                     }
                 }
 
-                var copies = new Dictionary<string, string>();
+                var copies = new Dictionary<string, (string Folder, DateTimeOffset At)>();
                 foreach (var name in answers.SelectMany(answer => answer.Claims).Select(claim => claim.Database).Distinct().Where(_backups.ContainsKey))
                 {
-                    copies[name] = await _backups[name].CopyAsync();
+                    copies[name] = (await _backups[name].CopyAsync(), DateTimeOffset.UtcNow);
                 }
 
                 lock (_lock)
@@ -113,7 +113,8 @@ internal sealed class Observer : IAsyncDisposable
                         from answer in answers
                         from claim in answer.Claims
                         where copies.ContainsKey(claim.Database)
-                        select new ClaimedBackup(answer, claim, copies[claim.Database]));
+                        let copy = copies[claim.Database]
+                        select new ClaimedBackup(answer, claim, copy.Folder, copy.At));
                     _round.SetResult();
                     _round = new(TaskCreationOptions.RunContinuationsAsynchronously);
                 }
@@ -154,4 +155,8 @@ internal sealed class Observer : IAsyncDisposable
 }
 
 /// <summary>Something that was said of a backup, and a copy of what was there then.</summary>
-internal sealed record ClaimedBackup(Answer Answer, Claim Claim, string Copy);
+/// <param name="Answer">What was said.</param>
+/// <param name="Claim">What of that is about the backup.</param>
+/// <param name="Copy">The folder of the copy.</param>
+/// <param name="CopiedAt">Just after the copy.</param>
+internal sealed record ClaimedBackup(Answer Answer, Claim Claim, string Copy, DateTimeOffset CopiedAt);
