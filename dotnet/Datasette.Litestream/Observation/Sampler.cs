@@ -241,7 +241,7 @@ internal sealed class Sampler : IDisposable
             watched.File.Forget();
         }
 
-        var answer = watched.TakeAnswer(now, run);
+        var answer = watched.TakeAnswer(now, run, _activities.GetValueOrDefault(path));
         var (finding, copied, check) = _destinations.Look(now, watched.Folders, plan, plan.Primary, tracker.ExpectedTxid(answer, run, renewal), renewal);
         var look = new DatabaseLook(
             now, isAttaching ? null : run, hasSocket, _listed.GetValueOrDefault(path), _activities.GetValueOrDefault(path), answer, watched.Files, watched.Statistics)

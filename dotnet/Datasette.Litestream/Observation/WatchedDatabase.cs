@@ -6,8 +6,17 @@ namespace Datasette.Litestream.Observation;
 /// <summary>All that the <see cref="Sampler"/> keeps of one database as long as it is in the plan. The sampling task owns it.</summary>
 internal sealed class WatchedDatabase
 {
+    /// <summary>
+    /// After this long, a request is behind no other any more: Litestream takes those of a database in turn, between its own syncs. Source:
+    /// <c>lockExec</c> in db.go, v0.5.17.
+    /// </summary>
+    private static readonly TimeSpan MaxTurn = TimeSpan.FromSeconds(10);
+
     private Task<SyncAnswer?>? _sync;
     private DateTimeOffset? _askedRun;
+
+    /// <summary>When Litestream began the sync that it was at when it was asked, by its own clock; null if that is not known yet.</summary>
+    private DateTimeOffset? _syncBefore;
     private DateTimeOffset _checkWantedAt;
 
     /// <param name="plan">The database.</param>
@@ -62,12 +71,13 @@ internal sealed class WatchedDatabase
     /// <summary>Notes that Litestream is asked to sync it.</summary>
     /// <param name="sync">Litestream's answer; null if it gives none.</param>
     /// <param name="run">When the Litestream that was asked was started.</param>
-    public void Ask(Task<SyncAnswer?> sync, DateTimeOffset? run) => (_sync, _askedRun) = (sync, run);
+    public void Ask(Task<SyncAnswer?> sync, DateTimeOffset? run) => (_sync, _askedRun, _syncBefore) = (sync, run, null);
 
     /// <summary>Litestream's answer since the last look; null if there is none.</summary>
     /// <param name="now">The time.</param>
     /// <param name="run">When the Litestream that runs now was started; what an earlier one was asked is over.</param>
-    public SyncAnswer? TakeAnswer(DateTimeOffset now, DateTimeOffset? run)
+    /// <param name="activity">What it does with the database, or did last; null if that is not known.</param>
+    public SyncAnswer? TakeAnswer(DateTimeOffset now, DateTimeOffset? run, SyncActivity? activity)
     {
         if (run != _askedRun)
         {
@@ -76,6 +86,13 @@ internal sealed class WatchedDatabase
 
         if (_sync is not { IsCompleted: true } sync)
         {
+            _syncBefore ??= activity?.StartedAt;
+            if (activity is { IsActive: false } && activity.StartedAt - _syncBefore > MaxTurn)
+            {
+                // Nothing will come any more. Seen once in some thousand requests on a busy machine; Litestream was idle then.
+                _sync = null;
+            }
+
             return null;
         }
 
