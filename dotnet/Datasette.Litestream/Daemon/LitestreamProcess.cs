@@ -69,6 +69,14 @@ internal sealed class LitestreamProcess : IDisposable
 
         // Everything that can fail comes before the process is started: a later failure would leave it unsupervised.
         StartedAt = time.GetUtcNow();
+        if (settings.ReleaseLine == ReleaseLine.V03)
+        {
+            foreach (var database in settings.Plan.Databases)
+            {
+                OpeningMark.Set(LitestreamFolder.Of(database));
+            }
+        }
+
         Socket = settings.ReleaseLine == ReleaseLine.V05 ? new ControlSocket(settings.SocketPath) : null;
         _process = ChildProcess.Start(
             settings.Binary.Path,
@@ -262,6 +270,7 @@ internal sealed class LitestreamProcess : IDisposable
         }
 
         var exit = await Exited.ConfigureAwait(false);
+        var unopened = Socket is null ? Unopened() : [];
         await Task.WhenAny(_process.OutputEnded, Task.Delay(OutputTimeout, _time)).ConfigureAwait(false);
 
         // It may be told to skip the rest when it has done with its handling of signals.
@@ -272,6 +281,7 @@ internal sealed class LitestreamProcess : IDisposable
                 string.Create(CultureInfo.InvariantCulture, $"Litestream did not end within {order.Timeout.TotalSeconds:0.#} s and was killed; {consequence}."), open)
             : !hasSucceeded ? new StopResult($"Litestream ended with {exit} when it was stopped; {consequence}.", open)
             : _firstError is { } error ? new StopResult($"Litestream's last changes may not be replicated yet: {error}.", open)
+            : unopened.Count > 0 ? new StopResult($"Litestream had to end before it had opened {string.Join(", ", unopened)}.", unopened)
             : skipping.IsCancellationRequested || EndedUnkept ? new StopResult(null, open)
             : StopResult.Complete;
     }
@@ -311,6 +321,13 @@ internal sealed class LitestreamProcess : IDisposable
     {
         _stoppingFirstSync.Cancel();
         Socket?.Dispose();
+        if (_settings.ReleaseLine == ReleaseLine.V03)
+        {
+            foreach (var database in _settings.Plan.Databases)
+            {
+                OpeningMark.Remove(LitestreamFolder.Of(database));
+            }
+        }
     }
 
     private void Send(int signal)
@@ -336,16 +353,18 @@ internal sealed class LitestreamProcess : IDisposable
             return await DatabaseSync.ConfirmAsync(Socket, _databasePaths, order.HasOneTry, MaxLastSyncDelay, _time, either.Token).ConfigureAwait(false);
         }
 
-        // 0.3 does not report when it has opened a database, which it does at a tick. The ticks start when it is ready, which
-        // on a busy machine is a second after it was started.
-        var opened = _readyAt + _settings.OpeningTime - _time.GetUtcNow();
-        if (opened > TimeSpan.Zero)
+        // 0.3 opens a database at its first tick, or at a later one if that fails, and does not say so.
+        while (!Exited.IsCompleted && !either.IsCancellationRequested && Unopened().Any(path => !order.HasOneTry(path) || _time.GetUtcNow() < _readyAt + _settings.OpeningTime))
         {
-            await Task.WhenAny(Exited, Task.Delay(opened < timeout ? opened : timeout, _time, order.Hurry)).ConfigureAwait(false);
+            await Task.WhenAny(Exited, Task.Delay(PollInterval, _time, either.Token)).ConfigureAwait(false);
         }
 
         return _databasePaths;
     }
+
+    /// <summary>The files that a Litestream without a control socket has not opened, although they are there.</summary>
+    private List<string> Unopened() =>
+        [.. _settings.Plan.Databases.Where(database => File.Exists(database.Path) && !OpeningMark.IsOpened(LitestreamFolder.Of(database))).Select(database => database.Path)];
 
     /// <summary>Waits until Litestream has ended.</summary>
     /// <param name="skip">Has it skip what it still tries to replicate, and gives it a moment to end.</param>

@@ -1,4 +1,5 @@
 using Datasette.Litestream.Daemon;
+using Datasette.Litestream.Litestream;
 using Datasette.Litestream.Processes;
 using Datasette.Litestream.Tests.Processes;
 
@@ -7,6 +8,9 @@ namespace Datasette.Litestream.Tests.Daemon;
 [TestClass]
 public sealed class StopSpecs
 {
+    /// <summary>How often it is looked whether Litestream 0.3 has opened its databases.</summary>
+    private static readonly TimeSpan OpeningLook = TimeSpan.FromMilliseconds(20);
+
     [TestMethod]
     public async Task It_ends_gracefully()
     {
@@ -144,26 +148,77 @@ public sealed class StopSpecs
         CollectionAssert.AreEqual(new[] { fixture.Database }, result.NotReplicated.ToArray());
     }
 
+    /// <summary>Litestream 0.3 skips at its end what it has not opened, and ends without an error.</summary>
     [TestMethod]
-    public async Task One_without_a_control_socket_is_given_its_opening_time_from_when_it_was_ready()
+    [DataRow(true)]
+    [DataRow(false)]
+    public async Task One_without_a_control_socket_goes_on_until_it_has_opened_its_database(bool hasGeneration)
     {
         using var fixture = new DaemonFixture();
-        var go = fixture.Folder["go"];
-        var supervisor = fixture.Supervise(
-            fixture.Script($"trap 'exit 0' TERM; until [ -e {go} ]; do sleep 0.01; done; ready; while :; do sleep 0.01; done")
-                with
-            { OpeningTime = TimeSpan.FromSeconds(1.7) });
+        var (ended, generations) = (fixture.Folder["ended"], Path.Combine(LitestreamFolder.Of(fixture.Database), "generations"));
+        var generation = Path.Combine(generations, "0123456789abcdef");
+        File.WriteAllText(fixture.Database, "");
+        if (hasGeneration)
+        {
+            Directory.CreateDirectory(generation);
+        }
 
-        // The maximum time for a start: it has started, and is not ready.
-        await fixture.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(20));
-        fixture.Clock.Advance(TimeSpan.FromSeconds(3));
-        File.WriteAllText(go, "");
-        await DaemonFixture.IsRunningAsync(supervisor);
-        var ready = fixture.Clock.Now;
+        var supervisor = await fixture.RunAsync(fixture.Script($"trap 'touch {ended}; exit 0' TERM; ready; while :; do sleep 0.01; done"));
         var stopped = DaemonFixture.StopAsync(supervisor);
-        await fixture.Clock.IsAwaitedAsync(TimeSpan.FromSeconds(1.7));
-        await fixture.Clock.PassUntilAsync(stopped);
-        Assert.IsGreaterThanOrEqualTo(TimeSpan.FromSeconds(1.7), fixture.Clock.Now - ready);
+        await fixture.Clock.IsAwaitedAsync(OpeningLook);
+        fixture.Clock.Advance(TimeSpan.FromSeconds(3));
+        await fixture.Clock.IsAwaitedAsync(OpeningLook);
+        Assert.IsFalse(File.Exists(ended));
+        Directory.CreateDirectory(generation);
+        foreach (var other in Directory.GetFileSystemEntries(generations).Where(entry => entry != generation))
+        {
+            File.Delete(other);
+        }
+
+        fixture.Clock.Advance(OpeningLook);
+        Assert.IsNull(await stopped.InTimeAsync());
+        CollectionAssert.AreEqual(new[] { generation }, Directory.GetFileSystemEntries(generations));
+    }
+
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public async Task What_one_without_a_control_socket_has_not_opened_is_named(bool hasGeneration)
+    {
+        using var fixture = new DaemonFixture();
+        var generations = Path.Combine(LitestreamFolder.Of(fixture.Database), "generations");
+        File.WriteAllText(fixture.Database, "");
+        if (hasGeneration)
+        {
+            Directory.CreateDirectory(generations);
+        }
+
+        var supervisor = await fixture.RunAsync(fixture.Settings(version: "0.3.13"));
+        var stopped = supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout));
+        await fixture.Clock.IsAwaitedAsync(OpeningLook);
+        fixture.Clock.Advance(DaemonFixture.ShutdownTimeout / 3);
+        var result = await stopped.InTimeAsync();
+        Assert.AreEqual($"Litestream had to end before it had opened {fixture.Database}.", result.Error);
+        CollectionAssert.AreEqual(new[] { fixture.Database }, result.NotReplicated.ToArray());
+        Assert.AreEqual(hasGeneration, Directory.Exists(generations));
+        Assert.IsFalse(hasGeneration && Directory.EnumerateFileSystemEntries(generations).Any());
+    }
+
+    [TestMethod]
+    public async Task What_has_failed_for_long_is_given_the_usual_time_to_be_opened()
+    {
+        using var fixture = new DaemonFixture();
+        File.WriteAllText(fixture.Database, "");
+        var ended = fixture.Folder["ended"];
+        var supervisor = await fixture.RunAsync(
+            fixture.Script($"trap 'touch {ended}; exit 0' TERM; ready; while :; do sleep 0.01; done") with { OpeningTime = TimeSpan.FromSeconds(1.7) });
+        var stopped = supervisor.StopAsync(new StopOrder(DaemonFixture.ShutdownTimeout, _ => true, CancellationToken.None));
+        await fixture.Clock.IsAwaitedAsync(OpeningLook);
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1.6));
+        await fixture.Clock.IsAwaitedAsync(OpeningLook);
+        Assert.IsFalse(File.Exists(ended));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(0.1));
+        CollectionAssert.AreEqual(new[] { fixture.Database }, (await stopped.InTimeAsync()).NotReplicated.ToArray());
     }
 
     /// <summary>Datasette serves meanwhile, so that there may be changes to replicate.</summary>
