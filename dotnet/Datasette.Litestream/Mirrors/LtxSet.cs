@@ -88,6 +88,34 @@ internal sealed class LtxSet
     /// <summary>The names of the files that end with a transaction.</summary>
     public IReadOnlyList<LtxName> EndingAt(ulong txid) => [.. _levels.SelectMany(level => level).Where(name => name.Max == txid)];
 
+    /// <summary>
+    /// Whether a merged file lies, or would lie, within an earlier one of its level: Litestream then never merges that level again (<c>Compact</c> in
+    /// compactor.go, v0.5.17). Two Litestreams that wrote to different destinations in turn have not merged the same transactions together.
+    /// </summary>
+    public bool IsNested(LtxName name) => name.Level is > 0 and < LtxName.SnapshotLevel
+        && _levels[name.Level].TakeWhile(other => other.Min < name.Min).Any(other => other.Max >= name.Max);
+
+    /// <summary>The merged files that lie within an earlier one of their level; nothing is lost without them but a point between.</summary>
+    public IReadOnlyList<LtxName> FindNested()
+    {
+        var nested = new List<LtxName>();
+        for (var level = 1; level < LtxName.SnapshotLevel; level++)
+        {
+            var reach = 0ul;
+            foreach (var name in _levels[level])
+            {
+                if (name.Max <= reach)
+                {
+                    nested.Add(name);
+                }
+
+                reach = Math.Max(reach, name.Max);
+            }
+        }
+
+        return nested;
+    }
+
     /// <summary>Adds a file, or replaces the one of that name.</summary>
     public void Set(LtxName name, LtxFile file)
     {

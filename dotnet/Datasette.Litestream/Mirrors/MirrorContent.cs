@@ -130,6 +130,11 @@ internal sealed class MirrorContent(MirrorPlace place, MirrorTools tools)
             _snapshots[name] = copied.Seal;
         }
 
+        if (name.Level is > 0 and < LtxName.SnapshotLevel && Files.FindNested().Count > 0)
+        {
+            _prunedAt = default;
+        }
+
         if (name.Max == Files.Reach)
         {
             Tail = name.Level == 0 ? copied.Seal : Tail?.Name.Max == name.Max ? Tail : null;

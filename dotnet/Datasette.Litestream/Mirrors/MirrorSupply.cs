@@ -293,20 +293,32 @@ internal sealed class MirrorSupply
         }
     }
 
-    /// <summary>The next file of the primary that the mirror lacks, or has with another content; newer ones first.</summary>
+    /// <summary>
+    /// The next file of the primary that the mirror lacks, or has with another content: the newest snapshots first, and then in the order in
+    /// which Litestream merges, so that it can go on here at any time: it never looks for what is missing before the last file of a level.
+    /// </summary>
     private LtxName? FindWanted(SourceListing listing)
     {
         var files = _content.Files!;
         var reach = files.Reach;
         var oldest = _tools.Pruning.FindBase(_content.Snapshots.Concat(listing.Seals.Select(snapshot => (snapshot.Key, snapshot.Value.MadeAt))), Now);
-        for (var level = LtxName.SnapshotLevel; level > 0; level--)
+        var snapshots = listing.Files.Level(LtxName.SnapshotLevel);
+        for (var i = snapshots.Count - 1; i >= 0; i--)
+        {
+            var name = snapshots[i];
+            if (name.Max >= oldest && listing.Seals.ContainsKey(name) && IsMissing(name, listing.Files.Files[name], isLast: i == snapshots.Count - 1))
+            {
+                return name;
+            }
+        }
+
+        for (var level = 1; level < LtxName.SnapshotLevel; level++)
         {
             var names = listing.Files.Level(level);
-            for (var i = names.Count - 1; i >= 0; i--)
+            for (var i = 0; i < names.Count; i++)
             {
                 var name = names[i];
-                var isUseful = level == LtxName.SnapshotLevel ? name.Max >= oldest && listing.Seals.ContainsKey(name) : name.Max > oldest && name.Max <= reach;
-                if (isUseful && IsMissing(name, listing.Files.Files[name], isLast: i == names.Count - 1))
+                if (name.Max > oldest && name.Max <= reach && IsMissing(name, listing.Files.Files[name], isLast: i == names.Count - 1) && !files.IsNested(name))
                 {
                     return name;
                 }

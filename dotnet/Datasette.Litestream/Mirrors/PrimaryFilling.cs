@@ -151,10 +151,17 @@ internal sealed class PrimaryFilling(MirrorTools tools)
         var oldest = tools.Pruning.FindBase(listing.Seals.Select(seal => (seal.Key, seal.Value.MadeAt)), now);
         foreach (var name in listing.Files.Files.Keys.Where(name => name.Level > 0 && name.Max >= oldest).OrderByDescending(name => name.Level).ThenByDescending(name => name.Max))
         {
-            if (!files.Files.ContainsKey(name) && (name.Level < LtxName.SnapshotLevel || listing.Seals.ContainsKey(name)))
+            if (!files.Files.ContainsKey(name) && !files.IsNested(name) && (name.Level < LtxName.SnapshotLevel || listing.Seals.ContainsKey(name)))
             {
                 await CopyAsync(name).ConfigureAwait(false);
             }
+        }
+
+        // Litestream would not merge them.
+        if (files.FindNested() is { Count: > 0 } nested)
+        {
+            await primaryHolder.Get().DeleteAsync(nested, cancellationToken).ConfigureAwait(false);
+            files.Remove(nested);
         }
 
         if (!files.Files.ContainsKey(top))

@@ -5,7 +5,8 @@ namespace Datasette.Litestream.Mirrors;
 /// <summary>
 /// Which files of a mirror nobody needs any more: by the mirror's own files and their age alone, whatever another destination has.
 /// One can always go back as far as the retention, so the newest snapshot that is older stays. Of level 0 those go that the mirror
-/// has merged, after the time for which Litestream keeps them.
+/// has merged, after the time for which Litestream keeps them. Of merged files those go at once that would keep Litestream from merging
+/// if it went on here.
 /// </summary>
 /// <param name="Retention">How far one can go back.</param>
 /// <param name="L0Retention">How long the files of level 0 stay.</param>
@@ -25,8 +26,9 @@ internal sealed record Pruning(TimeSpan Retention, TimeSpan L0Retention)
     {
         var oldest = FindBase(snapshots, now);
         var highest = files.Highest;
+        var nested = files.FindNested().ToHashSet();
         var gone = files.Files
-            .Where(file => file.Key.Max < highest && (file.Key.Level switch
+            .Where(file => nested.Contains(file.Key) || (file.Key.Max < highest && file.Key.Level switch
             {
                 LtxName.SnapshotLevel => file.Key.Max < oldest,
                 0 => file.Key.Max <= oldest || (now - file.Value.Since >= L0Retention && IsMerged(files, file.Key)),

@@ -65,6 +65,46 @@ public sealed class MirrorSpecs
         Assert.AreEqual((null, null), (bench.Status()!.Error, bench.Status()!.FailingSince));
     }
 
+    /// <summary>
+    /// The mirror was Litestream's own destination before. Litestream never merges a level again in which a file lies within an earlier one,
+    /// and the backup would be begun anew where it is Litestream's again.
+    /// </summary>
+    [TestMethod]
+    public async Task Where_others_are_merged_together_than_at_the_primary_Litestream_can_still_merge()
+    {
+        using var bench = new MirrorBench();
+        MakeOld(bench);
+        bench.MakeAt("mirror", MirrorBench.Snapshot(40));
+        foreach (var (from, to) in new[] { (41UL, 60UL), (61UL, 70UL), (71UL, 110UL) })
+        {
+            bench.MakeAt("mirror", new LtxName(1, from, to));
+        }
+
+        bench.MakeAt("mirror", 105, 120);
+        bench.Mirroring.Start();
+        LtxName[] expected = [new(1, 41, 60), new(1, 41, 80), new(1, 71, 110)];
+        await Eventually.HoldsAsync(() => bench.Files().Level(1).SequenceEqual(expected) && bench.Files().Files.ContainsKey(MirrorBench.Snapshot(80)));
+        await bench.ReachesAsync(120);
+        bench.AssertRestores(120);
+        CollectionAssert.DoesNotContain(bench.Faults("mirror").Written.ToArray(), new LtxName(1, 81, 110).ToString());
+        Assert.IsEmpty(bench.Aside());
+    }
+
+    /// <summary>What is missing before the last file of a level Litestream never merges, if it goes on there.</summary>
+    [TestMethod]
+    public async Task Merged_files_are_copied_in_the_order_in_which_Litestream_merges()
+    {
+        using var bench = new MirrorBench();
+        MakeOld(bench);
+        bench.MakeAt("first", new LtxName(1, 41, 60));
+        bench.MakeAt("first", new LtxName(2, 41, 80));
+        bench.Mirroring.Start();
+        await bench.ReachesAsync(120);
+        await Eventually.HoldsAsync(() => HasAllMerged(bench));
+        string[] expected = [.. new LtxName[] { new(1, 41, 60), new(1, 41, 80), new(2, 41, 80) }.Select(name => name.ToString())];
+        CollectionAssert.AreEqual(expected, bench.Faults("mirror").Written.Where(expected.Contains).ToArray());
+    }
+
     [TestMethod]
     public async Task A_mirror_that_fails_or_freezes_holds_up_no_other()
     {

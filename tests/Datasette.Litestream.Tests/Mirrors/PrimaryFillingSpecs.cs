@@ -55,6 +55,21 @@ public sealed class PrimaryFillingSpecs
     }
 
     [TestMethod]
+    public async Task Where_others_are_merged_together_there_Litestream_can_still_merge()
+    {
+        using var bench = new MirrorBench();
+        MakeFull(bench, "mirror");
+        MakeFull(bench, "first", upTo: 115);
+        bench.MakeAt("first", new LtxName(1, 101, 104));
+        bench.MakeAt("first", new LtxName(1, 105, 108));
+        bench.MakeAt("mirror", new LtxName(1, 101, 110));
+        await FillsAsync(bench);
+        bench.AssertRestores(120, "first");
+        Assert.IsEmpty(bench.Files("first").FindNested());
+        CollectionAssert.IsSubsetOf(new LtxName[] { new(1, 101, 104), new(1, 101, 110) }, bench.Files("first").Level(1).ToArray());
+    }
+
+    [TestMethod]
     public async Task A_young_first_destination_is_moved_aside_and_everything_that_could_be_restored_still_can()
     {
         using var bench = new MirrorBench();

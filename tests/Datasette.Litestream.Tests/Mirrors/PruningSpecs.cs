@@ -42,6 +42,14 @@ public sealed class PruningSpecs
         Assert.IsEmpty(Rules.Find(files, [(Snapshot(100), Time.AddHours(-1))], Time.AddMinutes(-4)));
     }
 
+    /// <summary>Litestream would say of these: non-contiguous transaction ids in input files: (106,115) -> (111,113).</summary>
+    [TestMethod]
+    public void A_merged_file_within_an_earlier_one_of_its_level_goes_at_once()
+    {
+        var files = Set(Snapshot(100), new LtxName(1, 101, 105), new LtxName(1, 106, 110), new LtxName(1, 106, 115), new LtxName(1, 111, 113), new LtxName(1, 112, 115), new LtxName(1, 114, 118), new LtxName(2, 106, 110), L0(119));
+        CollectionAssert.AreEquivalent(new[] { new LtxName(1, 111, 113), new LtxName(1, 112, 115) }, Rules.Find(files, [(Snapshot(100), Time)], Time).ToArray());
+    }
+
     [TestMethod]
     public void Nothing_goes_from_a_mirror_that_cannot_be_restored_without_it()
     {
