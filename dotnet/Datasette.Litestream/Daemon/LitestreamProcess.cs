@@ -69,15 +69,8 @@ internal sealed class LitestreamProcess : IDisposable
 
         // Everything that can fail comes before the process is started: a later failure would leave it unsupervised.
         StartedAt = time.GetUtcNow();
-        if (settings.ReleaseLine == ReleaseLine.V03)
-        {
-            foreach (var database in settings.Plan.Databases)
-            {
-                OpeningMark.Set(LitestreamFolder.Of(database));
-            }
-        }
-
         Socket = settings.ReleaseLine == ReleaseLine.V05 ? new ControlSocket(settings.SocketPath) : null;
+        ForEachMark(OpeningMark.Set);
         _process = ChildProcess.Start(
             settings.Binary.Path,
             Arguments,
@@ -321,12 +314,20 @@ internal sealed class LitestreamProcess : IDisposable
     {
         _stoppingFirstSync.Cancel();
         Socket?.Dispose();
-        if (_settings.ReleaseLine == ReleaseLine.V03)
+        ForEachMark(OpeningMark.Remove);
+    }
+
+    /// <summary>Does something with the folder of each database that gets an <see cref="OpeningMark"/>; one with a control socket needs none.</summary>
+    private void ForEachMark(Action<string> act)
+    {
+        if (Socket is not null)
         {
-            foreach (var database in _settings.Plan.Databases)
-            {
-                OpeningMark.Remove(LitestreamFolder.Of(database));
-            }
+            return;
+        }
+
+        foreach (var database in _settings.Plan.Databases)
+        {
+            act(LitestreamFolder.Of(database));
         }
     }
 
